@@ -1,0 +1,148 @@
+package hotstick
+
+import "time"
+
+// Facts are what an agent observed on its host, by group. They are observed
+// truth, never wishes; a field that a kernel does not offer is absent, not zero.
+// Strings in facts come from the host and are opaque: never a template, never a
+// command, escaped wherever they are shown.
+type Facts struct {
+	Host      HostFacts      `json:"host"`
+	Kernel    KernelFacts    `json:"kernel"`
+	Security  SecurityFacts  `json:"security"`
+	Livepatch LivepatchFacts `json:"livepatch"`
+	Modules   []ModuleFacts  `json:"modules,omitempty"`
+	Drivers   []Capabilities `json:"drivers,omitempty"`
+	// Labels were set on the host itself (its configuration file), such as
+	// rack=a3 or role=db. Failure domains are read from them.
+	Labels map[string]string `json:"labels,omitempty"`
+}
+
+// HostFacts say which machine this is and which boot it is in.
+type HostFacts struct {
+	Hostname  string `json:"hostname"`
+	MachineID string `json:"machine_id,omitempty"`
+	// BootID is new at every boot (source: /proc/sys/kernel/random/boot_id).
+	BootID string `json:"boot_id"`
+	// BootedAt is the wall-clock time of the boot, whole seconds.
+	BootedAt time.Time `json:"booted_at"`
+	// Distribution is PRETTY_NAME of /etc/os-release.
+	Distribution string `json:"distribution,omitempty"`
+	CPUs         int    `json:"cpus,omitempty"`
+	// MemoryBytes is MemTotal of /proc/meminfo.
+	MemoryBytes int64 `json:"memory_bytes,omitempty"`
+}
+
+// KernelFacts describe the running kernel.
+type KernelFacts struct {
+	Build KernelBuild `json:"build"`
+	// Version is what uname -v prints.
+	Version     string `json:"version,omitempty"`
+	CommandLine string `json:"command_line,omitempty"`
+	// Tainted is the bit mask of /proc/sys/kernel/tainted.
+	Tainted uint64 `json:"tainted"`
+	// LivepatchSupported tells whether /sys/kernel/livepatch exists.
+	LivepatchSupported bool `json:"livepatch_supported"`
+}
+
+// SecurityFacts tell whether the kernel itself would refuse an unsigned module.
+// A nil pointer means that the kernel does not say.
+type SecurityFacts struct {
+	// Lockdown is none, integrity or confidentiality; empty if unknown.
+	Lockdown string `json:"lockdown,omitempty"`
+	// SignatureEnforced is module.sig_enforce.
+	SignatureEnforced *bool `json:"signature_enforced,omitempty"`
+	// ModulesDisabled is the sysctl kernel.modules_disabled.
+	ModulesDisabled *bool `json:"modules_disabled,omitempty"`
+	SecureBoot      *bool `json:"secure_boot,omitempty"`
+}
+
+// LivepatchFacts list every live patch that the kernel knows, ours or not.
+type LivepatchFacts struct {
+	Patches []LoadedPatch `json:"patches,omitempty"`
+}
+
+// LoadedPatch is one live patch as the driver's truth source shows it.
+type LoadedPatch struct {
+	// Module is the kernel module's name, dashes as underscores.
+	Module string `json:"module"`
+	Driver string `json:"driver"`
+	State  Effect `json:"state"`
+	// Replace is the kernel's replace attribute; nil where the kernel lacks it.
+	Replace *bool `json:"replace,omitempty"`
+	// StackOrder is 1-based, the biggest wins; 0 where the kernel lacks it.
+	StackOrder int `json:"stack_order,omitempty"`
+	// Functions are written OBJECT:FUNCTION,POSITION.
+	Functions []string `json:"functions,omitempty"`
+}
+
+// Effect is what a driver's truth source says of one loaded patch.
+type Effect string
+
+const (
+	// InEffect: every task runs the new code (klp: enabled=1, transition=0).
+	InEffect Effect = "in_effect"
+	// TransitionIn: tasks are moving to the new code.
+	TransitionIn Effect = "transition_in"
+	// TransitionOut: tasks are moving back to the old code.
+	TransitionOut Effect = "transition_out"
+	// Disabled: the code is in memory but no task runs it.
+	Disabled Effect = "disabled"
+	// EffectUnknown: the truth source could not be read. It is never taken for
+	// any of the others.
+	EffectUnknown Effect = "unknown"
+)
+
+// Effects returns the closed set, in the order of a patch's life.
+func Effects() []Effect {
+	return []Effect{TransitionIn, InEffect, TransitionOut, Disabled, EffectUnknown}
+}
+
+// ModuleFacts describe one loaded kernel module (source: /proc/modules and
+// /sys/module).
+type ModuleFacts struct {
+	Name       string `json:"name"`
+	SizeBytes  int64  `json:"size_bytes"`
+	SrcVersion string `json:"srcversion,omitempty"`
+	Taints     string `json:"taints,omitempty"`
+}
+
+// Capabilities are what one driver can do on one host, as data, so that the
+// server plans without knowing any vendor.
+type Capabilities struct {
+	Driver     string     `json:"driver"`
+	TrustClass TrustClass `json:"trust_class"`
+	// Rollback lists the ways back, best first.
+	Rollback []Reversibility `json:"rollback"`
+	// Asynchronous: a load returns before every task runs the new code.
+	Asynchronous bool `json:"asynchronous"`
+	// Truth names the source that decides what is in effect.
+	Truth string `json:"truth"`
+	// Available is false with a Reason where the host cannot use the driver.
+	Available bool    `json:"available"`
+	Reason    *Reason `json:"reason,omitempty"`
+}
+
+// TrustClass says what Hotstick can promise about the bytes a driver loads.
+type TrustClass string
+
+const (
+	// TrustBytes: we load exactly the bytes that the catalog lists.
+	TrustBytes TrustClass = "bytes"
+	// TrustPin: a vendor's daemon loads; we pin its level.
+	TrustPin TrustClass = "pin"
+	// TrustStep: a signed command runs.
+	TrustStep TrustClass = "step"
+)
+
+// Reversibility says how a patch leaves a host again.
+type Reversibility string
+
+const (
+	// ReversibleLive: disable and unload.
+	ReversibleLive Reversibility = "live"
+	// ReversibleDowngrade: load an older level.
+	ReversibleDowngrade Reversibility = "downgrade"
+	// ReversibleReboot: only by rebooting; such hosts go forward, not back.
+	ReversibleReboot Reversibility = "reboot"
+)

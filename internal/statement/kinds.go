@@ -1,0 +1,89 @@
+package statement
+
+import (
+	"time"
+
+	"github.com/hotstick/hotstick"
+)
+
+// Kind is the type of a statement. The set is closed; an envelope of any other
+// kind is refused.
+type Kind string
+
+// The kinds, each with its signer.
+const (
+	// KindPlan is signed by its author and at least m approvers.
+	KindPlan Kind = "plan"
+	// KindGrant lets one host start one attempt now; signed by the server.
+	KindGrant Kind = "grant"
+	// KindBan forbids a patch; signed by the server, negative only.
+	KindBan Kind = "ban"
+	// KindHalt ends a plan for ever; signed by the server, negative only.
+	KindHalt Kind = "halt"
+	// KindOrder sends a listed host back to the level before; signed by the server.
+	KindOrder Kind = "order"
+	// KindClear lifts a strike or a ban; signed by at least m persons.
+	KindClear Kind = "clear"
+)
+
+// Grant is the only way a new change starts on a host. It is bound to a nonce
+// that the host's loader made less than a minute ago.
+type Grant struct {
+	Plan     hotstick.PlanID      `json:"plan"`
+	Host     hotstick.HostID      `json:"host"`
+	Identity hotstick.Fingerprint `json:"identity"`
+	Build    hotstick.KernelBuild `json:"build"`
+	Wave     int                  `json:"wave"`
+	Attempt  int                  `json:"attempt"`
+	// Index and Proof show that the host is listed in the plan.
+	Index int64    `json:"index"`
+	Proof []string `json:"proof"`
+	Nonce string   `json:"nonce"`
+	Epoch uint64   `json:"epoch"`
+	// Generation is the plan's generation when the grant was made.
+	Generation uint64 `json:"generation"`
+	// TTLSeconds is its life on the loader's monotonic clock, counted from the
+	// making of the nonce; at most [MaxGrantSeconds].
+	TTLSeconds int `json:"ttl_seconds"`
+}
+
+// MaxGrantSeconds bounds a grant's and an order's life.
+const MaxGrantSeconds = 60
+
+// Ban forbids a patch level on every kernel build until it is cleared.
+type Ban struct {
+	Patch    hotstick.PatchRef `json:"patch"`
+	Reason   hotstick.Reason   `json:"reason"`
+	Epoch    uint64            `json:"epoch"`
+	IssuedAt time.Time         `json:"issued_at"`
+}
+
+// Halt tells loaders that a plan starts nothing more, for ever.
+type Halt struct {
+	Plan     hotstick.PlanID `json:"plan"`
+	Reason   hotstick.Reason `json:"reason"`
+	Epoch    uint64          `json:"epoch"`
+	IssuedAt time.Time       `json:"issued_at"`
+}
+
+// Order sends one listed host back to the level that was in effect before the
+// plan's attempt. Like a grant it is bound to a nonce of the loader.
+type Order struct {
+	Plan       hotstick.PlanID `json:"plan"`
+	Host       hotstick.HostID `json:"host"`
+	Nonce      string          `json:"nonce"`
+	Epoch      uint64          `json:"epoch"`
+	TTLSeconds int             `json:"ttl_seconds"`
+	Reason     hotstick.Reason `json:"reason"`
+}
+
+// Clear lifts a ban, and the strikes of the listed hosts, for one patch level.
+type Clear struct {
+	Patch hotstick.PatchRef `json:"patch"`
+	// Hosts whose strike is lifted; empty lifts no strike.
+	Hosts []hotstick.HostID `json:"hosts"`
+	// Ban lifts the ban as well.
+	Ban      bool      `json:"ban"`
+	IssuedAt time.Time `json:"issued_at"`
+	NotAfter time.Time `json:"not_after"`
+}

@@ -1,0 +1,139 @@
+// Package wire holds the messages between agent and server, the only thing that
+// the two share.
+//
+// An agent enrols once with a single-use join token and its own two keys: the
+// identity key, which names the host for ever, and the TLS key. From then on it
+// speaks mutual TLS only and calls one endpoint, sync, at the pace that the last
+// answer gave. Catalog files are fetched over the same connection.
+//
+//	POST /agent/v1/enroll                 EnrollRequest -> EnrollResponse   (join token)
+//	POST /agent/v1/sync                   SyncRequest   -> SyncResponse     (mutual TLS)
+//	POST /agent/v1/renew                  RenewRequest  -> RenewResponse    (mutual TLS)
+//	GET  /agent/v1/catalog/{file}         a metadata file of the catalog    (mutual TLS)
+//	GET  /agent/v1/catalog/targets/{file} an artifact                       (mutual TLS)
+//
+// Decoding is strict: unknown and duplicate fields, trailing bytes and messages
+// above the limits are refused (see [Decode]).
+//
+// # Protocol versions
+//
+// Protocol is one rising number. History:
+//
+//	1  2026-11-21  first version
+package wire
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/hotstick/hotstick"
+)
+
+// Protocol is the protocol version that this build speaks.
+const Protocol = 1
+
+// Limits in bytes of one message in each direction.
+const (
+	MaxEnrollBytes   = 64 << 10
+	MaxRequestBytes  = 4 << 20
+	MaxResponseBytes = 16 << 20
+)
+
+// EnrollRequest turns a single-use join token into a certificate.
+type EnrollRequest struct {
+	Protocol int    `json:"protocol"`
+	Token    string `json:"token"`
+	// Identity is the host's Ed25519 identity public key (32 bytes).
+	Identity []byte `json:"identity"`
+	// Request is a PKCS #10 certificate request in DER for the TLS key.
+	Request []byte `json:"request"`
+	// Proof is the identity key's signature over Request.
+	Proof    []byte `json:"proof"`
+	Hostname string `json:"hostname"`
+}
+
+// EnrollResponse gives the host its certificate and its first trust.
+type EnrollResponse struct {
+	Host hotstick.HostID `json:"host"`
+	// Certificate is the client certificate in DER.
+	Certificate []byte `json:"certificate"`
+	// Authority is the server's CA certificate in DER. The agent has checked it
+	// against the fingerprint in its join line before it sent the token.
+	Authority []byte `json:"authority"`
+	// Root is the catalog's root metadata, whose digest the join line carried.
+	Root []byte `json:"root"`
+}
+
+// RenewRequest asks for a fresh certificate for a new TLS key.
+type RenewRequest struct {
+	Request []byte `json:"request"`
+	Proof   []byte `json:"proof"`
+}
+
+// RenewResponse carries the new certificate in DER.
+type RenewResponse struct {
+	Certificate []byte `json:"certificate"`
+}
+
+// SyncRequest is the agent's check-in.
+type SyncRequest struct {
+	Protocol int             `json:"protocol"`
+	Host     hotstick.HostID `json:"host"`
+	// Boot is the current boot; Seq rises with each check-in of this boot.
+	Boot string `json:"boot"`
+	Seq  uint64 `json:"seq"`
+	// FactsDigest is the digest of the facts as sent last or now; the server
+	// asks for them again if it does not have them.
+	FactsDigest hotstick.Digest `json:"facts_digest"`
+	Facts       *hotstick.Facts `json:"facts,omitempty"`
+	// Patches is the truth source's list at this moment, in every check-in.
+	Patches []hotstick.LoadedPatch `json:"patches,omitempty"`
+	Loader  LoaderState            `json:"loader"`
+	Reports []hotstick.Report      `json:"reports,omitempty"`
+	// Readings are the newest answers of this host's probes.
+	Readings []hotstick.Reading `json:"readings,omitempty"`
+	// HoldSeconds is how long the server may hold its answer until something
+	// changes for this host; 0 asks for an answer now.
+	HoldSeconds int `json:"hold_seconds,omitempty"`
+}
+
+// LoaderState is the part of the loader's state that the server needs.
+type LoaderState struct {
+	// Nonce is quoted by a grant; only the loader that made it accepts the grant.
+	Nonce          string              `json:"nonce"`
+	InEffect       hotstick.PatchRef   `json:"in_effect"`
+	Busy           bool                `json:"busy"`
+	Plans          []hotstick.PlanID   `json:"plans,omitempty"`
+	CatalogVersion int64               `json:"catalog_version"`
+	Strikes        []hotstick.PatchRef `json:"strikes,omitempty"`
+	Bans           []hotstick.PatchRef `json:"bans,omitempty"`
+	// Refusals tells which documents the loader refused since the last check-in.
+	Refusals []DocumentRefusal `json:"refusals,omitempty"`
+}
+
+// DocumentRefusal says which document a loader refused and why.
+type DocumentRefusal struct {
+	Document hotstick.Digest `json:"document"`
+	Reason   hotstick.Reason `json:"reason"`
+}
+
+// SyncResponse is the server's answer.
+type SyncResponse struct {
+	// NextMillis is when to check in again; the agent adds jitter.
+	NextMillis int `json:"next_millis"`
+	// Active asks the agent to hold its check-ins open (HoldSeconds) while the
+	// host is in an active rollout.
+	Active bool `json:"active"`
+	// WantFacts asks for full facts in the next check-in.
+	WantFacts bool `json:"want_facts,omitempty"`
+	// Acknowledged is the highest report sequence number that is stored.
+	Acknowledged uint64 `json:"acknowledged"`
+	// CatalogVersion is the newest snapshot version; an agent with an older one
+	// fetches.
+	CatalogVersion int64 `json:"catalog_version"`
+	// Documents are DSSE envelopes for the loader: plans that list this host,
+	// its grant, bans, halts and orders to revert.
+	Documents []json.RawMessage `json:"documents,omitempty"`
+	// ServerTime is for skew warnings only.
+	ServerTime time.Time `json:"server_time"`
+}

@@ -1,0 +1,179 @@
+package hotstick
+
+import (
+	"fmt"
+	"time"
+)
+
+// Reason says why something did not happen, or happened. Code is from a closed
+// set; the other fields fill in what the code speaks of. Text for people is made
+// at the edge (see internal/decide/why).
+type Reason struct {
+	Code ReasonCode `json:"code"`
+	// Subject is what the code speaks of: a probe, a domain, a wave, a person.
+	Subject string `json:"subject,omitempty"`
+	// Detail is opaque evidence, such as the last line a probe printed.
+	Detail string `json:"detail,omitempty"`
+	// Until is when the reason ends by itself, where that is known.
+	Until *time.Time `json:"until,omitempty"`
+}
+
+// Validate reports an unknown code.
+func (r Reason) Validate() error {
+	if _, ok := reasonGlossary[r.Code]; !ok {
+		return fmt.Errorf("cannot use %q as a reason code", string(r.Code))
+	}
+	return nil
+}
+
+// ReasonCode is one of a closed set of causes.
+type ReasonCode string
+
+// Causes for which a host or a wave waits.
+const (
+	ReasonWaveNotOpen      ReasonCode = "wave_not_open"
+	ReasonBake             ReasonCode = "bake"
+	ReasonDelay            ReasonCode = "delay"
+	ReasonNoReadings       ReasonCode = "no_readings"
+	ReasonBudget           ReasonCode = "budget"
+	ReasonHostSilent       ReasonCode = "host_silent"
+	ReasonPlanHeld         ReasonCode = "plan_held"
+	ReasonPlanHalted       ReasonCode = "plan_halted"
+	ReasonPlanExpired      ReasonCode = "plan_expired"
+	ReasonNotApproved      ReasonCode = "not_approved"
+	ReasonNotStarted       ReasonCode = "not_started"
+	ReasonStopAll          ReasonCode = "stop_all"
+	ReasonLaneHeld         ReasonCode = "lane_held"
+	ReasonCanaryLost       ReasonCode = "canary_lost"
+	ReasonAwaitingGrant    ReasonCode = "awaiting_grant"
+	ReasonTransitionBusy   ReasonCode = "transition_busy"
+	ReasonOtherPlan        ReasonCode = "other_plan"
+	ReasonAlreadyInEffect  ReasonCode = "already_in_effect"
+	ReasonOperator         ReasonCode = "operator"
+	ReasonSettling         ReasonCode = "settling"
+	ReasonCatalogExpired   ReasonCode = "catalog_expired"
+	ReasonCatalogUnknown   ReasonCode = "catalog_unknown"
+	ReasonServerRestarting ReasonCode = "server_restarting"
+)
+
+// Causes for which a host refuses or fails an attempt.
+const (
+	ReasonWrongBuild         ReasonCode = "wrong_build"
+	ReasonNoArtifact         ReasonCode = "no_artifact"
+	ReasonDigestMismatch     ReasonCode = "digest_mismatch"
+	ReasonNotLivepatch       ReasonCode = "not_livepatch"
+	ReasonSignature          ReasonCode = "signature"
+	ReasonNotInPlan          ReasonCode = "not_in_plan"
+	ReasonGrantExpired       ReasonCode = "grant_expired"
+	ReasonGrantReplayed      ReasonCode = "grant_replayed"
+	ReasonBanned             ReasonCode = "banned"
+	ReasonRecalled           ReasonCode = "recalled"
+	ReasonStruck             ReasonCode = "struck"
+	ReasonDowngrade          ReasonCode = "downgrade"
+	ReasonRevertUnlisted     ReasonCode = "revert_unlisted"
+	ReasonForeignPatch       ReasonCode = "foreign_patch"
+	ReasonKernelRefused      ReasonCode = "kernel_refused"
+	ReasonModulesDisabled    ReasonCode = "modules_disabled"
+	ReasonUnsupported        ReasonCode = "unsupported"
+	ReasonTransitionStalled  ReasonCode = "transition_stalled"
+	ReasonUncleanBoots       ReasonCode = "unclean_boots"
+	ReasonStaleEpoch         ReasonCode = "stale_epoch"
+	ReasonLedgerUnwritable   ReasonCode = "ledger_unwritable"
+	ReasonVerificationFailed ReasonCode = "verification_failed"
+)
+
+// Causes for which a patch comes back out, or a host is lost.
+const (
+	ReasonProbeFailed    ReasonCode = "probe_failed"
+	ReasonKernelLog      ReasonCode = "kernel_log"
+	ReasonTaint          ReasonCode = "taint"
+	ReasonAgentSilent    ReasonCode = "agent_silent"
+	ReasonCrash          ReasonCode = "crash"
+	ReasonCrashNamed     ReasonCode = "crash_named_patch"
+	ReasonCleanShutdown  ReasonCode = "clean_shutdown"
+	ReasonRevertOrdered  ReasonCode = "revert_ordered"
+	ReasonRevertFailed   ReasonCode = "revert_failed"
+	ReasonGateFailed     ReasonCode = "gate_failed"
+	ReasonSilentAfter    ReasonCode = "silent_after_start"
+	ReasonRemovedOutside ReasonCode = "removed_outside"
+)
+
+// reasonGlossary says in a sentence what each code means. It is also the closed
+// set: a code that is missing here does not exist.
+var reasonGlossary = map[ReasonCode]string{
+	ReasonWaveNotOpen:      "An earlier wave has not passed its gate yet.",
+	ReasonBake:             "The wave before must stay healthy for its bake time first.",
+	ReasonDelay:            "The plan's signed delay for this wave has not passed on the host's own clock.",
+	ReasonNoReadings:       "The gate has no readings yet; no data is never taken for health.",
+	ReasonBudget:           "The disruption budget of a failure domain is used up.",
+	ReasonHostSilent:       "The host has not checked in lately.",
+	ReasonPlanHeld:         "The rollout is on hold.",
+	ReasonPlanHalted:       "The rollout was halted and starts nothing more.",
+	ReasonPlanExpired:      "The plan's signed life is over.",
+	ReasonNotApproved:      "The plan lacks approvals.",
+	ReasonNotStarted:       "The plan is approved and waits to be started.",
+	ReasonStopAll:          "Everything was stopped; new starts are blocked.",
+	ReasonLaneHeld:         "The lane of this kernel build has no confirmed canary.",
+	ReasonCanaryLost:       "A canary of this lane was lost.",
+	ReasonAwaitingGrant:    "Slots are held; the host takes its grant at its next check-in.",
+	ReasonTransitionBusy:   "Another live-patch transition is running in this kernel.",
+	ReasonOtherPlan:        "Another plan is changing this host.",
+	ReasonAlreadyInEffect:  "The host already runs this level.",
+	ReasonOperator:         "An operator decided so.",
+	ReasonSettling:         "The host booted a moment ago and is given time to settle.",
+	ReasonCatalogExpired:   "The catalog's signatures have expired.",
+	ReasonCatalogUnknown:   "The host has not verified the catalog yet.",
+	ReasonServerRestarting: "The server has just started and is reading its state.",
+
+	ReasonWrongBuild:         "The host runs another kernel build than the plan says.",
+	ReasonNoArtifact:         "The catalog has no artifact for this kernel build.",
+	ReasonDigestMismatch:     "The bytes differ from what the catalog signed.",
+	ReasonNotLivepatch:       "The module is not marked as a live patch.",
+	ReasonSignature:          "A signature is missing, wrong, or from somebody who may not sign this.",
+	ReasonNotInPlan:          "The host is not listed in the plan.",
+	ReasonGrantExpired:       "The grant is older than its life allows.",
+	ReasonGrantReplayed:      "The grant was used before.",
+	ReasonBanned:             "The patch is banned.",
+	ReasonRecalled:           "The patch was recalled.",
+	ReasonStruck:             "The host went down with this patch once; it needs a signed clear.",
+	ReasonDowngrade:          "The level is older than one this host has confirmed.",
+	ReasonRevertUnlisted:     "The plan does not name the level this host would have to go back to.",
+	ReasonForeignPatch:       "A live patch that is not ours is loaded.",
+	ReasonKernelRefused:      "The kernel refused the module.",
+	ReasonModulesDisabled:    "The kernel loads no modules any more.",
+	ReasonUnsupported:        "The kernel has no live patching.",
+	ReasonTransitionStalled:  "A task kept the transition from finishing.",
+	ReasonUncleanBoots:       "The host went down uncleanly twice within half an hour.",
+	ReasonStaleEpoch:         "The statement is from an older epoch of the server.",
+	ReasonLedgerUnwritable:   "The loader cannot write its ledger, so nothing may start.",
+	ReasonVerificationFailed: "The load could not be verified in the kernel.",
+
+	ReasonProbeFailed:    "A health probe failed.",
+	ReasonKernelLog:      "The kernel logged a fault.",
+	ReasonTaint:          "The kernel's taint changed.",
+	ReasonAgentSilent:    "The agent fell silent while the patch was on probation.",
+	ReasonCrash:          "The host went down uncleanly.",
+	ReasonCrashNamed:     "The host crashed and the trace names the patch.",
+	ReasonCleanShutdown:  "The host was shut down cleanly in the middle of the attempt.",
+	ReasonRevertOrdered:  "A revert was ordered.",
+	ReasonRevertFailed:   "The level before could not be put back.",
+	ReasonGateFailed:     "The gate judged the patch bad.",
+	ReasonSilentAfter:    "The host fell silent after it had started.",
+	ReasonRemovedOutside: "The patch was removed by something other than Hotstick.",
+}
+
+// Meaning returns one sentence that explains the code to a person, and whether
+// the code exists.
+func (c ReasonCode) Meaning() (string, bool) {
+	s, ok := reasonGlossary[c]
+	return s, ok
+}
+
+// ReasonCodes returns every known code, unsorted.
+func ReasonCodes() []ReasonCode {
+	codes := make([]ReasonCode, 0, len(reasonGlossary))
+	for c := range reasonGlossary {
+		codes = append(codes, c)
+	}
+	return codes
+}
