@@ -1,0 +1,294 @@
+// Package store is what the server's loops need from storage, as a few small
+// tables inside one transaction.
+//
+// # Guarantees
+//
+// A transaction either commits whole or leaves nothing. Update transactions are
+// serialised: what one reads, no other changes before it commits. Writes that
+// can lead to a grant are conditional on the plan's generation
+// ([PlanTable.Advance] returns [ErrConflict] when somebody was faster), and a
+// slot of a failure domain is a unique row, so two servers can never both hold
+// it. An acknowledged commit of these tables survives a crash of the process
+// and of the machine.
+//
+// Every Update that changes anything appends at least one [Event]; the event's
+// leaf and the change commit together, so there is no change without its entry
+// in the audit log (see internal/audit).
+//
+// Implementations are memory and sqlite; both pass storetest.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hotstick/hotstick"
+)
+
+// Errors that callers act on.
+var (
+	// ErrNotFound: no such row.
+	ErrNotFound = errors.New("cannot find it")
+	// ErrConflict: somebody changed the row first; read again and decide again.
+	ErrConflict = errors.New("cannot commit: it was changed meanwhile")
+	// ErrTaken: a slot, token or name is in use already.
+	ErrTaken = errors.New("cannot take it: it is in use")
+)
+
+// Store runs transactions.
+type Store interface {
+	// View runs fn on a consistent snapshot. Writes inside it fail.
+	View(ctx context.Context, fn func(Tx) error) error
+	// Update runs fn and commits if it returns nil. All rows that fn writes carry
+	// the same time, Tx.Now.
+	Update(ctx context.Context, fn func(Tx) error) error
+	// Changes returns a channel that receives a token after commits; it is a
+	// hint, may coalesce, and is never closed before the store.
+	Changes() (<-chan struct{}, func())
+	// Check reports whether the store can serve and commit (for /readyz).
+	Check(ctx context.Context) error
+	Close() error
+}
+
+// Tx is one transaction.
+type Tx interface {
+	// Now is the transaction's one timestamp.
+	Now() time.Time
+	Hosts() HostTable
+	Plans() PlanTable
+	Slots() SlotTable
+	Events() EventTable
+	Bans() BanTable
+	Tokens() TokenTable
+	Outbox() OutboxTable
+}
+
+// Host is an enrolled host and its newest report.
+type Host struct {
+	ID       hotstick.HostID
+	Name     string
+	Identity []byte // Ed25519 public key
+	Enrolled time.Time
+	// Revoked ends the host's identity; its ID never comes back.
+	Revoked bool
+	// Facts as last sent, with their digest; nil before the first check-in.
+	Facts       *hotstick.Facts
+	FactsDigest hotstick.Digest
+	// Patches is the truth source's newest list, of boot Boot at LastSeen.
+	Patches  []hotstick.LoadedPatch
+	Boot     string
+	Boots    int
+	Seq      uint64
+	LastSeen time.Time
+	// Reported is the highest loader report sequence number that is stored.
+	Reported uint64
+	Loader   HostLoader
+	Readings []hotstick.Reading
+}
+
+// HostLoader is what the host's loader last said of itself.
+type HostLoader struct {
+	InEffect       hotstick.PatchRef   `json:"in_effect"`
+	Busy           bool                `json:"busy"`
+	Plans          []hotstick.PlanID   `json:"plans,omitempty"`
+	CatalogVersion int64               `json:"catalog_version"`
+	Strikes        []hotstick.PatchRef `json:"strikes,omitempty"`
+	Bans           []hotstick.PatchRef `json:"bans,omitempty"`
+}
+
+// HostFilter narrows a list of hosts. Zero values do not filter.
+type HostFilter struct {
+	// Search matches name, ID or release, case-insensitively, as plain text.
+	Search string
+	Build  string // kernel build ID
+	// After and Limit page by name, then ID. Limit 0 means all.
+	After string
+	Limit int
+}
+
+// HostTable holds hosts.
+type HostTable interface {
+	Get(id hotstick.HostID) (Host, error)
+	// List returns hosts ordered by name, then ID, and the number that match
+	// without paging.
+	List(f HostFilter) ([]Host, int, error)
+	// Put inserts or replaces a host.
+	Put(h Host) error
+	// Delete leaves a tombstone: Revoked becomes true and the ID stays taken.
+	Delete(id hotstick.HostID) error
+}
+
+// Plan is a plan and where it stands.
+type Plan struct {
+	ID       hotstick.PlanID
+	Name     string
+	Patch    hotstick.PatchRef
+	Envelope []byte // the signed DSSE envelope
+	Status   hotstick.PlanStatus
+	// Generation rises with every decision on the plan.
+	Generation uint64
+	Reason     *hotstick.Reason
+	Author     hotstick.Person
+	// Reverting: listed hosts that took the patch are being sent back.
+	Reverting bool
+	Created   time.Time
+	Approved  *time.Time
+	Started   *time.Time
+	Ended     *time.Time
+}
+
+// PlanHost is one host's line in a plan.
+type PlanHost struct {
+	Plan hotstick.PlanID
+	// Index is the host's place in the plan's host list.
+	Index   int
+	Listed  hotstick.PlanHost
+	State   hotstick.HostState
+	Attempt int
+	Reason  *hotstick.Reason
+	// Evidence came with the report that made the state.
+	Evidence []hotstick.Evidence
+	Timing   hotstick.Timing
+	Updated  time.Time
+	Started  *time.Time
+	Ended    *time.Time
+}
+
+// PlanTable holds plans and their hosts.
+type PlanTable interface {
+	// Create inserts a plan with its hosts; ErrTaken if the ID exists.
+	Create(p Plan, hosts []PlanHost) error
+	Get(id hotstick.PlanID) (Plan, error)
+	// List returns plans, newest first; active narrows to those not over.
+	List(active bool) ([]Plan, error)
+	// Advance writes the plan if its stored generation is still p.Generation, and
+	// raises the generation by one; ErrConflict otherwise.
+	Advance(p Plan) error
+	// Hosts returns the plan's hosts by index.
+	Hosts(id hotstick.PlanID) ([]PlanHost, error)
+	Host(id hotstick.PlanID, host hotstick.HostID) (PlanHost, error)
+	PutHost(h PlanHost) error
+	// OfHost returns the host's lines in all plans, newest plan first.
+	OfHost(host hotstick.HostID) ([]PlanHost, error)
+}
+
+// Slot is one unit of a failure domain's disruption budget, held by one host for
+// one plan. (Domain, Value, Index) is unique.
+type Slot struct {
+	Domain string // kind, such as rack or fleet
+	Value  string // which one, such as a3
+	Index  int    // 0 .. budget-1
+	Plan   hotstick.PlanID
+	Host   hotstick.HostID
+	Taken  time.Time
+}
+
+// SlotTable holds the slots in use.
+type SlotTable interface {
+	// Take inserts the row; ErrTaken if (Domain, Value, Index) is held.
+	Take(s Slot) error
+	// Release frees every slot that a host holds for a plan.
+	Release(plan hotstick.PlanID, host hotstick.HostID) error
+	List() ([]Slot, error)
+}
+
+// Event is one entry of the audit log: what happened, who did it, to what.
+type Event struct {
+	// Seq is given by Append, from 0 without gaps.
+	Seq      int64               `json:"seq"`
+	At       time.Time           `json:"at"`
+	Kind     string              `json:"kind"`
+	Actor    string              `json:"actor,omitempty"`
+	Plan     hotstick.PlanID     `json:"plan,omitempty"`
+	Host     hotstick.HostID     `json:"host,omitempty"`
+	HostName string              `json:"host_name,omitempty"`
+	Patch    hotstick.PatchRef   `json:"patch"`
+	State    string              `json:"state,omitempty"`
+	Reason   *hotstick.Reason    `json:"reason,omitempty"`
+	Evidence []hotstick.Evidence `json:"evidence,omitempty"`
+	// Generation is the plan's generation after the decision, if it was one.
+	Generation uint64 `json:"generation,omitempty"`
+}
+
+// EventFilter narrows a list of events. Zero values do not filter.
+type EventFilter struct {
+	Plan hotstick.PlanID
+	Host hotstick.HostID
+	// Before pages backwards: only events with a smaller Seq; 0 means the end.
+	Before int64
+	Limit  int
+}
+
+// EventTable is the append-only audit log.
+type EventTable interface {
+	// Append stores the event, gives it Seq and At, and adds its leaf to the log
+	// in the same transaction.
+	Append(e Event) (Event, error)
+	// List returns events, newest first.
+	List(f EventFilter) ([]Event, error)
+	// Head returns the number of leaves and the Merkle root over them.
+	Head() (size int64, root [32]byte, err error)
+	// Leaf returns the exact bytes of a leaf, for verification.
+	Leaf(seq int64) ([]byte, error)
+}
+
+// Ban is a patch level that nobody may arm.
+type Ban struct {
+	Patch    hotstick.PatchRef
+	Envelope []byte // the signed statement
+	Reason   hotstick.Reason
+	At       time.Time
+	By       string
+}
+
+// BanTable holds bans and the fleet-wide stop.
+type BanTable interface {
+	Put(b Ban) error
+	Get(ref hotstick.PatchRef) (Ban, error)
+	List() ([]Ban, error)
+	// StopAll reads the fleet-wide stop; SetStopAll sets it.
+	StopAll() (bool, error)
+	SetStopAll(on bool) error
+}
+
+// Token is a credential, stored only as a digest.
+type Token struct {
+	Digest hotstick.Digest
+	// Kind is join (single use, for one host) or api.
+	Kind   string
+	Role   string
+	Person hotstick.Person
+	// Expires is zero for an api token without an end.
+	Expires time.Time
+	Used    *time.Time
+	Created time.Time
+}
+
+// TokenTable holds tokens.
+type TokenTable interface {
+	Put(t Token) error
+	Get(d hotstick.Digest) (Token, error)
+	// Use marks a join token as used at Tx.Now; ErrTaken if it was used before.
+	Use(d hotstick.Digest) error
+}
+
+// Message is one outgoing notification.
+type Message struct {
+	ID       int64
+	Kind     string
+	Body     []byte
+	Created  time.Time
+	Attempts int
+	// Due is when to try next; Done ends it.
+	Due  time.Time
+	Done *time.Time
+}
+
+// OutboxTable holds notifications until they are delivered.
+type OutboxTable interface {
+	Add(m Message) (int64, error)
+	// Due returns undelivered messages whose time has come, oldest first.
+	Due(now time.Time, limit int) ([]Message, error)
+	Put(m Message) error
+}
