@@ -151,8 +151,11 @@ type PlanHost struct {
 	Evidence []hotstick.Evidence
 	Timing   hotstick.Timing
 	Updated  time.Time
-	Started  *time.Time
-	Ended    *time.Time
+	// Granted is when the newest grant of the current attempt was signed. Until
+	// that grant's life is over the host may start, whatever was decided since.
+	Granted *time.Time
+	Started *time.Time
+	Ended   *time.Time
 }
 
 // PlanTable holds plans and their hosts.
