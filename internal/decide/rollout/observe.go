@@ -1,0 +1,22 @@
+package rollout
+
+import "github.com/hotstick/hotstick"
+
+// Observe says what a loader's report makes of a host's line in the plan: the
+// new state, and whether anything changes. A report of an older attempt, or one
+// that repeats or contradicts the table of states, changes nothing; the caller
+// still stores that it was received.
+func Observe(h Host, r hotstick.Report) (hotstick.HostState, bool) {
+	if r.Attempt != h.Attempt {
+		return h.State, false
+	}
+	if r.State == h.State || !h.State.CanBecome(r.State) {
+		return h.State, false
+	}
+	// A loader never sends these; they are the server's own words.
+	switch r.State {
+	case hotstick.Waiting, hotstick.Admitted, hotstick.Lost, hotstick.Skipped:
+		return h.State, false
+	}
+	return r.State, true
+}
