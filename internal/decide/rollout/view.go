@@ -39,6 +39,8 @@ type View struct {
 	Status    hotstick.PlanStatus
 	Reason    *hotstick.Reason
 	Reverting bool
+	// Started is when the plan was started and announced.
+	Started *time.Time
 	// Hosts in the order of the plan's host list.
 	Hosts []Host
 	// Slots in use by all plans, this one included.
