@@ -5,7 +5,8 @@
 //
 // Canaries are staged: one host of the fleet; then one host of each of the next
 // 2, 4, 8 … kernel builds until every build has one; then widening waves of 5 %,
-// 25 % and the rest of what remains. Percentages round down, but never to zero.
+// 25 % and the rest of what remains. Percentages round down, but never below the
+// number of kernel builds.
 // Within a stage, hosts are taken in the order of their IDs' digests with the
 // patch, so the same few machines are not the canaries of every patch; hosts
 // labelled critical=true go last.

@@ -17,12 +17,14 @@ type wave struct {
 }
 
 // widen lists, in percent of the hosts left after the canaries, how far each
-// widening wave goes; the last takes all that remain.
+// widening wave goes; the last takes all that remain. A widening wave is never
+// smaller than the number of kernel builds: that many canaries went before it.
 var widen = []int{5, 25, 100}
 
 // waves parts the ordered hosts into staged canaries and widening waves.
 func (r Request) waves(fit []Host) []wave {
 	canaries, rest := pickCanaries(fit)
+	builds := len(canaries)
 	var waves []wave
 	for stage, size := 0, 1; len(canaries) > 0; stage++ {
 		n := min(size, len(canaries))
@@ -36,7 +38,7 @@ func (r Request) waves(fit []Host) []wave {
 	}
 	done := 0
 	for i, percent := range widen {
-		upTo := max(done+1, len(rest)*percent/100)
+		upTo := max(done+builds, len(rest)*percent/100)
 		if percent == 100 {
 			upTo = len(rest)
 		}

@@ -1,0 +1,137 @@
+// Package why turns typed reasons into sentences for people. Deciders return
+// reasons; text is made here, at the edge, and nowhere else.
+//
+// Details come from hosts and vendors: they are opaque, and whoever shows a
+// sentence must escape it for the place where it is shown.
+package why
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hotstick/hotstick"
+)
+
+// Text says a reason in one or two sentences.
+func Text(r hotstick.Reason) string {
+	text, known := r.Code.Meaning()
+	if !known {
+		text = fmt.Sprintf("Unknown reason %q.", string(r.Code))
+	}
+	if note := note(r); note != "" {
+		text = strings.TrimSuffix(text, ".") + ": " + note + "."
+	}
+	if r.Until != nil {
+		text += " Until " + r.Until.UTC().Format(time.RFC3339) + "."
+	}
+	return text
+}
+
+// note joins what the reason speaks of with its detail. A detail that is itself
+// a reason's code is said in words.
+func note(r hotstick.Reason) string {
+	detail := r.Detail
+	if text, ok := hotstick.ReasonCode(detail).Meaning(); ok {
+		detail = strings.TrimSuffix(text, ".")
+	}
+	switch {
+	case r.Subject != "" && detail != "":
+		return r.Subject + " (" + detail + ")"
+	case r.Subject != "":
+		return r.Subject
+	}
+	return detail
+}
+
+// Host is what one host's answer rests on.
+type Host struct {
+	Name     string
+	Now      time.Time
+	LastSeen time.Time
+	// Silent: not heard of for longer than the staleness limit.
+	Silent   bool
+	InEffect hotstick.PatchRef
+	Build    hotstick.KernelBuild
+	Strikes  []hotstick.PatchRef
+	// Rollout is the host's line in the newest plan that concerns it, if any.
+	Rollout *Line
+}
+
+// Line is where the host stands in a plan.
+type Line struct {
+	Plan    string
+	Patch   hotstick.PatchRef
+	Status  hotstick.PlanStatus
+	State   hotstick.HostState
+	Attempt int
+	Reason  *hotstick.Reason
+	Since   time.Time
+}
+
+// Explain answers "why is this host as it is" in a few lines, the most telling
+// first, and says what would change it (empty if nothing needs to).
+func Explain(h Host) (lines []string, changes string) {
+	lines = append(lines, running(h))
+	if h.Silent {
+		lines = append(lines, fmt.Sprintf("It has not checked in for %s, so everything below is old.", ago(h.Now, h.LastSeen)))
+		changes = "Look at the host: is it up, and does its agent reach the server?"
+	}
+	for _, s := range h.Strikes {
+		lines = append(lines, fmt.Sprintf("It went down once with %s and refuses it until a signed clear.", s))
+	}
+	if h.Rollout == nil {
+		return append(lines, "No rollout concerns it."), changes
+	}
+	lines = append(lines, stands(*h.Rollout, h.Now))
+	if h.Rollout.Reason != nil {
+		lines = append(lines, Text(*h.Rollout.Reason))
+		if changes == "" {
+			changes = Remedy(*h.Rollout.Reason)
+		}
+	}
+	return lines, changes
+}
+
+func running(h Host) string {
+	if h.InEffect.IsZero() {
+		return fmt.Sprintf("%s runs %s as it booted, with no live patch of ours.", h.Name, h.Build)
+	}
+	return fmt.Sprintf("%s runs %s with %s in effect.", h.Name, h.Build, h.InEffect)
+}
+
+func stands(l Line, now time.Time) string {
+	return fmt.Sprintf("In rollout %q of %s (%s) it is %s since %s, attempt %d.",
+		l.Plan, l.Patch, l.Status, l.State, ago(now, l.Since), l.Attempt)
+}
+
+func ago(now, then time.Time) string {
+	if then.IsZero() {
+		return "ever"
+	}
+	return now.Sub(then).Round(time.Second).String()
+}
+
+// remedies says what would end a wait. Reasons that end by themselves, or need
+// nothing, are missing.
+var remedies = map[hotstick.ReasonCode]string{
+	hotstick.ReasonNotApproved:     "Other persons approve it: hotstick rollout approve PLAN --key FILE",
+	hotstick.ReasonNotStarted:      "Start it: hotstick rollout start PLAN",
+	hotstick.ReasonPlanHeld:        "Resume it: hotstick rollout resume PLAN",
+	hotstick.ReasonPlanHalted:      "A halted plan never resumes: make a new one with hotstick rollout plan",
+	hotstick.ReasonStopAll:         "Allow new starts again: hotstick stop --lift",
+	hotstick.ReasonHostSilent:      "Look at the host: is it up, and does its agent reach the server?",
+	hotstick.ReasonCanaryLost:      "Look at the lost canary; a second loss of the same kind fails the rollout.",
+	hotstick.ReasonLaneHeld:        "Look at the host that refused; the lane goes on once a canary is confirmed.",
+	hotstick.ReasonBudget:          "It starts when a host of that domain is confirmed or reverted.",
+	hotstick.ReasonBanned:          "Lifting a ban needs a clear signed by the approvers.",
+	hotstick.ReasonStruck:          "Lifting a strike needs a clear signed by the approvers.",
+	hotstick.ReasonForeignPatch:    "Remove the other live patch with the tool that loaded it.",
+	hotstick.ReasonSilentAfter:     "If the host is gone for good, write it off to free its slots.",
+	hotstick.ReasonCatalogExpired:  "Renew the catalog's signatures with its offline keys.",
+	hotstick.ReasonModulesDisabled: "Only a reboot turns module loading on again.",
+}
+
+// Remedy says what would change the state that a reason describes; empty if
+// nothing is needed or time alone does it.
+func Remedy(r hotstick.Reason) string { return remedies[r.Code] }
