@@ -97,7 +97,9 @@ type Slot struct {
 	Host   hotstick.HostID
 }
 
-// Decision is what to commit. An empty decision changes nothing.
+// Decision is what to commit. An empty decision changes nothing. The loop applies
+// Changes before Starts: an interrupted host becomes waiting and is admitted for
+// its next attempt in one decision.
 type Decision struct {
 	// Status is the plan's new status, empty if it stays.
 	Status hotstick.PlanStatus
