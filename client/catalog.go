@@ -1,0 +1,50 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/api"
+)
+
+// Catalog asks for the catalog as the server trusts it.
+func (c *Client) Catalog(ctx context.Context) (api.Catalog, error) {
+	var out api.Catalog
+	return out, c.do(ctx, call{method: http.MethodGet, path: "/api/v1/catalog"}, &out)
+}
+
+// CatalogFile fetches one signed metadata file, such as root.json, byte for byte.
+func (c *Client) CatalogFile(ctx context.Context, name string) ([]byte, error) {
+	return c.bytes(ctx, call{method: http.MethodGet, path: "/api/v1/catalog/files/" + url.PathEscape(name)})
+}
+
+// UploadArtifact stores an artifact's bytes under their digest. They can be
+// loaded nowhere until signed metadata lists them.
+func (c *Client) UploadArtifact(ctx context.Context, digest hotstick.Digest, data []byte) error {
+	return c.do(ctx, call{method: http.MethodPut, path: "/api/v1/catalog/artifacts/" + url.PathEscape(string(digest)), raw: data}, nil)
+}
+
+// Publish hands in signed targets metadata whose artifacts were uploaded before.
+func (c *Client) Publish(ctx context.Context, req api.PublishRequest) (api.Catalog, error) {
+	var out api.Catalog
+	return out, c.do(ctx, call{method: http.MethodPost, path: "/api/v1/catalog/targets", body: req}, &out)
+}
+
+// Patch asks for one level of a patch.
+func (c *Client) Patch(ctx context.Context, ref hotstick.PatchRef) (api.Patch, error) {
+	var out api.Patch
+	return out, c.do(ctx, call{method: http.MethodGet, path: patchPath(ref)}, &out)
+}
+
+// Ban forbids a patch level fleet-wide, for a reason.
+func (c *Client) Ban(ctx context.Context, ref hotstick.PatchRef, req api.BanRequest) (api.Ban, error) {
+	var out api.Ban
+	return out, c.do(ctx, call{method: http.MethodPost, path: patchPath(ref) + "/ban", body: req}, &out)
+}
+
+func patchPath(ref hotstick.PatchRef) string {
+	return "/api/v1/patches/" + url.PathEscape(ref.Name) + "/" + strconv.Itoa(ref.Level)
+}

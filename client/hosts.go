@@ -1,0 +1,108 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/api"
+)
+
+// Overview asks for the fleet's state in one page.
+func (c *Client) Overview(ctx context.Context) (api.Overview, error) {
+	var out api.Overview
+	return out, c.do(ctx, call{method: http.MethodGet, path: "/api/v1/overview"}, &out)
+}
+
+// HostQuery narrows a list of hosts. Zero values do not filter.
+type HostQuery struct {
+	// Search matches name, ID or release, case-insensitively, as plain text.
+	Search string
+	// State is one of the states of [api.Host].
+	State string
+	// Build is a kernel build ID.
+	Build string
+	// Limit is the size of a page; 0 is the server's default, at most 1000.
+	Limit int
+	// Page is the token of the page, as the last answer gave it.
+	Page string
+}
+
+// Hosts lists one page of hosts.
+func (c *Client) Hosts(ctx context.Context, q HostQuery) (api.HostList, error) {
+	values := url.Values{}
+	add(values, "search", q.Search)
+	add(values, "state", q.State)
+	add(values, "build", q.Build)
+	addLimit(values, q.Limit)
+	add(values, "page", q.Page)
+	var out api.HostList
+	return out, c.do(ctx, call{method: http.MethodGet, path: "/api/v1/hosts", query: values}, &out)
+}
+
+// AllHosts lists every host that matches, page by page.
+func (c *Client) AllHosts(ctx context.Context, q HostQuery) ([]api.Host, error) {
+	var all []api.Host
+	for {
+		page, err := c.Hosts(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.Hosts...)
+		if page.Next == "" {
+			return all, nil
+		}
+		q.Page = page.Next
+	}
+}
+
+// Host asks for everything known of one host, by ID or unique name.
+func (c *Client) Host(ctx context.Context, host string) (api.HostDetail, error) {
+	var out api.HostDetail
+	return out, c.do(ctx, call{method: http.MethodGet, path: "/api/v1/hosts/" + url.PathEscape(host)}, &out)
+}
+
+// Why asks what a host is doing, why, and what would change it.
+func (c *Client) Why(ctx context.Context, host string) (api.Why, error) {
+	var out api.Why
+	return out, c.do(ctx, call{method: http.MethodGet, path: "/api/v1/hosts/" + url.PathEscape(host) + "/why"}, &out)
+}
+
+// MakeJoinToken makes a single-use token with which one host may join.
+func (c *Client) MakeJoinToken(ctx context.Context, req api.JoinTokenRequest) (api.JoinToken, error) {
+	var out api.JoinToken
+	return out, c.do(ctx, call{method: http.MethodPost, path: "/api/v1/join-tokens", body: req}, &out)
+}
+
+// EventQuery narrows the audit log. Zero values do not filter.
+type EventQuery struct {
+	Plan  hotstick.PlanID
+	Host  hotstick.HostID
+	Limit int
+	Page  string
+}
+
+// Events lists one page of the audit log, newest first.
+func (c *Client) Events(ctx context.Context, q EventQuery) (api.EventList, error) {
+	values := url.Values{}
+	add(values, "plan", string(q.Plan))
+	add(values, "host", string(q.Host))
+	addLimit(values, q.Limit)
+	add(values, "page", q.Page)
+	var out api.EventList
+	return out, c.do(ctx, call{method: http.MethodGet, path: "/api/v1/events", query: values}, &out)
+}
+
+func add(values url.Values, key, value string) {
+	if value != "" {
+		values.Set(key, value)
+	}
+}
+
+func addLimit(values url.Values, limit int) {
+	if limit != 0 {
+		values.Set("limit", strconv.Itoa(limit))
+	}
+}
