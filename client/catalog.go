@@ -12,8 +12,7 @@ import (
 
 // Catalog asks for the catalog as the server trusts it.
 func (c *Client) Catalog(ctx context.Context) (api.Catalog, error) {
-	var out api.Catalog
-	return out, c.do(ctx, call{method: http.MethodGet, path: "/api/v1/catalog"}, &out)
+	return ask[api.Catalog](ctx, c, call{method: http.MethodGet, path: "/api/v1/catalog"})
 }
 
 // CatalogFile fetches one signed metadata file, such as root.json, byte for byte.
@@ -29,20 +28,17 @@ func (c *Client) UploadArtifact(ctx context.Context, digest hotstick.Digest, dat
 
 // Publish hands in signed targets metadata whose artifacts were uploaded before.
 func (c *Client) Publish(ctx context.Context, req api.PublishRequest) (api.Catalog, error) {
-	var out api.Catalog
-	return out, c.do(ctx, call{method: http.MethodPost, path: "/api/v1/catalog/targets", body: req}, &out)
+	return ask[api.Catalog](ctx, c, call{method: http.MethodPost, path: "/api/v1/catalog/targets", body: req})
 }
 
 // Patch asks for one level of a patch.
 func (c *Client) Patch(ctx context.Context, ref hotstick.PatchRef) (api.Patch, error) {
-	var out api.Patch
-	return out, c.do(ctx, call{method: http.MethodGet, path: patchPath(ref)}, &out)
+	return ask[api.Patch](ctx, c, call{method: http.MethodGet, path: patchPath(ref)})
 }
 
 // Ban forbids a patch level fleet-wide, for a reason.
 func (c *Client) Ban(ctx context.Context, ref hotstick.PatchRef, req api.BanRequest) (api.Ban, error) {
-	var out api.Ban
-	return out, c.do(ctx, call{method: http.MethodPost, path: patchPath(ref) + "/ban", body: req}, &out)
+	return ask[api.Ban](ctx, c, call{method: http.MethodPost, path: patchPath(ref) + "/ban", body: req})
 }
 
 func patchPath(ref hotstick.PatchRef) string {

@@ -100,6 +100,13 @@ func (c *Client) do(ctx context.Context, in call, out any) error {
 	return nil
 }
 
+// ask sends the call and returns its decoded answer.
+func ask[T any](ctx context.Context, c *Client, in call) (T, error) {
+	var out T
+	err := c.do(ctx, in, &out)
+	return out, err
+}
+
 // bytes sends the call and returns the answer as it came.
 func (c *Client) bytes(ctx context.Context, in call) ([]byte, error) {
 	resp, err := c.send(ctx, in)
@@ -165,8 +172,7 @@ func (c *Client) request(ctx context.Context, in call) (*http.Request, error) {
 
 // Version asks which server this is. It needs no token.
 func (c *Client) Version(ctx context.Context) (api.Version, error) {
-	var out api.Version
-	return out, c.do(ctx, call{method: http.MethodGet, path: "/version"}, &out)
+	return ask[api.Version](ctx, c, call{method: http.MethodGet, path: "/version"})
 }
 
 // Ready reports whether the server can serve and commit: nil, or why not.
@@ -176,6 +182,5 @@ func (c *Client) Ready(ctx context.Context) error {
 
 // Session tells who the token speaks for.
 func (c *Client) Session(ctx context.Context) (api.Session, error) {
-	var out api.Session
-	return out, c.do(ctx, call{method: http.MethodGet, path: "/api/v1/session"}, &out)
+	return ask[api.Session](ctx, c, call{method: http.MethodGet, path: "/api/v1/session"})
 }

@@ -12,8 +12,7 @@ import (
 
 // Overview asks for the fleet's state in one page.
 func (c *Client) Overview(ctx context.Context) (api.Overview, error) {
-	var out api.Overview
-	return out, c.do(ctx, call{method: http.MethodGet, path: "/api/v1/overview"}, &out)
+	return ask[api.Overview](ctx, c, call{method: http.MethodGet, path: "/api/v1/overview"})
 }
 
 // HostQuery narrows a list of hosts. Zero values do not filter.
@@ -38,8 +37,7 @@ func (c *Client) Hosts(ctx context.Context, q HostQuery) (api.HostList, error) {
 	add(values, "build", q.Build)
 	addLimit(values, q.Limit)
 	add(values, "page", q.Page)
-	var out api.HostList
-	return out, c.do(ctx, call{method: http.MethodGet, path: "/api/v1/hosts", query: values}, &out)
+	return ask[api.HostList](ctx, c, call{method: http.MethodGet, path: "/api/v1/hosts", query: values})
 }
 
 // AllHosts lists every host that matches, page by page.
@@ -60,20 +58,17 @@ func (c *Client) AllHosts(ctx context.Context, q HostQuery) ([]api.Host, error) 
 
 // Host asks for everything known of one host, by ID or unique name.
 func (c *Client) Host(ctx context.Context, host string) (api.HostDetail, error) {
-	var out api.HostDetail
-	return out, c.do(ctx, call{method: http.MethodGet, path: "/api/v1/hosts/" + url.PathEscape(host)}, &out)
+	return ask[api.HostDetail](ctx, c, call{method: http.MethodGet, path: "/api/v1/hosts/" + url.PathEscape(host)})
 }
 
 // Why asks what a host is doing, why, and what would change it.
 func (c *Client) Why(ctx context.Context, host string) (api.Why, error) {
-	var out api.Why
-	return out, c.do(ctx, call{method: http.MethodGet, path: "/api/v1/hosts/" + url.PathEscape(host) + "/why"}, &out)
+	return ask[api.Why](ctx, c, call{method: http.MethodGet, path: "/api/v1/hosts/" + url.PathEscape(host) + "/why"})
 }
 
 // MakeJoinToken makes a single-use token with which one host may join.
 func (c *Client) MakeJoinToken(ctx context.Context, req api.JoinTokenRequest) (api.JoinToken, error) {
-	var out api.JoinToken
-	return out, c.do(ctx, call{method: http.MethodPost, path: "/api/v1/join-tokens", body: req}, &out)
+	return ask[api.JoinToken](ctx, c, call{method: http.MethodPost, path: "/api/v1/join-tokens", body: req})
 }
 
 // EventQuery narrows the audit log. Zero values do not filter.
@@ -91,8 +86,7 @@ func (c *Client) Events(ctx context.Context, q EventQuery) (api.EventList, error
 	add(values, "host", string(q.Host))
 	addLimit(values, q.Limit)
 	add(values, "page", q.Page)
-	var out api.EventList
-	return out, c.do(ctx, call{method: http.MethodGet, path: "/api/v1/events", query: values}, &out)
+	return ask[api.EventList](ctx, c, call{method: http.MethodGet, path: "/api/v1/events", query: values})
 }
 
 func add(values url.Values, key, value string) {
