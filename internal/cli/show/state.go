@@ -1,0 +1,44 @@
+package show
+
+// shapes are the console's shapes, so that both faces say the same without
+// colour.
+var shapes = map[string]string{
+	"applied": "●", "confirmed": "●", "completed": "●", "in_effect": "●", "pass": "●",
+	"transitioning": "◐", "applying": "◐", "armed": "◐", "admitted": "◐", "running": "◐",
+	"transition_in": "◐", "transition_out": "◐",
+	"probation": "◔",
+	"waiting":   "○", "proposed": "○", "approved": "○", "hold": "○", "held": "○", "unpatched": "○",
+	"reverted": "↺", "reverting": "↺", "slow": "◔",
+	"failed": "✕", "halted": "✕", "fail": "✕", "lost": "✕",
+	"quarantined": "⊘", "banned": "⊘",
+	"stale": "◌", "unknown": "◌", "expired": "◌", "skipped": "◌", "interrupted": "◌", "disabled": "◌",
+}
+
+// Shape returns the sign of a state: of a host, a plan, a gate or a loaded
+// patch. An unknown state has the sign of the unknown.
+func Shape(state string) string {
+	if s, ok := shapes[state]; ok {
+		return s
+	}
+	return "◌"
+}
+
+// Colours by shape: what has one meaning has one colour.
+var colors = map[string]string{
+	"●": "32", "◐": "34", "◔": "36", "○": "90", "↺": "33", "✕": "31", "⊘": "35", "◌": "90",
+}
+
+func (st Style) paint(state, s string) string {
+	if !st.Color || state == "" {
+		return s
+	}
+	return "\x1b[" + colors[Shape(state)] + "m" + s + "\x1b[0m"
+}
+
+// Bold marks a heading on a terminal that shows it.
+func (st Style) Bold(s string) string {
+	if !st.Color {
+		return s
+	}
+	return "\x1b[1m" + s + "\x1b[0m"
+}
