@@ -1,0 +1,56 @@
+package why_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/decide/why"
+)
+
+func TestEveryReasonReadsAsASentence(t *testing.T) {
+	for _, code := range hotstick.ReasonCodes() {
+		text := why.Text(hotstick.Reason{Code: code, Subject: "rack=a3", Detail: "1 of 1 in use"})
+		if !strings.HasSuffix(text, ".") || !strings.Contains(text, "rack=a3 (1 of 1 in use)") {
+			t.Errorf("%s: %q", code, text)
+		}
+	}
+}
+
+func TestADetailThatIsACodeIsSaidInWords(t *testing.T) {
+	text := why.Text(hotstick.Reason{Code: hotstick.ReasonPlanHalted, Detail: string(hotstick.ReasonGateFailed)})
+	if want := "The rollout was halted and starts nothing more: The gate judged the patch bad."; text != want {
+		t.Errorf("got %q, want %q", text, want)
+	}
+}
+
+func TestExplain(t *testing.T) {
+	now := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+	fix := hotstick.PatchRef{Name: "fix", Level: 2}
+	line := why.Line{Plan: "p", Patch: fix, Status: hotstick.Held, State: hotstick.Waiting,
+		Reason: &hotstick.Reason{Code: hotstick.ReasonPlanHeld}, Since: now.Add(-time.Minute)}
+	tests := []struct {
+		name    string
+		host    why.Host
+		say     string
+		changes string
+	}{
+		{"a quiet host", why.Host{Name: "db-1"}, "No rollout concerns it.", ""},
+		{"a held rollout", why.Host{Name: "db-1", Rollout: &line}, "The rollout is on hold.", "hotstick rollout resume PLAN"},
+		{"a silent host", why.Host{Name: "db-1", Silent: true, Now: now, LastSeen: now.Add(-time.Hour)}, "not checked in for 1h0m0s", "is it up"},
+		{"a struck host", why.Host{Name: "db-1", Strikes: []hotstick.PatchRef{fix}}, "went down once with fix@2", ""},
+		{"a patched host", why.Host{Name: "db-1", InEffect: fix}, "with fix@2 in effect", ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			lines, changes := why.Explain(test.host)
+			if text := strings.Join(lines, "\n"); !strings.Contains(text, test.say) {
+				t.Errorf("said %q, want %q in it", text, test.say)
+			}
+			if !strings.Contains(changes, test.changes) || (test.changes == "") != (changes == "") {
+				t.Errorf("would change with %q, want %q", changes, test.changes)
+			}
+		})
+	}
+}
