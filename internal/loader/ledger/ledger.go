@@ -1,0 +1,254 @@
+// Package ledger is the loader's durable memory: what it was about to do, what
+// it must never do again, and what it still has to tell.
+//
+// # Format
+//
+// The ledger is one JSON document with the schema "hotstick/ledger/v1", at most
+// [MaxBytes] long. It is always replaced as a whole: written to a temporary file,
+// synced, renamed over the old one, and the directory synced. A reader therefore
+// sees the old document or the new one, never a mixture. Reading is strict: an
+// unknown field, a missing or newer schema, or a value outside its closed set
+// makes the whole ledger unreadable, and a loader with an unreadable ledger
+// starts nothing.
+//
+// # The ledger's clock
+//
+// Delays and intervals are measured in milliseconds of uptime summed over all
+// boots that the ledger has seen (see [Ledger.Clock]). Wall clocks may jump by
+// years; this one only ever stands still, by what was not yet written when the
+// machine went down. So a signed delay can come out longer, never shorter.
+package ledger
+
+import (
+	"time"
+
+	"github.com/hotstick/hotstick"
+)
+
+// Schema names the only ledger format that this version reads or writes.
+const Schema = "hotstick/ledger/v1"
+
+// Bounds of what a ledger remembers.
+const (
+	// MaxBytes bounds the encoded ledger.
+	MaxBytes = 16 << 20
+	// MaxPlans bounds plans that are remembered with what was done for them.
+	MaxPlans = 64
+	// MaxHalts bounds halted plans. Halts are never dropped to make room: when
+	// the list is full, no further plan is taken.
+	MaxHalts = 4096
+	// MaxMarks bounds strikes, and bans, each. They are never dropped either:
+	// when the list is full, nothing starts.
+	MaxMarks = 4096
+	// MaxCrashes bounds the crash records that were already accounted for.
+	MaxCrashes = 64
+)
+
+// Ledger is everything the loader must remember over a crash or a reboot.
+type Ledger struct {
+	Schema string `json:"schema"`
+	Boot   Boot   `json:"boot"`
+	// Seq is the sequence number of the newest report ever made.
+	Seq uint64 `json:"seq"`
+	// Reports are those that the server has not acknowledged, oldest first.
+	Reports []hotstick.Report `json:"reports,omitempty"`
+	Plans   []Plan            `json:"plans,omitempty"`
+	// Halts lists plans that start nothing any more, for ever.
+	Halts []hotstick.PlanID `json:"halts,omitempty"`
+	// Attempt is the change under way; nil if there is none. Its presence is the
+	// intent without which nothing is loaded.
+	Attempt *Attempt `json:"attempt,omitempty"`
+	// Permit is the newest confirmed level: it may come back after a reboot.
+	Permit  *Permit  `json:"permit,omitempty"`
+	Strikes []Strike `json:"strikes,omitempty"`
+	Bans    []Ban    `json:"bans,omitempty"`
+	// Confirmed is the highest level ever confirmed, by patch name.
+	Confirmed map[string]int `json:"confirmed,omitempty"`
+	// Epoch is the highest epoch that a verified catalog named.
+	Epoch uint64 `json:"epoch"`
+	// Crashes are digests of crash records that earlier boots were judged by.
+	Crashes []hotstick.Digest `json:"crashes,omitempty"`
+}
+
+// Boot is the boot in which the ledger was last written.
+type Boot struct {
+	ID string `json:"id"`
+	// BaseMillis is the ledger's clock at the start of this boot.
+	BaseMillis int64 `json:"base_millis"`
+	// ClockMillis is the ledger's clock at the last write.
+	ClockMillis int64 `json:"clock_millis"`
+	// Clean: the loader was told to stop. It means a clean shutdown only if the
+	// next start finds another boot; in the same boot the loader was merely
+	// restarted and takes the mark back.
+	Clean bool `json:"clean"`
+	// UncleanMillis are the starts of recent boots that followed an unclean end,
+	// on the ledger's clock, newest last.
+	UncleanMillis []int64 `json:"unclean_millis,omitempty"`
+}
+
+// Level is one patch level with all that is needed to load and judge it, so
+// that nothing has to be looked up again in an emergency.
+type Level struct {
+	Patch     hotstick.PatchRef    `json:"patch"`
+	Driver    string               `json:"driver"`
+	Module    string               `json:"module"`
+	Artifact  hotstick.Digest      `json:"artifact"`
+	Build     hotstick.KernelBuild `json:"build"`
+	Replace   bool                 `json:"replace"`
+	Functions []string             `json:"functions,omitempty"`
+	// ProbationSeconds and TransitionSeconds are the limits of the plan that
+	// brought the level.
+	ProbationSeconds  int `json:"probation_seconds"`
+	TransitionSeconds int `json:"transition_seconds"`
+}
+
+// Attempt is the intent to change the kernel, and how far it came. Times are
+// milliseconds of the boot's uptime.
+type Attempt struct {
+	// Plan is empty for a level that comes back from a permit.
+	Plan   hotstick.PlanID `json:"plan,omitempty"`
+	Number int             `json:"number"`
+	// Phase is Armed, Applying, Probation or Reverting.
+	Phase hotstick.HostState `json:"phase"`
+	// Boot is the boot in which the intent was written.
+	Boot  string `json:"boot"`
+	Level Level  `json:"level"`
+	// Before is the level to go back to; nil means the kernel as it booted.
+	Before *Level `json:"before,omitempty"`
+	// TaintBefore is the kernel's taint mask when the intent was written.
+	TaintBefore uint64 `json:"taint_before"`
+	// LoadMillis is when the load was asked for, 0 before; faults in the kernel
+	// log count from then on.
+	LoadMillis int64 `json:"load_millis,omitempty"`
+	// SinceMillis is when the phase began.
+	SinceMillis int64 `json:"since_millis"`
+	// Reason and Evidence say why the attempt is reverting.
+	Reason   *hotstick.Reason    `json:"reason,omitempty"`
+	Evidence []hotstick.Evidence `json:"evidence,omitempty"`
+	Timing   hotstick.Timing     `json:"timing"`
+}
+
+// Plan is a plan that this loader verified, and its part in it.
+type Plan struct {
+	ID hotstick.PlanID `json:"id"`
+	// AnnouncedMillis is the ledger's clock when the plan was first taken; the
+	// plan's delays count from here.
+	AnnouncedMillis int64 `json:"announced_millis"`
+	// NotAfter ends the plan's life.
+	NotAfter time.Time `json:"not_after"`
+	// Attempt is the highest attempt that was ever taken; grants at or below it
+	// are used up.
+	Attempt int `json:"attempt"`
+	// State is where the newest attempt ended; empty if none has ended.
+	State hotstick.HostState `json:"state,omitempty"`
+	// Level and Before are those of the newest attempt, for an order to revert.
+	Level  *Level `json:"level,omitempty"`
+	Before *Level `json:"before,omitempty"`
+}
+
+// Permit allows a confirmed level to be applied again after a reboot.
+type Permit struct {
+	Level Level `json:"level"`
+	// Plan and Attempt are those that confirmed it.
+	Plan    hotstick.PlanID `json:"plan"`
+	Attempt int             `json:"attempt"`
+	// HeldBoot is the boot in which the level was tried again and came back out;
+	// it is not tried twice in one boot.
+	HeldBoot string `json:"held_boot,omitempty"`
+}
+
+// Strike says that this host went down with a patch and never arms it again
+// without a signed clear.
+type Strike struct {
+	Patch  hotstick.PatchRef   `json:"patch"`
+	Boot   string              `json:"boot"`
+	Reason hotstick.ReasonCode `json:"reason"`
+}
+
+// Ban says that a patch must not be armed, by a statement that the loader
+// verified.
+type Ban struct {
+	Patch  hotstick.PatchRef `json:"patch"`
+	Reason hotstick.Reason   `json:"reason"`
+}
+
+// New returns the ledger of a host that has never had one.
+func New(boot string) Ledger {
+	return Ledger{Schema: Schema, Boot: Boot{ID: boot}, Confirmed: map[string]int{}}
+}
+
+// Clock returns the ledger's clock when the current boot has been up as long.
+func (l *Ledger) Clock(uptime time.Duration) int64 {
+	return max(l.Boot.BaseMillis+uptime.Milliseconds(), l.Boot.ClockMillis)
+}
+
+// Struck reports whether the patch has a strike.
+func (l *Ledger) Struck(ref hotstick.PatchRef) bool {
+	for _, s := range l.Strikes {
+		if s.Patch == ref {
+			return true
+		}
+	}
+	return false
+}
+
+// Banned reports whether the patch is banned.
+func (l *Ledger) Banned(ref hotstick.PatchRef) bool {
+	for _, b := range l.Bans {
+		if b.Patch == ref {
+			return true
+		}
+	}
+	return false
+}
+
+// Halted reports whether the plan was halted.
+func (l *Ledger) Halted(id hotstick.PlanID) bool {
+	for _, h := range l.Halts {
+		if h == id {
+			return true
+		}
+	}
+	return false
+}
+
+// Plan returns the record of a plan, nil if the ledger has none. The pointer is
+// into the ledger.
+func (l *Ledger) Plan(id hotstick.PlanID) *Plan {
+	for i := range l.Plans {
+		if l.Plans[i].ID == id {
+			return &l.Plans[i]
+		}
+	}
+	return nil
+}
+
+// Full reports whether a list that must never lose an entry has no room left.
+func (l *Ledger) Full() bool {
+	return len(l.Halts) >= MaxHalts || len(l.Strikes) >= MaxMarks || len(l.Bans) >= MaxMarks
+}
+
+// Clone returns a copy that shares nothing that is ever changed in place.
+func (l *Ledger) Clone() Ledger {
+	c := *l
+	c.Boot.UncleanMillis = append([]int64(nil), l.Boot.UncleanMillis...)
+	c.Reports = append([]hotstick.Report(nil), l.Reports...)
+	c.Plans = append([]Plan(nil), l.Plans...)
+	c.Halts = append([]hotstick.PlanID(nil), l.Halts...)
+	c.Strikes = append([]Strike(nil), l.Strikes...)
+	c.Bans = append([]Ban(nil), l.Bans...)
+	c.Crashes = append([]hotstick.Digest(nil), l.Crashes...)
+	c.Confirmed = make(map[string]int, len(l.Confirmed))
+	for k, v := range l.Confirmed {
+		c.Confirmed[k] = v
+	}
+	if l.Attempt != nil {
+		a := *l.Attempt
+		c.Attempt = &a
+	}
+	if l.Permit != nil {
+		p := *l.Permit
+		c.Permit = &p
+	}
+	return c
+}
