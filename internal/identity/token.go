@@ -1,0 +1,119 @@
+package identity
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/store"
+)
+
+// Kinds of tokens, as the store names them.
+const (
+	// JoinToken lets one host enrol, once.
+	JoinToken = "join"
+	// APIToken speaks for a person or a program.
+	APIToken = "api"
+	// SessionToken is the console's cookie.
+	SessionToken = "session"
+)
+
+// Roles of API tokens, each with all rights of those before.
+const (
+	// Viewer reads everything but secrets.
+	Viewer = "viewer"
+	// Operator plans, starts, stops, reverts and bans.
+	Operator = "operator"
+	// Admin also makes join tokens and publishes.
+	Admin = "admin"
+)
+
+// Roles returns the roles, weakest first.
+func Roles() []string { return []string{Viewer, Operator, Admin} }
+
+// Allows reports whether a role includes the rights of another. Unknown roles
+// include and are included by nothing.
+func Allows(have, need string) bool { return rank(need) > 0 && rank(have) >= rank(need) }
+
+func rank(role string) int {
+	for i, r := range Roles() {
+		if r == role {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// Errors of tokens. They say no more than the holder of the token may know.
+var (
+	// ErrToken: unknown, of another kind, or malformed.
+	ErrToken = errors.New("cannot use this token: it is not known here")
+	// ErrTokenExpired: its life is over.
+	ErrTokenExpired = errors.New("cannot use this token: it has expired")
+	// ErrTokenUsed: it was for one host, and that host has joined.
+	ErrTokenUsed = errors.New("cannot use this token: it was used already")
+)
+
+var prefixes = map[string]string{JoinToken: "hsj-", APIToken: "hsa-", SessionToken: "hss-"}
+
+// NewSecret makes a token of a kind with 160 random bits.
+func NewSecret(kind string) (string, error) {
+	var raw [20]byte
+	if _, err := rand.Read(raw[:]); err != nil {
+		return "", fmt.Errorf("cannot make a token: %v", err)
+	}
+	return prefixes[kind] + strings.ToLower(base32.StdEncoding.EncodeToString(raw[:])), nil
+}
+
+// DigestSecret returns what the store keeps of a token.
+func DigestSecret(secret string) hotstick.Digest { return hotstick.NewDigest([]byte(secret)) }
+
+// CheckToken returns the token that the secret is, if it is of that kind and
+// valid now. A used join token comes back with [ErrTokenUsed].
+//
+// The lookup is by digest, so the time it takes tells nothing of the secret.
+func CheckToken(tx store.Tx, kind, secret string, now time.Time) (store.Token, error) {
+	if !strings.HasPrefix(secret, prefixes[kind]) || len(secret) > 128 {
+		return store.Token{}, ErrToken
+	}
+	t, err := tx.Tokens().Get(DigestSecret(secret))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return store.Token{}, ErrToken
+	case err != nil:
+		return store.Token{}, err
+	case t.Kind != kind:
+		return store.Token{}, ErrToken
+	case !t.Expires.IsZero() && !now.Before(t.Expires):
+		return store.Token{}, ErrTokenExpired
+	case t.Used != nil:
+		return t, ErrTokenUsed
+	}
+	return t, nil
+}
+
+// AddToken makes a token, stores its digest and an event, and returns the secret,
+// which is nowhere else. A zero life makes a token without an end.
+func AddToken(tx store.Tx, t store.Token, life time.Duration, actor string) (string, store.Token, error) {
+	if t.Kind == APIToken && rank(t.Role) == 0 {
+		return "", t, fmt.Errorf("cannot use %q as a role: want viewer, operator or admin", t.Role)
+	}
+	secret, err := NewSecret(t.Kind)
+	if err != nil {
+		return "", t, err
+	}
+	t.Digest, t.Created = DigestSecret(secret), tx.Now()
+	if life > 0 {
+		t.Expires = tx.Now().Add(life)
+	}
+	if err := tx.Tokens().Put(t); err != nil {
+		return "", t, err
+	}
+	_, err = tx.Events().Append(store.Event{Kind: "token.made", Actor: actor, State: t.Kind,
+		Evidence: []hotstick.Evidence{{Kind: "token", Text: t.Digest.Short()}}})
+	return secret, t, err
+}
