@@ -1,0 +1,75 @@
+# Hotstick. "make help" prints the menu.
+
+export CGO_ENABLED := 0
+VERSION  ?= $(shell git describe --always --dirty 2>/dev/null || echo devel)
+LDFLAGS  := -s -w -X github.com/hotstick/hotstick/internal/version.Version=$(VERSION)
+GOFLAGS_ := -trimpath -ldflags '$(LDFLAGS)'
+WEB      := internal/ui/web
+
+# The share of time that each suite may take on two cores, from a cold cache.
+T_UNIT   := 8m
+T_GUESTS := 15m
+T_WEB    := 240
+
+.PHONY: help
+help: ## print this menu
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: build
+build: ## build bin/hotstick, bin/hotstick-agent and bin/hotstick-loader
+	@mkdir -p bin
+	go build $(GOFLAGS_) -o bin/ ./cmd/...
+
+.PHONY: demo
+demo: ## the main job on real kernels: ARGS="--exit -o json" for machines
+	@scripts/setup demo >&2
+	@$(MAKE) --no-print-directory build >&2
+	@bin/hotstick demo $(ARGS)
+
+.PHONY: dev
+dev: build ## server, console and 200 simulated hosts, a rollout already moving
+	bin/hotstick dev $(ARGS)
+
+.PHONY: test
+test: setup-test check test-web test-unit test-guests ## everything, all set-up included
+
+.PHONY: setup-test
+setup-test:
+	@scripts/setup test
+
+.PHONY: test-fast
+test-fast: ## under a minute: no root, no network, no QEMU
+	go test -short -timeout 3m ./...
+
+.PHONY: test-unit
+test-unit:
+	go test -timeout $(T_UNIT) ./...
+
+.PHONY: test-guests
+test-guests: build ## drivers, guests and the demo's checks on real kernels
+	HOTSTICK_GUESTS=1 go test -p 1 -count=1 -timeout $(T_GUESTS) ./internal/guest/... ./internal/driver/... ./internal/demo/...
+
+.PHONY: test-web
+test-web: ## the console in Chromium
+	cd $(WEB) && npm ci --no-audit --no-fund --silent && timeout $(T_WEB) npm test --silent
+	@if [ "$$(node -p 'process.versions.node.split(".")[0] >= 20')" = true ]; then \
+		cd $(WEB) && npm run --silent check-dist; \
+	else echo "note: comparing the built console with its sources needs Node 20 or newer; this is $$(node --version)"; fi
+
+.PHONY: check
+check: ## format, vet, the rules of the house
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "error: not formatted:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	go vet ./...
+	go test ./internal/archtest
+
+.PHONY: ui
+ui: ## rebuild the console's committed dist
+	cd $(WEB) && npm ci --no-audit --no-fund && npm run build
+
+.PHONY: bench
+bench: build ## the baselines of docs/reference/benchmarks.md
+	bench/run
+
+.PHONY: clean
+clean: ## remove what was built here; the kernel cache stays
+	rm -rf bin $(WEB)/node_modules
