@@ -1,5 +1,7 @@
 package show
 
+import "strings"
+
 // shapes are the console's shapes, so that both faces say the same without
 // colour.
 var shapes = map[string]string{
@@ -41,4 +43,20 @@ func (st Style) Bold(s string) string {
 		return s
 	}
 	return "\x1b[1m" + s + "\x1b[0m"
+}
+
+// paintShapes colours every shape in a line by its meaning.
+func (st Style) paintShapes(line string) string {
+	if !st.Color {
+		return line
+	}
+	var b strings.Builder
+	for _, r := range line {
+		if color, ok := colors[string(r)]; ok {
+			b.WriteString("\x1b[" + color + "m" + string(r) + "\x1b[0m")
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }

@@ -1,0 +1,83 @@
+package show
+
+import (
+	"fmt"
+
+	"github.com/hotstick/hotstick"
+)
+
+// Difference lists what a plan does otherwise than the last one, one line each:
+// what it patches, how fast, with which budgets, and what it goes back to.
+func Difference(last, next hotstick.Plan) []string {
+	var d difference
+	d.change("patch", last.Patch, next.Patch)
+	d.change("author", Clean(string(last.Author)), Clean(string(next.Author)))
+	d.change("hosts", last.HostCount, next.HostCount)
+	d.change("epoch", last.Epoch, next.Epoch)
+	d.change("probation", seconds(last.ProbationSeconds), seconds(next.ProbationSeconds))
+	d.change("transition limit", seconds(last.TransitionSeconds), seconds(next.TransitionSeconds))
+	d.change("life", last.NotAfter.Sub(last.CreatedAt), next.NotAfter.Sub(next.CreatedAt))
+	d.waves(last.Waves, next.Waves)
+	d.budgets(last.Budgets, next.Budgets)
+	d.lanes(last, next)
+	return d.lines
+}
+
+type difference struct{ lines []string }
+
+func (d *difference) add(format string, args ...any) {
+	d.lines = append(d.lines, fmt.Sprintf(format, args...))
+}
+
+// change adds a line if the two print differently.
+func (d *difference) change(what string, last, next any) {
+	if a, b := fmt.Sprint(last), fmt.Sprint(next); a != b {
+		d.add("%s: %s → %s", what, a, b)
+	}
+}
+
+func (d *difference) waves(last, next []hotstick.Wave) {
+	d.change("waves", len(last), len(next))
+	for i := range min(len(last), len(next)) {
+		what := fmt.Sprintf("wave %d", i+1)
+		d.change(what+" hosts", last[i].Hosts, next[i].Hosts)
+		d.change(what+" earliest", seconds(last[i].DelaySeconds), seconds(next[i].DelaySeconds))
+		d.change(what+" bake", seconds(last[i].BakeSeconds), seconds(next[i].BakeSeconds))
+	}
+}
+
+func (d *difference) budgets(last, next []hotstick.Budget) {
+	before := map[string]int{}
+	for _, b := range last {
+		before[b.Domain] = b.Max
+	}
+	for _, b := range next {
+		if n, ok := before[b.Domain]; !ok {
+			d.add("budget %s: none → %d at once", Clean(b.Domain), b.Max)
+		} else {
+			d.change("budget "+Clean(b.Domain), n, b.Max)
+		}
+		delete(before, b.Domain)
+	}
+	for _, b := range last {
+		if _, gone := before[b.Domain]; gone {
+			d.add("budget %s: %d at once → none", Clean(b.Domain), b.Max)
+		}
+	}
+}
+
+func (d *difference) lanes(last, next hotstick.Plan) {
+	for _, l := range next.Lanes {
+		old, ok := last.Lane(l.Build)
+		if !ok {
+			d.add("kernel build %s: new", Clean(l.Build.String()))
+			continue
+		}
+		d.change("kernel build "+Clean(l.Build.String())+" goes back to", targets(old.RevertTo), targets(l.RevertTo))
+	}
+	for _, l := range last.Lanes {
+		if _, ok := next.Lane(l.Build); !ok {
+			d.add("kernel build %s: no longer in the plan", Clean(l.Build.String()))
+		}
+	}
+}

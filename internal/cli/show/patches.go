@@ -1,0 +1,80 @@
+package show
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hotstick/hotstick/api"
+)
+
+// Patches is the catalog.
+func Patches(c api.Catalog, st Style) Table {
+	t := Table{
+		Header: []string{"PATCH", "STATE", "DRIVER", "BUILDS", "HOSTS", "CVES", "SUMMARY"},
+		Empty:  "The catalog is empty: hotstick patch publish FOLDER --artifact FILE",
+	}
+	if st.Wide {
+		t.Header = []string{"PATCH", "STATE", "DRIVER", "REVERSIBLE", "REPLACE", "BUILDS", "HOSTS", "CVES", "SIGNED BY", "SUMMARY"}
+	}
+	for _, p := range c.Patches {
+		row := []Cell{text(p.Ref.String()), patchState(p), text(p.Driver)}
+		if st.Wide {
+			row = append(row, text(string(p.Reversibility)), Cell{Text: fmt.Sprint(p.Replace)})
+		}
+		hosts := fmt.Sprintf("%d of %d", p.InEffectHosts, p.FittingHosts)
+		row = append(row, number(len(p.Artifacts)), Cell{Text: hosts}, text(strings.Join(p.CVEs, ",")))
+		if st.Wide {
+			row = append(row, text(strings.Join(p.SignedBy, ",")))
+		}
+		t.Rows = append(t.Rows, append(row, text(p.Summary)))
+	}
+	return t
+}
+
+func patchState(p api.Patch) Cell {
+	if p.Ban != nil {
+		return Cell{Text: "banned", State: "banned"}
+	}
+	return Cell{Text: "allowed", State: "confirmed"}
+}
+
+// PatchNames are the arguments by which other commands find the patches again.
+func PatchNames(patches []api.Patch) []string {
+	var names []string
+	for _, p := range patches {
+		names = append(names, p.Ref.String())
+	}
+	return names
+}
+
+// Patch is one level of a patch, with its fit and its ban.
+func Patch(d api.Patch, st Style) string {
+	var p page
+	p.line("%s", st.Bold(Clean(d.Ref.String())))
+	p.field("Summary", "%s", Escape(d.Summary))
+	p.field("State", "%s", patchState(d).shaped(st))
+	if d.Ban != nil {
+		p.field("Banned", "by %s at %s: %s", Clean(d.Ban.By), d.Ban.At.UTC().Format(time.RFC3339), Escape(banReason(*d.Ban)))
+	}
+	p.field("CVEs", "%s", Escape(orNone(strings.Join(d.CVEs, ", "))))
+	p.field("Driver", "%s, reversible %s, replaces older levels: %t", Clean(d.Driver), Clean(string(d.Reversibility)), d.Replace)
+	p.field("Functions", "%s", Escape(orNone(strings.Join(d.Functions, ", "))))
+	p.field("Hosts", "in effect on %d of %d whose kernel build fits", d.InEffectHosts, d.FittingHosts)
+	p.field("Signed by", "%s", Escape(orNone(strings.Join(d.SignedBy, ", "))))
+	t := Table{Header: []string{"KERNEL", "ARCH", "BUILD ID", "MODULE", "BYTES", "DIGEST"}}
+	for _, a := range d.Artifacts {
+		t.Rows = append(t.Rows, []Cell{text(a.Build.Release), text(a.Build.Arch), text(a.Build.BuildID),
+			text(a.Module), {Text: fmt.Sprint(a.SizeBytes)}, text(string(a.Digest))})
+	}
+	p.table(st, "Artifacts", t)
+	return p.String()
+}
+
+// banReason is what the person wrote, who knows better than the code.
+func banReason(b api.Ban) string {
+	if b.Reason.Detail != "" && !strings.Contains(b.Reason.Text, b.Reason.Detail) {
+		return reasonText(b.Reason) + " " + b.Reason.Detail
+	}
+	return reasonText(b.Reason)
+}

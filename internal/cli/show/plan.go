@@ -1,0 +1,244 @@
+package show
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/api"
+)
+
+// Review is a plan as somebody reads it before signing. The caller has checked
+// that Hosts are the ones that the plan's root commits to.
+type Review struct {
+	ID    hotstick.PlanID
+	Plan  hotstick.Plan
+	Hosts []hotstick.PlanHost
+	// LeftOut is known to the author only.
+	LeftOut []api.LeftOut
+	// Previous is the last plan for the same patch name, if there is one.
+	Previous *hotstick.Plan
+	// Approvers who have signed already, and how many must.
+	Approvers     []hotstick.Person
+	Needed        int
+	SingleControl bool
+}
+
+// maxListed bounds the lists of a review that is not wide.
+const maxListed = 12
+
+// Text shows counts per wave, lane and failure domain, what each lane goes back
+// to, who is left out, and what differs from the last plan.
+func (r Review) Text(st Style) string {
+	var p page
+	p.line("%s", st.Bold("Plan "+Clean(r.Plan.Name)))
+	p.field("Digest", "%s", r.ID)
+	p.field("Patch", "%s", level(r.Plan.Patch).Text)
+	p.field("Author", "%s", Clean(string(r.Plan.Author)))
+	p.field("Approvals", "%s", r.approvals())
+	p.field("Hosts", "%s; root recomputed here: %s", plural(r.Plan.HostCount, "host", "hosts"), Clean(r.Plan.HostsRoot))
+	p.field("Life", "until %s, epoch %d", r.Plan.NotAfter.UTC().Format(time.RFC3339), r.Plan.Epoch)
+	p.field("Each host", "transition at most %s, probation %s", seconds(r.Plan.TransitionSeconds), seconds(r.Plan.ProbationSeconds))
+	p.table(st, "Waves", r.waves())
+	p.table(st, "Kernel builds", r.lanes())
+	p.table(st, "Failure domains (as the server told; the root binds identity, build and wave)", r.domains(st))
+	r.leftOut(&p, st)
+	r.difference(&p, st)
+	return p.String()
+}
+
+func (r Review) approvals() string {
+	var names []string
+	for _, a := range r.Approvers {
+		names = append(names, Clean(string(a)))
+	}
+	text := fmt.Sprintf("%d of %d", len(names), r.Needed)
+	if len(names) > 0 {
+		text += ": " + strings.Join(names, ", ")
+	}
+	if r.SingleControl {
+		text += " (single control: the author alone may approve)"
+	}
+	return text
+}
+
+// seconds writes a length of time exactly, for what people sign.
+func seconds(n int) string { return (time.Duration(n) * time.Second).String() }
+
+func (r Review) waves() Table {
+	kinds := r.kinds()
+	t := Table{Header: []string{"WAVE", "NAME", "HOSTS", "EARLIEST", "BAKE", "BUILDS"}}
+	for _, k := range kinds {
+		t.Header = append(t.Header, strings.ToUpper(Clean(k)))
+	}
+	for i, w := range r.Plan.Waves {
+		builds := map[hotstick.KernelBuild]bool{}
+		values := map[string]map[string]int{}
+		n := 0
+		for _, h := range r.Hosts {
+			if h.Wave != i {
+				continue
+			}
+			n++
+			builds[h.Build] = true
+			for _, k := range kinds {
+				if values[k] == nil {
+					values[k] = map[string]int{}
+				}
+				values[k][h.Domains[k]]++
+			}
+		}
+		row := []Cell{number(i + 1), text(w.Name), number(n), {Text: seconds(w.DelaySeconds)}, {Text: seconds(w.BakeSeconds)}, number(len(builds))}
+		for _, k := range kinds {
+			row = append(row, Cell{Text: spread(values[k])})
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
+// spread says over how many domains a wave's hosts are spread, and how many of
+// them the fullest one has.
+func spread(count map[string]int) string {
+	most := 0
+	for _, n := range count {
+		most = max(most, n)
+	}
+	if len(count) == 1 {
+		return fmt.Sprintf("1 with %d", most)
+	}
+	return fmt.Sprintf("%d with ≤%d", len(count), most)
+}
+
+// kinds are the domain kinds that the plan budgets, besides the fleet itself,
+// and after them those that its hosts have.
+func (r Review) kinds() []string {
+	var kinds []string
+	for _, b := range r.Plan.Budgets {
+		if b.Domain != hotstick.FleetDomain {
+			kinds = append(kinds, b.Domain)
+		}
+	}
+	found := map[string]bool{}
+	for _, h := range r.Hosts {
+		for k := range h.Domains {
+			found[k] = true
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(found)) {
+		if k != hotstick.FleetDomain && !slices.Contains(kinds, k) && len(kinds) < 4 {
+			kinds = append(kinds, k)
+		}
+	}
+	return kinds
+}
+
+func (r Review) lanes() Table {
+	t := Table{Header: []string{"KERNEL", "BUILD ID", "HOSTS", "CANARY", "DRIVER", "MODULE", "ARTIFACT", "GOES BACK TO"}}
+	for _, l := range r.Plan.Lanes {
+		n, canary := 0, -1
+		for _, h := range r.Hosts {
+			if h.Build != l.Build {
+				continue
+			}
+			n++
+			if canary < 0 || h.Wave < canary {
+				canary = h.Wave
+			}
+		}
+		t.Rows = append(t.Rows, []Cell{text(l.Build.Release), text(cut(l.Build.BuildID, 9)), number(n), {Text: fmt.Sprintf("wave %d", canary+1)},
+			text(l.Driver), text(l.Module), {Text: l.Artifact.Short()}, {Text: targets(l.RevertTo)}})
+	}
+	return t
+}
+
+func targets(list []hotstick.RevertTarget) string {
+	var names []string
+	for _, target := range list {
+		names = append(names, level(target.Patch).Text)
+	}
+	if len(names) == 0 {
+		return "nothing: forward only"
+	}
+	return strings.Join(names, ", ")
+}
+
+// domains counts the hosts of each failure domain beside its budget.
+func (r Review) domains(st Style) Table {
+	t := Table{Header: []string{"DOMAIN", "VALUE", "HOSTS", "AT ONCE", "BY WAVE"}}
+	for _, b := range r.Plan.Budgets {
+		if b.Domain == hotstick.FleetDomain {
+			t.Rows = append(t.Rows, []Cell{text(b.Domain), {Text: "all"}, number(len(r.Hosts)), number(b.Max), {Text: "-"}})
+			continue
+		}
+		r.budgeted(&t, b, st)
+	}
+	return t
+}
+
+func (r Review) budgeted(t *Table, b hotstick.Budget, st Style) {
+	total := map[string]int{}
+	byWave := map[string]map[int]int{}
+	for _, h := range r.Hosts {
+		v := h.Domains[b.Domain]
+		total[v]++
+		if byWave[v] == nil {
+			byWave[v] = map[int]int{}
+		}
+		byWave[v][h.Wave]++
+	}
+	values := slices.SortedFunc(maps.Keys(total), func(x, y string) int {
+		if total[x] != total[y] {
+			return total[y] - total[x]
+		}
+		return strings.Compare(x, y)
+	})
+	for i, v := range values {
+		if i == maxListed && !st.Wide {
+			t.Rows = append(t.Rows, []Cell{text(b.Domain), {Text: fmt.Sprintf("… %d more (-o wide)", len(values)-i)}, {}, {}, {}})
+			return
+		}
+		t.Rows = append(t.Rows, []Cell{text(b.Domain), text(v), number(total[v]), number(b.Max), {Text: counts(byWave[v])}})
+	}
+}
+
+func counts(byWave map[int]int) string {
+	var out []string
+	for _, w := range slices.Sorted(maps.Keys(byWave)) {
+		out = append(out, fmt.Sprintf("w%d:%d", w+1, byWave[w]))
+	}
+	return strings.Join(out, " ")
+}
+
+func (r Review) leftOut(p *page, st Style) {
+	if len(r.LeftOut) == 0 {
+		return
+	}
+	t := Table{Header: []string{"HOST", "REASON"}}
+	for i, l := range r.LeftOut {
+		if i == maxListed && !st.Wide {
+			t.Rows = append(t.Rows, []Cell{{Text: fmt.Sprintf("… %d more (-o wide)", len(r.LeftOut)-i)}, {}})
+			break
+		}
+		t.Rows = append(t.Rows, []Cell{text(l.Name), reasonCell(&l.Reason)})
+	}
+	p.table(st, fmt.Sprintf("Left out (%d)", len(r.LeftOut)), t)
+}
+
+func (r Review) difference(p *page, st Style) {
+	if r.Previous == nil {
+		p.section(st, "No earlier plan for "+Clean(r.Plan.Patch.Name)+" to compare with.")
+		return
+	}
+	p.section(st, "Against the last plan, "+Clean(r.Previous.Name))
+	lines := Difference(*r.Previous, r.Plan)
+	if len(lines) == 0 {
+		p.line("  The same in everything but its hosts and its time.")
+	}
+	for _, l := range lines {
+		p.line("  %s", l)
+	}
+}
