@@ -1,0 +1,132 @@
+package guest
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/hotstick/hotstick/internal/guest/kernelpkg"
+)
+
+// Config says what guest to boot. The zero value of every field but Name, Dir,
+// Kernel and Busybox is usable.
+type Config struct {
+	Name    string           // host name; letters, digits and dashes
+	Dir     string           // directory on this machine for sockets, log and initramfs; made if missing
+	Kernel  kernelpkg.Kernel // the kernel build to boot
+	Busybox string           // static busybox, see kernelpkg.Busybox
+
+	MemoryMB int    // 256 if 0, and at least that
+	Disk     string // ext4 image, made (64 MB, sparse) if missing; without one, state lives in memory
+	Network  bool   // a card with user networking: this machine's loopback is 10.0.2.2 in the guest
+
+	Files    []File    // put into the initramfs
+	Services []Service // kept running
+	Modules  []string  // loaded at boot, with what they need, beyond the guest's own
+	Cmdline  []string  // further kernel parameters
+
+	Accel Accel // AccelTCG if empty
+}
+
+// File is a file in the guest's initramfs. Parent directories are made.
+type File struct {
+	Path   string      // absolute, in the guest
+	Mode   fs.FileMode // permission bits; 0644 if 0
+	Source string      // file on this machine, or
+	Data   []byte      // its content
+}
+
+// Service is a program that PID 1 starts after boot and starts again, after
+// about a second, whenever it ends. Its output goes to LogDir/NAME.log.
+type Service struct {
+	Name string   // names its log; letters, digits, dashes and underscores
+	Argv []string // program, by absolute path, and arguments
+	UID  int      // 0 is root
+	Env  []string // KEY=VALUE; nothing else is in its environment but PATH and HOME
+}
+
+// StateDir is where a guest's disk is mounted, and LogDir where its services'
+// output goes.
+const (
+	StateDir = "/var/lib/hotstick"
+	LogDir   = StateDir + "/log"
+)
+
+// UserID and UserName are the unprivileged user that every guest has.
+const (
+	UserID   = 900
+	UserName = "hotstick"
+)
+
+// Addresses of a guest with Network: its own, and this machine's loopback.
+const (
+	GuestAddress = "10.0.2.15"
+	HostAddress  = "10.0.2.2"
+)
+
+const minimumMemoryMB = 256
+
+var (
+	hostName    = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	serviceName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
+	envEntry    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
+)
+
+// complete fills defaults in and refuses what cannot work.
+func (c Config) complete() (Config, error) {
+	if !hostName.MatchString(c.Name) {
+		return c, fmt.Errorf("cannot start guest: %q is no host name (lower-case letters, digits and dashes)", c.Name)
+	}
+	if c.Dir == "" || c.Busybox == "" || c.Kernel.Image == "" {
+		return c, fmt.Errorf("cannot start guest %s: it needs a directory, a kernel and busybox", c.Name)
+	}
+	if c.MemoryMB == 0 {
+		c.MemoryMB = minimumMemoryMB
+	}
+	if c.MemoryMB < minimumMemoryMB {
+		return c, fmt.Errorf("cannot start guest %s: %d MB of memory are too little, at least %d are needed", c.Name, c.MemoryMB, minimumMemoryMB)
+	}
+	if c.Accel == "" {
+		c.Accel = AccelTCG
+	}
+	for _, f := range c.Files {
+		if !path.IsAbs(f.Path) || path.Clean(f.Path) != f.Path {
+			return c, fmt.Errorf("cannot start guest %s: file name %q must be absolute and clean", c.Name, f.Path)
+		}
+		if (f.Source == "") == (f.Data == nil) {
+			return c, fmt.Errorf("cannot start guest %s: file %s needs either a source or data", c.Name, f.Path)
+		}
+	}
+	for _, p := range c.Cmdline {
+		if strings.ContainsAny(p, "\n\x00") {
+			return c, fmt.Errorf("cannot start guest %s: kernel parameter %q has a line break", c.Name, p)
+		}
+	}
+	return c, c.checkServices()
+}
+
+func (c Config) checkServices() error {
+	var names []string
+	for _, s := range c.Services {
+		switch {
+		case !serviceName.MatchString(s.Name):
+			return fmt.Errorf("cannot start guest %s: %q is no service name", c.Name, s.Name)
+		case slices.Contains(names, s.Name):
+			return fmt.Errorf("cannot start guest %s: service %s is given twice", c.Name, s.Name)
+		case len(s.Argv) == 0 || !path.IsAbs(s.Argv[0]):
+			return fmt.Errorf("cannot start guest %s: service %s needs a program with an absolute path", c.Name, s.Name)
+		case s.UID < 0 || s.UID > 65533:
+			return fmt.Errorf("cannot start guest %s: service %s has user ID %d", c.Name, s.Name, s.UID)
+		}
+		for _, e := range s.Env {
+			if !envEntry.MatchString(e) {
+				return fmt.Errorf("cannot start guest %s: service %s has environment entry %q, which is not KEY=VALUE", c.Name, s.Name, e)
+			}
+		}
+		names = append(names, s.Name)
+	}
+	return nil
+}

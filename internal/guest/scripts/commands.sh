@@ -1,0 +1,58 @@
+#!/bin/sh
+# Serves commands on the second serial line; see the type link for the protocol.
+# A command runs in a session of its own beside this loop, so one that hangs
+# holds up neither others nor the order that kills it.
+export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root
+line=/dev/ttyS1
+dir=/run/commands
+read -r boot </proc/sys/kernel/random/boot_id
+
+# Called by this script itself: run command $2 and hand its answer over.
+if [ "$1" = answer ]; then
+	id=$2
+	cd /root
+	sh "$dir/$id.cmd" >"$dir/$id.out" 2>&1 </dev/null
+	code=$?
+	{
+		echo "@hotstick begin $boot $id"
+		base64 "$dir/$id.out"
+		echo "@hotstick end $boot $id $code"
+	} >"$dir/$id.answer"
+	echo "$id" >"$dir/answered"
+	exit
+fi
+
+# Answers are written whole, one after another: one writer takes them in turn.
+write() {
+	while read -r id; do
+		cat "$dir/$id.answer" >"$line"
+		rm -f "$dir/$id".*
+	done <>"$dir/answered"
+}
+
+mkdir -p "$dir"
+[ -p "$dir/answered" ] || mkfifo "$dir/answered"
+exec <"$line" >"$line" 2>/dev/console
+if ! [ -e "$dir/writer" ] || ! kill -0 "$(cat "$dir/writer")" 2>/dev/null; then
+	write &
+	echo $! >"$dir/writer"
+fi
+stty raw -echo
+echo "@hotstick hello $boot"
+while read -r mark verb for id text; do
+	[ "$mark" = @hotstick ] && [ "$for" = "$boot" ] || continue
+	case $verb in
+	part)
+		echo "$text" >>"$dir/$id.b64"
+		;;
+	run)
+		base64 -d "$dir/$id.b64" >"$dir/$id.cmd"
+		setsid "$0" answer "$id" &
+		echo $! >"$dir/$id.pid"
+		;;
+	kill)
+		[ -e "$dir/$id.pid" ] && kill -9 -- "-$(cat "$dir/$id.pid")"
+		rm -f "$dir/$id".*
+		;;
+	esac
+done

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What every patch here has in common: one replace-style klp_patch over vmlinux,
+ * enabled when the module loads, undone only through sysfs.
+ */
+#ifndef HOTSTICK_REPLACE_PATCH_H
+#define HOTSTICK_REPLACE_PATCH_H
+
+#include <linux/kernel.h>
+#include <linux/livepatch.h>
+#include <linux/module.h>
+
+/* HOTSTICK_PATCH declares hotstick_patch over hotstick_funcs[]. */
+#define HOTSTICK_PATCH()						\
+	static struct klp_object hotstick_objects[] = {			\
+		{ .name = NULL, .funcs = hotstick_funcs },		\
+		{}							\
+	};								\
+	static struct klp_patch hotstick_patch = {			\
+		.mod = THIS_MODULE,					\
+		.objs = hotstick_objects,				\
+		.replace = true,					\
+	}
+
+#define HOTSTICK_MODULE(summary)					\
+	MODULE_LICENSE("GPL");						\
+	MODULE_DESCRIPTION(summary);					\
+	MODULE_INFO(livepatch, "Y")
+
+#endif
