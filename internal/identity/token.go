@@ -58,7 +58,7 @@ var (
 	ErrTokenUsed = errors.New("cannot use this token: it was used already")
 )
 
-var prefixes = map[string]string{JoinToken: "hsj-", APIToken: "hsa-", SessionToken: "hss-"}
+var prefixes = map[string]string{JoinToken: "hs_join_", APIToken: "hs_api_", SessionToken: "hs_session_"}
 
 // NewSecret makes a token of a kind with 160 random bits.
 func NewSecret(kind string) (string, error) {

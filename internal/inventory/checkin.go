@@ -1,0 +1,217 @@
+package inventory
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/store"
+	"github.com/hotstick/hotstick/internal/wire"
+)
+
+// ErrRevoked: the host's identity was ended; it is told nothing any more.
+var ErrRevoked = errors.New("cannot serve this host: its identity was revoked")
+
+// Taken is what became of a check-in.
+type Taken struct {
+	Host store.Host
+	// Counted: the check-in was newer than what was stored.
+	Counted bool
+	// WantFacts: the host must send its facts.
+	WantFacts bool
+	// Cloned: a boot checked in that another boot has followed.
+	Cloned bool
+}
+
+// Take stores one check-in. The caller has run [Check] on it and knows from the
+// connection that it comes from this host. SilentAfter is how long a host may be
+// silent before its return is worth an event.
+func Take(tx store.Tx, req wire.SyncRequest, silentAfter time.Duration) (Taken, error) {
+	h, err := tx.Hosts().Get(req.Host)
+	if err != nil {
+		return Taken{}, err
+	}
+	if h.Revoked {
+		return Taken{}, ErrRevoked
+	}
+	t := taking{tx: tx, req: req, old: h, host: h}
+	if counts, err := t.boot(); err != nil || !counts {
+		return Taken{Host: h, WantFacts: t.wantFacts, Cloned: t.cloned}, err
+	}
+	if err := t.facts(); err != nil {
+		return Taken{}, err
+	}
+	if err := t.loader(); err != nil {
+		return Taken{}, err
+	}
+	t.host.Patches, t.host.Readings = req.Patches, req.Readings
+	if err := t.returned(silentAfter); err != nil {
+		return Taken{}, err
+	}
+	t.host.Seq, t.host.LastSeen = req.Seq, tx.Now()
+	if err := t.reports(); err != nil {
+		return Taken{}, err
+	}
+	return Taken{Host: t.host, Counted: true, WantFacts: t.wantFacts}, tx.Hosts().Put(t.host)
+}
+
+// taking is one check-in on its way into the store.
+type taking struct {
+	tx        store.Tx
+	req       wire.SyncRequest
+	old, host store.Host
+	wantFacts bool
+	cloned    bool
+}
+
+func (t *taking) event(e store.Event) error {
+	e.Host, e.HostName = t.host.ID, t.host.Name
+	_, err := t.tx.Events().Append(e)
+	return err
+}
+
+// boot reports whether the check-in counts, and notes a new boot.
+func (t *taking) boot() (bool, error) {
+	if t.req.Boot == t.old.Boot {
+		return t.req.Seq > t.old.Seq, nil
+	}
+	followed, flagged, err := t.seenBoot()
+	if err != nil {
+		return false, err
+	}
+	if followed {
+		t.cloned = true
+		if flagged {
+			return false, nil
+		}
+		return false, t.event(store.Event{Kind: HostCloned, Evidence: bootEvidence(t.req.Boot)})
+	}
+	if t.req.Facts == nil {
+		t.wantFacts = true
+		return false, nil
+	}
+	t.host.Boot, t.host.Boots, t.host.Seq = t.req.Boot, t.old.Boots+1, 0
+	return true, t.event(store.Event{Kind: HostBooted, Evidence: bootEvidence(t.req.Boot)})
+}
+
+// bootMemory is how many of a host's newest events are searched for its boots.
+const bootMemory = 2000
+
+// seenBoot reports whether the check-in's boot is one of the past, and whether
+// that was flagged since the newest boot.
+func (t *taking) seenBoot() (followed, flagged bool, err error) {
+	events, err := t.tx.Events().List(store.EventFilter{Host: t.host.ID, Limit: bootMemory})
+	if err != nil {
+		return false, false, err
+	}
+	newest := true
+	for _, e := range events {
+		is := len(e.Evidence) == 1 && e.Evidence[0].Text == t.req.Boot
+		switch e.Kind {
+		case HostCloned:
+			flagged = flagged || is && newest
+		case HostBooted:
+			newest = false
+			if is {
+				return true, flagged, nil
+			}
+		}
+	}
+	return false, flagged, nil
+}
+
+func bootEvidence(boot string) []hotstick.Evidence {
+	return []hotstick.Evidence{{Kind: "boot", Text: boot}}
+}
+
+// facts takes the facts if they came, and asks for them if they are missing.
+func (t *taking) facts() error {
+	if t.req.Facts == nil {
+		t.wantFacts = t.old.Facts == nil || t.old.FactsDigest != t.req.FactsDigest
+		return nil
+	}
+	if t.old.Facts != nil && t.old.FactsDigest == t.req.FactsDigest {
+		return nil
+	}
+	t.host.Facts, t.host.FactsDigest = t.req.Facts, t.req.FactsDigest
+	if name := t.req.Facts.Host.Hostname; name != "" {
+		t.host.Name = name
+	}
+	return t.event(store.Event{Kind: HostFacts, State: t.req.Facts.Kernel.Build.String()})
+}
+
+// loader takes what the loader says of itself.
+func (t *taking) loader() error {
+	was, is := t.old.Loader, t.req.Loader
+	t.host.Loader = store.HostLoader{InEffect: is.InEffect, Busy: is.Busy, Plans: is.Plans,
+		CatalogVersion: is.CatalogVersion, Strikes: is.Strikes, Bans: is.Bans}
+	if was.InEffect != is.InEffect {
+		if err := t.event(store.Event{Kind: HostEffect, Patch: is.InEffect}); err != nil {
+			return err
+		}
+	}
+	for _, plan := range is.Plans {
+		if !slices.Contains(was.Plans, plan) {
+			if err := t.event(store.Event{Kind: HostAnnounced, Plan: plan}); err != nil {
+				return err
+			}
+		}
+	}
+	for _, patch := range is.Strikes {
+		if !slices.Contains(was.Strikes, patch) {
+			if err := t.struck(patch); err != nil {
+				return err
+			}
+		}
+	}
+	return t.refusals(is.Refusals)
+}
+
+// struck records a new strike and tells people of it: a host went down.
+func (t *taking) struck(patch hotstick.PatchRef) error {
+	e := store.Event{Kind: HostStruck, Patch: patch, Host: t.host.ID, HostName: t.host.Name,
+		Reason: &hotstick.Reason{Code: hotstick.ReasonStruck, Subject: patch.String()}}
+	for _, r := range t.req.Reports {
+		if r.State == hotstick.Quarantined && r.Patch == patch {
+			e.Reason, e.Evidence, e.Plan = r.Reason, r.Evidence, r.Plan
+		}
+	}
+	e, err := t.tx.Events().Append(e)
+	if err != nil {
+		return err
+	}
+	return Notify(t.tx, NotifyStrike, e)
+}
+
+// refusals records documents that the loader refused. A document that is sent
+// and refused again and again makes one event as long as nothing else happened.
+func (t *taking) refusals(refusals []wire.DocumentRefusal) error {
+	if len(refusals) == 0 {
+		return nil
+	}
+	events, err := t.tx.Events().List(store.EventFilter{Host: t.host.ID, Limit: 64})
+	if err != nil {
+		return err
+	}
+	for _, r := range refusals {
+		e := store.Event{Kind: HostRefused, State: string(r.Document), Reason: &r.Reason}
+		known := slices.ContainsFunc(events, func(old store.Event) bool {
+			return old.Kind == HostRefused && old.Reason != nil && *old.Reason == r.Reason && old.State == e.State
+		})
+		if known {
+			continue
+		}
+		if err := t.event(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *taking) returned(silentAfter time.Duration) error {
+	if t.old.LastSeen.IsZero() || t.tx.Now().Sub(t.old.LastSeen) <= silentAfter {
+		return nil
+	}
+	return t.event(store.Event{Kind: HostReturned})
+}

@@ -1,0 +1,141 @@
+package inventory
+
+import (
+	"fmt"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/wire"
+)
+
+// Limits of what one host may say of itself. They are far above what real hosts
+// send; their purpose is that no host can fill the server's memory or disk.
+const (
+	maxText        = 1 << 10
+	maxCommandLine = 16 << 10
+	maxModules     = 4096
+	maxPatches     = 256
+	maxFunctions   = 8192
+	maxDrivers     = 32
+	maxLabels      = 64
+	maxLabelKey    = 63
+	maxLabelValue  = 255
+	maxReadings    = 64
+	maxListed      = 1024
+)
+
+// Check reports the first thing in a check-in that is malformed or beyond a
+// limit. It is pure and names the field, never its content.
+func Check(req wire.SyncRequest) error {
+	if req.Boot == "" || len(req.Boot) > 64 {
+		return fmt.Errorf("cannot use the check-in: boot must have 1 to 64 bytes")
+	}
+	if len(req.Loader.Nonce) > 256 || len(req.Loader.Plans) > maxListed ||
+		len(req.Loader.Strikes) > maxListed || len(req.Loader.Bans) > maxListed {
+		return fmt.Errorf("cannot use the check-in: the loader's state is beyond its limits")
+	}
+	if req.Facts != nil {
+		if err := CheckFacts(*req.Facts); err != nil {
+			return err
+		}
+		if req.Facts.Host.BootID != req.Boot {
+			return fmt.Errorf("cannot use the check-in: its facts are of another boot")
+		}
+	}
+	if err := checkPatches(req.Patches); err != nil {
+		return err
+	}
+	if len(req.Readings) > maxReadings {
+		return fmt.Errorf("cannot use the check-in: %d readings are above the limit of %d", len(req.Readings), maxReadings)
+	}
+	for _, r := range req.Readings {
+		if tooLong(maxText, r.Probe) || tooLong(hotstick.MaxEvidenceBytes, r.Detail) {
+			return fmt.Errorf("cannot use the check-in: a reading is too long")
+		}
+	}
+	return checkReports(req.Reports)
+}
+
+func checkReports(reports []hotstick.Report) error {
+	for _, r := range reports {
+		if r.Plan != "" {
+			if err := r.Plan.Validate(); err != nil {
+				return fmt.Errorf("cannot use the check-in: a report's plan is malformed")
+			}
+		}
+		if r.Reason != nil && tooLong(hotstick.MaxEvidenceBytes, r.Reason.Subject, r.Reason.Detail) {
+			return fmt.Errorf("cannot use the check-in: a report's reason is too long")
+		}
+		for _, e := range r.Evidence {
+			if tooLong(maxText, e.Kind) || tooLong(hotstick.MaxEvidenceBytes, e.Text) {
+				return fmt.Errorf("cannot use the check-in: a report's evidence is too long")
+			}
+		}
+	}
+	return nil
+}
+
+// CheckFacts reports the first fact that is malformed or beyond a limit.
+func CheckFacts(f hotstick.Facts) error {
+	if err := f.Kernel.Build.Validate(); err != nil {
+		return fmt.Errorf("cannot use the facts: the kernel build is malformed")
+	}
+	if tooLong(maxText, f.Host.Hostname, f.Host.MachineID, f.Host.Distribution, f.Kernel.Version, f.Security.Lockdown) ||
+		tooLong(maxCommandLine, f.Kernel.CommandLine) {
+		return fmt.Errorf("cannot use the facts: a text is too long")
+	}
+	if len(f.Modules) > maxModules || len(f.Drivers) > maxDrivers || len(f.Labels) > maxLabels {
+		return fmt.Errorf("cannot use the facts: more than %d modules, %d drivers or %d labels", maxModules, maxDrivers, maxLabels)
+	}
+	for _, m := range f.Modules {
+		if tooLong(maxText, m.Name, m.SrcVersion, m.Taints) {
+			return fmt.Errorf("cannot use the facts: a module's text is too long")
+		}
+	}
+	for _, d := range f.Drivers {
+		if tooLong(maxText, d.Driver, string(d.TrustClass), d.Truth) || len(d.Rollback) > 8 {
+			return fmt.Errorf("cannot use the facts: a driver's text is too long")
+		}
+	}
+	for k, v := range f.Labels {
+		if k == "" || len(k) > maxLabelKey || len(v) > maxLabelValue {
+			return fmt.Errorf("cannot use the facts: a label must have a key of 1 to %d bytes and a value of at most %d", maxLabelKey, maxLabelValue)
+		}
+	}
+	return checkPatches(f.Livepatch.Patches)
+}
+
+func checkPatches(patches []hotstick.LoadedPatch) error {
+	if len(patches) > maxPatches {
+		return fmt.Errorf("cannot use the check-in: %d live patches are above the limit of %d", len(patches), maxPatches)
+	}
+	for _, p := range patches {
+		if tooLong(maxText, p.Module, p.Driver) || len(p.Functions) > maxFunctions {
+			return fmt.Errorf("cannot use the check-in: a live patch is beyond its limits")
+		}
+		if !knownEffect(p.State) {
+			return fmt.Errorf("cannot use the check-in: a live patch is in a state that is not known here")
+		}
+		if tooLong(maxText, p.Functions...) {
+			return fmt.Errorf("cannot use the check-in: a function's name is too long")
+		}
+	}
+	return nil
+}
+
+func knownEffect(e hotstick.Effect) bool {
+	for _, known := range hotstick.Effects() {
+		if e == known {
+			return true
+		}
+	}
+	return false
+}
+
+func tooLong(limit int, texts ...string) bool {
+	for _, t := range texts {
+		if len(t) > limit {
+			return true
+		}
+	}
+	return false
+}

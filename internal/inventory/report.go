@@ -1,0 +1,90 @@
+package inventory
+
+import (
+	"errors"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/decide/rollout"
+	"github.com/hotstick/hotstick/internal/store"
+)
+
+// reports takes each report once, in the order of their numbers.
+func (t *taking) reports() error {
+	for _, r := range t.req.Reports {
+		if r.Seq <= t.host.Reported {
+			continue
+		}
+		if err := t.report(r); err != nil {
+			return err
+		}
+		t.host.Reported = r.Seq
+	}
+	return nil
+}
+
+func (t *taking) report(r hotstick.Report) error {
+	e := store.Event{Kind: HostPermit, Plan: r.Plan, Patch: r.Patch, State: string(r.State), Reason: r.Reason, Evidence: r.Evidence}
+	if r.Plan == "" {
+		return t.event(e)
+	}
+	line, err := t.tx.Plans().Host(r.Plan, t.host.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		e.Kind = HostReport
+		return t.event(e)
+	}
+	if err != nil {
+		return err
+	}
+	state, changes := rollout.Observe(rollout.Host{State: line.State, Attempt: line.Attempt}, r)
+	line.Timing = mergeTiming(line.Timing, r.Timing, r.Attempt == line.Attempt)
+	if !changes {
+		e.Kind = HostReport
+		if err := t.event(e); err != nil {
+			return err
+		}
+		return t.tx.Plans().PutHost(line)
+	}
+	now := t.tx.Now()
+	line.State, line.Reason, line.Evidence, line.Updated, line.Ended = state, r.Reason, r.Evidence, now, nil
+	if line.Started == nil {
+		line.Started = &now
+	}
+	if state.Terminal() {
+		line.Ended = &now
+	}
+	if err := t.tx.Plans().PutHost(line); err != nil {
+		return err
+	}
+	return t.stateEvent(e, state)
+}
+
+// stateEvent records a host's new state; a host that takes a patch back out on
+// its own is worth telling people about.
+func (t *taking) stateEvent(e store.Event, state hotstick.HostState) error {
+	e.Kind, e.Host, e.HostName = HostState, t.host.ID, t.host.Name
+	e, err := t.tx.Events().Append(e)
+	if err != nil {
+		return err
+	}
+	if state == hotstick.Reverting && e.Reason != nil && e.Reason.Code != hotstick.ReasonRevertOrdered {
+		return Notify(t.tx, NotifySelf, e)
+	}
+	return nil
+}
+
+// mergeTiming keeps the parts of an attempt that earlier reports timed.
+func mergeTiming(old, next hotstick.Timing, same bool) hotstick.Timing {
+	if !same {
+		return old
+	}
+	if next.LoadMillis != 0 {
+		old.LoadMillis = next.LoadMillis
+	}
+	if next.TransitionMillis != 0 {
+		old.TransitionMillis = next.TransitionMillis
+	}
+	if next.RevertMillis != 0 {
+		old.RevertMillis = next.RevertMillis
+	}
+	return old
+}
