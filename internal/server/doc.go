@@ -1,0 +1,29 @@
+// Package server is the control plane as one process: it opens the data
+// directory, runs the server's loops and serves console, operator API and agents
+// on one TLS listener.
+//
+// # Data directory
+//
+//	hotstick.db        the embedded database
+//	ca/ca.pem, ca.key  the authority of hosts and of this server's certificate
+//	keys/online.pem    the online key that signs grants, bans, halts and orders
+//	catalog/           the signed catalog with its artifacts
+//
+// [Initialise] makes authority, online key and first token; the catalog is made
+// by whoever holds its offline keys. [New] opens the directory, [Server.Run]
+// serves until its context ends. Everything in memory can be thrown away: after
+// kill -9 a new process goes on from the database.
+//
+// # Routes
+//
+// Every route stands in one table with its access rule; what has no rule is not
+// served. People and programs show a bearer token or the console's cookie and
+// have a role (viewer < operator < admin); hosts show a client certificate of
+// the server's authority, which is checked against the store at every request.
+//
+// # Errors
+//
+// Every error is an RFC 9457 problem with a code, a message and a hint. Answers
+// never repeat what was sent, for it may be a secret, and internal faults are
+// logged, not told.
+package server
