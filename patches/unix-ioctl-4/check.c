@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The same at every level. */
+#include "../common/unix_ioctl_check.c"
