@@ -1,0 +1,226 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/hotstick/hotstick/client"
+	"github.com/hotstick/hotstick/internal/guest/kernelpkg"
+)
+
+// Options say how to run the demo.
+type Options struct {
+	// Dir holds everything the run makes; empty means a new temporary directory,
+	// removed after a run in which every check held.
+	Dir string
+	// Cache holds kernels; empty means the user's cache directory.
+	Cache string
+	// Patches is the folder of live patch sources; empty means beside the program
+	// or in the working directory.
+	Patches string
+	// Programs is the folder of the three binaries; empty means this program's.
+	Programs string
+	// Listen is the server's address; empty means 127.0.0.1:8443, or another
+	// loopback port if that one is in use.
+	Listen string
+	// Out receives the demo's course.
+	Out io.Writer
+	// Tint colours the course; for terminals.
+	Tint bool
+	// Stay keeps everything running after the last step until the context ends.
+	Stay bool
+}
+
+// demo is one run.
+type demo struct {
+	rec      *recorder
+	dir      string
+	cache    string
+	patches  string
+	listen   string
+	programs programs
+	kernels  []kernelpkg.Kernel
+	levels   map[int]*level
+	guests   []*machine
+	server   *serverProcess
+	client   *client.Client
+	token    string
+}
+
+// Run runs the demo and returns its report. The error is nil whenever a report
+// could be made, also if checks failed; the report says so.
+func Run(ctx context.Context, o Options) (Report, error) {
+	d, remove, err := prepare(o)
+	if err != nil {
+		return Report{}, err
+	}
+	defer d.close()
+	err = d.play(ctx)
+	report := d.rec.finish(err)
+	report.writeSummary(o.Out)
+	if o.Stay && !errors.Is(err, context.Canceled) {
+		fmt.Fprintf(o.Out, "\nConsole: https://%s/  token: %s\nEverything keeps running until Ctrl-C.\n", d.listen, d.token)
+		<-ctx.Done()
+	}
+	if report.OK && remove {
+		d.close()
+		os.RemoveAll(d.dir)
+	} else if !report.OK {
+		fmt.Fprintf(o.Out, "Logs and state are kept in %s\n", d.dir)
+	}
+	return report, nil
+}
+
+// play is the course of the demo.
+func (d *demo) play(ctx context.Context) error {
+	steps := []struct {
+		title string
+		run   func(context.Context) error
+	}{
+		{"2. Kernels from Debian's archive, live patches built for each", d.stepPrepare},
+		{"3. Initialise: catalog, persons, authority; start the server", d.stepInitialise},
+		{"4. Boot four guests and enrol them", d.stepBoot},
+		{"5. A good patch: one host first, then one of the other kernel build, then the rest", d.stepGood},
+		{"6. A bad patch: its health probe fails, it comes back out by itself", d.stepBad},
+		{"7. A killer patch: the kernel panics seconds after the load", d.stepKiller},
+		{"8. Kill -9: the server in a wave, agent and loader in a transition", d.stepKill},
+		{"9. Stop everything", d.stepStop},
+	}
+	for _, s := range steps {
+		d.rec.step("%s", s.title)
+		if err := s.run(ctx); err != nil {
+			return fmt.Errorf("step %s: %w", s.title[:1], err)
+		}
+	}
+	return d.sum(ctx)
+}
+
+func prepare(o Options) (*demo, bool, error) {
+	d := &demo{rec: newRecorder(o.Out, o.Tint), dir: o.Dir, cache: o.Cache, levels: map[int]*level{}}
+	var err error
+	if d.programs, err = findPrograms(o.Programs); err != nil {
+		return nil, false, err
+	}
+	if d.patches, err = findPatches(o.Patches); err != nil {
+		return nil, false, err
+	}
+	if d.cache == "" {
+		if d.cache, err = kernelpkg.DefaultCache(); err != nil {
+			return nil, false, err
+		}
+	}
+	if d.listen, err = pickAddress(o.Listen); err != nil {
+		return nil, false, err
+	}
+	if o.Dir == "" {
+		d.dir, err = os.MkdirTemp("", "hotstick-demo-")
+	} else {
+		err = os.MkdirAll(o.Dir, 0o700)
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("cannot make the demo's directory: %v", err)
+	}
+	return d, o.Dir == "", nil
+}
+
+// findPatches looks for the folder with the live patches' sources.
+func findPatches(dir string) (string, error) {
+	tried := []string{dir}
+	if dir == "" {
+		tried = []string{"patches"}
+		if self, err := os.Executable(); err == nil {
+			tried = append(tried, filepath.Join(filepath.Dir(self), "..", "patches"))
+		}
+	}
+	for _, dir := range tried {
+		if _, err := os.Stat(filepath.Join(dir, patchName+"-1", "manifest.yaml")); err == nil {
+			return filepath.Abs(dir)
+		}
+	}
+	return "", &Problem{
+		Text: "cannot find the live patches' sources in " + strings.Join(tried, " or "),
+		Fix:  "run the demo in a checkout of Hotstick, or name the folder: --patches DIR",
+	}
+}
+
+// pickAddress takes the usual port if it is free, and any other if not.
+func pickAddress(want string) (string, error) {
+	if want != "" {
+		return want, nil
+	}
+	for _, address := range []string{"127.0.0.1:8443", "127.0.0.1:0"} {
+		l, err := net.Listen("tcp", address)
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String(), nil
+		}
+	}
+	return "", &Problem{Text: "cannot find a free port on 127.0.0.1", Fix: "name one: --listen 127.0.0.1:PORT"}
+}
+
+func (d *demo) dataDir() string { return filepath.Join(d.dir, "data") }
+
+// key is the file of a person's or a role's private key.
+func (d *demo) key(name string) string { return filepath.Join(d.dir, "keys", name+".pem") }
+
+// close ends every process of the run. It may be called twice.
+func (d *demo) close() {
+	for _, m := range d.guests {
+		m.Kill()
+	}
+	d.guests = nil
+	d.server.kill()
+	d.server = nil
+}
+
+// sum fills in the closing table.
+func (d *demo) sum(ctx context.Context) error {
+	for _, m := range d.guests {
+		run, err := d.sumHost(ctx, m)
+		if err != nil {
+			return err
+		}
+		d.rec.report.Hosts = append(d.rec.report.Hosts, run)
+	}
+	return nil
+}
+
+func (d *demo) sumHost(ctx context.Context, m *machine) (HostRun, error) {
+	detail, err := d.client.Host(ctx, m.name)
+	if err != nil {
+		return HostRun{}, err
+	}
+	run := HostRun{
+		Name: m.name, Release: m.kernel.Release, InEffect: detail.Host.InEffect.String(),
+		Loads: m.count("livepatch: enabling patch"), Reboots: m.count("Kernel panic - not syncing"),
+	}
+	for _, line := range detail.Rollouts {
+		if line.State.Terminal() && line.State != "confirmed" && line.State != "skipped" {
+			run.Reverted = append(run.Reverted, line.Patch.String())
+		}
+	}
+	for _, name := range d.plans() {
+		r, err := d.client.Rollout(ctx, name)
+		if err != nil {
+			continue // a step that failed may have left no such rollout
+		}
+		for _, w := range r.Waves {
+			for _, c := range w.Hosts {
+				if c.Name == m.name && c.Timing.TransitionMillis > 0 {
+					run.TransitionMillis = c.Timing.TransitionMillis
+				}
+			}
+		}
+	}
+	return run, nil
+}
+
+// elapsed is for figures.
+func elapsed(since time.Time) float64 { return time.Since(since).Seconds() }

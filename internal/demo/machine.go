@@ -1,0 +1,132 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hotstick/hotstick/internal/guest"
+	"github.com/hotstick/hotstick/internal/guest/kernelpkg"
+)
+
+// guestServerName is the server's address as the guests see it.
+const guestServerName = guest.HostAddress
+
+// machine is one guest of the demo.
+type machine struct {
+	*guest.Guest
+	name   string
+	kernel kernelpkg.Kernel
+	// bootID is that of the guest's first boot.
+	bootID string
+}
+
+// serial runs a command on the guest's serial line, through no agent.
+func (m *machine) serial(ctx context.Context, command string) (string, int, error) {
+	out, code, err := m.Run(ctx, command)
+	return strings.TrimSpace(out), code, err
+}
+
+// mustSerial is serial for commands that have to succeed.
+func (m *machine) mustSerial(ctx context.Context, command string) (string, error) {
+	out, code, err := m.serial(ctx, command)
+	if err == nil && code != 0 {
+		err = fmt.Errorf("%s: %q ended with %d: %s", m.name, command, code, out)
+	}
+	return out, err
+}
+
+// count says how often the kernel's console shows a text, over all boots.
+func (m *machine) count(text string) int {
+	log, err := m.ConsoleLog()
+	if err != nil {
+		return 0
+	}
+	return strings.Count(log, text)
+}
+
+// loads says how often the kernel enabled a module, over all boots.
+func (m *machine) loads(l *level) int {
+	return m.count("livepatch: enabling patch '" + l.module + "'")
+}
+
+// enabled reports whether the kernel itself says that a level is in effect.
+func (m *machine) enabled(ctx context.Context, l *level) bool {
+	dir := "/sys/kernel/livepatch/" + l.module
+	out, code, err := m.serial(ctx, "cat "+dir+"/enabled "+dir+"/transition")
+	return err == nil && code == 0 && strings.Join(strings.Fields(out), " ") == "1 0"
+}
+
+// fault runs the patch's own check: closed is false while the hole is open.
+func (m *machine) fault(ctx context.Context) (closed bool, line string, err error) {
+	out, code, err := m.serial(ctx, "/demo/check")
+	if err != nil {
+		return false, "", err
+	}
+	if code > 1 {
+		return false, out, fmt.Errorf("%s: the check cannot tell: %s", m.name, out)
+	}
+	return code == 0, out, nil
+}
+
+func (m *machine) boot(ctx context.Context) (string, error) {
+	return m.mustSerial(ctx, "cat /proc/sys/kernel/random/boot_id")
+}
+
+// bootAll starts four guests, two per kernel build, side by side.
+func (d *demo) bootAll(ctx context.Context) error {
+	busybox, err := kernelpkg.Busybox(ctx, d.cache, d.rec.progress)
+	if err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	errs := make([]error, 2*len(d.kernels))
+	d.guests = make([]*machine, len(errs))
+	for i := range errs {
+		d.guests[i] = &machine{name: fmt.Sprintf("node-%d", i+1), kernel: d.kernels[i/2]}
+	}
+	for i, m := range d.guests {
+		wg.Go(func() { errs[i] = d.bootOne(ctx, m, busybox) })
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *demo) bootOne(ctx context.Context, m *machine, busybox string) error {
+	g, err := guest.Start(ctx, guest.Config{
+		Name: m.name, Dir: filepath.Join(d.dir, m.name), Kernel: m.kernel, Busybox: busybox,
+		Disk: filepath.Join(d.dir, m.name, "disk.img"), Network: true,
+		Files:    d.guestFiles(m),
+		Services: d.guestServices(),
+		Modules:  []string{"af_alg"},
+	})
+	if err != nil {
+		return err
+	}
+	m.Guest = g
+	m.bootID, err = g.WaitBoot(ctx)
+	return err
+}
+
+// guestFiles are the host's binaries, its configuration and the demo's checks.
+func (d *demo) guestFiles(m *machine) []guest.File {
+	return []guest.File{
+		{Path: "/usr/sbin/hotstick-agent", Mode: 0o755, Source: d.programs.agent},
+		{Path: "/usr/sbin/hotstick-loader", Mode: 0o755, Source: d.programs.loader},
+		{Path: "/demo/check", Mode: 0o755, Source: filepath.Join(d.dir, "build", "check")},
+		{Path: "/demo/probe", Mode: 0o755, Source: filepath.Join(d.dir, "build", "probe")},
+		{Path: "/etc/hotstick/agent.yaml", Data: agentConfig(m)},
+		{Path: "/etc/hotstick/loader.yaml", Data: loaderConfig()},
+	}
+}
+
+// shortly bounds a look at a guest.
+const shortly = 20 * time.Second

@@ -1,0 +1,162 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/api"
+)
+
+// Speeds of the demo's plans: short, so that a person can watch. The defaults are
+// minutes, not seconds.
+const (
+	probation = "5s"
+	bake      = "2s"
+)
+
+// plans lists the demo's rollouts in their order.
+func (d *demo) plans() []string { return []string{"good", "bad", "killer", "again"} }
+
+// publish signs a level into the catalog with the publisher's key.
+func (d *demo) publish(ctx context.Context, l *level) error {
+	args := []string{"patch", "publish", l.folder, "--key", d.key("publisher")}
+	for _, k := range d.kernels {
+		args = append(args, "--artifact", fmt.Sprintf("%s=%s,%s,%s", l.artifacts[k.Release], k.Release, "x86_64", k.BuildID))
+	}
+	_, err := d.must(ctx, args...)
+	return err
+}
+
+// propose plans a rollout of a level to every host, signed by the author.
+func (d *demo) propose(ctx context.Context, name string, l *level) (result, error) {
+	return d.hotstick(ctx, "rollout", "plan", l.ref(), "--name", name, "--select", "true", "--author", author,
+		"--key", d.key(author), "--probation", probation, "--bake", bake, "--budget", "fleet=2", "--yes")
+}
+
+// launch publishes, plans, has the plan approved by two other persons, and starts.
+func (d *demo) launch(ctx context.Context, name string, l *level) error {
+	if err := d.publish(ctx, l); err != nil {
+		return err
+	}
+	r, err := d.propose(ctx, name, l)
+	if err != nil {
+		return err
+	}
+	if r.code != 0 {
+		return fmt.Errorf("cannot plan the rollout %q: %s", name, r.say())
+	}
+	for _, person := range approvers {
+		if _, err := d.must(ctx, "rollout", "approve", name, "--key", d.key(person), "--yes"); err != nil {
+			return err
+		}
+	}
+	_, err = d.must(ctx, "rollout", "start", name)
+	return err
+}
+
+// follow prints each host's steps until the rollout satisfies done.
+func (d *demo) follow(ctx context.Context, name string, limit time.Duration, done func(api.Rollout) bool) (api.Rollout, error) {
+	var last api.Rollout
+	seen := map[string]string{}
+	err := d.until(ctx, limit, fmt.Sprintf("rollout %q", name), func(ctx context.Context) (bool, error) {
+		r, err := d.client.Rollout(ctx, name)
+		if err != nil {
+			return false, nil // the server may just have been killed; the limit bounds the wait
+		}
+		d.tell(r, seen)
+		last = r
+		return done(r), nil
+	})
+	return last, err
+}
+
+// tell prints what changed in a rollout since the last look.
+func (d *demo) tell(r api.Rollout, seen map[string]string) {
+	for _, w := range r.Waves {
+		for _, c := range w.Hosts {
+			now := fmt.Sprint(c.State, c.Attempt)
+			if seen[c.Name] == now || (seen[c.Name] == "" && c.State == hotstick.Waiting) {
+				continue
+			}
+			seen[c.Name] = now
+			text := ""
+			if c.Reason != nil && c.State != hotstick.Confirmed {
+				text = "  " + c.Reason.Text
+			}
+			d.rec.note("%-12s %-8s %s%s", w.Name, c.Name, c.State, text)
+		}
+	}
+	if status := string(r.Status); seen["\x00"] != status {
+		seen["\x00"] = status
+		text := ""
+		if r.Reason != nil {
+			text = ": " + r.Reason.Text
+		}
+		d.rec.note("%s is %s%s", r.Name, status, text)
+	}
+}
+
+func over(r api.Rollout) bool { return r.Status.Over() }
+
+// cells lists a rollout's hosts with their states, by name.
+func cells(r api.Rollout) map[string]api.Cell {
+	found := map[string]api.Cell{}
+	for _, w := range r.Waves {
+		for _, c := range w.Hosts {
+			found[c.Name] = c
+		}
+	}
+	return found
+}
+
+// machineOf finds the first host of a rollout in a state.
+func (d *demo) machineOf(r api.Rollout, states ...hotstick.HostState) *machine {
+	for _, w := range r.Waves {
+		for _, c := range w.Hosts {
+			for _, s := range states {
+				if c.State == s {
+					return d.machine(c.Name)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (d *demo) machine(name string) *machine {
+	for _, m := range d.guests {
+		if m.name == name {
+			return m
+		}
+	}
+	return nil
+}
+
+// others are all guests but one.
+func (d *demo) others(m *machine) []*machine {
+	var rest []*machine
+	for _, o := range d.guests {
+		if o != m {
+			rest = append(rest, o)
+		}
+	}
+	return rest
+}
+
+// order lists, from the audit log, when each host of a plan was first armed.
+func (d *demo) order(ctx context.Context, r api.Rollout) (string, error) {
+	list, err := d.client.Events(ctx, eventsOf(r.Plan))
+	if err != nil {
+		return "", err
+	}
+	var names []string
+	for i := len(list.Events) - 1; i >= 0; i-- {
+		if e := list.Events[i]; e.State == string(hotstick.Admitted) {
+			names = append(names, e.HostName)
+		}
+	}
+	return strings.Join(names, ", "), nil
+}
