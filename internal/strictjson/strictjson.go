@@ -2,9 +2,9 @@
 //
 // The standard decoder is generous: it takes the last of two equal keys, matches
 // keys whatever their case, ignores keys it does not know, replaces bytes that
-// are not UTF-8, and stops at the end of the first value. Two readers of one
-// document can then see two different things, which is how a signed statement
-// comes to mean something its signer never said. This package refuses all of it.
+// are not UTF-8, and turns null into a zero. Two readers of one document can then
+// see two different things, which is how a signed statement comes to mean
+// something its signer never said. This package refuses all of it.
 //
 // # What is refused
 //
@@ -18,11 +18,18 @@
 //
 // Types that read themselves (json.Unmarshaler, encoding.TextUnmarshaler) are
 // given their part of the document after it was searched for doubled keys.
+//
+// Errors say what is wrong and at which byte. They quote at most a few characters
+// of the input, so that they can be logged.
 package strictjson
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"reflect"
+	"unicode/utf8"
 )
 
 // MaxDepth bounds how deep objects and arrays may be nested.
@@ -31,15 +38,66 @@ const MaxDepth = 64
 // ErrTooLarge is wrapped by the error of [Decode] for input above the limit.
 var ErrTooLarge = errors.New("input is too large")
 
-// Unmarshal reads exactly one JSON value from data into v, a pointer.
-func Unmarshal(data []byte, v any) error { return errors.New("cannot read JSON: not written yet") }
+// Unmarshal reads exactly one JSON value from data into v, a pointer. After an
+// error v may be filled in part.
+func Unmarshal(data []byte, v any) error {
+	t := reflect.TypeOf(v)
+	if t == nil || t.Kind() != reflect.Pointer {
+		return fmt.Errorf("cannot read JSON into a %T: want a pointer", v)
+	}
+	if err := walk(data, shapeOf(t.Elem())); err != nil {
+		return err
+	}
+	return explain(json.Unmarshal(data, v))
+}
 
 // Decode reads one JSON value of at most maxBytes from r into v, a pointer. It
-// reads r to its end.
+// reads r to its end, or to one byte past the limit.
 func Decode(r io.Reader, maxBytes int64, v any) error {
-	return errors.New("cannot read JSON: not written yet")
+	data, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
+	if err != nil {
+		return fmt.Errorf("cannot read JSON: %w", err)
+	}
+	if int64(len(data)) > maxBytes {
+		return fmt.Errorf("cannot read JSON of more than %d bytes: %w", maxBytes, ErrTooLarge)
+	}
+	return Unmarshal(data, v)
 }
 
 // Check looks for everything that is refused whatever the Go type is, for a
 // document that another decoder will read.
-func Check(data []byte) error { return errors.New("cannot read JSON: not written yet") }
+func Check(data []byte) error {
+	if err := walk(data, anything); err != nil {
+		return err
+	}
+	if !json.Valid(data) {
+		return errors.New("cannot read JSON: malformed")
+	}
+	return nil
+}
+
+// explain turns the standard decoder's errors into ours. It leaves out the
+// offending value, which may be as long as the document.
+func explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return fmt.Errorf("cannot read JSON: want %s for %q (byte %d)", mismatch.Type, mismatch.Field, mismatch.Offset)
+	}
+	return fmt.Errorf("cannot read JSON: %.200s", err.Error())
+}
+
+func walk(data []byte, s *shape) error {
+	if !utf8.Valid(data) {
+		return errors.New("cannot read JSON: it is not UTF-8")
+	}
+	w := walker{data: data}
+	if err := w.value(s, 0); err != nil {
+		return err
+	}
+	if w.space(); w.pos != len(data) {
+		return w.fault("bytes follow the end of the value")
+	}
+	return nil
+}
