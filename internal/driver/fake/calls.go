@@ -1,0 +1,77 @@
+package fake
+
+import (
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/hotstick/hotstick/internal/kernel/kmod"
+)
+
+// What follows are the three calls that change a kernel, with the errors of the
+// real one. The caller holds the lock.
+
+func (k *Kernel) find(name string) *module {
+	i := slices.IndexFunc(k.modules, func(m *module) bool { return m.name == name })
+	if i < 0 {
+		return nil
+	}
+	return k.modules[i]
+}
+
+// finit loads a module and, if it is a live patch, starts its transition.
+func (k *Kernel) finit(now time.Time, info kmod.Info) error {
+	does := k.behaviours[info.Name]
+	switch {
+	case info.Release() != k.cfg.Build.Release || info.Arch != k.cfg.Build.Arch:
+		return syscall.ENOEXEC
+	case k.find(info.Name) != nil:
+		return syscall.EEXIST
+	case info.Livepatch && k.moving != nil:
+		return syscall.EBUSY
+	}
+	m := &module{name: info.Name, srcver: info.SrcVersion, does: does, loadedAt: now, klp: info.Livepatch}
+	k.modules = append(k.modules, m)
+	k.taint |= taintOutOfTree
+	if !info.Signed {
+		k.taint |= taintUnsigned
+	}
+	if m.klp {
+		k.taint |= taintLivepatch
+		m.patched, m.enabled = true, true
+		k.printk(now, "livepatch: enabling patch '%s'", m.name)
+		k.startTransition(now, m)
+	}
+	k.catchUp(now)
+	return nil
+}
+
+// setEnabled writes to the attribute of the same name.
+func (k *Kernel) setEnabled(now time.Time, name string, value bool) error {
+	m := k.find(name)
+	switch {
+	case m == nil || !m.patched:
+		return syscall.ENOENT
+	case m.enabled == value:
+		return syscall.EINVAL
+	case k.moving != nil && k.moving != m:
+		return syscall.EBUSY
+	}
+	m.enabled = value
+	k.startTransition(now, m)
+	k.catchUp(now)
+	return nil
+}
+
+// deleteModule unloads a module, as with O_NONBLOCK.
+func (k *Kernel) deleteModule(name string) error {
+	m := k.find(name)
+	switch {
+	case m == nil:
+		return syscall.ENOENT
+	case m.patched:
+		return syscall.EWOULDBLOCK
+	}
+	k.modules = slices.DeleteFunc(k.modules, func(other *module) bool { return other == m })
+	return nil
+}
