@@ -68,7 +68,7 @@ ui: ## rebuild the console's committed dist
 
 .PHONY: bench
 bench: build ## the baselines of docs/reference/benchmarks.md
-	bench/run
+	go run ./bench
 
 .PHONY: clean
 clean: ## remove what was built here; the kernel cache stays

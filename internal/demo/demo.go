@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -188,6 +189,23 @@ func (d *demo) sum(ctx context.Context) error {
 			return err
 		}
 		d.rec.report.Hosts = append(d.rec.report.Hosts, run)
+	}
+	return d.weigh(ctx, d.guests[0])
+}
+
+// weigh reads how much memory agent and loader hold in a guest.
+func (d *demo) weigh(ctx context.Context, m *machine) error {
+	for program, kib := range map[string]*int{
+		"hotstick-agent":  &d.rec.report.Footprint.AgentRSSKiB,
+		"hotstick-loader": &d.rec.report.Footprint.LoaderRSSKiB,
+	} {
+		out, err := m.mustSerial(ctx, "awk '/^VmRSS/ {print $2}' /proc/$(pidof "+program+")/status")
+		if err != nil {
+			return err
+		}
+		if *kib, err = strconv.Atoi(out); err != nil {
+			return fmt.Errorf("cannot read the memory of %s from %q", program, out)
+		}
 	}
 	return nil
 }

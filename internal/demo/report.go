@@ -22,6 +22,15 @@ type Report struct {
 	// RolloutSeconds is the time from starting the good rollout to its last host
 	// confirmed.
 	RolloutSeconds float64 `json:"rollout_seconds"`
+	// Footprint is the resident memory of agent and loader on the first guest,
+	// after all the work of the demo.
+	Footprint Footprint `json:"footprint"`
+}
+
+// Footprint is memory in KiB (VmRSS).
+type Footprint struct {
+	AgentRSSKiB  int `json:"agent_rss_kib"`
+	LoaderRSSKiB int `json:"loader_rss_kib"`
 }
 
 // Check is one claim of the demo.
