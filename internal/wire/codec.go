@@ -1,13 +1,13 @@
 package wire
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/strictjson"
 )
 
 // Message is a message that can say what is malformed in it.
@@ -18,22 +18,10 @@ type Message interface {
 
 // Decode reads one message of at most limit bytes from r and validates it.
 // Unknown fields, bytes after the message and malformed values are refused; the
-// error says which, and never repeats the message's content at length.
+// error says which; it wraps strictjson.ErrTooLarge for a message that is too long.
 func Decode(r io.Reader, limit int64, into Message) error {
-	data, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err != nil {
+	if err := strictjson.Decode(r, limit, into); err != nil {
 		return fmt.Errorf("cannot read the message: %w", err)
-	}
-	if int64(len(data)) > limit {
-		return fmt.Errorf("cannot read a message of more than %d bytes", limit)
-	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		return fmt.Errorf("cannot read the message: %v", err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("cannot read the message: bytes follow its end")
 	}
 	return into.Validate()
 }

@@ -1,13 +1,12 @@
 package ledger
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/strictjson"
 )
 
 // Encode returns the ledger's document.
@@ -40,13 +39,8 @@ func Decode(data []byte) (Ledger, error) {
 		return Ledger{}, fmt.Errorf("cannot read ledger schema %q: this version knows %s", head.Schema, Schema)
 	}
 	var l Ledger
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&l); err != nil {
+	if err := strictjson.Unmarshal(data, &l); err != nil {
 		return Ledger{}, fmt.Errorf("cannot read the ledger: %v", err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return Ledger{}, errors.New("cannot read the ledger: bytes follow its end")
 	}
 	if l.Confirmed == nil {
 		l.Confirmed = map[string]int{}

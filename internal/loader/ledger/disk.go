@@ -168,14 +168,14 @@ func (m *Memory) Save(data []byte) error {
 	return nil
 }
 
-// Keep stores bytes under their digest.
+// Keep stores bytes under their digest; the caller must not change them later.
 func (m *Memory) Keep(digest hotstick.Digest, data []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.kept == nil {
 		m.kept = map[hotstick.Digest][]byte{}
 	}
-	m.kept[digest] = append([]byte(nil), data...)
+	m.kept[digest] = data
 	return nil
 }
 

@@ -48,6 +48,9 @@ const (
 type Ledger struct {
 	Schema string `json:"schema"`
 	Boot   Boot   `json:"boot"`
+	// Identity is the fingerprint of the host's identity key. It is pinned the
+	// first time it is seen and never changes after.
+	Identity hotstick.Fingerprint `json:"identity,omitempty"`
 	// Seq is the sequence number of the newest report ever made.
 	Seq uint64 `json:"seq"`
 	// Reports are those that the server has not acknowledged, oldest first.
@@ -62,6 +65,8 @@ type Ledger struct {
 	Permit  *Permit  `json:"permit,omitempty"`
 	Strikes []Strike `json:"strikes,omitempty"`
 	Bans    []Ban    `json:"bans,omitempty"`
+	// Clears are those already used; none is used twice.
+	Clears []Clear `json:"clears,omitempty"`
 	// Confirmed is the highest level ever confirmed, by patch name.
 	Confirmed map[string]int `json:"confirmed,omitempty"`
 	// Epoch is the highest epoch that a verified catalog named.
@@ -117,8 +122,10 @@ type Attempt struct {
 	Before *Level `json:"before,omitempty"`
 	// TaintBefore is the kernel's taint mask when the intent was written.
 	TaintBefore uint64 `json:"taint_before"`
-	// LoadMillis is when the load was asked for, 0 before; faults in the kernel
-	// log count from then on.
+	// LogMark is the kernel log's newest record when the intent was written; only
+	// what came later speaks against the patch.
+	LogMark uint64 `json:"log_mark"`
+	// LoadMillis is when the load was asked for, 0 before.
 	LoadMillis int64 `json:"load_millis,omitempty"`
 	// SinceMillis is when the phase began.
 	SinceMillis int64 `json:"since_millis"`
@@ -131,6 +138,12 @@ type Attempt struct {
 // Plan is a plan that this loader verified, and its part in it.
 type Plan struct {
 	ID hotstick.PlanID `json:"id"`
+	// Envelope is the digest of the kept envelope, whose signatures are verified
+	// again for each grant.
+	Envelope hotstick.Digest `json:"envelope"`
+	// Artifact is what the plan wants on this host's build; empty if it has no
+	// lane for it.
+	Artifact hotstick.Digest `json:"artifact,omitempty"`
 	// AnnouncedMillis is the ledger's clock when the plan was first taken; the
 	// plan's delays count from here.
 	AnnouncedMillis int64 `json:"announced_millis"`
@@ -152,6 +165,8 @@ type Permit struct {
 	// Plan and Attempt are those that confirmed it.
 	Plan    hotstick.PlanID `json:"plan"`
 	Attempt int             `json:"attempt"`
+	// AppliedBoot is the newest boot in which the level was confirmed.
+	AppliedBoot string `json:"applied_boot,omitempty"`
 	// HeldBoot is the boot in which the level was tried again and came back out;
 	// it is not tried twice in one boot.
 	HeldBoot string `json:"held_boot,omitempty"`
@@ -168,8 +183,17 @@ type Strike struct {
 // Ban says that a patch must not be armed, by a statement that the loader
 // verified.
 type Ban struct {
-	Patch  hotstick.PatchRef `json:"patch"`
-	Reason hotstick.Reason   `json:"reason"`
+	Patch    hotstick.PatchRef `json:"patch"`
+	Reason   hotstick.Reason   `json:"reason"`
+	IssuedAt time.Time         `json:"issued_at"`
+}
+
+// Clear is a used clear. It also keeps bans out that were issued before it.
+type Clear struct {
+	Document hotstick.Digest   `json:"document"`
+	Patch    hotstick.PatchRef `json:"patch"`
+	Ban      bool              `json:"ban"`
+	IssuedAt time.Time         `json:"issued_at"`
 }
 
 // New returns the ledger of a host that has never had one.
@@ -225,7 +249,7 @@ func (l *Ledger) Plan(id hotstick.PlanID) *Plan {
 
 // Full reports whether a list that must never lose an entry has no room left.
 func (l *Ledger) Full() bool {
-	return len(l.Halts) >= MaxHalts || len(l.Strikes) >= MaxMarks || len(l.Bans) >= MaxMarks
+	return len(l.Halts) >= MaxHalts || len(l.Strikes) >= MaxMarks || len(l.Bans) >= MaxMarks || len(l.Clears) >= MaxMarks
 }
 
 // Clone returns a copy that shares nothing that is ever changed in place.
@@ -237,6 +261,7 @@ func (l *Ledger) Clone() Ledger {
 	c.Halts = append([]hotstick.PlanID(nil), l.Halts...)
 	c.Strikes = append([]Strike(nil), l.Strikes...)
 	c.Bans = append([]Ban(nil), l.Bans...)
+	c.Clears = append([]Clear(nil), l.Clears...)
 	c.Crashes = append([]hotstick.Digest(nil), l.Crashes...)
 	c.Confirmed = make(map[string]int, len(l.Confirmed))
 	for k, v := range l.Confirmed {

@@ -1,0 +1,94 @@
+package loader
+
+import (
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/loader/ledger"
+)
+
+// uncleanWindow and uncleanLimit stop re-applying after a boot loop: fewer than
+// two unclean boots within half an hour of the ledger's clock.
+const (
+	uncleanWindowMillis = 30 * 60 * 1000
+	uncleanLimit        = 2
+)
+
+// wake brings a ledger into the boot that the loader finds itself in. It is pure
+// and runs once per start of the loader; crashes are the kernel's crash records
+// of earlier boots that the ledger does not know yet.
+//
+// In the same boot nothing happened but a restart: a mark of a clean stop is
+// taken back, and an open attempt goes on. In a new boot an open attempt is over:
+// interrupted if the machine was shut down cleanly, and otherwise a strike.
+func wake(old ledger.Ledger, crashes []Crash, at moment) ledger.Ledger {
+	l := old.Clone()
+	if l.Boot.ID == at.boot {
+		l.Boot.Clean = false
+		return l
+	}
+	// A crash record outweighs the mark: the loader may have been stopped by hand
+	// before the kernel died.
+	clean := l.Boot.Clean && len(crashes) == 0
+	base := l.Boot.ClockMillis
+	unclean := l.Boot.UncleanMillis
+	if !clean {
+		unclean = append(unclean, base)
+		unclean = unclean[max(0, len(unclean)-8):]
+	}
+	l.Boot = ledger.Boot{ID: at.boot, BaseMillis: base, ClockMillis: base, UncleanMillis: unclean}
+	judgeBoot(&l, clean, crashes, at)
+	for _, c := range crashes {
+		l.Crashes = append(l.Crashes, c.Digest())
+	}
+	l.Crashes = l.Crashes[max(0, len(l.Crashes)-ledger.MaxCrashes):]
+	return l
+}
+
+// judgeBoot says what the end of the last boot means for the patch that was
+// under way, or for the confirmed one if a crash record names it.
+func judgeBoot(l *ledger.Ledger, clean bool, crashes []Crash, at moment) {
+	a := l.Attempt
+	switch {
+	case a != nil && clean:
+		advance(l, hotstick.Interrupted, because(hotstick.ReasonCleanShutdown, ""), at)
+	case a != nil:
+		reason, evidence := blame(a.Level, crashes)
+		blamed := *a
+		blamed.Evidence = append(append([]hotstick.Evidence(nil), evidence...), a.Evidence...)
+		l.Attempt = &blamed
+		advance(l, hotstick.Quarantined, reason, at)
+	case l.Permit != nil && !clean:
+		reason, evidence := blame(l.Permit.Level, crashes)
+		if reason.Code != hotstick.ReasonCrashNamed {
+			return
+		}
+		r := hotstick.Report{Plan: l.Permit.Plan, Attempt: l.Permit.Attempt, Patch: l.Permit.Level.Patch,
+			State: hotstick.Quarantined, Reason: reason, Evidence: evidence}
+		strike(l, l.Permit.Level.Patch, at.boot, reason.Code)
+		addReport(l, at, r)
+	}
+}
+
+// blame reads the crash records for a name of the patch: its module or a
+// function it replaces.
+func blame(level ledger.Level, crashes []Crash) (*hotstick.Reason, []hotstick.Evidence) {
+	reason := &hotstick.Reason{Code: hotstick.ReasonCrash, Subject: level.Module}
+	var evidence []hotstick.Evidence
+	for _, c := range crashes {
+		evidence = append(evidence, hotstick.Evidence{Kind: "crash_trace", Text: c.Text})
+		if named, ok := c.Names(level.Module, level.Functions); ok && reason.Code != hotstick.ReasonCrashNamed {
+			reason.Code, reason.Detail = hotstick.ReasonCrashNamed, named
+		}
+	}
+	return reason, evidence
+}
+
+// recentUnclean counts unclean boots within the window before now.
+func recentUnclean(l *ledger.Ledger, clock int64) int {
+	n := 0
+	for _, at := range l.Boot.UncleanMillis {
+		if clock-at < uncleanWindowMillis {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,91 @@
+package loader
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/driver"
+	"github.com/hotstick/hotstick/internal/loader/ledger"
+)
+
+// hand gives a level's kept bytes to the driver: copied into a sealed file,
+// hashed there, and loaded from there.
+func (l *Loader) hand(ctx context.Context, level ledger.Level, replaces []string) error {
+	data, err := l.cfg.Disk.Kept(level.Artifact)
+	if errors.Is(err, fs.ErrNotExist) {
+		return driver.Refuse(hotstick.ReasonNoArtifact, "the kept bytes of %s are gone", level.Patch)
+	}
+	if err != nil {
+		return err
+	}
+	file, err := seal(level.Module, data)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	digest, err := digestOf(file)
+	if err != nil {
+		return err
+	}
+	if digest != level.Artifact {
+		return driver.Refuse(hotstick.ReasonDigestMismatch, "the sealed bytes of %s", level.Patch)
+	}
+	return l.cfg.Driver.Load(ctx, driver.Load{Module: level.Module, File: file, Replaces: replaces, Build: level.Build})
+}
+
+// digestOf hashes a file from its start and leaves it there.
+func digestOf(f *os.File) (hotstick.Digest, error) {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return "", fmt.Errorf("cannot hash the sealed file: %w", err)
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", fmt.Errorf("cannot hash the sealed file: %w", err)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return "", fmt.Errorf("cannot hash the sealed file: %w", err)
+	}
+	return hotstick.Digest("sha256:" + hex.EncodeToString(h.Sum(nil))), nil
+}
+
+// take copies an artifact to the loader's own disk, if the agent has staged it
+// and its bytes are what the catalog lists. What is there already is not read
+// again. The caller holds mu.
+func (l *Loader) take(ctx context.Context, digest hotstick.Digest) error {
+	if l.holds(digest) {
+		return nil
+	}
+	data, err := l.cfg.Catalog.Artifact(ctx, digest)
+	if err != nil {
+		return err
+	}
+	if hotstick.NewDigest(data) != digest {
+		return fmt.Errorf("cannot take the staged artifact %s: its bytes differ from what the catalog signed", digest.Short())
+	}
+	if err := l.cfg.Disk.Keep(digest, data); err != nil {
+		return err
+	}
+	l.held[digest] = true
+	return nil
+}
+
+// holds reports whether the bytes are on the loader's own disk. Their digest is
+// checked once per process; it is checked again in the sealed file before each
+// load. The caller holds mu.
+func (l *Loader) holds(digest hotstick.Digest) bool {
+	if l.held[digest] {
+		return true
+	}
+	if _, err := l.cfg.Disk.Kept(digest); err != nil {
+		return false
+	}
+	l.held[digest] = true
+	return true
+}

@@ -1,0 +1,220 @@
+package loader
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/loader/ledger"
+	"github.com/hotstick/hotstick/internal/statement"
+)
+
+// precedence is the order in which the documents of one call are taken: what
+// holds back before what starts, and a plan before the grant that names it.
+var precedence = []statement.Kind{statement.KindHalt, statement.KindClear, statement.KindBan,
+	statement.KindOrder, statement.KindPlan, statement.KindGrant}
+
+// inOrder sorts documents by precedence; what is no statement comes last and is
+// refused then.
+func inOrder(documents []json.RawMessage) []json.RawMessage {
+	rank := func(raw json.RawMessage) int {
+		kind, err := statement.KindOf(raw)
+		if i := slices.Index(precedence, kind); err == nil && i >= 0 {
+			return i
+		}
+		return len(precedence)
+	}
+	sorted := slices.Clone(documents)
+	slices.SortStableFunc(sorted, func(a, b json.RawMessage) int { return rank(a) - rank(b) })
+	return sorted
+}
+
+// document verifies one document and takes it. It returns why not, nil if it was
+// taken or changes nothing. The caller holds mu.
+func (l *Loader) document(ctx context.Context, raw []byte, observed bool) *hotstick.Reason {
+	if !l.viewed {
+		return because(hotstick.ReasonCatalogUnknown, "")
+	}
+	kind, err := statement.KindOf(raw)
+	if err != nil {
+		return reasonOf(err)
+	}
+	switch kind {
+	case statement.KindPlan:
+		return l.takePlan(raw)
+	case statement.KindGrant:
+		return l.takeGrant(ctx, raw, observed)
+	case statement.KindBan:
+		return l.takeBan(raw)
+	case statement.KindHalt:
+		return l.takeHalt(raw)
+	case statement.KindOrder:
+		return l.takeOrder(raw)
+	case statement.KindClear:
+		return l.takeClear(raw)
+	}
+	return because(hotstick.ReasonSignature, fmt.Sprintf("statements of kind %q are not known here", kind))
+}
+
+func reasonOf(err error) *hotstick.Reason {
+	r := statement.ReasonOf(err)
+	return &r
+}
+
+// takePlan verifies a plan and announces it: its delays run from here.
+func (l *Loader) takePlan(raw []byte) *hotstick.Reason {
+	plan, id, err := statement.OpenPlan(raw, l.view.Trust, l.cfg.Clock.Now())
+	if err != nil {
+		return reasonOf(err)
+	}
+	switch {
+	case l.led.Halted(id):
+		return because(hotstick.ReasonPlanHalted, "")
+	case l.led.Plan(id) != nil:
+		return nil
+	case l.led.Full():
+		return because(hotstick.ReasonLedgerUnwritable, "a list that must lose nothing is full")
+	}
+	record := ledger.Plan{ID: id, Envelope: hotstick.NewDigest(raw), NotAfter: plan.NotAfter}
+	if lane, ok := plan.Lane(l.build); ok {
+		record.Artifact = lane.Artifact
+	}
+	if err := l.cfg.Disk.Keep(record.Envelope, raw); err != nil {
+		return l.unwritable(err)
+	}
+	err = l.change(func(led *ledger.Ledger) {
+		record.AnnouncedMillis = led.Clock(l.cfg.Clock.Uptime())
+		led.Plans = append(led.Plans, record)
+		prunePlans(led)
+	})
+	if err != nil {
+		return l.unwritable(err)
+	}
+	l.cfg.Log.Info("plan announced", "plan", id.Short(), "patch", plan.Patch.String())
+	l.sweep()
+	return nil
+}
+
+// prunePlans keeps the newest plans. One with an open attempt, and the one that
+// the permit rests on, stay: they may be ordered back.
+func prunePlans(l *ledger.Ledger) {
+	for i := 0; len(l.Plans) > ledger.MaxPlans && i < len(l.Plans); {
+		id := l.Plans[i].ID
+		if l.Attempt != nil && l.Attempt.Plan == id || l.Permit != nil && l.Permit.Plan == id {
+			i++
+			continue
+		}
+		l.Plans = slices.Delete(l.Plans, i, i+1)
+	}
+}
+
+func (l *Loader) unwritable(err error) *hotstick.Reason {
+	l.cfg.Log.Error("cannot write to the ledger's disk", "error", err)
+	return because(hotstick.ReasonLedgerUnwritable, clip(err.Error()))
+}
+
+// takeBan remembers that a patch must not be armed. A patch in effect stays.
+func (l *Loader) takeBan(raw []byte) *hotstick.Reason {
+	ban, err := statement.OpenBan(raw, l.view.Trust)
+	if err != nil {
+		return reasonOf(err)
+	}
+	if l.led.Banned(ban.Patch) {
+		return nil
+	}
+	for _, c := range l.led.Clears {
+		if c.Patch == ban.Patch && c.Ban && !ban.IssuedAt.After(c.IssuedAt) {
+			return nil // lifted by a later clear
+		}
+	}
+	if len(l.led.Bans) >= ledger.MaxMarks {
+		return because(hotstick.ReasonLedgerUnwritable, "the list of bans is full; nothing starts any more")
+	}
+	err = l.change(func(led *ledger.Ledger) {
+		led.Bans = append(led.Bans, ledger.Ban{Patch: ban.Patch, Reason: ban.Reason, IssuedAt: ban.IssuedAt})
+	})
+	if err != nil {
+		return l.unwritable(err)
+	}
+	l.cfg.Log.Info("patch banned", "patch", ban.Patch.String())
+	return nil
+}
+
+// takeHalt remembers that a plan starts nothing any more, also one that this
+// loader has never seen.
+func (l *Loader) takeHalt(raw []byte) *hotstick.Reason {
+	halt, err := statement.OpenHalt(raw, l.view.Trust)
+	if err != nil {
+		return reasonOf(err)
+	}
+	switch {
+	case l.led.Halted(halt.Plan):
+		return nil
+	case len(l.led.Halts) >= ledger.MaxHalts:
+		return because(hotstick.ReasonLedgerUnwritable, "the list of halts is full; nothing starts any more")
+	}
+	if err := l.change(func(led *ledger.Ledger) { led.Halts = append(led.Halts, halt.Plan) }); err != nil {
+		return l.unwritable(err)
+	}
+	l.cfg.Log.Info("plan halted", "plan", halt.Plan.Short())
+	return nil
+}
+
+// takeClear lifts what it names, once.
+func (l *Loader) takeClear(raw []byte) *hotstick.Reason {
+	clearance, err := statement.OpenClear(raw, l.view.Trust, l.cfg.Clock.Now())
+	if err != nil {
+		return reasonOf(err)
+	}
+	digest := hotstick.NewDigest(raw)
+	for _, c := range l.led.Clears {
+		if c.Document == digest {
+			return nil
+		}
+	}
+	if len(l.led.Clears) >= ledger.MaxMarks {
+		return because(hotstick.ReasonLedgerUnwritable, "the list of clears is full")
+	}
+	me := slices.Contains(clearance.Hosts, hostID(l.led.Identity))
+	err = l.change(func(led *ledger.Ledger) {
+		if me {
+			led.Strikes = slices.DeleteFunc(led.Strikes, func(s ledger.Strike) bool { return s.Patch == clearance.Patch })
+		}
+		if clearance.Ban {
+			led.Bans = slices.DeleteFunc(led.Bans, func(b ledger.Ban) bool {
+				return b.Patch == clearance.Patch && !b.IssuedAt.After(clearance.IssuedAt)
+			})
+		}
+		led.Clears = append(led.Clears, ledger.Clear{Document: digest, Patch: clearance.Patch,
+			Ban: clearance.Ban, IssuedAt: clearance.IssuedAt})
+	})
+	if err != nil {
+		return l.unwritable(err)
+	}
+	return nil
+}
+
+// sweep drops kept bytes that nothing in the ledger needs any more.
+func (l *Loader) sweep() {
+	wanted := map[hotstick.Digest]bool{}
+	for _, level := range l.ours() {
+		wanted[level.Artifact] = true
+	}
+	for _, p := range l.led.Plans {
+		wanted[p.Envelope], wanted[p.Artifact] = true, true
+		if p.Before != nil {
+			wanted[p.Before.Artifact] = true
+		}
+	}
+	if err := l.cfg.Disk.Sweep(wanted); err != nil {
+		l.cfg.Log.Warn("cannot drop bytes that are not needed any more", "error", err)
+		return
+	}
+	for d := range l.held {
+		if !wanted[d] {
+			delete(l.held, d)
+		}
+	}
+}

@@ -1,0 +1,185 @@
+package loader
+
+import (
+	"context"
+	"encoding/base32"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"strings"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/loader/ledger"
+	"github.com/hotstick/hotstick/internal/loader/link"
+)
+
+// Exchange implements [link.Loader]. The request is untrusted: documents are
+// verified here, and readings can only send a patch back.
+func (l *Loader) Exchange(ctx context.Context, req link.Request) (link.Response, error) {
+	patches, err := l.cfg.Driver.Observe(ctx)
+	if err != nil {
+		l.cfg.Log.Warn("cannot observe what is loaded", "error", err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err == nil {
+		l.patches = patches
+	}
+	observed := err == nil
+	uptime := l.cfg.Clock.Uptime()
+	l.health.listen(req.Readings, uptime)
+	l.saveLate()
+	l.learnIdentity()
+	if req.Catalog {
+		l.refresh(ctx)
+	}
+	l.acknowledge(req.Acknowledged)
+	refusals := l.takeAll(ctx, req, observed)
+	resp, err := l.answer(refusals)
+	if l.led.Attempt != nil {
+		l.nudge()
+	}
+	return resp, err
+}
+
+// takeAll handles the documents of one call. Those that only ever hold something
+// back go first, so that a halt and a grant in one call start nothing.
+func (l *Loader) takeAll(ctx context.Context, req link.Request, observed bool) []link.Refusal {
+	if l.broken != nil {
+		return l.refuseAll(req)
+	}
+	var refusals []link.Refusal
+	for _, raw := range inOrder(req.Documents) {
+		if reason := l.document(ctx, raw, observed); reason != nil {
+			refusals = append(refusals, link.Refusal{Document: hotstick.NewDigest(raw), Reason: *reason})
+			l.cfg.Log.Info("document refused", "reason", reason.Code, "detail", reason.Detail)
+		}
+	}
+	return refusals
+}
+
+// refuseAll answers for a loader whose ledger cannot be used. The refusal of the
+// empty document says so also where no document came.
+func (l *Loader) refuseAll(req link.Request) []link.Refusal {
+	reason := hotstick.Reason{Code: hotstick.ReasonLedgerUnwritable, Detail: clip(l.broken.Error())}
+	refusals := []link.Refusal{{Document: hotstick.NewDigest(nil), Reason: reason}}
+	for _, raw := range req.Documents {
+		refusals = append(refusals, link.Refusal{Document: hotstick.NewDigest(raw), Reason: reason})
+	}
+	return refusals
+}
+
+// refresh reads the staged catalog. A refused catalog changes nothing.
+func (l *Loader) refresh(ctx context.Context) {
+	view, err := l.cfg.Catalog.Refresh(ctx, l.cfg.Clock.Now())
+	if err != nil {
+		l.cfg.Log.Warn("cannot take the staged catalog", "error", err)
+		return
+	}
+	l.view, l.viewed = view, true
+	if view.Trust.Epoch > l.led.Epoch {
+		if err := l.change(func(led *ledger.Ledger) { led.Epoch = view.Trust.Epoch }); err != nil {
+			l.cfg.Log.Error("cannot write the new epoch", "error", err)
+		}
+	}
+}
+
+// learnIdentity pins the host's identity the first time it is there.
+func (l *Loader) learnIdentity() {
+	if l.broken != nil || l.led.Identity != "" {
+		return
+	}
+	key, err := l.cfg.Identity()
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if err == nil {
+		err = l.change(func(led *ledger.Ledger) { led.Identity = hotstick.NewFingerprint(key) })
+	}
+	if err != nil {
+		l.cfg.Log.Error("cannot pin the host's identity", "error", err)
+	}
+}
+
+// hostID returns the host ID that belongs to the pinned identity. The ID is the
+// start of the same digest, so the fingerprint is all that has to be kept.
+func hostID(identity hotstick.Fingerprint) hotstick.HostID {
+	sum, err := hex.DecodeString(identity.Hex())
+	if err != nil || len(sum) < 10 {
+		return ""
+	}
+	return hotstick.HostID("h-" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10])))
+}
+
+// acknowledge drops reports that the server has stored.
+func (l *Loader) acknowledge(seq uint64) {
+	if l.broken != nil || len(l.led.Reports) == 0 || seq < l.led.Reports[0].Seq {
+		return
+	}
+	err := l.change(func(led *ledger.Ledger) {
+		n := 0
+		for n < len(led.Reports) && led.Reports[n].Seq <= seq {
+			n++
+		}
+		led.Reports = led.Reports[n:]
+	})
+	if err != nil {
+		l.cfg.Log.Warn("cannot drop acknowledged reports", "error", err)
+	}
+}
+
+// answer gives the loader's state.
+func (l *Loader) answer(refusals []link.Refusal) (link.Response, error) {
+	resp := link.Response{Boot: l.boot, InEffect: l.inEffect(l.patches), Refusals: refusals}
+	if l.broken != nil {
+		return resp, nil
+	}
+	nonce, err := l.nonces.current(l.cfg.Clock.Uptime(), l.cfg.Random)
+	if err != nil {
+		return resp, err
+	}
+	resp.Nonce = nonce
+	resp.CatalogVersion = l.view.Version
+	for _, p := range l.led.Plans {
+		resp.Plans = append(resp.Plans, p.ID)
+	}
+	for _, r := range l.led.Reports {
+		if r.Seq <= l.saved {
+			resp.Reports = append(resp.Reports, r)
+		}
+	}
+	for _, s := range l.led.Strikes {
+		resp.Strikes = append(resp.Strikes, s.Patch)
+	}
+	for _, b := range l.led.Bans {
+		resp.Bans = append(resp.Bans, b.Patch)
+	}
+	if a := l.led.Attempt; a != nil {
+		resp.Busy = true
+		resp.ProbesWanted = a.Phase == hotstick.Applying || a.Phase == hotstick.Probation || a.Phase == hotstick.Armed
+	}
+	resp.WantArtifacts = l.wanted()
+	return resp, nil
+}
+
+// wanted lists artifacts that known plans and the permit need and that are not
+// on the loader's own disk yet.
+func (l *Loader) wanted() []hotstick.Digest {
+	var digests []hotstick.Digest
+	seen := map[hotstick.Digest]bool{}
+	add := func(d hotstick.Digest) {
+		if !seen[d] && !l.holds(d) {
+			digests = append(digests, d)
+		}
+		seen[d] = true
+	}
+	if l.led.Permit != nil {
+		add(l.led.Permit.Level.Artifact)
+	}
+	for _, p := range l.led.Plans {
+		if p.Artifact != "" && !l.led.Halted(p.ID) && p.State == "" {
+			add(p.Artifact)
+		}
+	}
+	return digests
+}

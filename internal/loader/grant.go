@@ -1,0 +1,234 @@
+package loader
+
+import (
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/loader/ledger"
+	"github.com/hotstick/hotstick/internal/statement"
+)
+
+// answer says what a refused grant means. The set is closed.
+type answer int
+
+const (
+	// admit: nothing speaks against it.
+	admit answer = iota
+	// distrust: the grant is not for this host, this moment or this plan. It is
+	// refused as a document; nothing is reported of the host.
+	distrust
+	// notNow: the cause may go away by itself. The grant is refused, its attempt
+	// is not used up, and the server may send another grant for it.
+	notNow
+	// never: this host will not do it. The attempt is used up and reported as failed.
+	never
+	// already: the host runs this level and has confirmed it. Reported as confirmed.
+	already
+)
+
+// grantSituation is everything that judging a grant rests on. The signatures of
+// grant and plan were verified before, against trust.
+type grantSituation struct {
+	grant statement.Grant
+	// planKnown: the plan is in the ledger, and its kept envelope verified again
+	// under the trust of now.
+	planKnown bool
+	plan      hotstick.Plan
+	// proven: the grant's proof shows this host, build and wave in the plan.
+	proven bool
+	nonce  nonceState
+
+	trust    hotstick.Trust
+	expires  time.Time
+	patch    hotstick.Patch
+	hasPatch bool
+
+	led      ledger.Ledger
+	host     hotstick.HostID
+	identity hotstick.Fingerprint
+	build    hotstick.KernelBuild
+	now      time.Time
+	uptime   time.Duration
+	settle   time.Duration
+
+	capabilities hotstick.Capabilities
+	patches      []hotstick.LoadedPatch
+	observed     bool
+	// before is the level in effect now, nil for the kernel as it booted.
+	before *ledger.Level
+	// blocked is set if the patch is banned, recalled or struck.
+	blocked *hotstick.Reason
+	// unhealthy is set if the host is ill before anything was loaded.
+	unhealthy *hotstick.Reason
+	// staged: the artifact's bytes are on the loader's own disk.
+	staged bool
+}
+
+// judgeGrant says whether an attempt may start. It is pure. The order matters:
+// first whether the grant may be believed, then whether this host may ever do
+// it, then whether it may do it now.
+func judgeGrant(s grantSituation) (answer, *hotstick.Reason) {
+	if r := believe(s); r != nil {
+		return distrust, r
+	}
+	if s.led.Attempt != nil {
+		return notNow, because(hotstick.ReasonOtherPlan, "")
+	}
+	if r := forbidden(s); r != nil {
+		return never, r
+	}
+	if r := early(s); r != nil {
+		return notNow, r
+	}
+	if p := s.led.Permit; s.before != nil && s.before.Patch == s.plan.Patch && p != nil && p.Level.Patch == s.plan.Patch {
+		return already, because(hotstick.ReasonAlreadyInEffect, "")
+	}
+	if r := unfit(s); r != nil {
+		return never, r
+	}
+	if !s.staged {
+		return notNow, because(hotstick.ReasonNoArtifact, "not fetched yet")
+	}
+	return admit, nil
+}
+
+// believe checks that the grant is for this host, this moment and a plan that
+// this loader knows.
+func believe(s grantSituation) *hotstick.Reason {
+	g := s.grant
+	switch {
+	case g.Epoch != s.trust.Epoch || g.Epoch < s.led.Epoch:
+		return because(hotstick.ReasonStaleEpoch, "")
+	case s.nonce == nonceUsed:
+		return because(hotstick.ReasonGrantReplayed, "")
+	case s.nonce != nonceGood || g.TTLSeconds < 1 || g.TTLSeconds > statement.MaxGrantSeconds:
+		return because(hotstick.ReasonGrantExpired, "")
+	case g.Host != s.host || g.Identity != s.identity:
+		return because(hotstick.ReasonNotInPlan, "the grant is for another host")
+	case !s.planKnown:
+		return because(hotstick.ReasonNotInPlan, "the plan is not known here")
+	case s.led.Halted(g.Plan):
+		return because(hotstick.ReasonPlanHalted, "")
+	case !s.now.Before(s.plan.NotAfter):
+		return because(hotstick.ReasonPlanExpired, "")
+	case s.plan.Epoch != s.trust.Epoch:
+		return because(hotstick.ReasonStaleEpoch, "the plan is from another epoch")
+	case !s.proven || g.Wave < 0 || g.Wave >= len(s.plan.Waves):
+		return because(hotstick.ReasonNotInPlan, "")
+	case g.Attempt <= s.led.Plan(g.Plan).Attempt:
+		return because(hotstick.ReasonGrantReplayed, "the attempt is used up")
+	}
+	return nil
+}
+
+// forbidden checks what no waiting would change.
+func forbidden(s grantSituation) *hotstick.Reason {
+	if s.grant.Build != s.build {
+		return because(hotstick.ReasonWrongBuild, s.build.String())
+	}
+	lane, ok := s.plan.Lane(s.build)
+	if !ok {
+		return because(hotstick.ReasonWrongBuild, "the plan has no lane for "+s.build.String())
+	}
+	if s.blocked != nil {
+		return s.blocked
+	}
+	if s.led.Full() {
+		return because(hotstick.ReasonLedgerUnwritable, "a list that must lose nothing is full")
+	}
+	artifact, ok := s.patch.Artifact(s.build)
+	switch {
+	case !s.hasPatch:
+		return nil // the newest catalog may be on its way
+	case !ok:
+		return because(hotstick.ReasonNoArtifact, s.build.String())
+	case artifact.Digest != lane.Artifact || artifact.Module != lane.Module || s.patch.Driver != lane.Driver:
+		return because(hotstick.ReasonDigestMismatch, "plan and catalog name different bytes")
+	case s.patch.Driver != s.capabilities.Driver:
+		return because(hotstick.ReasonUnsupported, "no driver "+s.patch.Driver)
+	case !s.capabilities.Available:
+		if s.capabilities.Reason != nil {
+			return s.capabilities.Reason
+		}
+		return because(hotstick.ReasonUnsupported, "")
+	}
+	return nil
+}
+
+// early checks what may change by itself.
+func early(s grantSituation) *hotstick.Reason {
+	announced := s.led.Plan(s.grant.Plan).AnnouncedMillis
+	delay := seconds(s.plan.Waves[s.grant.Wave].DelaySeconds)
+	switch {
+	case !s.hasPatch:
+		return because(hotstick.ReasonNoArtifact, "the catalog does not list "+s.plan.Patch.String())
+	case !s.now.Before(s.expires):
+		return because(hotstick.ReasonCatalogExpired, "")
+	case millis(s.led.Clock(s.uptime)-announced) < delay:
+		return because(hotstick.ReasonDelay, "")
+	case s.uptime < s.settle:
+		return because(hotstick.ReasonSettling, "")
+	case !s.observed:
+		return because(hotstick.ReasonVerificationFailed, "what is loaded cannot be read")
+	case inTransition(s.patches):
+		return because(hotstick.ReasonTransitionBusy, "")
+	case s.unhealthy != nil:
+		return s.unhealthy
+	}
+	return nil
+}
+
+// unfit checks the level against what is in the kernel and what was confirmed.
+func unfit(s grantSituation) *hotstick.Reason {
+	lane, _ := s.plan.Lane(s.build)
+	for _, p := range s.patches {
+		if !s.own(p) {
+			return because(hotstick.ReasonForeignPatch, p.Module)
+		}
+	}
+	if s.plan.Patch.Level < s.led.Confirmed[s.plan.Patch.Name] && !listedTarget(lane, s.plan.Patch) {
+		return because(hotstick.ReasonDowngrade, "")
+	}
+	if s.before != nil && s.before.Module == lane.Module {
+		return because(hotstick.ReasonUnsupported, "a level cannot replace one whose module has the same name")
+	}
+	if s.before != nil && !s.patch.Replace {
+		return because(hotstick.ReasonUnsupported, "a level that does not replace cannot be stacked on "+s.before.Patch.String())
+	}
+	return checkTarget(lane, s.before)
+}
+
+// own reports whether a loaded patch is the level in effect, or code of the
+// attempt's own module that an earlier attempt left disabled in memory.
+func (s grantSituation) own(p hotstick.LoadedPatch) bool {
+	if s.before != nil && p.Module == s.before.Module {
+		return true
+	}
+	return p.State == hotstick.Disabled
+}
+
+func listedTarget(lane hotstick.Lane, ref hotstick.PatchRef) bool {
+	for _, t := range lane.RevertTo {
+		if t.Patch == ref {
+			return true
+		}
+	}
+	return false
+}
+
+// checkTarget says why the plan does not permit going back to the level in
+// effect now: without a signed way back nothing starts.
+func checkTarget(lane hotstick.Lane, before *ledger.Level) *hotstick.Reason {
+	for _, t := range lane.RevertTo {
+		if before == nil && t.Patch.IsZero() {
+			return nil
+		}
+		if before != nil && t.Patch == before.Patch && t.Artifact == before.Artifact && t.Module == before.Module {
+			return nil
+		}
+	}
+	if before == nil {
+		return because(hotstick.ReasonRevertUnlisted, "the kernel as it booted")
+	}
+	return because(hotstick.ReasonRevertUnlisted, before.Patch.String())
+}

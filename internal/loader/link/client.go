@@ -1,0 +1,91 @@
+package link
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hotstick/hotstick/internal/strictjson"
+)
+
+// Client calls a loader over its socket. It is safe for concurrent use; calls go
+// one after the other. After an error it connects anew, so it survives the
+// loader's restart.
+type Client struct {
+	path string
+
+	// mu guards the connection for a whole call.
+	mu    sync.Mutex
+	conn  net.Conn
+	lines *bufio.Reader
+}
+
+var _ Loader = (*Client)(nil)
+
+// Dial returns a client for the socket at path. It connects at the first call.
+func Dial(path string) *Client { return &Client{path: path} }
+
+// Close ends the connection.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.drop()
+}
+
+func (c *Client) drop() error {
+	if c.conn == nil {
+		return nil
+	}
+	err := c.conn.Close()
+	c.conn, c.lines = nil, nil
+	return err
+}
+
+// Exchange implements [Loader].
+func (c *Client) Exchange(ctx context.Context, req Request) (Response, error) {
+	if err := req.Validate(); err != nil {
+		return Response{}, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	resp, err := c.exchange(ctx, req)
+	if err != nil {
+		c.drop()
+	}
+	return resp, err
+}
+
+func (c *Client) exchange(ctx context.Context, req Request) (Response, error) {
+	if c.conn == nil {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", c.path)
+		if err != nil {
+			return Response{}, fmt.Errorf("cannot reach the loader: %w", err)
+		}
+		c.conn, c.lines = conn, bufio.NewReaderSize(conn, 64<<10)
+	}
+	deadline := time.Now().Add(callTime)
+	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
+		deadline = d
+	}
+	if err := c.conn.SetDeadline(deadline); err != nil {
+		return Response{}, fmt.Errorf("cannot set a deadline: %w", err)
+	}
+	if err := writeLine(c.conn, req); err != nil {
+		return Response{}, err
+	}
+	line, err := readLine(c.lines)
+	if err != nil {
+		return Response{}, err
+	}
+	var answer reply
+	if err := strictjson.Unmarshal(line, &answer); err != nil {
+		return Response{}, fmt.Errorf("cannot read the loader's answer: %v", err)
+	}
+	if answer.Response == nil {
+		return Response{}, fmt.Errorf("%w: %s", ErrRefused, answer.Error)
+	}
+	return *answer.Response, answer.Response.Validate()
+}

@@ -1,0 +1,213 @@
+package link
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hotstick/hotstick/internal/strictjson"
+)
+
+// Limits of the socket.
+const (
+	// callTime bounds reading, handling and answering one call.
+	callTime = 30 * time.Second
+	// idleTime is how long a connection may be silent between calls.
+	idleTime = 10 * time.Minute
+	// maxConnections bounds how many agents, or strangers, are served at once.
+	maxConnections = 4
+)
+
+// ErrRefused tells that the loader did not take the call; its text follows.
+var ErrRefused = errors.New("cannot exchange with the loader")
+
+// reply is one line from the loader: an answer or why there is none.
+type reply struct {
+	Response *Response `json:"response,omitempty"`
+	Error    string    `json:"error,omitempty"`
+}
+
+// Server answers calls on a Unix socket. Peers are told apart by the kernel: only
+// root and the listed user IDs are heard, whatever the socket file's mode.
+type Server struct {
+	loader Loader
+	users  []uint32
+	log    *slog.Logger
+}
+
+// NewServer serves a loader to root and to the given user IDs.
+func NewServer(loader Loader, users []uint32, log *slog.Logger) *Server {
+	return &Server{loader: loader, users: users, log: log}
+}
+
+// Listen makes the socket. A socket file that a dead loader left is removed; one
+// that somebody still answers on is an error.
+func Listen(path string) (net.Listener, error) {
+	if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		conn.Close()
+		return nil, fmt.Errorf("cannot listen on %s: another loader answers there", path)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("cannot remove the old socket: %w", err)
+	}
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w", path, err)
+	}
+	// Who may call is decided by the peer's credentials.
+	if err := os.Chmod(path, 0o666); err != nil {
+		listener.Close()
+		return nil, fmt.Errorf("cannot open the socket to agents: %w", err)
+	}
+	return listener, nil
+}
+
+// Serve answers until the context ends; then it closes the listener and waits
+// for calls under way.
+func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
+	var calls sync.WaitGroup
+	defer calls.Wait()
+	stop := context.AfterFunc(ctx, func() { listener.Close() })
+	defer stop()
+	slots := make(chan struct{}, maxConnections)
+	for {
+		conn, err := listener.Accept()
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("cannot accept calls: %w", err)
+		}
+		select {
+		case slots <- struct{}{}:
+		default:
+			conn.Close() // more peers than there can honestly be
+			continue
+		}
+		calls.Go(func() {
+			defer func() { <-slots }()
+			defer conn.Close()
+			unhook := context.AfterFunc(ctx, func() { conn.Close() })
+			defer unhook()
+			if err := s.serve(ctx, conn); err != nil && ctx.Err() == nil {
+				s.log.Warn("a call ended badly", "error", err)
+			}
+		})
+	}
+}
+
+// serve answers the calls of one connection.
+func (s *Server) serve(ctx context.Context, conn net.Conn) error {
+	user, err := peer(conn)
+	if err != nil {
+		return err
+	}
+	if user != 0 && !slices.Contains(s.users, user) {
+		return fmt.Errorf("cannot serve user %d: only root and the agent's user are heard", user)
+	}
+	lines := bufio.NewReaderSize(conn, 64<<10)
+	for {
+		if err := conn.SetDeadline(time.Now().Add(idleTime)); err != nil {
+			return fmt.Errorf("cannot set a deadline: %w", err)
+		}
+		if _, err := lines.Peek(1); errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err := conn.SetDeadline(time.Now().Add(callTime)); err != nil {
+			return fmt.Errorf("cannot set a deadline: %w", err)
+		}
+		if err := s.call(ctx, conn, lines); err != nil {
+			return err
+		}
+	}
+}
+
+// call answers one line. Whoever sends a malformed one is told why and cut off.
+func (s *Server) call(ctx context.Context, conn net.Conn, lines *bufio.Reader) error {
+	req, err := readRequest(lines)
+	if err != nil {
+		return errors.Join(err, writeLine(conn, reply{Error: err.Error()}))
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	resp, err := s.loader.Exchange(ctx, req)
+	if err != nil {
+		return errors.Join(err, writeLine(conn, reply{Error: err.Error()}))
+	}
+	return writeLine(conn, reply{Response: &resp})
+}
+
+func readRequest(lines *bufio.Reader) (Request, error) {
+	line, err := readLine(lines)
+	if err != nil {
+		return Request{}, err
+	}
+	var req Request
+	if err := strictjson.Unmarshal(line, &req); err != nil {
+		return Request{}, fmt.Errorf("cannot read the call: %v", err)
+	}
+	return req, req.Validate()
+}
+
+// peer returns the user ID of the process at the other end, as the kernel knows it.
+func peer(conn net.Conn) (uint32, error) {
+	unixConn, ok := conn.(*net.UnixConn)
+	if !ok {
+		return 0, errors.New("cannot tell who calls: not a Unix socket")
+	}
+	raw, err := unixConn.SyscallConn()
+	if err != nil {
+		return 0, fmt.Errorf("cannot tell who calls: %w", err)
+	}
+	var cred *unix.Ucred
+	var credErr error
+	err = raw.Control(func(fd uintptr) {
+		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
+	if err := errors.Join(err, credErr); err != nil {
+		return 0, fmt.Errorf("cannot tell who calls: %w", err)
+	}
+	return cred.Uid, nil
+}
+
+// readLine reads one line of at most MaxFrame bytes.
+func readLine(r *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := r.ReadSlice('\n')
+		line = append(line, part...)
+		switch {
+		case len(line) > MaxFrame:
+			return nil, fmt.Errorf("cannot read a line of more than %d bytes", MaxFrame)
+		case err == nil:
+			return line, nil
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return nil, fmt.Errorf("cannot read a line: %w", err)
+		}
+	}
+}
+
+func writeLine(w io.Writer, v any) error {
+	line, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("cannot encode a line: %w", err)
+	}
+	if len(line) >= MaxFrame {
+		return fmt.Errorf("cannot send a line of %d bytes: the limit is %d", len(line), MaxFrame)
+	}
+	if _, err := w.Write(append(line, '\n')); err != nil {
+		return fmt.Errorf("cannot send a line: %w", err)
+	}
+	return nil
+}

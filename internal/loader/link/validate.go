@@ -1,0 +1,45 @@
+package link
+
+import (
+	"fmt"
+
+	"github.com/hotstick/hotstick"
+)
+
+// Limits of what one call may carry, beside its size.
+const (
+	MaxDocuments = 256
+	MaxReadings  = 256
+	// MaxDetailBytes bounds a reading's detail.
+	MaxDetailBytes = 4 << 10
+	maxProbeName   = 128
+)
+
+// Validate reports the first thing that is malformed in a call.
+func (r *Request) Validate() error {
+	if len(r.Documents) > MaxDocuments {
+		return fmt.Errorf("cannot take %d documents in one call: the limit is %d", len(r.Documents), MaxDocuments)
+	}
+	if len(r.Readings) > MaxReadings {
+		return fmt.Errorf("cannot take %d readings in one call: the limit is %d", len(r.Readings), MaxReadings)
+	}
+	for _, reading := range r.Readings {
+		if reading.Probe == "" || len(reading.Probe) > maxProbeName || len(reading.Detail) > MaxDetailBytes {
+			return fmt.Errorf("cannot take a reading with a name of %d and a detail of %d bytes", len(reading.Probe), len(reading.Detail))
+		}
+	}
+	return nil
+}
+
+// Validate reports the first thing that is malformed in an answer.
+func (r *Response) Validate() error {
+	if len(r.Reports) > hotstick.MaxReports {
+		return fmt.Errorf("cannot take %d reports in one answer: the limit is %d", len(r.Reports), hotstick.MaxReports)
+	}
+	for _, report := range r.Reports {
+		if err := report.State.Validate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,265 @@
+package loader
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/catalog"
+	"github.com/hotstick/hotstick/internal/driver"
+	"github.com/hotstick/hotstick/internal/loader/ledger"
+	"github.com/hotstick/hotstick/internal/loader/link"
+)
+
+// Config is what a loader is made of. All fields but Limits, Random and Log are
+// required.
+type Config struct {
+	Driver   driver.Changer
+	Clock    Clock
+	Disk     Disk
+	Kernel   Kernel
+	Catalog  Catalog
+	Identity Identity
+	// Limits are DefaultLimits if zero.
+	Limits Limits
+	// Random gives the nonces; crypto/rand if nil.
+	Random io.Reader
+	// Log is silent if nil.
+	Log *slog.Logger
+}
+
+// Loader is the only code that changes a kernel. Its methods are safe for
+// concurrent use.
+type Loader struct {
+	cfg  Config
+	boot string
+	// build is the running kernel build.
+	build hotstick.KernelBuild
+	// wake makes Run tick at once.
+	wake chan struct{}
+
+	// stepping admits one Tick at a time. It is taken before mu, and held while
+	// the driver works; mu never is.
+	stepping sync.Mutex
+
+	// mu guards everything below.
+	mu  sync.Mutex
+	led ledger.Ledger
+	// broken says why the ledger cannot be used; then nothing starts, ever.
+	broken error
+	// unsaved: the ledger in memory is newer than the one on disk.
+	unsaved bool
+	// saved is the newest report that is on disk; no later one is handed out.
+	saved  uint64
+	run    attemptRun
+	health health
+	nonces nonces
+	// patches is the newest observation; nil before the first.
+	patches []hotstick.LoadedPatch
+	// view is the last trusted catalog; viewed tells whether there is one.
+	view   catalog.View
+	viewed bool
+	// held are digests of bytes that are known to be on the loader's own disk.
+	held map[hotstick.Digest]bool
+}
+
+// attemptRun is what only the process that runs an attempt knows.
+type attemptRun struct {
+	// mayLoad: this process wrote the intent and has not asked for the load.
+	mayLoad   bool
+	loadError string
+	loadedAt  time.Duration
+	order     *hotstick.Reason
+}
+
+// New starts a loader: it reads the ledger and brings it into this boot, which
+// is where a strike is written if the last boot ended badly. A ledger that
+// cannot be read or written does not fail the start; such a loader answers its
+// agent, refuses every document with ledger_unwritable, and changes nothing.
+func New(cfg Config) (*Loader, error) {
+	if cfg.Limits == (Limits{}) {
+		cfg.Limits = DefaultLimits
+	}
+	if cfg.Random == nil {
+		cfg.Random = rand.Reader
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	boot, err := cfg.Kernel.Boot()
+	if err != nil {
+		return nil, fmt.Errorf("cannot start without the boot ID: %w", err)
+	}
+	build, err := cfg.Kernel.Build()
+	if err != nil {
+		return nil, fmt.Errorf("cannot start without knowing the kernel build: %w", err)
+	}
+	l := &Loader{cfg: cfg, boot: boot, build: build, wake: make(chan struct{}, 1), held: map[hotstick.Digest]bool{}}
+	l.health.since = cfg.Clock.Uptime()
+	l.nonces.life = grantLife
+	if l.view, err = cfg.Catalog.Load(); err == nil {
+		l.viewed = true
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		cfg.Log.Error("cannot read the last trusted catalog", "error", err)
+	}
+	if err := l.open(); err != nil {
+		l.broken = err
+		cfg.Log.Error("cannot use the ledger; nothing will be started", "error", err)
+	}
+	return l, nil
+}
+
+// open reads the ledger and writes it back as this boot's.
+func (l *Loader) open() error {
+	data, err := l.cfg.Disk.Load()
+	if errors.Is(err, fs.ErrNotExist) {
+		l.led = ledger.New(l.boot)
+		return l.save(l.led)
+	}
+	if err != nil {
+		return err
+	}
+	old, err := ledger.Decode(data)
+	if err != nil {
+		return err
+	}
+	crashes, err := l.freshCrashes(old)
+	if err != nil {
+		l.cfg.Log.Warn("cannot read the crash records of earlier boots", "error", err)
+	}
+	l.led = wake(old, crashes, l.moment(nil))
+	return l.save(l.led)
+}
+
+// freshCrashes returns the crash records that no earlier boot was judged by.
+func (l *Loader) freshCrashes(old ledger.Ledger) ([]Crash, error) {
+	crashes, err := l.cfg.Kernel.Crashes()
+	known := map[hotstick.Digest]bool{}
+	for _, d := range old.Crashes {
+		known[d] = true
+	}
+	var fresh []Crash
+	for _, c := range crashes {
+		if !known[c.Digest()] {
+			fresh = append(fresh, c)
+		}
+	}
+	return fresh, err
+}
+
+// save writes a ledger durably. The caller holds mu, or is New.
+func (l *Loader) save(led ledger.Ledger) error {
+	led.Boot.ClockMillis = led.Clock(l.cfg.Clock.Uptime())
+	data, err := ledger.Encode(led)
+	if err != nil {
+		return err
+	}
+	if err := l.cfg.Disk.Save(data); err != nil {
+		return err
+	}
+	l.led, l.saved, l.unsaved = led, led.Seq, false
+	return nil
+}
+
+// change applies a change to the ledger if it can be made durable; otherwise
+// nothing has changed. The caller holds mu.
+func (l *Loader) change(f func(*ledger.Ledger)) error {
+	if l.broken != nil {
+		return l.broken
+	}
+	led := l.led.Clone()
+	f(&led)
+	return l.save(led)
+}
+
+// changeAnyway applies a change also if it cannot be made durable now: the way
+// back must not depend on a disk. It is saved as soon as that works again. The
+// caller holds mu.
+func (l *Loader) changeAnyway(f func(*ledger.Ledger)) {
+	if err := l.change(f); err == nil {
+		return
+	} else {
+		l.cfg.Log.Error("cannot write the ledger; going back goes on in memory", "error", err)
+	}
+	f(&l.led)
+	l.unsaved = true
+}
+
+// moment is now, with what was observed to be loaded. The caller holds mu, or is
+// New.
+func (l *Loader) moment(patches []hotstick.LoadedPatch) moment {
+	return moment{wall: l.cfg.Clock.Now(), uptime: l.cfg.Clock.Uptime(), boot: l.boot, inEffect: l.inEffect(patches)}
+}
+
+// inEffect names the level of ours that the kernel runs. The caller holds mu, or
+// is New.
+func (l *Loader) inEffect(patches []hotstick.LoadedPatch) hotstick.PatchRef {
+	for _, level := range l.ours() {
+		if state, ok := effect(patches, level.Module); ok && state == hotstick.InEffect {
+			return level.Patch
+		}
+	}
+	return hotstick.PatchRef{}
+}
+
+// ours lists the levels that this loader may have put into the kernel, the
+// newest first. The caller holds mu, or is New.
+func (l *Loader) ours() []ledger.Level {
+	var levels []ledger.Level
+	if a := l.led.Attempt; a != nil {
+		levels = append(levels, a.Level)
+		if a.Before != nil {
+			levels = append(levels, *a.Before)
+		}
+	}
+	if l.led.Permit != nil {
+		levels = append(levels, l.led.Permit.Level)
+	}
+	for _, p := range l.led.Plans {
+		if p.Level != nil {
+			levels = append(levels, *p.Level)
+		}
+	}
+	return levels
+}
+
+// Stop writes the mark of a clean stop. It is called when the process is told to
+// end, which may be the machine's shutdown; see package ledger for how a mere
+// restart differs.
+func (l *Loader) Stop() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.change(func(led *ledger.Ledger) { led.Boot.Clean = true })
+}
+
+// Run ticks until the context ends, at the pace that the work asks for.
+func (l *Loader) Run(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return l.Stop()
+		case <-l.wake:
+		case <-timer.C:
+		}
+		timer.Reset(l.Tick(ctx))
+	}
+}
+
+// nudge makes Run tick at once.
+func (l *Loader) nudge() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+var _ link.Loader = (*Loader)(nil)

@@ -1,0 +1,153 @@
+package loader
+
+import (
+	"context"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/loader/ledger"
+)
+
+// reapply says whether the permit's level may be armed again now, and if not,
+// why. It is pure.
+//
+// Only the permit is needed: no server, no grant, no fresh catalog. What was
+// confirmed once on this build comes back after each reboot unless it was
+// banned, recalled or struck, something is loaded already, or the host keeps
+// going down.
+func reapply(s permitSituation) (bool, *hotstick.Reason) {
+	p := s.led.Permit
+	switch {
+	case p == nil || s.led.Attempt != nil || p.AppliedBoot == s.boot || p.HeldBoot == s.boot:
+		return false, nil
+	case s.blocked != nil:
+		return false, s.blocked
+	case p.Level.Build != s.build:
+		return false, because(hotstick.ReasonWrongBuild, p.Level.Build.String())
+	case s.uptime < s.settle:
+		return false, because(hotstick.ReasonSettling, "")
+	case recentUnclean(&s.led, s.led.Clock(s.uptime)) >= uncleanLimit:
+		return false, because(hotstick.ReasonUncleanBoots, "")
+	case !s.observed:
+		return false, because(hotstick.ReasonVerificationFailed, "what is loaded cannot be read")
+	case inTransition(s.patches):
+		return false, because(hotstick.ReasonTransitionBusy, "")
+	case len(s.patches) > 0:
+		return false, because(hotstick.ReasonForeignPatch, s.patches[0].Module)
+	case !s.listed:
+		return false, because(hotstick.ReasonNoArtifact, "the last trusted catalog does not list it")
+	}
+	return true, nil
+}
+
+// permitSituation is what re-applying rests on.
+type permitSituation struct {
+	led      ledger.Ledger
+	boot     string
+	build    hotstick.KernelBuild
+	uptime   time.Duration
+	settle   time.Duration
+	patches  []hotstick.LoadedPatch
+	observed bool
+	// blocked is set if the level is banned, recalled or struck.
+	blocked *hotstick.Reason
+	// listed: the last trusted catalog, expired or not, lists these bytes for
+	// this build.
+	listed bool
+}
+
+// idle looks after a host without an attempt: it re-applies the confirmed level
+// after a reboot, notices if somebody took it out, and keeps the ledger's clock.
+// It reports whether an attempt is open now.
+func (l *Loader) idle(ctx context.Context) bool {
+	patches, err := l.cfg.Driver.Observe(ctx)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken != nil {
+		return false
+	}
+	l.saveLate()
+	l.keepClock()
+	p := l.led.Permit
+	if p == nil {
+		return false
+	}
+	if err == nil && p.AppliedBoot == l.boot && p.HeldBoot != l.boot {
+		l.noticeRemoval(*p, patches)
+	}
+	ok, _ := reapply(permitSituation{led: l.led, boot: l.boot, build: l.build, uptime: l.cfg.Clock.Uptime(),
+		settle: l.cfg.Limits.Settle, patches: patches, observed: err == nil,
+		blocked: l.blocked(p.Level.Patch), listed: l.listed(p.Level)})
+	if !ok {
+		return false
+	}
+	return l.armPermit(*p)
+}
+
+// armPermit writes the intent to apply the permit's level again. The caller
+// holds mu.
+func (l *Loader) armPermit(p ledger.Permit) bool {
+	if !l.holds(p.Level.Artifact) {
+		l.cfg.Log.Error("cannot apply the confirmed level again: its bytes are gone", "patch", p.Level.Patch.String())
+		return false
+	}
+	intent, err := l.intent(p.Level)
+	if err != nil {
+		l.cfg.Log.Error("cannot tell a healthy kernel from an ill one; nothing is loaded", "error", err)
+		return false
+	}
+	intent.Number = p.Attempt
+	if err := l.change(func(led *ledger.Ledger) { arm(led, intent, l.moment(l.patches)) }); err != nil {
+		l.cfg.Log.Error("cannot write the intent; nothing is loaded", "error", err)
+		return false
+	}
+	l.run = attemptRun{mayLoad: true}
+	l.cfg.Log.Info("applying the confirmed level again", "patch", p.Level.Patch.String())
+	return true
+}
+
+// noticeRemoval reports that the confirmed level is not in effect although this
+// loader did not take it out. It is not put back in this boot: whoever took it
+// out had a reason. The caller holds mu.
+func (l *Loader) noticeRemoval(p ledger.Permit, patches []hotstick.LoadedPatch) {
+	if state, listed := effect(patches, p.Level.Module); listed && state != hotstick.Disabled {
+		return
+	}
+	l.changeAnyway(func(led *ledger.Ledger) {
+		permit := *led.Permit
+		permit.HeldBoot = l.boot
+		led.Permit = &permit
+		addReport(led, l.moment(patches), hotstick.Report{Plan: p.Plan, Attempt: p.Attempt, Patch: p.Level.Patch,
+			State: hotstick.Failed, Reason: because(hotstick.ReasonRemovedOutside, "")})
+	})
+	l.cfg.Log.Warn("the confirmed level was removed by somebody else", "patch", p.Level.Patch.String())
+}
+
+// listed reports whether the last trusted catalog lists exactly these bytes for
+// the running build. The caller holds mu.
+func (l *Loader) listed(level ledger.Level) bool {
+	if !l.viewed {
+		return false
+	}
+	patch, ok := l.view.Patch(level.Patch)
+	if !ok {
+		return false
+	}
+	artifact, ok := patch.Artifact(l.build)
+	return ok && artifact.Digest == level.Artifact && artifact.Module == level.Module
+}
+
+// keepClock writes the ledger's clock now and then while a plan's delays run, so
+// that a crash sets them back by a minute at most. The caller holds mu.
+func (l *Loader) keepClock() {
+	if len(l.led.Plans) == 0 {
+		return
+	}
+	clock := l.led.Clock(l.cfg.Clock.Uptime())
+	if millis(clock-l.led.Boot.ClockMillis) < paceClock {
+		return
+	}
+	if err := l.change(func(*ledger.Ledger) {}); err != nil {
+		l.cfg.Log.Warn("cannot write the ledger's clock", "error", err)
+	}
+}

@@ -1,0 +1,139 @@
+package loader
+
+import (
+	"strings"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/loader/ledger"
+)
+
+// moment is when and in which state of the kernel something is recorded.
+type moment struct {
+	wall     time.Time
+	uptime   time.Duration
+	boot     string
+	inEffect hotstick.PatchRef
+}
+
+// addReport appends a report to the ledger. If the server has not taken any for
+// so long that the list is full, the oldest one gives way.
+func addReport(l *ledger.Ledger, at moment, r hotstick.Report) {
+	l.Seq++
+	r.Seq, r.Boot, r.At, r.InEffect = l.Seq, at.boot, at.wall.UTC().Truncate(time.Second), at.inEffect
+	r.Evidence = boundEvidence(r.Evidence)
+	if len(l.Reports) >= hotstick.MaxReports {
+		l.Reports = append([]hotstick.Report(nil), l.Reports[1:]...)
+	}
+	l.Reports = append(l.Reports, r)
+}
+
+func boundEvidence(evidence []hotstick.Evidence) []hotstick.Evidence {
+	if len(evidence) > hotstick.MaxEvidence {
+		evidence = evidence[:hotstick.MaxEvidence]
+	}
+	bounded := make([]hotstick.Evidence, len(evidence))
+	for i, e := range evidence {
+		if len(e.Text) > hotstick.MaxEvidenceBytes {
+			e.Text = strings.ToValidUTF8(e.Text[:hotstick.MaxEvidenceBytes], "")
+		}
+		bounded[i] = e
+	}
+	return bounded
+}
+
+// arm writes the intent of an attempt: from here on the load may happen.
+func arm(l *ledger.Ledger, a ledger.Attempt, at moment) {
+	a.Phase, a.Boot, a.SinceMillis = hotstick.Armed, at.boot, at.uptime.Milliseconds()
+	l.Attempt = &a
+	if p := l.Plan(a.Plan); p != nil {
+		level := a.Level
+		p.Attempt, p.State, p.Level, p.Before = a.Number, "", &level, a.Before
+	}
+	addReport(l, at, attemptReport(a, hotstick.Armed, nil))
+}
+
+// advance writes an attempt's next phase, or its end. The caller has checked the
+// step against the table of phases.
+func advance(l *ledger.Ledger, to hotstick.HostState, reason *hotstick.Reason, at moment) {
+	a := *l.Attempt
+	if to == hotstick.Applying && a.LoadMillis == 0 {
+		// After a restart only the time of the intent is known.
+		a.LoadMillis = a.SinceMillis
+	}
+	if to == hotstick.Reverting {
+		a.Reason = reason
+	}
+	a.Phase, a.SinceMillis = to, at.uptime.Milliseconds()
+	addReport(l, at, attemptReport(a, to, reason))
+	if _, open := phases[to]; open {
+		l.Attempt = &a
+		return
+	}
+	finish(l, a, to, reason, at)
+}
+
+// finish takes an attempt out of the ledger and keeps what follows from its end.
+func finish(l *ledger.Ledger, a ledger.Attempt, end hotstick.HostState, reason *hotstick.Reason, at moment) {
+	l.Attempt = nil
+	if p := l.Plan(a.Plan); p != nil {
+		p.State = end
+	}
+	switch end {
+	case hotstick.Confirmed:
+		permit := ledger.Permit{Level: a.Level, Plan: a.Plan, Attempt: a.Number, AppliedBoot: at.boot}
+		if a.Plan == "" && l.Permit != nil {
+			permit.Plan, permit.Attempt = l.Permit.Plan, l.Permit.Attempt
+		}
+		l.Permit = &permit
+		l.Confirmed[a.Level.Patch.Name] = max(l.Confirmed[a.Level.Patch.Name], a.Level.Patch.Level)
+	case hotstick.Reverted:
+		settleRevert(l, a, at)
+	case hotstick.Failed:
+		if at.inEffect == a.Level.Patch && l.Permit != nil {
+			// The way back failed: the permit's level is not in effect, and must not
+			// be taken for one that somebody else removed.
+			permit := *l.Permit
+			permit.HeldBoot = at.boot
+			l.Permit = &permit
+		}
+	case hotstick.Quarantined:
+		strike(l, a.Level.Patch, at.boot, reason.Code)
+	}
+}
+
+// settleRevert says what may come back after the next reboot, now that the level
+// before is in effect again.
+func settleRevert(l *ledger.Ledger, a ledger.Attempt, at moment) {
+	if l.Permit == nil || l.Permit.Level.Patch != a.Level.Patch {
+		return
+	}
+	permit := *l.Permit
+	switch {
+	case a.Plan == "":
+		// It came from the permit and was unhealthy: not twice in one boot.
+		permit.HeldBoot = at.boot
+	case a.Before != nil && at.inEffect == a.Before.Patch:
+		permit = ledger.Permit{Level: *a.Before, Plan: a.Plan, Attempt: a.Number, AppliedBoot: at.boot}
+	default:
+		l.Permit = nil
+		return
+	}
+	l.Permit = &permit
+}
+
+// strike remembers that the host went down with a patch. The permit of a struck
+// level is void.
+func strike(l *ledger.Ledger, ref hotstick.PatchRef, boot string, code hotstick.ReasonCode) {
+	if !l.Struck(ref) {
+		l.Strikes = append(l.Strikes, ledger.Strike{Patch: ref, Boot: boot, Reason: code})
+	}
+	if l.Permit != nil && l.Permit.Level.Patch == ref {
+		l.Permit = nil
+	}
+}
+
+func attemptReport(a ledger.Attempt, state hotstick.HostState, reason *hotstick.Reason) hotstick.Report {
+	return hotstick.Report{Plan: a.Plan, Patch: a.Level.Patch, Attempt: a.Number, State: state,
+		Reason: reason, Evidence: a.Evidence, Timing: a.Timing}
+}

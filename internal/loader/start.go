@@ -1,0 +1,210 @@
+package loader
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/loader/ledger"
+	"github.com/hotstick/hotstick/internal/statement"
+)
+
+// takeGrant verifies a grant and, if everything speaks for it, writes the
+// intent. The load itself is the next tick's. The caller holds mu.
+func (l *Loader) takeGrant(ctx context.Context, raw []byte, observed bool) *hotstick.Reason {
+	grant, err := statement.OpenGrant(raw, l.view.Trust)
+	if err != nil {
+		return reasonOf(err)
+	}
+	s := l.grantSituation(ctx, grant, observed)
+	verdict, reason := judgeGrant(s)
+	switch verdict {
+	case admit:
+		if reason = l.start(s); reason == nil {
+			return nil
+		}
+	case never:
+		if err := l.conclude(s, hotstick.Failed, reason); err != nil {
+			return l.unwritable(err)
+		}
+	case already:
+		if err := l.conclude(s, hotstick.Confirmed, reason); err != nil {
+			return l.unwritable(err)
+		}
+		return nil
+	}
+	return reason
+}
+
+// grantSituation gathers everything that judging the grant rests on.
+func (l *Loader) grantSituation(ctx context.Context, grant statement.Grant, observed bool) grantSituation {
+	uptime := l.cfg.Clock.Uptime()
+	s := grantSituation{
+		grant: grant, nonce: l.nonces.judge(grant.Nonce, seconds(grant.TTLSeconds), uptime),
+		trust: l.view.Trust, expires: l.view.Expires,
+		led: l.led, host: hostID(l.led.Identity), identity: l.led.Identity, build: l.build,
+		now: l.cfg.Clock.Now(), uptime: uptime, settle: l.cfg.Limits.Settle,
+		capabilities: l.cfg.Driver.Capabilities(ctx), patches: l.patches, observed: observed,
+		before: l.levelInEffect(), unhealthy: l.health.unhealthy(),
+	}
+	plan, err := l.knownPlan(grant.Plan)
+	if err != nil {
+		l.cfg.Log.Warn("cannot use the plan of a grant", "plan", grant.Plan.Short(), "error", err)
+		return s
+	}
+	s.plan, s.planKnown = plan, true
+	if err := statement.CheckHost(plan, grant.Plan, grant); err == nil {
+		s.proven = true
+	} else {
+		l.cfg.Log.Warn("the grant's proof does not hold", "error", err)
+	}
+	s.patch, s.hasPatch = l.view.Patch(plan.Patch)
+	s.blocked = l.blocked(plan.Patch)
+	if artifact, ok := s.patch.Artifact(l.build); ok {
+		if err := l.take(ctx, artifact.Digest); err == nil {
+			s.staged = true
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			l.cfg.Log.Warn("cannot take the artifact", "error", err)
+		}
+	}
+	return s
+}
+
+// knownPlan verifies a kept plan again, under the trust of now: an approver whose
+// key was taken out of the catalog meanwhile does not count any more.
+func (l *Loader) knownPlan(id hotstick.PlanID) (hotstick.Plan, error) {
+	record := l.led.Plan(id)
+	if record == nil {
+		return hotstick.Plan{}, fs.ErrNotExist
+	}
+	raw, err := l.cfg.Disk.Kept(record.Envelope)
+	if err != nil {
+		return hotstick.Plan{}, err
+	}
+	plan, got, err := statement.OpenPlan(raw, l.view.Trust, l.cfg.Clock.Now())
+	if err == nil && got != id {
+		err = errors.New("cannot use the kept plan: it is another one")
+	}
+	return plan, err
+}
+
+// levelInEffect returns the level of ours that the kernel runs, with all that is
+// needed to load it again.
+func (l *Loader) levelInEffect() *ledger.Level {
+	for _, level := range l.ours() {
+		if state, ok := effect(l.patches, level.Module); ok && state == hotstick.InEffect {
+			return &level
+		}
+	}
+	return nil
+}
+
+// start writes the intent. Only if that is durable, the nonce is spent and the
+// next tick may load.
+func (l *Loader) start(s grantSituation) *hotstick.Reason {
+	artifact, _ := s.patch.Artifact(l.build)
+	intent, err := l.intent(ledger.Level{
+		Patch: s.patch.Ref, Driver: s.patch.Driver, Module: artifact.Module, Artifact: artifact.Digest,
+		Build: l.build, Replace: s.patch.Replace, Functions: s.patch.Functions,
+		ProbationSeconds: s.plan.ProbationSeconds, TransitionSeconds: s.plan.TransitionSeconds,
+	})
+	if err != nil {
+		return because(hotstick.ReasonVerificationFailed, clip(err.Error()))
+	}
+	intent.Plan, intent.Number, intent.Before = s.grant.Plan, s.grant.Attempt, s.before
+	if err := l.change(func(led *ledger.Ledger) { arm(led, intent, l.moment(l.patches)) }); err != nil {
+		return l.unwritable(err)
+	}
+	l.nonces.use(s.grant.Nonce)
+	l.run = attemptRun{mayLoad: true}
+	l.cfg.Log.Info("attempt", "state", hotstick.Armed, "plan", s.grant.Plan.Short(), "patch", s.patch.Ref.String())
+	return nil
+}
+
+// intent makes an attempt for a level, with what is needed to tell later what is
+// new in the kernel's log and taint.
+func (l *Loader) intent(level ledger.Level) (ledger.Attempt, error) {
+	taint, err := l.cfg.Kernel.Taint()
+	if err != nil {
+		return ledger.Attempt{}, fmt.Errorf("cannot read the kernel's taint: %v", err)
+	}
+	_, mark, err := l.cfg.Kernel.Faults(math.MaxUint64)
+	if err != nil {
+		return ledger.Attempt{}, fmt.Errorf("cannot read the kernel log: %v", err)
+	}
+	return ledger.Attempt{Level: level, TaintBefore: taint, LogMark: mark}, nil
+}
+
+// conclude uses an attempt up without changing the kernel, and reports its end.
+func (l *Loader) conclude(s grantSituation, end hotstick.HostState, reason *hotstick.Reason) error {
+	l.nonces.use(s.grant.Nonce)
+	return l.change(func(led *ledger.Ledger) {
+		p := led.Plan(s.grant.Plan)
+		p.Attempt, p.State = s.grant.Attempt, end
+		addReport(led, l.moment(l.patches), hotstick.Report{Plan: s.grant.Plan, Patch: s.plan.Patch,
+			Attempt: s.grant.Attempt, State: end, Reason: reason})
+	})
+}
+
+// takeOrder sends this host back to the level before a plan's attempt. Only a
+// plan that this loader took part in can be ordered back, and only to where it
+// came from. The caller holds mu.
+func (l *Loader) takeOrder(raw []byte) *hotstick.Reason {
+	order, err := statement.OpenOrder(raw, l.view.Trust)
+	if err != nil {
+		return reasonOf(err)
+	}
+	uptime := l.cfg.Clock.Uptime()
+	switch state := l.nonces.judge(order.Nonce, seconds(order.TTLSeconds), uptime); {
+	case order.Epoch != l.view.Trust.Epoch || order.Epoch < l.led.Epoch:
+		return because(hotstick.ReasonStaleEpoch, "")
+	case order.Host != hostID(l.led.Identity):
+		return because(hotstick.ReasonNotInPlan, "the order is for another host")
+	case state == nonceUsed:
+		return because(hotstick.ReasonGrantReplayed, "")
+	case state != nonceGood || order.TTLSeconds < 1 || order.TTLSeconds > statement.MaxGrantSeconds:
+		return because(hotstick.ReasonGrantExpired, "")
+	}
+	reason := because(hotstick.ReasonRevertOrdered, order.Reason.Detail)
+	if a := l.led.Attempt; a != nil {
+		if a.Plan != order.Plan {
+			return because(hotstick.ReasonOtherPlan, "")
+		}
+		if a.Phase != hotstick.Reverting {
+			l.run.order = reason
+		}
+		return nil
+	}
+	return l.orderBack(order, reason)
+}
+
+// orderBack opens the way back from a level that was confirmed before.
+func (l *Loader) orderBack(order statement.Order, reason *hotstick.Reason) *hotstick.Reason {
+	record := l.led.Plan(order.Plan)
+	switch {
+	case record == nil || record.Level == nil:
+		return because(hotstick.ReasonNotInPlan, "this host took no part in the plan")
+	case record.State == hotstick.Reverted:
+		return nil
+	case record.State != hotstick.Confirmed:
+		return because(hotstick.ReasonNotInPlan, "the attempt ended as "+string(record.State))
+	case l.led.Permit == nil || l.led.Permit.Level.Patch != record.Level.Patch:
+		return because(hotstick.ReasonOtherPlan, "another level has been confirmed since")
+	}
+	at := l.moment(l.patches)
+	err := l.change(func(led *ledger.Ledger) {
+		led.Attempt = &ledger.Attempt{Plan: order.Plan, Number: record.Attempt, Phase: hotstick.Reverting,
+			Boot: l.boot, Level: *record.Level, Before: record.Before,
+			SinceMillis: at.uptime.Milliseconds(), Reason: reason}
+		addReport(led, at, attemptReport(*led.Attempt, hotstick.Reverting, reason))
+	})
+	if err != nil {
+		return l.unwritable(err)
+	}
+	l.nonces.use(order.Nonce)
+	l.run = attemptRun{}
+	return nil
+}

@@ -1,0 +1,293 @@
+package loader
+
+import (
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/loader/ledger"
+)
+
+// situation is everything that the next step of an attempt rests on.
+type situation struct {
+	attempt ledger.Attempt
+	// patches is what the driver's truth source lists; it means nothing unless
+	// observed is true.
+	patches  []hotstick.LoadedPatch
+	observed bool
+	// uptime is the boot's age now.
+	uptime time.Duration
+	// mayLoad: this very process wrote the intent and has not asked for the load
+	// yet. It is never true after a restart, so a load is asked for at most once.
+	mayLoad bool
+	// loadError is what the driver said if the load ended in an error that is
+	// not a refusal: the kernel decides what really happened.
+	loadError string
+	// stop is set if the plan was halted or the patch banned since the intent.
+	stop *hotstick.Reason
+	// order is set if somebody who may ordered the host back.
+	order *hotstick.Reason
+	// alarm is the first sign of ill health since the load.
+	alarm *hotstick.Reason
+	// silence is how long the agent has said nothing; 0 where it does not count.
+	silence time.Duration
+	// answered: every known probe has answered since the probation began.
+	answered bool
+	// beforeBlocked: the level before was banned, recalled or struck meanwhile,
+	// so the way back leads to the kernel as it booted.
+	beforeBlocked bool
+	limits        Limits
+}
+
+// Limits are the loader's own limits of time.
+type Limits struct {
+	// AgentSilence is how long the agent may say nothing during an attempt.
+	AgentSilence time.Duration
+	// Settle is how old a boot must be before anything is loaded.
+	Settle time.Duration
+	// Busy is how long an armed attempt waits for a foreign transition to end.
+	Busy time.Duration
+}
+
+// DefaultLimits are used where nothing else is configured.
+var DefaultLimits = Limits{AgentSilence: 15 * time.Second, Settle: 5 * time.Second, Busy: 10 * time.Second}
+
+// verb is what to do to the kernel or to the ledger. The set is closed.
+type verb int
+
+const (
+	// doWait: nothing until something changes.
+	doWait verb = iota
+	// doMove: write the attempt's next phase, or its end, to the ledger.
+	doMove
+	// doLoad: ask the kernel for the attempt's level. At most once an attempt.
+	doLoad
+	// doRestore: load the level before again.
+	doRestore
+	// doDisable: take a module out of effect, or reverse its transition.
+	doDisable
+	// doUnload: remove a disabled module's code.
+	doUnload
+)
+
+// action is one step.
+type action struct {
+	verb   verb
+	module string
+	to     hotstick.HostState
+	reason *hotstick.Reason
+}
+
+func move(to hotstick.HostState, reason *hotstick.Reason) action {
+	return action{verb: doMove, to: to, reason: reason}
+}
+
+func because(code hotstick.ReasonCode, detail string) *hotstick.Reason {
+	return &hotstick.Reason{Code: code, Detail: detail}
+}
+
+// next decides the one next step of an attempt. It is pure.
+func next(s situation) action {
+	switch s.attempt.Phase {
+	case hotstick.Armed:
+		return nextArmed(s)
+	case hotstick.Applying:
+		return nextApplying(s)
+	case hotstick.Probation:
+		return nextProbation(s)
+	case hotstick.Reverting:
+		return nextReverting(s)
+	}
+	return action{}
+}
+
+// nextArmed: the intent is durable, the load may not have happened.
+func nextArmed(s situation) action {
+	since := s.sincePhase()
+	if !s.observed {
+		if since > s.limits.Busy && s.mayLoad {
+			return move(hotstick.Failed, because(hotstick.ReasonVerificationFailed, "what is loaded cannot be read"))
+		}
+		return action{}
+	}
+	state, listed := s.effect(s.attempt.Level.Module)
+	switch {
+	case s.order != nil:
+		return move(hotstick.Reverting, s.order)
+	case listed && state != hotstick.Disabled:
+		// The load was asked for before this loader was restarted.
+		return move(hotstick.Applying, nil)
+	case !s.mayLoad && s.loadError != "":
+		return move(hotstick.Failed, because(hotstick.ReasonVerificationFailed, s.loadError))
+	case !s.mayLoad:
+		// Nobody can tell whether the load was asked for and refused, or never
+		// asked for. A second load of one attempt is never an answer, so the
+		// attempt ends and the server may start another one.
+		return move(hotstick.Interrupted, because(hotstick.ReasonVerificationFailed, "the loader was restarted between the intent and the load"))
+	case s.stop != nil:
+		return move(hotstick.Failed, s.stop)
+	case s.transition():
+		if since > s.limits.Busy {
+			return move(hotstick.Failed, because(hotstick.ReasonTransitionBusy, ""))
+		}
+		return action{}
+	case listed:
+		return action{verb: doUnload, module: s.attempt.Level.Module}
+	}
+	return action{verb: doLoad, module: s.attempt.Level.Module}
+}
+
+// nextApplying: the kernel is moving tasks to the new code.
+func nextApplying(s situation) action {
+	if a, ill := s.ill(); ill {
+		return a
+	}
+	late := s.uptime-millis(s.attempt.LoadMillis) > seconds(s.attempt.Level.TransitionSeconds)
+	state, listed := s.effect(s.attempt.Level.Module)
+	switch {
+	case !s.observed || listed && state == hotstick.EffectUnknown:
+		if late {
+			return move(hotstick.Reverting, because(hotstick.ReasonVerificationFailed, "the transition's end could not be read"))
+		}
+	case !listed || state == hotstick.Disabled || state == hotstick.TransitionOut:
+		return move(hotstick.Reverting, because(hotstick.ReasonRemovedOutside, ""))
+	case state == hotstick.InEffect && !s.transition():
+		return move(hotstick.Probation, nil)
+	case late:
+		return move(hotstick.Reverting, because(hotstick.ReasonTransitionStalled, ""))
+	}
+	return action{}
+}
+
+// nextProbation: in effect, and to be proved healthy.
+func nextProbation(s situation) action {
+	if a, ill := s.ill(); ill {
+		return a
+	}
+	since := s.sincePhase()
+	over := since >= seconds(s.attempt.Level.ProbationSeconds)
+	state, listed := s.effect(s.attempt.Level.Module)
+	switch {
+	case !s.observed || listed && state == hotstick.EffectUnknown:
+		if over {
+			return move(hotstick.Reverting, because(hotstick.ReasonVerificationFailed, "what is in effect could not be read at the end of probation"))
+		}
+		return action{}
+	case !listed || state == hotstick.Disabled || state == hotstick.TransitionOut:
+		return move(hotstick.Reverting, because(hotstick.ReasonRemovedOutside, ""))
+	case state != hotstick.InEffect || s.transition():
+		if over {
+			return move(hotstick.Reverting, because(hotstick.ReasonTransitionStalled, "a transition runs at the end of probation"))
+		}
+		return action{}
+	}
+	if before := s.attempt.Before; before != nil {
+		// The replaced level's code is taken out of memory at once: as long as it
+		// is there, the kernel refuses to load that level again.
+		if b, there := s.effect(before.Module); there && b == hotstick.Disabled {
+			return action{verb: doUnload, module: before.Module}
+		}
+	}
+	switch {
+	case over && s.answered:
+		return move(hotstick.Confirmed, nil)
+	case since >= seconds(s.attempt.Level.ProbationSeconds)+s.limits.AgentSilence:
+		return move(hotstick.Reverting, because(hotstick.ReasonProbeFailed, "a probe did not answer during probation"))
+	}
+	return action{}
+}
+
+// ill returns the step back if anything speaks against the patch.
+func (s situation) ill() (action, bool) {
+	switch {
+	case s.order != nil:
+		return move(hotstick.Reverting, s.order), true
+	case s.alarm != nil:
+		return move(hotstick.Reverting, s.alarm), true
+	case s.silence > s.limits.AgentSilence:
+		return move(hotstick.Reverting, because(hotstick.ReasonAgentSilent, "for "+s.silence.Round(time.Second).String())), true
+	}
+	return action{}, false
+}
+
+// nextReverting puts the level before back as one step: the older level replaces
+// the newer one, or the newer one is disabled where there was none. A transition
+// that runs is reversed if it is the new level's, and waited for otherwise.
+func nextReverting(s situation) action {
+	if !s.observed {
+		return action{}
+	}
+	module := s.attempt.Level.Module
+	state, listed := s.effect(module)
+	if listed && state == hotstick.TransitionIn {
+		return action{verb: doDisable, module: module}
+	}
+	if s.transition() || listed && state == hotstick.EffectUnknown {
+		return action{}
+	}
+	target := s.attempt.Before
+	if s.beforeBlocked {
+		target = nil
+	}
+	if target == nil {
+		return nextRevertingToNone(s.attempt, state, listed)
+	}
+	before, there := s.effect(target.Module)
+	switch {
+	case there && before == hotstick.InEffect && listed && state == hotstick.InEffect:
+		return action{verb: doDisable, module: module}
+	case there && before == hotstick.InEffect && listed && state == hotstick.Disabled:
+		return action{verb: doUnload, module: module}
+	case there && before == hotstick.InEffect && !listed:
+		return move(hotstick.Reverted, s.attempt.Reason)
+	case there && before == hotstick.Disabled:
+		return action{verb: doUnload, module: target.Module}
+	case !there:
+		return action{verb: doRestore, module: target.Module}
+	}
+	return action{}
+}
+
+func nextRevertingToNone(attempt ledger.Attempt, state hotstick.Effect, listed bool) action {
+	module := attempt.Level.Module
+	switch {
+	case !listed:
+		return move(hotstick.Reverted, attempt.Reason)
+	case state == hotstick.InEffect:
+		return action{verb: doDisable, module: module}
+	case state == hotstick.Disabled:
+		return action{verb: doUnload, module: module}
+	}
+	return action{}
+}
+
+// effect returns what the truth source says of a module, and whether it is
+// listed at all.
+func (s situation) effect(module string) (hotstick.Effect, bool) {
+	return effect(s.patches, module)
+}
+
+func effect(patches []hotstick.LoadedPatch, module string) (hotstick.Effect, bool) {
+	for _, p := range patches {
+		if p.Module == module {
+			return p.State, true
+		}
+	}
+	return "", false
+}
+
+// transition reports whether any patch of this kernel is in transition.
+func (s situation) transition() bool { return inTransition(s.patches) }
+
+func inTransition(patches []hotstick.LoadedPatch) bool {
+	for _, p := range patches {
+		if p.State == hotstick.TransitionIn || p.State == hotstick.TransitionOut {
+			return true
+		}
+	}
+	return false
+}
+
+func (s situation) sincePhase() time.Duration { return s.uptime - millis(s.attempt.SinceMillis) }
+
+func millis(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }
+func seconds(n int) time.Duration   { return time.Duration(n) * time.Second }

@@ -1,0 +1,265 @@
+package loader
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/driver"
+	"github.com/hotstick/hotstick/internal/loader/ledger"
+)
+
+// Paces of Run. A running transition is looked at often, so that what is in
+// effect is known to some milliseconds; an idle host costs next to nothing.
+const (
+	paceTransition = 20 * time.Millisecond
+	paceProbation  = 250 * time.Millisecond
+	paceIdle       = 5 * time.Second
+	// paceClock is how often the ledger's clock is written while delays run.
+	paceClock = time.Minute
+)
+
+// maxSteps bounds the steps of one tick; what is left is done in the next one.
+const maxSteps = 16
+
+// Tick does everything that can be done now without waiting, and returns when to
+// call again at the latest. One step is: observe, decide, act, write down.
+func (l *Loader) Tick(ctx context.Context) time.Duration {
+	l.stepping.Lock()
+	defer l.stepping.Unlock()
+	for range maxSteps {
+		s, open := l.look(ctx)
+		if !open {
+			if !l.idle(ctx) {
+				return l.pace()
+			}
+			continue
+		}
+		a := next(s)
+		if a.verb == doWait || !l.act(ctx, s, a) {
+			return l.pace()
+		}
+	}
+	return paceTransition
+}
+
+// pace is when to look again.
+func (l *Loader) pace() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch a := l.led.Attempt; {
+	case a == nil:
+		return paceIdle
+	case a.Phase == hotstick.Probation:
+		return paceProbation
+	}
+	return paceTransition
+}
+
+// look observes the kernel and gathers everything that the next step of the open
+// attempt rests on. It reports false if there is no open attempt.
+func (l *Loader) look(ctx context.Context) (situation, bool) {
+	patches, err := l.cfg.Driver.Observe(ctx)
+	if err != nil {
+		l.cfg.Log.Warn("cannot observe what is loaded", "error", err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err == nil {
+		l.patches = patches
+	}
+	if l.broken != nil || l.led.Attempt == nil {
+		return situation{}, false
+	}
+	l.saveLate()
+	a := *l.led.Attempt
+	uptime := l.cfg.Clock.Uptime()
+	s := situation{
+		attempt: a, patches: patches, observed: err == nil, uptime: uptime,
+		mayLoad: l.run.mayLoad, loadError: l.run.loadError, order: l.run.order,
+		silence: l.health.silence(a, uptime), answered: l.health.answered(millis(a.SinceMillis)),
+		limits: l.cfg.Limits,
+	}
+	s.stop = l.blocked(a.Level.Patch)
+	if a.Plan != "" && l.led.Halted(a.Plan) {
+		s.stop = because(hotstick.ReasonPlanHalted, "")
+	}
+	if a.Before != nil {
+		s.beforeBlocked = l.blocked(a.Before.Patch) != nil
+	}
+	if a.Phase == hotstick.Applying || a.Phase == hotstick.Probation {
+		s.alarm = l.alarm(a)
+	}
+	return s, true
+}
+
+// alarm asks the kernel's own log, its taint and the agent's probes. What the
+// kernel says goes into the attempt as evidence. The caller holds mu.
+func (l *Loader) alarm(a ledger.Attempt) *hotstick.Reason {
+	faults, _, err := l.cfg.Kernel.Faults(a.LogMark)
+	if err != nil {
+		l.cfg.Log.Warn("cannot read the kernel log", "error", err)
+	}
+	taint, err := l.cfg.Kernel.Taint()
+	if err != nil {
+		l.cfg.Log.Warn("cannot read the kernel's taint", "error", err)
+		taint = a.TaintBefore
+	}
+	reason, evidence := kernelAlarm(a, faults, taint)
+	if reason == nil {
+		return l.health.unhealthy()
+	}
+	l.led.Attempt.Evidence = evidence
+	return reason
+}
+
+// blocked says why a patch must not be armed, nil if it may. The caller holds mu.
+func (l *Loader) blocked(ref hotstick.PatchRef) *hotstick.Reason {
+	switch {
+	case l.led.Struck(ref):
+		return &hotstick.Reason{Code: hotstick.ReasonStruck, Subject: ref.String()}
+	case l.led.Banned(ref):
+		return &hotstick.Reason{Code: hotstick.ReasonBanned, Subject: ref.String()}
+	}
+	return nil
+}
+
+// saveLate writes what could not be written before. The caller holds mu.
+func (l *Loader) saveLate() {
+	if l.unsaved {
+		if err := l.save(l.led); err == nil {
+			l.cfg.Log.Info("the ledger is written again")
+		}
+	}
+}
+
+// act does one step and reports whether another one may follow at once.
+func (l *Loader) act(ctx context.Context, s situation, a action) bool {
+	level := s.attempt.Level
+	switch a.verb {
+	case doMove:
+		l.move(s, a)
+		return true
+	case doLoad:
+		return l.load(ctx, s)
+	case doRestore:
+		err := l.hand(ctx, *s.attempt.Before, []string{level.Module})
+		return l.wayBack(s, err)
+	case doDisable:
+		return l.wayBack(s, l.cfg.Driver.Disable(ctx, a.module))
+	case doUnload:
+		err := l.cfg.Driver.Unload(ctx, a.module)
+		if s.attempt.Phase == hotstick.Armed && err != nil {
+			l.move(s, move(hotstick.Failed, refusal(err)))
+			return true
+		}
+		if s.attempt.Phase == hotstick.Probation && err != nil {
+			// The replaced code may stay a little longer; the way back removes it.
+			l.cfg.Log.Warn("cannot unload the replaced level yet", "module", a.module, "error", err)
+			return false
+		}
+		return l.wayBack(s, err)
+	}
+	return false
+}
+
+// load asks the kernel for the attempt's level, once in the attempt's life.
+func (l *Loader) load(ctx context.Context, s situation) bool {
+	a := s.attempt
+	l.mu.Lock()
+	l.run.mayLoad = false
+	l.run.loadedAt = l.cfg.Clock.Uptime()
+	l.mu.Unlock()
+	var replaces []string
+	if a.Before != nil {
+		replaces = []string{a.Before.Module}
+	}
+	err := l.hand(ctx, a.Level, replaces)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err == nil {
+		l.changeAnyway(func(led *ledger.Ledger) {
+			led.Attempt.LoadMillis = l.run.loadedAt.Milliseconds()
+			led.Attempt.Timing.LoadMillis = (l.cfg.Clock.Uptime() - l.run.loadedAt).Milliseconds()
+			advance(led, hotstick.Applying, nil, l.moment(s.patches))
+		})
+		return true
+	}
+	var refused *driver.Refusal
+	if errors.As(err, &refused) {
+		l.changeAnyway(func(led *ledger.Ledger) { advance(led, hotstick.Failed, &refused.Reason, l.moment(s.patches)) })
+		l.run = attemptRun{}
+		return true
+	}
+	l.cfg.Log.Error("the load ended in an error; the kernel decides what happened", "error", err)
+	l.run.loadError = clip(err.Error())
+	return true
+}
+
+// wayBack judges the result of a step on the way back: what is refused for good
+// ends the attempt as failed, anything else is tried again until the limit.
+func (l *Loader) wayBack(s situation, err error) bool {
+	if err == nil {
+		return true
+	}
+	l.cfg.Log.Warn("cannot go back yet", "module", s.attempt.Level.Module, "error", err)
+	var refused *driver.Refusal
+	final := errors.As(err, &refused) && !refused.Retry
+	if final || s.sincePhase() > 3*seconds(s.attempt.Level.TransitionSeconds) {
+		l.move(s, move(hotstick.Failed, &hotstick.Reason{Code: hotstick.ReasonRevertFailed, Detail: clip(err.Error())}))
+		return true
+	}
+	return false
+}
+
+// refusal turns a driver's error into a reason.
+func refusal(err error) *hotstick.Reason {
+	var refused *driver.Refusal
+	if errors.As(err, &refused) {
+		return &refused.Reason
+	}
+	return &hotstick.Reason{Code: hotstick.ReasonKernelRefused, Detail: clip(err.Error())}
+}
+
+// move writes the next phase. Confirming is the one step that must be durable:
+// if it is not, the attempt goes back, for nobody would know that it ended well.
+func (l *Loader) move(s situation, a action) {
+	if !canMove(s.attempt.Phase, a.to) {
+		l.cfg.Log.Error("a step outside the table of phases was refused", "from", s.attempt.Phase, "to", a.to)
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.led.Attempt == nil || l.led.Attempt.Phase != s.attempt.Phase {
+		return
+	}
+	apply := func(led *ledger.Ledger) {
+		setTiming(led.Attempt, a.to, s.uptime)
+		advance(led, a.to, a.reason, l.moment(s.patches))
+	}
+	if a.to == hotstick.Confirmed {
+		if err := l.change(apply); err != nil {
+			l.cfg.Log.Error("cannot write that the patch is confirmed; going back", "error", err)
+			l.changeAnyway(func(led *ledger.Ledger) {
+				advance(led, hotstick.Reverting, because(hotstick.ReasonLedgerUnwritable, ""), l.moment(s.patches))
+			})
+		}
+	} else {
+		l.changeAnyway(apply)
+	}
+	l.cfg.Log.Info("attempt", "state", a.to, "patch", s.attempt.Level.Patch.String(), "reason", a.reason)
+	if l.led.Attempt == nil {
+		l.run = attemptRun{}
+	}
+}
+
+// setTiming notes the length of the part that ends with the step.
+func setTiming(a *ledger.Attempt, to hotstick.HostState, uptime time.Duration) {
+	switch to {
+	case hotstick.Probation:
+		a.Timing.TransitionMillis = uptime.Milliseconds() - a.LoadMillis
+	case hotstick.Reverted:
+		a.Timing.RevertMillis = uptime.Milliseconds() - a.SinceMillis
+	}
+}
