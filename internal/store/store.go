@@ -13,7 +13,26 @@
 //
 // Every Update that changes anything appends at least one [Event]; the event's
 // leaf and the change commit together, so there is no change without its entry
-// in the audit log (see internal/audit).
+// in the audit log (see internal/audit). Two things are no change in this sense:
+// that a host was heard again (LastSeen, Seq, Readings) and how far the delivery
+// of a message got. This rule is the callers'; the store cannot know what an
+// Update means.
+//
+// A table's error leaves the transaction usable: the failed call changed nothing,
+// and fn may go on and return nil.
+//
+// # Values
+//
+// Nothing is shared by reference between a store and its callers: what is given
+// is copied, what is returned may be changed freely. Times come back in UTC, and
+// those of rows to the microsecond. Empty slices and maps come back nil. Names,
+// searches and texts are opaque: quotes, wildcards, markup and NUL bytes mean
+// nothing.
+//
+// # Use
+//
+// Never begin a transaction inside another one: stores may wait for the outer one
+// for ever. A [Tx] and its tables belong to the goroutine of fn and end with it.
 //
 // Implementations are memory and sqlite; both pass storetest.
 package store
@@ -24,6 +43,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/audit"
 )
 
 // Errors that callers act on.
@@ -34,17 +54,22 @@ var (
 	ErrConflict = errors.New("cannot commit: it was changed meanwhile")
 	// ErrTaken: a slot, token or name is in use already.
 	ErrTaken = errors.New("cannot take it: it is in use")
+	// ErrReadOnly: a write inside a View. It is a fault of the program.
+	ErrReadOnly = errors.New("cannot write inside a View")
 )
 
 // Store runs transactions.
 type Store interface {
-	// View runs fn on a consistent snapshot. Writes inside it fail.
+	// View runs fn on a consistent snapshot. Writes inside it fail with
+	// [ErrReadOnly].
 	View(ctx context.Context, fn func(Tx) error) error
-	// Update runs fn and commits if it returns nil. All rows that fn writes carry
-	// the same time, Tx.Now.
+	// Update runs fn and commits if it returns nil; if fn returns an error or
+	// panics, nothing of it is left. All rows that fn writes carry the same time,
+	// Tx.Now. Once Update has returned nil the change is durable.
 	Update(ctx context.Context, fn func(Tx) error) error
-	// Changes returns a channel that receives a token after commits; it is a
-	// hint, may coalesce, and is never closed before the store.
+	// Changes returns a channel that receives a token after commits that changed
+	// something, and a function that ends the subscription. The token is a hint
+	// and may coalesce. The channel is closed with the store, never before.
 	Changes() (<-chan struct{}, func())
 	// Check reports whether the store can serve and commit (for /readyz).
 	Check(ctx context.Context) error
@@ -53,7 +78,7 @@ type Store interface {
 
 // Tx is one transaction.
 type Tx interface {
-	// Now is the transaction's one timestamp.
+	// Now is the transaction's one timestamp, in UTC, in whole microseconds.
 	Now() time.Time
 	Hosts() HostTable
 	Plans() PlanTable
@@ -87,6 +112,10 @@ type Host struct {
 	Readings []hotstick.Reading
 }
 
+// Cursor is the host's place in lists, for [HostFilter].After. It is opaque: it
+// has the host's ID and name and may hold any byte that a name may.
+func (h Host) Cursor() string { return string(h.ID) + "/" + h.Name }
+
 // HostLoader is what the host's loader last said of itself.
 type HostLoader struct {
 	InEffect       hotstick.PatchRef   `json:"in_effect"`
@@ -99,23 +128,28 @@ type HostLoader struct {
 
 // HostFilter narrows a list of hosts. Zero values do not filter.
 type HostFilter struct {
-	// Search matches name, ID or release, case-insensitively, as plain text.
+	// Search matches a part of name, ID or release, case-insensitively, as plain
+	// text.
 	Search string
 	Build  string // kernel build ID
-	// After and Limit page by name, then ID. Limit 0 means all.
+	// After is the cursor ([Host.Cursor]) of the last host of the page before;
+	// the order is by name, then ID. Limit 0 means all.
 	After string
 	Limit int
 }
 
 // HostTable holds hosts.
 type HostTable interface {
+	// Get returns a host, revoked ones too.
 	Get(id hotstick.HostID) (Host, error)
 	// List returns hosts ordered by name, then ID, and the number that match
-	// without paging.
+	// without paging. Revoked hosts are left out.
 	List(f HostFilter) ([]Host, int, error)
-	// Put inserts or replaces a host.
+	// Put inserts or replaces a host; ErrTaken if it would bring a revoked one
+	// back. A Put that changes only LastSeen, Seq and Readings is cheap.
 	Put(h Host) error
-	// Delete leaves a tombstone: Revoked becomes true and the ID stays taken.
+	// Delete leaves a tombstone: Revoked becomes true and the ID stays taken. It
+	// may be repeated; ErrNotFound if there never was such a host.
 	Delete(id hotstick.HostID) error
 }
 
@@ -160,17 +194,21 @@ type PlanHost struct {
 
 // PlanTable holds plans and their hosts.
 type PlanTable interface {
-	// Create inserts a plan with its hosts; ErrTaken if the ID exists.
+	// Create inserts a plan with its hosts, whose Plan it sets; ErrTaken if the ID
+	// exists, or a host or an index is listed twice.
 	Create(p Plan, hosts []PlanHost) error
 	Get(id hotstick.PlanID) (Plan, error)
 	// List returns plans, newest first; active narrows to those not over.
 	List(active bool) ([]Plan, error)
 	// Advance writes the plan if its stored generation is still p.Generation, and
-	// raises the generation by one; ErrConflict otherwise.
+	// raises the generation by one; ErrConflict otherwise, ErrNotFound if there is
+	// no such plan.
 	Advance(p Plan) error
 	// Hosts returns the plan's hosts by index.
 	Hosts(id hotstick.PlanID) ([]PlanHost, error)
 	Host(id hotstick.PlanID, host hotstick.HostID) (PlanHost, error)
+	// PutHost writes where a listed host stands; ErrNotFound if the plan does not
+	// list it. Index and Listed were fixed by Create and stay.
 	PutHost(h PlanHost) error
 	// OfHost returns the host's lines in all plans, newest plan first.
 	OfHost(host hotstick.HostID) ([]PlanHost, error)
@@ -191,8 +229,9 @@ type Slot struct {
 type SlotTable interface {
 	// Take inserts the row; ErrTaken if (Domain, Value, Index) is held.
 	Take(s Slot) error
-	// Release frees every slot that a host holds for a plan.
+	// Release frees every slot that a host holds for a plan, if any.
 	Release(plan hotstick.PlanID, host hotstick.HostID) error
+	// List returns the slots in use by domain, value and index.
 	List() ([]Slot, error)
 }
 
@@ -220,7 +259,8 @@ type EventFilter struct {
 	Host hotstick.HostID
 	// Before pages backwards: only events with a smaller Seq; 0 means the end.
 	Before int64
-	Limit  int
+	// Limit 0 means all.
+	Limit int
 }
 
 // EventTable is the append-only audit log.
@@ -234,6 +274,9 @@ type EventTable interface {
 	Head() (size int64, root [32]byte, err error)
 	// Leaf returns the exact bytes of a leaf, for verification.
 	Leaf(seq int64) ([]byte, error)
+	// ReadHashes returns stored hashes of the log by their index, for proofs and
+	// verification: every EventTable is an [audit.Log].
+	ReadHashes(indexes []int64) ([]audit.Hash, error)
 }
 
 // Ban is a patch level that nobody may arm.
@@ -247,8 +290,10 @@ type Ban struct {
 
 // BanTable holds bans and the fleet-wide stop.
 type BanTable interface {
+	// Put inserts or replaces the ban of a patch level.
 	Put(b Ban) error
 	Get(ref hotstick.PatchRef) (Ban, error)
+	// List returns bans by name, then level.
 	List() ([]Ban, error)
 	// StopAll reads the fleet-wide stop; SetStopAll sets it.
 	StopAll() (bool, error)
@@ -270,9 +315,11 @@ type Token struct {
 
 // TokenTable holds tokens.
 type TokenTable interface {
+	// Put inserts or replaces a token; ErrTaken if it would make a used one unused.
 	Put(t Token) error
 	Get(d hotstick.Digest) (Token, error)
 	// Use marks a join token as used at Tx.Now; ErrTaken if it was used before.
+	// Whether it has expired is for the caller to judge.
 	Use(d hotstick.Digest) error
 }
 
@@ -290,8 +337,11 @@ type Message struct {
 
 // OutboxTable holds notifications until they are delivered.
 type OutboxTable interface {
+	// Add stores a message and returns the ID that it gets.
 	Add(m Message) (int64, error)
 	// Due returns undelivered messages whose time has come, oldest first.
+	// Limit 0 means all.
 	Due(now time.Time, limit int) ([]Message, error)
+	// Put replaces a message; ErrNotFound if it was never added.
 	Put(m Message) error
 }
