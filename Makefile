@@ -4,6 +4,7 @@ export CGO_ENABLED := 0
 VERSION  ?= $(shell git describe --always --dirty 2>/dev/null || echo devel)
 LDFLAGS  := -s -w -X github.com/hotstick/hotstick/internal/version.Version=$(VERSION)
 GOFLAGS_ := -trimpath -ldflags '$(LDFLAGS)'
+STATICCHECK := v0.8.2
 WEB      := internal/ui/web
 
 # The share of time that each suite may take on two cores, from a cold cache.
@@ -57,9 +58,10 @@ test-web: ## the console in Chromium
 	else echo "note: comparing the built console with its sources needs Node 20 or newer; this is $$(node --version)"; fi
 
 .PHONY: check
-check: ## format, vet, the rules of the house
+check: ## format, vet, staticcheck, the rules of the house
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "error: not formatted:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	go vet ./...
+	go run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK) ./...
 	go test ./internal/archtest
 
 .PHONY: ui
