@@ -1,3 +1,75 @@
-// Package statement holds the signed statements that people and servers make, as
-// DSSE envelopes.
+// Package statement holds the signed statements that people and servers make:
+// plans, grants, bans, halts, orders to revert and clears. It signs them, checks
+// who signed, and hands out their contents only after that.
+//
+// This comment is the specification of the format.
+//
+// # Envelope
+//
+// A statement is a DSSE envelope (github.com/secure-systems-lab/dsse, version 1):
+// one JSON object with exactly the fields payloadType, payload and signatures.
+//
+//	{"payloadType": "application/vnd.hotstick.grant.v1+json",
+//	 "payload":     base64 of the body,
+//	 "signatures":  [{"keyid": …, "sig": base64 of 64 bytes}, …]}
+//
+// Signatures are Ed25519 over DSSE's pre-authentication encoding, which covers
+// the payload type and the payload's bytes. Base64 is the standard alphabet with
+// padding, in its one canonical form. keyid is the SHA-256 digest of the signer's
+// 32-byte public key in lower-case hexadecimal; it is a hint that saves work, never
+// a proof. An envelope carries one to [MaxSignatures] signatures, no two by one key.
+// Signatures by keys that nobody knows count for nothing and do no harm.
+//
+// The body is one JSON object, the Go type below encoded by encoding/json. It is
+// read as [strictjson] says: unknown and doubled fields are refused. Nobody needs a
+// canonical form, because the signed bytes themselves are what is transported.
+// Times are RFC 3339 in UTC with whole seconds.
+//
+// # Kinds
+//
+//	kind   payload type                           body           signed by                 life
+//	plan   application/vnd.hotstick.plan.v1+json  hotstick.Plan  author and ≥ m approvers  not_after
+//	grant  application/vnd.hotstick.grant.v1+json [Grant]        server key of the epoch   ttl_seconds, at most 60
+//	ban    application/vnd.hotstick.ban.v1+json   [Ban]          server key of the epoch   until cleared
+//	halt   application/vnd.hotstick.halt.v1+json  [Halt]         server key of the epoch   for ever
+//	order  application/vnd.hotstick.order.v1+json [Order]        server key of the epoch   ttl_seconds, at most 60
+//	clear  application/vnd.hotstick.clear.v1+json [Clear]        ≥ m persons               not_after
+//
+// Plans and clears are checked by server and loader, grants and orders by the
+// loader, bans and halts by agent and loader. An envelope of another kind, or of
+// another version of a kind, is refused. Envelopes of plans are at most
+// [MaxPlanBytes] long, all others at most [MaxBytes].
+//
+// # Who may sign
+//
+// Keys are bound to persons, and the server's keys to an epoch, by hotstick.Trust,
+// which comes from the catalog's root metadata and from nowhere else. m is
+// Trust.Approvals. What counts is persons: two keys of one person count once, and
+// the author of a plan is never an approver of it. Only where the trust says
+// author_may_approve (then m is 1) the author's signature suffices.
+//
+// A plan's identity, hotstick.PlanID, is the digest of its payload, so signatures
+// that are added later leave it as it was and any edit makes another plan.
+//
+// # Epoch
+//
+// Plans, grants, bans, halts and orders carry the epoch in which they were made. It
+// must be the trust's: an older one is refused as stale_epoch, a newer one as
+// catalog_unknown, because the reader's catalog is then behind.
+//
+// # Host list
+//
+// A plan commits to its hosts by the root of a Merkle tree as RFC 6962 defines it
+// (package golang.org/x/mod/sumdb/tlog). The leaf of a host is the text
+//
+//	hotstick/plan-host/v1 LF identity LF release LF arch LF build ID LF wave LF
+//
+// with the identity fingerprint written sha256:…, and the wave in decimal. Leaves
+// stand in the order of the plan's host list; a grant names its index and brings
+// the inclusion proof. Root and proof hashes are written sha256:… as well.
+//
+// # Key files
+//
+// A private key is PKCS #8 in PEM with mode 0600, a public key PKIX in PEM: what
+// openssl genpkey -algorithm ed25519 and openssl pkey -pubout write.
 package statement

@@ -1,0 +1,220 @@
+package statement
+
+import (
+	"encoding/hex"
+	"fmt"
+	"math/bits"
+	"strconv"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/hotstick/hotstick"
+)
+
+const leafSchema = "hotstick/plan-host/v1"
+
+// leaf returns the canonical text of one host; its parts contain no line feed.
+func leaf(identity hotstick.Fingerprint, build hotstick.KernelBuild, wave int) []byte {
+	b := make([]byte, 0, 256)
+	for _, part := range [...]string{leafSchema, string(identity), build.Release, build.Arch, build.BuildID} {
+		b = append(append(b, part...), '\n')
+	}
+	return append(strconv.AppendInt(b, int64(wave), 10), '\n')
+}
+
+// HostTree is the Merkle tree over a plan's host list. Making it costs two hashes
+// a host and holds 64 bytes a host; each proof afterwards costs no hashing of hosts.
+type HostTree struct {
+	// stored holds the tree's hashes where tlog.StoredHashIndex says.
+	stored []tlog.Hash
+	count  int64
+	root   tlog.Hash
+}
+
+// NewHostTree hashes the hosts in the order of the list.
+func NewHostTree(hosts []hotstick.PlanHost) (*HostTree, error) {
+	if len(hosts) == 0 || len(hosts) > hotstick.MaxPlanHosts {
+		return nil, fmt.Errorf("cannot use a list of %d hosts: an empty selection is never all hosts, and the limit is %d", len(hosts), hotstick.MaxPlanHosts)
+	}
+	t := &HostTree{count: int64(len(hosts))}
+	t.stored = make([]tlog.Hash, 0, tlog.StoredHashCount(t.count))
+	builds := map[hotstick.KernelBuild]bool{}
+	for i, h := range hosts {
+		if err := checkListed(h, builds); err != nil {
+			return nil, fmt.Errorf("cannot use host %d of the list: %w", i, err)
+		}
+		t.add(int64(i), tlog.RecordHash(leaf(h.Identity, h.Build, h.Wave)))
+	}
+	root, err := tlog.TreeHash(t.count, t)
+	if err != nil {
+		return nil, fmt.Errorf("cannot hash the host list: %w", err)
+	}
+	t.root = root
+	return t, nil
+}
+
+// checkListed checks what goes into a leaf. builds remembers what was valid, since
+// a fleet has few builds and many hosts.
+func checkListed(h hotstick.PlanHost, builds map[hotstick.KernelBuild]bool) error {
+	if h.Wave < 0 || h.Wave >= hotstick.MaxPlanWaves {
+		return fmt.Errorf("cannot use wave %d", h.Wave)
+	}
+	if !builds[h.Build] {
+		if err := h.Build.Validate(); err != nil {
+			return err
+		}
+		builds[h.Build] = true
+	}
+	return h.Identity.Validate()
+}
+
+// add stores leaf n and the subtrees that it completes, as tlog.StoredHashes
+// would, without allocating for each leaf.
+func (t *HostTree) add(n int64, h tlog.Hash) {
+	t.stored = append(t.stored, h)
+	for level := range bits.TrailingZeros64(uint64(n + 1)) {
+		left := t.stored[tlog.StoredHashIndex(level, n>>level-1)]
+		h = tlog.NodeHash(left, h)
+		t.stored = append(t.stored, h)
+	}
+}
+
+// ReadHashes implements tlog.HashReader.
+func (t *HostTree) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
+	hashes := make([]tlog.Hash, len(indexes))
+	for i, x := range indexes {
+		if x < 0 || x >= int64(len(t.stored)) {
+			return nil, fmt.Errorf("cannot read hash %d of %d", x, len(t.stored))
+		}
+		hashes[i] = t.stored[x]
+	}
+	return hashes, nil
+}
+
+// Root returns what a plan's HostsRoot holds.
+func (t *HostTree) Root() string { return formatHash(t.root) }
+
+// Prove returns the inclusion proof of the host at index, for a grant.
+func (t *HostTree) Prove(index int64) ([]string, error) {
+	if index < 0 || index >= t.count {
+		return nil, fmt.Errorf("cannot prove host %d of a list of %d", index, t.count)
+	}
+	proof, err := tlog.ProveRecord(t.count, index, t)
+	if err != nil {
+		return nil, fmt.Errorf("cannot prove host %d: %w", index, err)
+	}
+	s := make([]string, len(proof))
+	for i, h := range proof {
+		s[i] = formatHash(h)
+	}
+	return s, nil
+}
+
+// HostsRoot returns the root over hosts, for a plan's HostsRoot.
+func HostsRoot(hosts []hotstick.PlanHost) (string, error) {
+	t, err := NewHostTree(hosts)
+	if err != nil {
+		return "", err
+	}
+	return t.Root(), nil
+}
+
+// ProveHost returns the inclusion proof of one host; use [HostTree] for many.
+func ProveHost(hosts []hotstick.PlanHost, index int64) ([]string, error) {
+	t, err := NewHostTree(hosts)
+	if err != nil {
+		return nil, err
+	}
+	return t.Prove(index)
+}
+
+// CheckHost checks that the grant's host is listed in the plan, with exactly this
+// identity, kernel build and wave, and that the build has a lane. Reasons:
+// not_in_plan, wrong_build.
+func CheckHost(plan hotstick.Plan, id hotstick.PlanID, grant Grant) error {
+	switch {
+	case grant.Plan != id:
+		return refuse(hotstick.ReasonNotInPlan, "cannot take a grant of plan %s for plan %s", grant.Plan.Short(), id.Short())
+	case grant.Wave < 0 || grant.Wave >= len(plan.Waves):
+		return refuse(hotstick.ReasonNotInPlan, "cannot take a grant for wave %d: the plan has %d", grant.Wave, len(plan.Waves))
+	}
+	if _, ok := plan.Lane(grant.Build); !ok {
+		return refuse(hotstick.ReasonWrongBuild, "cannot take a grant for %s: the plan has no lane for it", grant.Build)
+	}
+	root, err := parseHash(plan.HostsRoot)
+	if err != nil {
+		return refuse(hotstick.ReasonNotInPlan, "%v", err)
+	}
+	if len(grant.Proof) > MaxProof {
+		return refuse(hotstick.ReasonNotInPlan, "cannot take a proof of %d hashes", len(grant.Proof))
+	}
+	proof := make(tlog.RecordProof, len(grant.Proof))
+	for i, s := range grant.Proof {
+		if proof[i], err = parseHash(s); err != nil {
+			return refuse(hotstick.ReasonNotInPlan, "%v", err)
+		}
+	}
+	h := tlog.RecordHash(leaf(grant.Identity, grant.Build, grant.Wave))
+	if err := tlog.CheckRecord(proof, int64(plan.HostCount), root, grant.Index, h); err != nil {
+		return refuse(hotstick.ReasonNotInPlan, "cannot take the grant: host %s with %s in wave %d is not host %d of the plan",
+			grant.Host, grant.Build, grant.Wave, grant.Index)
+	}
+	return nil
+}
+
+// CheckHosts checks that hosts is the plan's complete list: the root and all
+// counts agree, no host is listed twice, each host's ID belongs to its identity,
+// and every kernel build has a lane. An approver calls it before signing.
+func CheckHosts(plan hotstick.Plan, hosts []hotstick.PlanHost) error {
+	if len(hosts) != plan.HostCount {
+		return fmt.Errorf("cannot take %d hosts as the list of a plan of %d", len(hosts), plan.HostCount)
+	}
+	lanes := map[hotstick.KernelBuild]bool{}
+	for _, l := range plan.Lanes {
+		lanes[l.Build] = true
+	}
+	seen := make(map[hotstick.Fingerprint]bool, len(hosts))
+	waves := make([]int, len(plan.Waves))
+	for i, h := range hosts {
+		switch {
+		case h.Wave < 0 || h.Wave >= len(plan.Waves):
+			return fmt.Errorf("cannot take host %d (%s): it is in wave %d of %d", i, h.Host, h.Wave, len(plan.Waves))
+		case seen[h.Identity]:
+			return fmt.Errorf("cannot take host %d (%s): it is listed twice", i, h.Host)
+		case h.Host != hostOf(h.Identity):
+			return fmt.Errorf("cannot take host %d: the ID %.40q does not belong to its identity", i, h.Host)
+		case !lanes[h.Build]:
+			return fmt.Errorf("cannot take host %d (%s): the plan has no lane for %s", i, h.Host, h.Build)
+		}
+		seen[h.Identity] = true
+		waves[h.Wave]++
+	}
+	for i, n := range waves {
+		if n != plan.Waves[i].Hosts {
+			return fmt.Errorf("cannot take the list: wave %d has %d hosts and the plan says %d", i, n, plan.Waves[i].Hosts)
+		}
+	}
+	root, err := HostsRoot(hosts)
+	if err != nil {
+		return err
+	}
+	if root != plan.HostsRoot {
+		return fmt.Errorf("cannot take the list: its root is %s and the plan says %s", root, plan.HostsRoot)
+	}
+	return nil
+}
+
+// formatHash and parseHash write hashes of the tree as digests are written.
+func formatHash(h tlog.Hash) string { return "sha256:" + hex.EncodeToString(h[:]) }
+
+func parseHash(s string) (tlog.Hash, error) {
+	d := hotstick.Digest(s)
+	if err := d.Validate(); err != nil {
+		return tlog.Hash{}, err
+	}
+	var h tlog.Hash
+	if _, err := hex.Decode(h[:], []byte(d.Hex())); err != nil {
+		return tlog.Hash{}, fmt.Errorf("cannot read %q: %v", s, err)
+	}
+	return h, nil
+}

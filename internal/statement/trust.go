@@ -1,0 +1,107 @@
+package statement
+
+import (
+	"crypto/ed25519"
+	"fmt"
+	"slices"
+
+	"github.com/hotstick/hotstick"
+)
+
+// Limits of trust.
+const (
+	MaxPersons       = 1000
+	MaxKeysPerPerson = 16
+	MaxServerKeys    = 16
+	// MaxEpoch keeps epochs exact for every JSON reader.
+	MaxEpoch = 1 << 53
+	// maxPersonBytes bounds a person's name.
+	maxPersonBytes = 100
+)
+
+// CheckTrust reports the first thing that makes trust unusable, such as a key of
+// two persons, a server key that is also a person's, or fewer persons than a plan
+// needs.
+func CheckTrust(trust hotstick.Trust) error {
+	switch {
+	case len(trust.Persons) == 0 || len(trust.Persons) > MaxPersons:
+		return fmt.Errorf("cannot use trust in %d persons: want 1 to %d", len(trust.Persons), MaxPersons)
+	case trust.Approvals < 1:
+		return fmt.Errorf("cannot use trust with %d approvals: want at least 1", trust.Approvals)
+	case trust.AuthorMayApprove && trust.Approvals != 1:
+		return fmt.Errorf("cannot let authors approve where %d approvals are needed: that needs exactly 1", trust.Approvals)
+	case !trust.AuthorMayApprove && len(trust.Persons) < trust.Approvals+1:
+		return fmt.Errorf("cannot use trust in %d persons: an author and %d approvers are %d", len(trust.Persons), trust.Approvals, trust.Approvals+1)
+	case len(trust.ServerKeys) == 0 || len(trust.ServerKeys) > MaxServerKeys:
+		return fmt.Errorf("cannot use trust in %d server keys: want 1 to %d", len(trust.ServerKeys), MaxServerKeys)
+	case trust.Epoch < 1 || trust.Epoch > MaxEpoch:
+		return fmt.Errorf("cannot use epoch %d: want 1 to %d", trust.Epoch, uint64(MaxEpoch))
+	}
+	return checkKeys(trust)
+}
+
+// checkKeys makes sure that every key speaks for one person, or for the server.
+func checkKeys(trust hotstick.Trust) error {
+	owners := map[string]string{}
+	claim := func(key hotstick.TrustedKey, owner string) error {
+		if len(key) != ed25519.PublicKeySize {
+			return fmt.Errorf("cannot use a key of %d bytes for %s: want %d", len(key), owner, ed25519.PublicKeySize)
+		}
+		if other, taken := owners[string(key)]; taken {
+			return fmt.Errorf("cannot use one key for %s and for %s", other, owner)
+		}
+		owners[string(key)] = owner
+		return nil
+	}
+	names := map[hotstick.Person]bool{}
+	for _, p := range trust.Persons {
+		if p.Person == "" || len(p.Person) > maxPersonBytes || names[p.Person] {
+			return fmt.Errorf("cannot use %.40q as a person: names are unique and have 1 to %d bytes", p.Person, maxPersonBytes)
+		}
+		names[p.Person] = true
+		if len(p.Keys) == 0 || len(p.Keys) > MaxKeysPerPerson {
+			return fmt.Errorf("cannot use %d keys of %q: want 1 to %d", len(p.Keys), p.Person, MaxKeysPerPerson)
+		}
+		for _, k := range p.Keys {
+			if err := claim(k, fmt.Sprintf("%q", p.Person)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, k := range trust.ServerKeys {
+		if err := claim(k, "the server"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// personsOf returns the persons who have validly signed, sorted. However many
+// keys of a person signed, the person stands there once.
+func personsOf(e *envelope, trust hotstick.Trust) []hotstick.Person {
+	var keys []hotstick.TrustedKey
+	for _, p := range trust.Persons {
+		keys = append(keys, p.Keys...)
+	}
+	valid := e.signedBy(keys)
+	var persons []hotstick.Person
+	for _, p := range trust.Persons {
+		if slices.ContainsFunc(p.Keys, func(k hotstick.TrustedKey) bool { return valid[KeyID(ed25519.PublicKey(k))] }) {
+			persons = append(persons, p.Person)
+		}
+	}
+	slices.Sort(persons)
+	return persons
+}
+
+// PersonOf returns the person whose key this is.
+func PersonOf(trust hotstick.Trust, key ed25519.PublicKey) (hotstick.Person, bool) {
+	for _, p := range trust.Persons {
+		for _, k := range p.Keys {
+			if string(k) == string(key) {
+				return p.Person, true
+			}
+		}
+	}
+	return "", false
+}
