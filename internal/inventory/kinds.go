@@ -27,6 +27,8 @@ const (
 	HostReport = "host.report"
 	// HostRevoked: the host's identity was ended.
 	HostRevoked = "host.revoked"
+	// SlotsReleased: the host no longer counts against its disruption budgets.
+	SlotsReleased = "slots.released"
 	// GrantIssued: a grant was signed for the host.
 	GrantIssued = "grant.issued"
 

@@ -1,0 +1,182 @@
+package controller
+
+import (
+	"errors"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/decide/rollout"
+	"github.com/hotstick/hotstick/internal/inventory"
+	"github.com/hotstick/hotstick/internal/statement"
+	"github.com/hotstick/hotstick/internal/store"
+)
+
+// actor is the name of the server's own decisions in the audit log.
+const actor = "controller"
+
+// committing is one decision on its way into the store.
+type committing struct {
+	tx   store.Tx
+	plan store.Plan
+	now  time.Time
+}
+
+// commit writes a decision: everything or nothing, and only if the plan's
+// generation is still the one that was read.
+func (c *Controller) commit(tx store.Tx, plan store.Plan, d rollout.Decision) error {
+	w := &committing{tx: tx, plan: plan, now: tx.Now()}
+	if d.Status != "" {
+		w.plan.Status, w.plan.Reason = d.Status, d.Reason
+		if d.Status.Over() {
+			w.plan.Ended = &w.now
+		}
+	}
+	w.plan.Reverting = w.plan.Reverting || d.Revert
+	if err := tx.Plans().Advance(w.plan); err != nil {
+		return err
+	}
+	w.plan.Generation++
+	for _, ch := range d.Changes {
+		if err := w.change(ch); err != nil {
+			return err
+		}
+	}
+	for _, host := range d.Release {
+		if err := w.release(host); err != nil {
+			return err
+		}
+	}
+	for _, s := range d.Starts {
+		if err := w.start(s); err != nil {
+			return err
+		}
+	}
+	if d.Ban != nil {
+		if err := c.ban(tx, plan.Patch, *d.Ban, actor, plan.ID); err != nil {
+			return err
+		}
+	}
+	if d.Status != "" {
+		if err := w.status(actor); err != nil {
+			return err
+		}
+	}
+	if d.Revert {
+		return w.reverting(actor)
+	}
+	return nil
+}
+
+// event appends an event of the plan.
+func (w *committing) event(e store.Event) (store.Event, error) {
+	e.Plan, e.Patch, e.Generation = w.plan.ID, w.plan.Patch, w.plan.Generation
+	return w.tx.Events().Append(e)
+}
+
+func (w *committing) change(ch rollout.Change) error {
+	line, err := w.tx.Plans().Host(w.plan.ID, ch.Host)
+	if err != nil {
+		return err
+	}
+	if !line.State.CanBecome(ch.State) {
+		return store.ErrConflict
+	}
+	why := ch.Reason
+	line.State, line.Reason, line.Updated, line.Ended = ch.State, &why, w.now, nil
+	switch {
+	case ch.State == hotstick.Waiting:
+		line.Granted, line.Started = nil, nil
+	case ch.State.Terminal():
+		line.Ended = &w.now
+	}
+	return w.put(line, actor)
+}
+
+// put writes a host's line with its event.
+func (w *committing) put(line store.PlanHost, who string) error {
+	if err := w.tx.Plans().PutHost(line); err != nil {
+		return err
+	}
+	_, err := w.event(store.Event{Kind: inventory.HostState, Actor: who, Host: line.Listed.Host,
+		HostName: line.Listed.Name, State: string(line.State), Reason: line.Reason})
+	return err
+}
+
+func (w *committing) start(s rollout.Start) error {
+	line, err := w.tx.Plans().Host(w.plan.ID, s.Host)
+	if err != nil {
+		return err
+	}
+	if !line.State.CanBecome(hotstick.Admitted) {
+		return store.ErrConflict
+	}
+	for _, slot := range s.Slots {
+		err := w.tx.Slots().Take(store.Slot{Domain: slot.Domain, Value: slot.Value, Index: slot.Index,
+			Plan: w.plan.ID, Host: s.Host, Taken: w.now})
+		if err != nil {
+			return err
+		}
+	}
+	line.State, line.Attempt, line.Updated = hotstick.Admitted, s.Attempt, w.now
+	line.Reason = &hotstick.Reason{Code: hotstick.ReasonAwaitingGrant}
+	line.Evidence, line.Timing = nil, hotstick.Timing{}
+	line.Granted, line.Started, line.Ended = nil, nil, nil
+	return w.put(line, actor)
+}
+
+func (w *committing) release(host hotstick.HostID) error {
+	if err := w.tx.Slots().Release(w.plan.ID, host); err != nil {
+		return err
+	}
+	_, err := w.event(store.Event{Kind: inventory.SlotsReleased, Actor: actor, Host: host})
+	return err
+}
+
+// status records the plan's new status and tells people of holds and halts.
+func (w *committing) status(who string) error {
+	e, err := w.event(store.Event{Kind: inventory.PlanStatus, Actor: who, State: string(w.plan.Status), Reason: w.plan.Reason})
+	if err != nil {
+		return err
+	}
+	switch w.plan.Status {
+	case hotstick.Held:
+		return inventory.Notify(w.tx, inventory.NotifyHold, e)
+	case hotstick.Halted:
+		return inventory.Notify(w.tx, inventory.NotifyHalt, e)
+	}
+	return nil
+}
+
+func (w *committing) reverting(who string) error {
+	e, err := w.event(store.Event{Kind: inventory.PlanReverting, Actor: who, Reason: w.plan.Reason})
+	if err != nil {
+		return err
+	}
+	return inventory.Notify(w.tx, inventory.NotifyRevert, e)
+}
+
+// ban forbids a patch level, once: the first ban's reason stays.
+func (c *Controller) ban(tx store.Tx, patch hotstick.PatchRef, why hotstick.Reason, who string, plan hotstick.PlanID) error {
+	if have, err := banned(tx, patch); err != nil || have {
+		return err
+	}
+	envelope, err := statement.Sign(statement.KindBan, statement.Ban{Patch: patch, Reason: clip(why),
+		Epoch: c.catalog.View().Trust.Epoch, IssuedAt: tx.Now().UTC().Truncate(time.Second)}, c.online)
+	if err != nil {
+		return err
+	}
+	err = tx.Bans().Put(store.Ban{Patch: patch, Envelope: envelope, Reason: why, At: tx.Now(), By: who})
+	if err != nil {
+		return err
+	}
+	_, err = tx.Events().Append(store.Event{Kind: inventory.PatchBanned, Actor: who, Plan: plan, Patch: patch, Reason: &why})
+	return err
+}
+
+func banned(tx store.Tx, patch hotstick.PatchRef) (bool, error) {
+	_, err := tx.Bans().Get(patch)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
