@@ -32,7 +32,7 @@ type Guest struct {
 	process *process
 	link    *link
 	conn    net.Conn
-	socket  string // directory of the socket
+	socket  string // the socket for commands
 }
 
 // Start boots a guest and returns once QEMU runs; [Guest.WaitBoot] waits for the
@@ -95,20 +95,18 @@ func (g *Guest) prepare(ctx context.Context) error {
 	return nil
 }
 
-// launch starts QEMU and takes its call on the socket for commands. The socket
-// has a directory of its own because its name must be short.
+// launch starts QEMU and takes its call on the socket for commands.
 func (g *Guest) launch(ctx context.Context) error {
 	var err error
-	if g.socket, err = os.MkdirTemp("", "hsg-"); err != nil {
+	if g.socket, err = socketName(g.config.Dir); err != nil {
 		return fmt.Errorf("cannot start guest %s: %w", g.config.Name, err)
 	}
-	name := filepath.Join(g.socket, "commands")
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: name, Net: "unix"})
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: g.socket, Net: "unix"})
 	if err != nil {
 		return fmt.Errorf("cannot start guest %s: %w", g.config.Name, err)
 	}
 	defer l.Close()
-	g.args = commandLine(g.config, name)
+	g.args = commandLine(g.config, g.socket)
 	if g.process, err = startQEMU(g.config, g.args); err != nil {
 		return err
 	}
@@ -117,6 +115,27 @@ func (g *Guest) launch(ctx context.Context) error {
 	}
 	g.link = newLink(g.conn)
 	return nil
+}
+
+// socketName chooses a name for a socket in dir. The kernel takes 107 characters;
+// where they do not suffice, a temporary directory is used.
+func socketName(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	name := filepath.Join(dir, "commands.sock")
+	if len(name) > 100 {
+		tmp, err := os.MkdirTemp("", "hotstick-guest-")
+		if err != nil {
+			return "", err
+		}
+		name = filepath.Join(tmp, "commands.sock")
+	}
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	return name, nil
 }
 
 func (g *Guest) accept(ctx context.Context, l *net.UnixListener) (net.Conn, error) {
@@ -243,10 +262,12 @@ func (g *Guest) Name() string { return g.config.Name }
 // that is not what could be wished for.
 func (g *Guest) Accel() (accel Accel, note string) { return g.config.Accel, g.note }
 
-// CommandLine returns the command that runs this guest, ready for a shell. Its
-// second serial line wants somebody listening on the socket.
+// CommandLine returns a command for a shell that runs such a guest by hand. Its
+// second serial line then waits on the socket for somebody who speaks the protocol
+// of the type link; the console shows what it is doing meanwhile.
 func (g *Guest) CommandLine() string {
-	return strings.Join(append([]string{qemuProgram}, quoteAll(g.args)...), " ")
+	line := strings.Join(append([]string{qemuProgram}, quoteAll(g.args)...), " ")
+	return strings.Replace(line, "id=commands,server=off", "id=commands,server=on,wait=off", 1)
 }
 
 // Exited is closed when QEMU has ended.
@@ -284,6 +305,7 @@ func (g *Guest) cleanUp() {
 		g.conn.Close()
 	}
 	if g.socket != "" {
-		os.RemoveAll(g.socket)
+		os.Remove(g.socket)
+		os.Remove(filepath.Dir(g.socket)) // only if it was made for the socket, and so is empty
 	}
 }

@@ -17,11 +17,14 @@ var (
 	bootScript string
 	//go:embed scripts/commands.sh
 	commandScript string
+	//go:embed scripts/shutdown.sh
+	shutdownScript string
 )
 
-// ownModules are what every guest loads: crash evidence first, so that even an
-// early panic is kept, then disk and network.
-var ownModules = []string{"virtio_pci", "virtio_blk", "virtio_net", "ext4"}
+// ownModules are what every guest loads after the module for crash evidence. The
+// random number generator is among them because programs that use TLS would
+// otherwise wait for entropy, for seconds.
+var ownModules = []string{"virtio_pci", "virtio_rng", "virtio_blk", "virtio_net", "ext4"}
 
 // crashModule is loaded with parameters, so it is not in the list of the others.
 const crashModule = "ramoops"
@@ -84,6 +87,7 @@ func buildInitramfs(c Config, applets []string, modules, crash []module) ([]byte
 	}
 	a.file("/etc/hotstick/boot", []byte(bootScript), 0o755)
 	a.file("/etc/hotstick/commands", []byte(commandScript), 0o755)
+	a.file("/etc/hotstick/shutdown", []byte(shutdownScript), 0o755)
 	for _, s := range c.Services {
 		a.file("/etc/hotstick/service/"+s.Name, []byte(serviceScript(s)), 0o755)
 	}
@@ -203,14 +207,16 @@ func inittab(services []Service) string {
 	}
 	lines = append(lines,
 		"::ctrlaltdel:/bin/busybox reboot",
-		"::shutdown:/bin/busybox sync",
-		"::shutdown:/bin/busybox umount "+StateDir,
+		"::shutdown:/etc/hotstick/shutdown",
 	)
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// serviceScript becomes the service: it execs, so killing the service's process
-// is what makes PID 1 start it again.
+// pidDir holds NAME.pid of every service.
+const pidDir = "/run/service"
+
+// serviceScript becomes the service: it execs, so its process ID is the
+// service's, and killing that is what makes PID 1 start it again.
 func serviceScript(s Service) string {
 	env := append([]string{"PATH=/bin:/sbin:/usr/bin:/usr/sbin", "HOME=/tmp"}, s.Env...)
 	words := append([]string{"exec", "/bin/busybox", "env", "-i"}, quoteAll(env)...)
@@ -224,7 +230,8 @@ func serviceScript(s Service) string {
 		words = append(words, quote(s.Argv[0]))
 	}
 	words = append(words, quoteAll(s.Argv[1:])...)
-	return "#!/bin/sh\ncd /\nexec >>" + LogDir + "/" + s.Name + ".log 2>&1 </dev/null\n" + strings.Join(words, " ") + "\n"
+	return "#!/bin/sh\ncd /\nmkdir -p " + pidDir + "\necho $$ >" + pidDir + "/" + s.Name + ".pid\n" +
+		"exec >>" + LogDir + "/" + s.Name + ".log 2>&1 </dev/null\n" + strings.Join(words, " ") + "\n"
 }
 
 func quoteAll(words []string) []string {

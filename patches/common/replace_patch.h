@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What every patch here has in common: one replace-style klp_patch over vmlinux,
+ * What every patch here has in common: one replace-style klp_patch over one object,
  * enabled when the module loads, undone only through sysfs.
  */
 #ifndef HOTSTICK_REPLACE_PATCH_H
@@ -10,10 +10,15 @@
 #include <linux/livepatch.h>
 #include <linux/module.h>
 
+/* The patched object: the kernel itself (NULL) unless the patch names a module. */
+#ifndef HOTSTICK_PATCHED_OBJECT
+#define HOTSTICK_PATCHED_OBJECT NULL
+#endif
+
 /* HOTSTICK_PATCH declares hotstick_patch over hotstick_funcs[]. */
 #define HOTSTICK_PATCH()						\
 	static struct klp_object hotstick_objects[] = {			\
-		{ .name = NULL, .funcs = hotstick_funcs },		\
+		{ .name = HOTSTICK_PATCHED_OBJECT, .funcs = hotstick_funcs }, \
 		{}							\
 	};								\
 	static struct klp_patch hotstick_patch = {			\

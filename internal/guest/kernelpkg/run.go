@@ -34,7 +34,7 @@ func command(ctx context.Context, dir, program string, args ...string) (string, 
 			Cause: err,
 		}
 	}
-	return "", fmt.Errorf("cannot run %s %s: %w%s", program, strings.Join(args, " "), err, lastLines(stderr.String(), 8))
+	return "", fmt.Errorf("cannot run %s %s: %w%s", program, strings.Join(args, " "), err, lastLines(stderr.String(), 12))
 }
 
 // lastLines renders the end of a program's messages, which is where it says why.
