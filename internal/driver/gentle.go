@@ -1,7 +1,10 @@
 package driver
 
 import (
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/kernel/kmod"
@@ -142,4 +145,32 @@ func JudgeFile(info kmod.Info, load Load, running hotstick.KernelBuild) error {
 		return Refuse(hotstick.ReasonWrongBuild, "the module was built for architecture %q; %s is running", info.Arch, running.Arch)
 	}
 	return nil
+}
+
+// JudgeName decides whether a load may deal with a module that is already loaded
+// under its name. A module that is no live patch, or one that was built from
+// other sources, is somebody else's.
+func JudgeName(loaded hotstick.ModuleFacts, info kmod.Info) error {
+	if !strings.Contains(loaded.Taints, "K") {
+		return Refuse(hotstick.ReasonNotLivepatch, "a module %s is loaded that is no live patch", loaded.Name)
+	}
+	if loaded.SrcVersion != "" && info.SrcVersion != "" && loaded.SrcVersion != info.SrcVersion {
+		return Refuse(hotstick.ReasonForeignPatch, "a live patch %s is loaded that was built from other sources", loaded.Name)
+	}
+	return nil
+}
+
+// ReadFile reads what a load's file says of itself. A file that is no module is
+// a refusal; another error means that it could not be read.
+func ReadFile(load Load) (kmod.Info, error) {
+	stat, err := load.File.Stat()
+	if err != nil {
+		return kmod.Info{}, fmt.Errorf("cannot read the file of module %s: %w", load.Module, err)
+	}
+	info, err := kmod.Read(load.File, stat.Size())
+	var malformed *kmod.Error
+	if errors.As(err, &malformed) {
+		return kmod.Info{}, Refuse(hotstick.ReasonNotLivepatch, "%s", malformed.Detail)
+	}
+	return info, err
 }

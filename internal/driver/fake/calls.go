@@ -1,6 +1,7 @@
 package fake
 
 import (
+	"os"
 	"slices"
 	"syscall"
 	"time"
@@ -8,8 +9,52 @@ import (
 	"github.com/hotstick/hotstick/internal/kernel/kmod"
 )
 
-// What follows are the three calls that change a kernel, with the errors of the
-// real one. The caller holds the lock.
+// Calls are the three calls that change a kernel, with the errors of the real
+// one. They judge nothing; that is a driver's work.
+type Calls struct{ k *Kernel }
+
+// Calls returns the machine's own calls.
+func (k *Kernel) Calls() Calls { return Calls{k} }
+
+// Finit loads the module in the file.
+func (c Calls) Finit(file *os.File) error {
+	stat, err := file.Stat()
+	if err != nil {
+		return syscall.EIO
+	}
+	info, err := kmod.Read(file, stat.Size())
+	if err != nil {
+		return syscall.ENOEXEC
+	}
+	c.k.enter()
+	defer c.k.leave()
+	if c.k.down {
+		return ErrDown
+	}
+	return c.k.finit(c.k.cfg.Clock(), info)
+}
+
+// Disable writes 0 to a patch's attribute "enabled".
+func (c Calls) Disable(module string) error {
+	c.k.enter()
+	defer c.k.leave()
+	if c.k.down {
+		return ErrDown
+	}
+	return c.k.setEnabled(c.k.cfg.Clock(), module, false)
+}
+
+// Delete unloads a module.
+func (c Calls) Delete(module string) error {
+	c.k.enter()
+	defer c.k.leave()
+	if c.k.down {
+		return ErrDown
+	}
+	return c.k.deleteModule(module)
+}
+
+// What follows expects the caller to hold the lock.
 
 func (k *Kernel) find(name string) *module {
 	i := slices.IndexFunc(k.modules, func(m *module) bool { return m.name == name })
@@ -27,6 +72,8 @@ func (k *Kernel) finit(now time.Time, info kmod.Info) error {
 		return syscall.ENOEXEC
 	case k.find(info.Name) != nil:
 		return syscall.EEXIST
+	case does.Errno != 0:
+		return does.Errno
 	case info.Livepatch && k.moving != nil:
 		return syscall.EBUSY
 	}

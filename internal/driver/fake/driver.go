@@ -3,11 +3,9 @@ package fake
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver"
-	"github.com/hotstick/hotstick/internal/kernel/kmod"
 )
 
 // Name is the driver's name as catalogs and plans write it.
@@ -67,10 +65,10 @@ func (k *Kernel) observe() []hotstick.LoadedPatch {
 
 func (k *Kernel) effect(m *module) hotstick.Effect {
 	switch {
-	case m.does.Unreadable:
-		return hotstick.EffectUnknown
 	case !m.patched:
 		return hotstick.Disabled
+	case m.does.Unreadable:
+		return hotstick.EffectUnknown
 	case k.moving == m && m.enabled:
 		return hotstick.TransitionIn
 	case k.moving == m:
@@ -81,7 +79,7 @@ func (k *Kernel) effect(m *module) hotstick.Effect {
 
 // Load implements [driver.Changer].
 func (k *Kernel) Load(ctx context.Context, load driver.Load) error {
-	info, err := readFile(load)
+	info, err := driver.ReadFile(load)
 	if err != nil {
 		return err
 	}
@@ -92,6 +90,11 @@ func (k *Kernel) Load(ctx context.Context, load driver.Load) error {
 	}
 	if err := driver.JudgeFile(info, load, k.cfg.Build); err != nil {
 		return err
+	}
+	if m := k.find(load.Module); m != nil {
+		if err := driver.JudgeName(m.facts(), info); err != nil {
+			return err
+		}
 	}
 	step, err := driver.JudgeLoad(k.observe(), load)
 	if err != nil || step == driver.Nothing {
@@ -109,19 +112,6 @@ func (k *Kernel) Load(ctx context.Context, load driver.Load) error {
 		return refused("load", load.Module, err)
 	}
 	return k.reachable(ctx)
-}
-
-func readFile(load driver.Load) (kmod.Info, error) {
-	stat, err := load.File.Stat()
-	if err != nil {
-		return kmod.Info{}, fmt.Errorf("cannot read the module file: %w", err)
-	}
-	info, err := kmod.Read(load.File, stat.Size())
-	var malformed *kmod.Error
-	if errors.As(err, &malformed) {
-		return kmod.Info{}, driver.Refuse(hotstick.ReasonNotLivepatch, "%s", malformed.Detail)
-	}
-	return info, err
 }
 
 func refused(verb, module string, err error) error {

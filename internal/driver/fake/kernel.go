@@ -5,10 +5,13 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/kernel/klog"
 )
 
 // Config describes a simulated machine.
@@ -24,6 +27,9 @@ type Config struct {
 	Transition time.Duration
 	// Behaviours are keyed by module name. A module that is not listed is good.
 	Behaviours map[string]Behaviour
+	// Files are further files of the machine's tree (see [Kernel.FS]), such as
+	// etc/os-release. They replace what the simulation would show.
+	Files map[string]string
 	// OnDown is told of each crash, once, after it happened. It may call the
 	// kernel's methods.
 	OnDown func(Crash)
@@ -37,6 +43,9 @@ type Behaviour struct {
 	Stall bool
 	// Refuse makes the kernel refuse the module, with this reason.
 	Refuse hotstick.ReasonCode
+	// Errno is the error with which finit_module fails, for drivers that work on
+	// [Kernel.Calls].
+	Errno syscall.Errno
 	// Crash takes the host down CrashAfter the load, as long as the module's code
 	// is in memory by then.
 	Crash      bool
@@ -80,7 +89,7 @@ type Kernel struct {
 	moving     *module
 	until      time.Time // end of the transition; zero: never
 	taint      uint64
-	log        []LogLine
+	log        []klog.Record
 }
 
 // module is one module in memory.
@@ -92,12 +101,6 @@ type module struct {
 	patched  bool // registered: enabled, or in transition
 	enabled  bool // the target state
 	loadedAt time.Time
-}
-
-// LogLine is one line of the simulated kernel log.
-type LogLine struct {
-	At   time.Time
-	Text string
 }
 
 // Bits of the taint mask, from Documentation/admin-guide/tainted-kernels.rst.
@@ -181,7 +184,7 @@ type State struct {
 	// Ill is the first complaint of a module in effect; empty if all is well.
 	Ill string
 	// Log is the kernel log of this boot.
-	Log []LogLine
+	Log []klog.Record
 	// LastCrash is the crash record that survived the last reboot, if any.
 	LastCrash *Crash
 }
@@ -190,7 +193,7 @@ type State struct {
 func (k *Kernel) State() State {
 	k.enter()
 	defer k.leave()
-	s := State{BootID: k.bootID(), BootedAt: k.bootedAt, Down: k.down, Taint: k.taint, Log: append([]LogLine(nil), k.log...)}
+	s := State{BootID: k.bootID(), BootedAt: k.bootedAt, Down: k.down, Taint: k.taint, Log: slices.Clone(k.log)}
 	if k.crash != nil {
 		crash := *k.crash
 		s.LastCrash = &crash
@@ -231,5 +234,7 @@ func (k *Kernel) leave() {
 }
 
 func (k *Kernel) printk(at time.Time, format string, args ...any) {
-	k.log = append(k.log, LogLine{At: at, Text: fmt.Sprintf(format, args...)})
+	k.log = append(k.log, klog.Record{
+		Seq: uint64(len(k.log)), Uptime: at.Sub(k.bootedAt), Text: fmt.Sprintf(format, args...),
+	})
 }
