@@ -1,7 +1,10 @@
 package loader
 
 import (
+	"slices"
+
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/kernel/klog"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 )
 
@@ -27,7 +30,7 @@ func wake(old ledger.Ledger, crashes []Crash, at moment) ledger.Ledger {
 	}
 	// A crash record outweighs the mark: the loader may have been stopped by hand
 	// before the kernel died.
-	clean := l.Boot.Clean && len(crashes) == 0
+	clean := l.Boot.Clean && !slices.ContainsFunc(crashes, func(c Crash) bool { return c.Fatal })
 	base := l.Boot.ClockMillis
 	unclean := l.Boot.UncleanMillis
 	if !clean {
@@ -37,7 +40,7 @@ func wake(old ledger.Ledger, crashes []Crash, at moment) ledger.Ledger {
 	l.Boot = ledger.Boot{ID: at.boot, BaseMillis: base, ClockMillis: base, UncleanMillis: unclean}
 	judgeBoot(&l, clean, crashes, at)
 	for _, c := range crashes {
-		l.Crashes = append(l.Crashes, c.Digest())
+		l.Crashes = append(l.Crashes, c.ID)
 	}
 	l.Crashes = l.Crashes[max(0, len(l.Crashes)-ledger.MaxCrashes):]
 	return l
@@ -75,7 +78,7 @@ func blame(level ledger.Level, crashes []Crash) (*hotstick.Reason, []hotstick.Ev
 	var evidence []hotstick.Evidence
 	for _, c := range crashes {
 		evidence = append(evidence, hotstick.Evidence{Kind: "crash_trace", Text: c.Text})
-		if named, ok := c.Names(level.Module, level.Functions); ok && reason.Code != hotstick.ReasonCrashNamed {
+		if named, ok := klog.Names(c.Text, level.Module, level.Functions); ok && reason.Code != hotstick.ReasonCrashNamed {
 			reason.Code, reason.Detail = hotstick.ReasonCrashNamed, named
 		}
 	}

@@ -32,6 +32,7 @@ func (l *Loader) Exchange(ctx context.Context, req link.Request) (link.Response,
 	l.learnIdentity()
 	if req.Catalog {
 		l.refresh(ctx)
+		l.takeStaged(ctx)
 	}
 	l.acknowledge(req.Acknowledged)
 	refusals := l.takeAll(ctx, req, observed)
@@ -80,6 +81,19 @@ func (l *Loader) refresh(ctx context.Context) {
 	if view.Trust.Epoch > l.led.Epoch {
 		if err := l.change(func(led *ledger.Ledger) { led.Epoch = view.Trust.Epoch }); err != nil {
 			l.cfg.Log.Error("cannot write the new epoch", "error", err)
+		}
+	}
+}
+
+// takeStaged copies wanted artifacts to the loader's own disk, as far as they are
+// staged.
+func (l *Loader) takeStaged(ctx context.Context) {
+	if !l.viewed || l.broken != nil {
+		return
+	}
+	for _, digest := range l.wanted() {
+		if err := l.take(ctx, digest); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			l.cfg.Log.Warn("cannot take a staged artifact", "artifact", digest.Short(), "error", err)
 		}
 	}
 }
@@ -155,7 +169,7 @@ func (l *Loader) answer(refusals []link.Refusal) (link.Response, error) {
 		resp.Bans = append(resp.Bans, b.Patch)
 	}
 	if a := l.led.Attempt; a != nil {
-		resp.Busy = true
+		resp.Busy, l.health.told = true, true
 		resp.ProbesWanted = a.Phase == hotstick.Applying || a.Phase == hotstick.Probation || a.Phase == hotstick.Armed
 	}
 	resp.WantArtifacts = l.wanted()

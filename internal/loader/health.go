@@ -18,9 +18,11 @@ type health struct {
 	// since is the uptime at which this process started: an agent gets its full
 	// time again after the loader was restarted.
 	since time.Duration
-	// heard is the uptime of the agent's last call; valid if spoken.
-	heard  time.Duration
-	spoken bool
+	// heard is the uptime of the agent's last call, 0 if there was none.
+	heard time.Duration
+	// told: the agent has been answered that the open attempt is under way, so it
+	// knows that it has to call often.
+	told bool
 	// probes are the newest readings by probe, with the uptime they came at.
 	probes map[string]probeReading
 }
@@ -35,7 +37,7 @@ const maxProbes = 64
 
 // listen takes the readings of one call of the agent.
 func (h *health) listen(readings []hotstick.Reading, uptime time.Duration) {
-	h.heard, h.spoken = uptime, true
+	h.heard = uptime
 	if h.probes == nil {
 		h.probes = map[string]probeReading{}
 	}
@@ -47,11 +49,11 @@ func (h *health) listen(readings []hotstick.Reading, uptime time.Duration) {
 	}
 }
 
-// silence returns how long the agent has said nothing since the attempt's load;
-// zero if it has never spoken in this process. A level that comes back from its
-// permit must not depend on the agent being there at all.
+// silence returns how long the agent has said nothing since the attempt's load.
+// A level that comes back from its permit must not depend on the agent being
+// there at all, so there it counts from the first call that the agent made.
 func (h *health) silence(a ledger.Attempt, uptime time.Duration) time.Duration {
-	if !h.spoken && a.Plan == "" {
+	if !h.told && a.Plan == "" {
 		return 0
 	}
 	from := max(h.heard, millis(a.LoadMillis), h.since)

@@ -147,7 +147,7 @@ func (l *Loader) freshCrashes(old ledger.Ledger) ([]Crash, error) {
 	}
 	var fresh []Crash
 	for _, c := range crashes {
-		if !known[c.Digest()] {
+		if !known[c.ID] {
 			fresh = append(fresh, c)
 		}
 	}

@@ -189,7 +189,7 @@ func (l *Loader) load(ctx context.Context, s situation) bool {
 	var refused *driver.Refusal
 	if errors.As(err, &refused) {
 		l.changeAnyway(func(led *ledger.Ledger) { advance(led, hotstick.Failed, &refused.Reason, l.moment(s.patches)) })
-		l.run = attemptRun{}
+		l.ended()
 		return true
 	}
 	l.cfg.Log.Error("the load ended in an error; the kernel decides what happened", "error", err)
@@ -250,7 +250,7 @@ func (l *Loader) move(s situation, a action) {
 	}
 	l.cfg.Log.Info("attempt", "state", a.to, "patch", s.attempt.Level.Patch.String(), "reason", a.reason)
 	if l.led.Attempt == nil {
-		l.run = attemptRun{}
+		l.ended()
 	}
 }
 
@@ -263,3 +263,7 @@ func setTiming(a *ledger.Attempt, to hotstick.HostState, uptime time.Duration) {
 		a.Timing.RevertMillis = uptime.Milliseconds() - a.SinceMillis
 	}
 }
+
+// ended forgets what only mattered to the attempt that is over. The caller holds
+// mu.
+func (l *Loader) ended() { l.run, l.health.told = attemptRun{}, false }

@@ -41,10 +41,9 @@ type Kernel interface {
 	Build() (hotstick.KernelBuild, error)
 	// Taint returns the kernel's taint mask.
 	Taint() (uint64, error)
-	// Faults returns what the kernel logged against its own health after the
-	// record with that sequence number, oldest first, and the newest record's
-	// number. Numbers rise within a boot; unlike the log's timestamps they do not
-	// drift from the clock.
+	// Faults returns what the kernel logged against its own health after the mark,
+	// oldest first, and the mark of the newest fault it knows. Marks rise within a
+	// boot and are the log's own, for its timestamps drift from every other clock.
 	Faults(after uint64) (faults []Fault, newest uint64, err error)
 	// Crashes returns the records that earlier boots left of their end.
 	Crashes() ([]Crash, error)
@@ -59,21 +58,12 @@ type Fault struct {
 
 // Crash is what a boot left of its end in persistent memory.
 type Crash struct {
+	// ID identifies the record, so that it is judged once.
+	ID hotstick.Digest
+	// Fatal: the boot ended with it. An oops that the kernel survived is not fatal.
+	Fatal bool
+	// Text is the kernel's log from the fault on.
 	Text string
-	// Blame returns the name by which the trace accuses a patch: its module or one
-	// of its functions. Nil accuses nobody.
-	Blame func(module string, functions []string) (string, bool)
-}
-
-// Digest identifies the record, so that it is judged once.
-func (c Crash) Digest() hotstick.Digest { return hotstick.NewDigest([]byte(c.Text)) }
-
-// Names reports whether the trace names the module or one of the functions.
-func (c Crash) Names(module string, functions []string) (string, bool) {
-	if c.Blame == nil {
-		return "", false
-	}
-	return c.Blame(module, functions)
 }
 
 // Catalog is the loader's own verified copy of the catalog; catalog.Client is one,

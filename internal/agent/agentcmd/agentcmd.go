@@ -1,0 +1,259 @@
+// Package agentcmd is the program hotstick-agent: it reads the command line and
+// the configuration file, enrols the host if it has not joined, and runs the
+// agent.
+//
+//	hotstick-agent join --server URL --token TOKEN --ca sha256:… --root sha256:…
+//	hotstick-agent run
+//
+// Both run the agent; join first enrols a host that has not joined yet, and may
+// therefore be repeated. With --once it ends after the enrolment. A flag that is
+// not given is taken from the environment (HOTSTICK_SERVER for --server, and so
+// on), then from the configuration file.
+package agentcmd
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/catalog"
+	"github.com/hotstick/hotstick/internal/agent"
+	"github.com/hotstick/hotstick/internal/driver"
+	"github.com/hotstick/hotstick/internal/driver/klp"
+	"github.com/hotstick/hotstick/internal/loader/link"
+	"github.com/hotstick/hotstick/internal/version"
+)
+
+// Exit codes.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+const usage = `Usage:
+  hotstick-agent join --server URL --token TOKEN --ca DIGEST --root DIGEST
+  hotstick-agent run
+  hotstick-agent --version
+`
+
+// softMemory is a hint to the garbage collector; an agent needs far less.
+const softMemory = 24 << 20
+
+// Main runs the program and returns its exit code.
+func Main(args []string, stdout, stderr io.Writer) int {
+	debug.SetGCPercent(50)
+	debug.SetMemoryLimit(softMemory)
+	if len(args) == 1 && (args[0] == "--version" || args[0] == "version") {
+		fmt.Fprintln(stdout, version.Version)
+		return 0
+	}
+	if len(args) == 0 || args[0] != "join" && args[0] != "run" {
+		fmt.Fprint(stderr, usage)
+		return exitUsage
+	}
+	s, err := parse(args[0], args[1:], stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "hotstick-agent:", err)
+		return exitUsage
+	}
+	log := slog.New(slog.NewJSONHandler(stderr, nil)).With("program", "hotstick-agent")
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	if err := run(ctx, s, log); err != nil && ctx.Err() == nil {
+		log.Error("the agent ends", "error", err)
+		return exitFailed
+	}
+	return 0
+}
+
+// settings are the command line, the environment and the file, put together.
+type settings struct {
+	join agent.Join
+	file agent.File
+	once bool
+}
+
+// defaultConfig need not exist; a file that was named must.
+const defaultConfig = "/etc/hotstick/agent.yaml"
+
+func parse(command string, args []string, stderr io.Writer) (settings, error) {
+	var s settings
+	var config, ca, root string
+	flags := flag.NewFlagSet("hotstick-agent "+command, flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.StringVar(&config, "config", defaultConfig, "configuration file")
+	flags.StringVar(&s.join.Server, "server", "", "the server's address, https://HOST:PORT")
+	flags.StringVar(&s.join.Token, "token", "", "join token, good for one host")
+	flags.StringVar(&ca, "ca", "", "digest of the server's CA certificate (sha256:…)")
+	flags.StringVar(&root, "root", "", "digest of the catalog's root (sha256:…)")
+	state := flags.String("state", "", "the agent's directory (default /var/lib/hotstick/agent)")
+	socket := flags.String("socket", "", "the loader's socket (default /run/hotstick/loader.sock)")
+	hostname := flags.String("hostname", "", "name of this host (default: the kernel's)")
+	if command == "join" {
+		flags.BoolVar(&s.once, "once", false, "end after the enrolment")
+	}
+	if err := flags.Parse(args); err != nil {
+		return s, err
+	}
+	if flags.NArg() > 0 {
+		return s, fmt.Errorf("cannot use the argument %q", flags.Arg(0))
+	}
+	if err := fromEnvironment(flags, "HOTSTICK_", os.LookupEnv); err != nil {
+		return s, err
+	}
+	s.join.Authority, s.join.Root = hotstick.Digest(ca), hotstick.Digest(root)
+	if err := s.readFile(config); err != nil {
+		return s, err
+	}
+	prefer(&s.file.State, *state, "/var/lib/hotstick/agent")
+	prefer(&s.file.Socket, *socket, "/run/hotstick/loader.sock")
+	prefer(&s.file.Hostname, *hostname, "")
+	prefer(&s.file.Server, s.join.Server, "")
+	s.file.Server = strings.TrimSuffix(s.file.Server, "/")
+	s.join.Server = s.file.Server
+	return s, nil
+}
+
+func (s *settings) readFile(path string) error {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) && path == defaultConfig {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot read the configuration: %w", err)
+	}
+	s.file, err = agent.ReadFile(data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// prefer sets what the file says to what was given, or to the default where
+// nothing says anything.
+func prefer(setting *string, given, fallback string) {
+	switch {
+	case given != "":
+		*setting = given
+	case *setting == "":
+		*setting = fallback
+	}
+}
+
+// fromEnvironment sets the flags that were not given from the environment.
+func fromEnvironment(flags *flag.FlagSet, prefix string, lookup func(string) (string, bool)) error {
+	given := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	var failed error
+	flags.VisitAll(func(f *flag.Flag) {
+		name := prefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, set := lookup(name)
+		if !set || given[f.Name] || failed != nil {
+			return
+		}
+		if err := flags.Set(f.Name, value); err != nil {
+			failed = fmt.Errorf("cannot use %s: %v", name, err)
+		}
+	})
+	return failed
+}
+
+// run enrols if needed and runs the agent until the context ends.
+func run(ctx context.Context, s settings, log *slog.Logger) error {
+	home, err := agent.OpenHome(s.file.State)
+	if err != nil {
+		return err
+	}
+	if err := enrol(ctx, home, s, log); err != nil || s.once {
+		return err
+	}
+	session, err := agent.NewSession(home, s.file.Server, log)
+	if err != nil {
+		return err
+	}
+	host, err := home.Host()
+	if err != nil {
+		return err
+	}
+	root, err := home.Root()
+	if err != nil {
+		return fmt.Errorf("cannot read the catalog's root: %w", err)
+	}
+	if err := os.MkdirAll(home.CatalogDir(), 0o700); err != nil {
+		return fmt.Errorf("cannot make the catalog's directory: %w", err)
+	}
+	client, err := catalog.NewClient(home.CatalogDir(), root, &agent.Fetcher{Server: s.file.Server, Transport: session.Transport()})
+	if err != nil {
+		return err
+	}
+	loader := link.Dial(s.file.Socket)
+	defer loader.Close()
+	log.Info("the agent is ready", "version", version.Version, "host", host, "server", s.file.Server)
+	machine := os.DirFS("/")
+	return agent.New(agent.Config{
+		Host: host, Server: s.file.Server, Transport: session.Transport(), Loader: loader, Catalog: client,
+		Observer: &agent.Machine{Root: machine, Drivers: []driver.Observer{klp.NewObserver(machine)}, Hostname: s.file.Hostname, Labels: s.file.Labels},
+		Probes:   s.file.Commands(), Uptime: uptime, Upkeep: session.Upkeep, Rest: debug.FreeOSMemory, Log: log,
+	}).Run(ctx)
+}
+
+// enrol joins a host that has not joined yet. A server that is away is tried
+// again: a host may boot before its server. Anything the server says against the
+// token is final.
+func enrol(ctx context.Context, home *agent.Home, s settings, log *slog.Logger) error {
+	if home.Joined() {
+		return nil
+	}
+	if err := s.join.Validate(); err != nil {
+		return err
+	}
+	hostname := s.file.Hostname
+	if hostname == "" {
+		name, err := os.Hostname()
+		if err != nil {
+			return fmt.Errorf("cannot read the host's name: %w", err)
+		}
+		hostname = name
+	}
+	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
+		err := home.Enrol(ctx, s.join, hostname)
+		var status *agent.StatusError
+		if err == nil {
+			log.Info("the host has joined", "server", s.join.Server)
+			return nil
+		}
+		if errors.As(err, &status) && status.Status < 500 && status.Status != 429 || errors.Is(err, agent.ErrEnrolment) {
+			return err
+		}
+		log.Warn("cannot join yet", "error", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+func uptime() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		panic("cannot read the monotonic clock: " + err.Error()) // no kernel lacks it
+	}
+	return time.Duration(ts.Nano())
+}

@@ -1,0 +1,143 @@
+package agent
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/wire"
+)
+
+// Join is what a join line carries.
+type Join struct {
+	// Server is the server's base address.
+	Server string
+	// Token is good for one host.
+	Token string
+	// Authority is the digest of the server's CA certificate in DER. The token is
+	// sent to nobody whose certificate does not come from it.
+	Authority hotstick.Digest
+	// Root is the digest of the catalog's root metadata.
+	Root hotstick.Digest
+}
+
+// Validate reports what is malformed or missing.
+func (j Join) Validate() error {
+	if err := checkServer(j.Server); err != nil {
+		return err
+	}
+	if j.Token == "" {
+		return errors.New("cannot join without a token: ask for a join line with 'hotstick host add'")
+	}
+	if err := j.Authority.Validate(); err != nil {
+		return fmt.Errorf("cannot join without the CA's digest: %v", err)
+	}
+	if err := j.Root.Validate(); err != nil {
+		return fmt.Errorf("cannot join without the catalog root's digest: %v", err)
+	}
+	return nil
+}
+
+func checkServer(server string) error {
+	u, err := url.Parse(server)
+	if err != nil || u.Scheme != "https" || u.Host == "" || strings.TrimSuffix(u.Path, "/") != "" || u.RawQuery != "" {
+		return fmt.Errorf("cannot use %q as the server: want https://HOST:PORT", server)
+	}
+	return nil
+}
+
+// ErrEnrolment tells that trying again with the same join line is of no use.
+var ErrEnrolment = errors.New("cannot use the enrolment")
+
+// enrolTime bounds the whole enrolment.
+const enrolTime = time.Minute
+
+// Enrol turns a join token into an identity on the server. It may be repeated
+// after any failure: the identity key stays, and the server gives a lost answer
+// again.
+func (h *Home) Enrol(ctx context.Context, join Join, hostname string) error {
+	if err := join.Validate(); err != nil {
+		return err
+	}
+	identity, err := h.Identity()
+	if err != nil {
+		return err
+	}
+	key, csr, proof, err := request(identity)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, enrolTime)
+	defer cancel()
+	client := &http.Client{Transport: pinnedTransport(join.Authority), CheckRedirect: noRedirect}
+	defer client.CloseIdleConnections()
+	var resp wire.EnrollResponse
+	err = talk{server: strings.TrimSuffix(join.Server, "/"), http: client}.post(ctx, "/agent/v1/enroll", &wire.EnrollRequest{
+		Protocol: wire.Protocol, Token: join.Token, Identity: identity.Public(), Request: csr, Proof: proof, Hostname: hostname,
+	}, wire.MaxEnrollBytes, &resp)
+	if err != nil {
+		return err
+	}
+	switch {
+	case resp.Host != hotstick.NewHostID(identity.Public()):
+		return fmt.Errorf("%w: it is for another host", ErrEnrolment)
+	case hotstick.NewDigest(resp.Authority) != join.Authority:
+		return fmt.Errorf("%w: its authority is not the join line's", ErrEnrolment)
+	case hotstick.NewDigest(resp.Root) != join.Root:
+		return fmt.Errorf("%w: its catalog root is not the join line's", ErrEnrolment)
+	}
+	if err := h.write("root.json", resp.Root, 0o644); err != nil {
+		return err
+	}
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: resp.Authority})
+	if err := h.write("ca.pem", ca, 0o644); err != nil {
+		return err
+	}
+	return h.saveTLS(key, resp.Certificate) // last: with it the host has joined
+}
+
+// pinnedTransport trusts the one authority that has the digest, and nobody else.
+func pinnedTransport(authority hotstick.Digest) *http.Transport {
+	return &http.Transport{
+		TLSClientConfig: &tls.Config{
+			MinVersion: tls.VersionTLS13,
+			NextProtos: []string{"http/1.1"},
+			// The authority is known by its digest only, so the chain is checked below,
+			// before a single byte of the token leaves.
+			InsecureSkipVerify: true,
+			VerifyConnection:   func(state tls.ConnectionState) error { return checkPinned(state, authority) },
+		},
+		DisableKeepAlives: true,
+	}
+}
+
+func checkPinned(state tls.ConnectionState, authority hotstick.Digest) error {
+	for _, certificate := range state.PeerCertificates {
+		if hotstick.NewDigest(certificate.Raw) != authority {
+			continue
+		}
+		roots := x509.NewCertPool()
+		roots.AddCert(certificate)
+		_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, DNSName: state.ServerName})
+		if err != nil {
+			return fmt.Errorf("cannot trust the server: %w", err)
+		}
+		return nil
+	}
+	return fmt.Errorf("%w: the server's certificate does not come from the join line's authority", ErrEnrolment)
+}
+
+// statusError reads the start of what the server said.
+func statusError(resp *http.Response) error {
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, 512))
+	return &StatusError{Status: resp.StatusCode, Text: strings.ToValidUTF8(strings.TrimSpace(string(text)), "?")}
+}

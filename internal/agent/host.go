@@ -1,0 +1,167 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/loader/link"
+	"github.com/hotstick/hotstick/internal/wire"
+)
+
+// loaderTime bounds one call of the loader.
+const loaderTime = 10 * time.Second
+
+// hostState is what the agent knows of its own host.
+type hostState struct {
+	// loader is the loader's newest answer; reached tells whether the newest call
+	// was answered, and called when it was made.
+	loader  link.Response
+	reached bool
+	called  time.Time
+	// news: something changed that the server should know at once.
+	news bool
+	// sent is the highest report in any check-in so far.
+	sent     uint64
+	refusals []wire.DocumentRefusal
+	// readings are the newest by probe; fresh are those the loader lacks.
+	readings map[string]hotstick.Reading
+	fresh    []hotstick.Reading
+
+	facts       hotstick.Facts
+	factsAt     time.Time
+	factsDigest hotstick.Digest
+	patches     []hotstick.LoadedPatch
+}
+
+func (h *hostState) note(r hotstick.Reading) {
+	if old, known := h.readings[r.Probe]; known && old.Healthy != r.Healthy {
+		h.news = true
+	}
+	h.readings[r.Probe] = r
+	h.fresh = append(h.fresh, r)
+	h.fresh = h.fresh[max(0, len(h.fresh)-link.MaxReadings):]
+}
+
+// call exchanges what there is with the loader: its documents go in, its state
+// and reports come back. A loader that is not there is tried again later.
+func (a *Agent) call(ctx context.Context, req link.Request) {
+	h := &a.host
+	h.called = time.Now()
+	req.Readings, req.Acknowledged = h.fresh, a.server.acknowledged
+	ctx, cancel := context.WithTimeout(ctx, loaderTime)
+	defer cancel()
+	resp, err := a.cfg.Loader.Exchange(ctx, req)
+	if err != nil {
+		if h.reached || h.loader.Nonce == "" {
+			a.cfg.Log.Warn("cannot reach the loader", "error", err)
+		}
+		h.reached, h.loader.Nonce = false, ""
+		return
+	}
+	if changed(h.loader, resp) || newest(resp.Reports) > h.sent {
+		h.news = true
+	}
+	for _, r := range resp.Refusals {
+		h.refuse(wire.DocumentRefusal{Document: r.Document, Reason: r.Reason})
+	}
+	h.loader, h.reached, h.fresh = resp, true, nil
+	for _, p := range a.pace {
+		p.set(resp.ProbesWanted)
+	}
+}
+
+// changed reports whether the loader's state differs in what the server decides
+// on.
+func changed(old, now link.Response) bool {
+	return old.InEffect != now.InEffect || old.Busy != now.Busy ||
+		!slices.Equal(old.Plans, now.Plans) || !slices.Equal(old.Strikes, now.Strikes) || !slices.Equal(old.Bans, now.Bans)
+}
+
+func newest(reports []hotstick.Report) uint64 {
+	if len(reports) == 0 {
+		return 0
+	}
+	return reports[len(reports)-1].Seq
+}
+
+// refuse keeps a refusal for the next check-in, each document once.
+func (h *hostState) refuse(r wire.DocumentRefusal) {
+	for _, known := range h.refusals {
+		if known.Document == r.Document && known.Reason.Code == r.Reason.Code {
+			return
+		}
+	}
+	if len(h.refusals) < wire.MaxDocuments {
+		h.refusals = append(h.refusals, r)
+	}
+}
+
+// observe reads the host for a check-in. Facts are read anew only now and then,
+// or when the live patches changed, because reading every module costs.
+func (a *Agent) observe(ctx context.Context) error {
+	h := &a.host
+	patches, err := a.cfg.Observer.Patches(ctx)
+	if err != nil {
+		a.cfg.Log.Warn("cannot read the live patches", "error", err)
+	}
+	same := slices.EqualFunc(patches, h.patches, func(x, y hotstick.LoadedPatch) bool { return x.Module == y.Module && x.State == y.State })
+	h.patches = patches
+	if same && h.factsDigest != "" && time.Since(h.factsAt) < paceFacts {
+		return nil
+	}
+	facts, err := a.cfg.Observer.Facts(ctx)
+	if err != nil {
+		return err
+	}
+	encoded, err := json.Marshal(facts)
+	if err != nil {
+		return err
+	}
+	h.facts, h.factsAt, h.factsDigest = facts, time.Now(), hotstick.NewDigest(encoded)
+	return nil
+}
+
+// request is the next check-in.
+func (a *Agent) request() *wire.SyncRequest {
+	h := &a.host
+	req := &wire.SyncRequest{
+		Protocol: wire.Protocol, Host: a.cfg.Host, Boot: h.facts.Host.BootID, Seq: a.nextSeq(),
+		FactsDigest: h.factsDigest, Patches: h.patches, Reports: h.loader.Reports,
+		Loader: wire.LoaderState{
+			Nonce: h.loader.Nonce, InEffect: h.loader.InEffect, Busy: h.loader.Busy, Plans: h.loader.Plans,
+			CatalogVersion: h.loader.CatalogVersion, Strikes: h.loader.Strikes, Bans: h.loader.Bans,
+			Refusals: h.refusals,
+		},
+	}
+	if h.factsDigest != a.server.factsDigest {
+		req.Facts = &h.facts
+	}
+	for _, r := range h.readings {
+		req.Readings = append(req.Readings, r)
+	}
+	slices.SortFunc(req.Readings, func(x, y hotstick.Reading) int { return compareProbes(x, y) })
+	if a.server.active {
+		req.HoldSeconds = holdSeconds
+	}
+	return req
+}
+
+func compareProbes(x, y hotstick.Reading) int {
+	switch {
+	case x.Probe < y.Probe:
+		return -1
+	case x.Probe > y.Probe:
+		return 1
+	}
+	return 0
+}
+
+// nextSeq numbers check-ins by the boot's age in milliseconds, or one more than
+// the last: it rises also over a restart of the agent.
+func (a *Agent) nextSeq() uint64 {
+	a.server.seq = max(a.server.seq+1, uint64(a.cfg.Uptime().Milliseconds()))
+	return a.server.seq
+}

@@ -1,0 +1,58 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/driver"
+	"github.com/hotstick/hotstick/internal/kernel"
+)
+
+// Machine observes the host whose root directory is given.
+type Machine struct {
+	Root fs.FS
+	// Drivers are the observing halves of the drivers that this host may have.
+	Drivers []driver.Observer
+	// Hostname replaces the kernel's if it is not empty.
+	Hostname string
+	Labels   map[string]string
+}
+
+var _ Observer = (*Machine)(nil)
+
+// Facts implements [Observer].
+func (m *Machine) Facts(ctx context.Context) (hotstick.Facts, error) {
+	facts, err := kernel.Read(m.Root, kernel.Machine())
+	if err != nil {
+		return hotstick.Facts{}, err
+	}
+	if m.Hostname != "" {
+		facts.Host.Hostname = m.Hostname
+	}
+	facts.Labels = m.Labels
+	for _, d := range m.Drivers {
+		facts.Drivers = append(facts.Drivers, d.Capabilities(ctx))
+	}
+	// A truth source that cannot be read leaves its patches out of the facts; the
+	// driver's capabilities say why.
+	facts.Livepatch.Patches, _ = m.Patches(ctx)
+	return facts, nil
+}
+
+// Patches implements [Observer].
+func (m *Machine) Patches(ctx context.Context) ([]hotstick.LoadedPatch, error) {
+	var patches []hotstick.LoadedPatch
+	for _, d := range m.Drivers {
+		if !d.Capabilities(ctx).Available {
+			continue
+		}
+		list, err := d.Observe(ctx)
+		if err != nil {
+			return patches, fmt.Errorf("cannot observe what driver %s has loaded: %w", d.Name(), err)
+		}
+		patches = append(patches, list...)
+	}
+	return patches, nil
+}

@@ -1,0 +1,165 @@
+package agent
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hotstick/hotstick/internal/wire"
+)
+
+// Session speaks mutual TLS with the server as this host, and renews the host's
+// certificate when half of its life is over. It is safe for concurrent use.
+type Session struct {
+	home      *Home
+	server    string
+	transport *http.Transport
+	log       *slog.Logger
+
+	// mu guards what follows. It is not held during a renewal.
+	mu          sync.Mutex
+	certificate tls.Certificate
+	// tried is when the certificate's renewal was last tried.
+	tried time.Time
+}
+
+// renewPause is the shortest time between two tries to renew.
+const renewPause = time.Minute
+
+// NewSession opens the session of a host that has joined.
+func NewSession(home *Home, server string, log *slog.Logger) (*Session, error) {
+	if err := checkServer(server); err != nil {
+		return nil, err
+	}
+	authority, err := home.authority()
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := home.loadTLS()
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(authority)
+	s := &Session{home: home, server: strings.TrimSuffix(server, "/"), certificate: certificate, log: log}
+	s.transport = &http.Transport{
+		TLSClientConfig: &tls.Config{
+			MinVersion: tls.VersionTLS13,
+			NextProtos: []string{"http/1.1"},
+			RootCAs:    roots,
+			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				return &s.certificate, nil
+			},
+		},
+		MaxIdleConns:        2,
+		MaxIdleConnsPerHost: 2,
+		IdleConnTimeout:     5 * time.Minute,
+		ReadBufferSize:      4 << 10,
+		WriteBufferSize:     4 << 10,
+		DisableCompression:  true,
+	}
+	return s, nil
+}
+
+// Transport carries requests as this host.
+func (s *Session) Transport() http.RoundTripper { return s.transport }
+
+// Upkeep renews the certificate if half of its life is over. A renewal that
+// fails is tried again a minute later; the old certificate serves until its end.
+func (s *Session) Upkeep(ctx context.Context) {
+	now := time.Now()
+	s.mu.Lock()
+	leaf := s.certificate.Leaf
+	half := leaf.NotBefore.Add(leaf.NotAfter.Sub(leaf.NotBefore) / 2)
+	if now.Before(half) || now.Sub(s.tried) < renewPause {
+		s.mu.Unlock()
+		return
+	}
+	s.tried = now
+	s.mu.Unlock()
+	if err := s.renew(ctx); err != nil {
+		s.log.Warn("cannot renew the host's certificate", "error", err, "expires", leaf.NotAfter)
+	}
+}
+
+func (s *Session) renew(ctx context.Context) error {
+	identity, err := s.home.Identity()
+	if err != nil {
+		return err
+	}
+	key, csr, proof, err := request(identity)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, enrolTime)
+	defer cancel()
+	client := &http.Client{Transport: s.transport, CheckRedirect: noRedirect}
+	var resp wire.RenewResponse
+	err = talk{server: s.server, http: client}.post(ctx, "/agent/v1/renew",
+		&wire.RenewRequest{Request: csr, Proof: proof}, wire.MaxEnrollBytes, &resp)
+	if err != nil {
+		return err
+	}
+	if err := s.home.saveTLS(key, resp.Certificate); err != nil {
+		return err
+	}
+	certificate, err := s.home.loadTLS()
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.certificate = certificate
+	s.mu.Unlock()
+	s.transport.CloseIdleConnections() // the next connection proves the new key
+	s.log.Info("the host's certificate is renewed", "expires", certificate.Leaf.NotAfter)
+	return nil
+}
+
+// Fetcher fetches catalog files over a transport. It implements the catalog's
+// Fetcher; nothing it returns is believed.
+type Fetcher struct {
+	Server    string
+	Transport http.RoundTripper
+}
+
+// Fetch returns the catalog file of that name, of at most maxBytes. The error
+// wraps fs.ErrNotExist where the server has no such file.
+func (f *Fetcher) Fetch(ctx context.Context, name string, maxBytes int64) ([]byte, error) {
+	address := f.Server + "/agent/v1/catalog/" + (&url.URL{Path: name}).EscapedPath()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a request: %w", err)
+	}
+	client := &http.Client{Transport: f.Transport, CheckRedirect: noRedirect}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("cannot reach the server: %w", err)
+	}
+	defer resp.Body.Close()
+	switch {
+	case resp.StatusCode == http.StatusNotFound:
+		return nil, fmt.Errorf("cannot fetch %s: %w", name, fs.ErrNotExist)
+	case resp.StatusCode != http.StatusOK:
+		return nil, statusError(resp)
+	}
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("cannot fetch %s: %w", name, err)
+	}
+	if int64(len(data)) > maxBytes {
+		return nil, errors.New("cannot fetch " + name + ": it is longer than what the catalog says")
+	}
+	return data, nil
+}

@@ -1,0 +1,206 @@
+// Package loadercmd is the program hotstick-loader: it reads the command line,
+// puts the loader together for the running kernel, and serves its agent.
+//
+// The loader has no configuration file; every setting is a flag, or else the
+// variable HOTSTICK_LOADER_NAME of the environment, such as
+// HOTSTICK_LOADER_AGENT_USER for --agent-user. Its digest of the catalog's root
+// comes from here and not from the agent, which it does not trust.
+package loadercmd
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/signal"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/driver/klp/klpchange"
+	"github.com/hotstick/hotstick/internal/loader"
+	"github.com/hotstick/hotstick/internal/loader/ledger"
+	"github.com/hotstick/hotstick/internal/loader/link"
+	"github.com/hotstick/hotstick/internal/statement"
+	"github.com/hotstick/hotstick/internal/version"
+)
+
+// Exit codes.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// settings are the loader's flags.
+type settings struct {
+	state     string
+	agent     string
+	agentUser string
+	socket    string
+	root      string
+	kmsg      string
+	limits    loader.Limits
+}
+
+// Main runs the program and returns its exit code.
+func Main(args []string, stderr io.Writer) int {
+	log := slog.New(slog.NewJSONHandler(stderr, nil)).With("program", "hotstick-loader")
+	s, err := parse(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "hotstick-loader:", err)
+		return exitUsage
+	}
+	if s == nil {
+		fmt.Println(version.Version)
+		return 0
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	if err := run(ctx, *s, log); err != nil {
+		log.Error("the loader ends", "error", err)
+		return exitFailed
+	}
+	return 0
+}
+
+// parse reads the command line; it returns nil settings for --version.
+func parse(args []string, stderr io.Writer) (*settings, error) {
+	var s settings
+	flags := flag.NewFlagSet("hotstick-loader", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.StringVar(&s.state, "state", "/var/lib/hotstick/loader", "directory of the ledger, written by the loader only")
+	flags.StringVar(&s.agent, "agent", "/var/lib/hotstick/agent", "directory of the agent, from which catalog and identity are read")
+	flags.StringVar(&s.agentUser, "agent-user", defaultUser, "user, by name or number, whose agent is heard besides root's")
+	flags.StringVar(&s.socket, "socket", "/run/hotstick/loader.sock", "socket to listen on")
+	flags.StringVar(&s.root, "root", "", "digest of the catalog's first root, as in the join line (sha256:…)")
+	flags.StringVar(&s.kmsg, "kmsg", "/dev/kmsg", "the kernel's log")
+	flags.DurationVar(&s.limits.AgentSilence, "agent-silence", loader.DefaultLimits.AgentSilence, "how long the agent may be silent during an attempt")
+	flags.DurationVar(&s.limits.Settle, "settle", loader.DefaultLimits.Settle, "how old a boot must be before anything is loaded")
+	s.limits.Busy = loader.DefaultLimits.Busy
+	showVersion := flags.Bool("version", false, "print the version")
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	if *showVersion {
+		return nil, nil
+	}
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("cannot use the argument %q: there are flags only", flags.Arg(0))
+	}
+	if err := fromEnvironment(flags, "HOTSTICK_LOADER_", os.LookupEnv); err != nil {
+		return nil, err
+	}
+	if err := hotstick.Digest(s.root).Validate(); err != nil {
+		return nil, fmt.Errorf("cannot start without the digest of the catalog's root: give --root from the join line (%v)", err)
+	}
+	if s.limits.AgentSilence < time.Second || s.limits.Settle < 0 {
+		return nil, errors.New("cannot use these limits: --agent-silence is at least 1s and --settle is not negative")
+	}
+	return &s, nil
+}
+
+// fromEnvironment sets the flags that were not given from the environment.
+func fromEnvironment(flags *flag.FlagSet, prefix string, lookup func(string) (string, bool)) error {
+	given := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	var failed error
+	flags.VisitAll(func(f *flag.Flag) {
+		name := prefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, set := lookup(name)
+		if !set || given[f.Name] || failed != nil {
+			return
+		}
+		if err := flags.Set(f.Name, value); err != nil {
+			failed = fmt.Errorf("cannot use %s: %v", name, err)
+		}
+	})
+	return failed
+}
+
+// run puts the loader together and serves until the context ends.
+func run(ctx context.Context, s settings, log *slog.Logger) error {
+	users, err := agentUsers(s.agentUser)
+	if err != nil {
+		return err
+	}
+	disk, err := ledger.OpenDir(s.state)
+	if err != nil {
+		return err
+	}
+	defer disk.Close()
+	kernel, err := newRunning(os.DirFS("/"), s.kmsg)
+	if err != nil {
+		return err
+	}
+	l, err := loader.New(loader.Config{
+		Driver: klpchange.New(), Clock: clock{}, Disk: disk, Kernel: kernel,
+		Catalog:  &ownCatalog{dir: filepath.Join(s.state, "catalog"), agent: s.agent, root: hotstick.Digest(s.root)},
+		Identity: func() (ed25519.PublicKey, error) { return readIdentity(s.agent) },
+		Limits:   s.limits, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(s.socket), 0o755); err != nil {
+		return fmt.Errorf("cannot make the socket's directory: %w", err)
+	}
+	listener, err := link.Listen(s.socket)
+	if err != nil {
+		return err
+	}
+	log.Info("the loader is ready", "version", version.Version, "socket", s.socket)
+	serving := make(chan error, 1)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		defer cancel() // without its agent the loader is of no use; let it be restarted
+		serving <- link.NewServer(l, users, log).Serve(ctx, listener)
+	}()
+	err = l.Run(ctx)
+	return errors.Join(err, <-serving)
+}
+
+// readIdentity reads the identity key's public half. A file that is not there is
+// an fs.ErrNotExist: the host has not been enrolled yet.
+func readIdentity(agentDir string) (ed25519.PublicKey, error) {
+	key, err := statement.LoadPublic(filepath.Join(agentDir, "identity.pub"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cannot read the host's identity: %w", err)
+	}
+	return key, err
+}
+
+// defaultUser is the user that packages make for the agent.
+const defaultUser = "hotstick"
+
+// agentUsers resolves the agent's user. Only the default one need not exist: on a
+// host whose agent runs as root there may be no other.
+func agentUsers(name string) ([]uint32, error) {
+	if n, err := strconv.ParseUint(name, 10, 32); err == nil {
+		return []uint32{uint32(n)}, nil
+	}
+	u, err := user.Lookup(name)
+	if err != nil && name == defaultUser {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot find the agent's user: %w", err)
+	}
+	n, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the user ID %q of %s", u.Uid, name)
+	}
+	return []uint32{uint32(n)}, nil
+}
