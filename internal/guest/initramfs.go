@@ -4,8 +4,10 @@ import (
 	"bytes"
 	_ "embed"
 	"fmt"
+	"maps"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/u-root/u-root/pkg/cpio"
@@ -82,8 +84,9 @@ func buildInitramfs(c Config, applets []string, modules, crash []module) ([]byte
 	for _, name := range applets {
 		a.link("/bin/"+name, "busybox")
 	}
-	for name, text := range systemFiles(c) {
-		a.file(name, []byte(text), 0o644)
+	system := systemFiles(c)
+	for _, name := range slices.Sorted(maps.Keys(system)) {
+		a.file(name, []byte(system[name]), 0o644)
 	}
 	a.file("/etc/hotstick/boot", []byte(bootScript), 0o755)
 	a.file("/etc/hotstick/commands", []byte(commandScript), 0o755)

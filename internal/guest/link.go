@@ -105,12 +105,25 @@ func (l *link) take(line, current string) string {
 		l.hello(words[1])
 		return ""
 	case len(words) == 3 && words[0] == "begin":
-		return words[2]
+		return l.begin(words[1], words[2])
 	case len(words) == 4 && words[0] == "end":
 		l.end(words[1], words[2], words[3])
 		return ""
 	}
 	return current
+}
+
+// begin starts the output of a command and returns its ID, or "" if nobody waits
+// for it.
+func (l *link) begin(boot, id string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.calls[id]
+	if c == nil || c.boot != boot {
+		return ""
+	}
+	c.text.Reset()
+	return id
 }
 
 func (l *link) collect(id, line string) {
