@@ -51,8 +51,10 @@ type demo struct {
 	levels   map[int]*level
 	guests   []*machine
 	server   *serverProcess
-	client   *client.Client
-	token    string
+	// pager is somebody who must be told of halts, reverts and strikes.
+	pager  *receiver
+	client *client.Client
+	token  string
 }
 
 // Run runs the demo and returns its report. The error is nil whenever a report
@@ -104,7 +106,7 @@ func (d *demo) play(ctx context.Context) error {
 }
 
 func prepare(o Options) (*demo, bool, error) {
-	d := &demo{rec: newRecorder(o.Out, o.Tint), dir: o.Dir, cache: o.Cache, levels: map[int]*level{}}
+	d := &demo{rec: newRecorder(o.Out, o.Tint), dir: o.Dir, cache: o.Cache, levels: map[int]*level{}, pager: newReceiver()}
 	var err error
 	if d.programs, err = findPrograms(o.Programs); err != nil {
 		return nil, false, err
@@ -153,17 +155,18 @@ func findPatches(dir string) (string, error) {
 
 // pickAddress takes the usual port if it is free, and any other if not.
 func pickAddress(want string) (string, error) {
-	if want != "" {
-		return want, nil
+	wishes := []string{want}
+	if want == "" {
+		wishes = []string{"127.0.0.1:8443", "127.0.0.1:0"}
 	}
-	for _, address := range []string{"127.0.0.1:8443", "127.0.0.1:0"} {
+	for _, address := range wishes {
 		l, err := net.Listen("tcp", address)
 		if err == nil {
 			defer l.Close()
 			return l.Addr().String(), nil
 		}
 	}
-	return "", &Problem{Text: "cannot find a free port on 127.0.0.1", Fix: "name one: --listen 127.0.0.1:PORT"}
+	return "", &Problem{Text: "cannot listen on " + strings.Join(wishes, " or "), Fix: "name a free port: --listen 127.0.0.1:PORT"}
 }
 
 func (d *demo) dataDir() string { return filepath.Join(d.dir, "data") }
@@ -179,6 +182,7 @@ func (d *demo) close() {
 	d.guests = nil
 	d.server.kill()
 	d.server = nil
+	d.pager.Close()
 }
 
 // sum fills in the closing table.

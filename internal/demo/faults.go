@@ -35,7 +35,29 @@ func (d *demo) stepKiller(ctx context.Context) error {
 	if err := d.checkPatched(ctx, "7 re-applied from its permit:", victim, good); err != nil {
 		return err
 	}
-	return d.checkStopped(ctx, "7", r, victim, killer)
+	if err := d.checkStopped(ctx, "7", r, victim, killer); err != nil {
+		return err
+	}
+	return d.checkTold(ctx)
+}
+
+// checkTold shows that a person was told of halt, revert and strike, with
+// signatures that hold.
+func (d *demo) checkTold(ctx context.Context) error {
+	kinds := []string{"rollout.halted", "rollout.reverting", "host.struck"}
+	var said string
+	ok := true
+	for _, kind := range kinds {
+		err := d.until(ctx, shortly, kind, func(context.Context) (bool, error) {
+			n, _ := d.pager.told(kind)
+			return n > 0, nil
+		})
+		n, forged := d.pager.told(kind)
+		ok = ok && err == nil && forged == 0
+		said += fmt.Sprintf("%s %d, ", kind, n)
+	}
+	d.rec.check("7 somebody was told, by signed webhook", ok, "%severy signature valid", said)
+	return nil
 }
 
 // checkStrike shows the crash, its evidence and the one strike.

@@ -12,9 +12,6 @@ import (
 	"github.com/hotstick/hotstick/internal/guest/kernelpkg"
 )
 
-// guestServerName is the server's address as the guests see it.
-const guestServerName = guest.HostAddress
-
 // machine is one guest of the demo.
 type machine struct {
 	*guest.Guest
@@ -101,12 +98,18 @@ func (d *demo) bootAll(ctx context.Context) error {
 }
 
 func (d *demo) bootOne(ctx context.Context, m *machine, busybox string) error {
+	files, err := d.guestFiles(m)
+	if err != nil {
+		return err
+	}
+	services, err := d.guestServices()
+	if err != nil {
+		return err
+	}
 	g, err := guest.Start(ctx, guest.Config{
 		Name: m.name, Dir: filepath.Join(d.dir, m.name), Kernel: m.kernel, Busybox: busybox,
 		Disk: filepath.Join(d.dir, m.name, "disk.img"), Network: true,
-		Files:    d.guestFiles(m),
-		Services: d.guestServices(),
-		Modules:  []string{"af_alg"},
+		Files: files, Services: services,
 	})
 	if err != nil {
 		return err
@@ -114,18 +117,6 @@ func (d *demo) bootOne(ctx context.Context, m *machine, busybox string) error {
 	m.Guest = g
 	m.bootID, err = g.WaitBoot(ctx)
 	return err
-}
-
-// guestFiles are the host's binaries, its configuration and the demo's checks.
-func (d *demo) guestFiles(m *machine) []guest.File {
-	return []guest.File{
-		{Path: "/usr/sbin/hotstick-agent", Mode: 0o755, Source: d.programs.agent},
-		{Path: "/usr/sbin/hotstick-loader", Mode: 0o755, Source: d.programs.loader},
-		{Path: "/demo/check", Mode: 0o755, Source: filepath.Join(d.dir, "build", "check")},
-		{Path: "/demo/probe", Mode: 0o755, Source: filepath.Join(d.dir, "build", "probe")},
-		{Path: "/etc/hotstick/agent.yaml", Data: agentConfig(m)},
-		{Path: "/etc/hotstick/loader.yaml", Data: loaderConfig()},
-	}
 }
 
 // shortly bounds a look at a guest.

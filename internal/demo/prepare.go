@@ -3,11 +3,13 @@ package demo
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/hotstick/hotstick/client"
+	"github.com/hotstick/hotstick/internal/guest"
 	"github.com/hotstick/hotstick/internal/guest/kernelpkg"
 )
 
@@ -90,7 +92,7 @@ const author = "ada"
 var approvers = []string{"grace", "edsger"}
 
 func (d *demo) stepInitialise(ctx context.Context) error {
-	args := []string{"init", "--data", d.dataDir(), "--keys", filepath.Join(d.dir, "keys"), "--listen", d.listen, "--approvals", "2", "--name", guestServerName}
+	args := []string{"init", "--data", d.dataDir(), "--keys", filepath.Join(d.dir, "keys"), "--listen", d.listen, "--url", d.guestURL(), "--approvals", "2"}
 	for _, p := range append([]string{author}, approvers...) {
 		args = append(args, "--person", p)
 	}
@@ -107,6 +109,21 @@ func (d *demo) stepInitialise(ctx context.Context) error {
 	return nil
 }
 
+// guestURL is the server as the guests see it.
+func (d *demo) guestURL() string {
+	_, port, _ := net.SplitHostPort(d.listen)
+	return "https://" + net.JoinHostPort(guest.HostAddress, port)
+}
+
+// authority is the certificate that init made.
+func (d *demo) authority() ([]byte, error) {
+	pem, err := os.ReadFile(filepath.Join(d.dataDir(), "ca", "ca.pem"))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the server's CA: %v", err)
+	}
+	return pem, nil
+}
+
 // connect reads the context that init wrote, as any client would.
 func (d *demo) connect() error {
 	token, err := os.ReadFile(filepath.Join(d.dataDir(), "admin.token"))
@@ -114,6 +131,10 @@ func (d *demo) connect() error {
 		return fmt.Errorf("cannot read the admin token: %v", err)
 	}
 	d.token = string(token)
-	d.client, err = client.New(client.Options{Server: "https://" + d.listen, Token: d.token, CAFile: filepath.Join(d.dataDir(), "ca", "ca.pem")})
+	authority, err := d.authority()
+	if err != nil {
+		return err
+	}
+	d.client, err = client.New(client.Options{Server: "https://" + d.listen, Token: d.token, Authority: authority})
 	return err
 }

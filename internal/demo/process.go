@@ -85,7 +85,7 @@ func (d *demo) must(ctx context.Context, args ...string) (result, error) {
 
 // env is the command line's environment: its own configuration, nobody else's.
 func (d *demo) env() []string {
-	env := []string{"XDG_CONFIG_HOME=" + filepath.Join(d.dir, "config"), "NO_COLOR=1"}
+	env := []string{"XDG_CONFIG_HOME=" + filepath.Join(d.dir, "config"), "NO_COLOR=1", "HOTSTICK_SERVER=https://" + d.listen}
 	for _, kv := range os.Environ() {
 		if !strings.HasPrefix(kv, "HOTSTICK_") && !strings.HasPrefix(kv, "XDG_CONFIG_HOME=") {
 			env = append(env, kv)
@@ -123,7 +123,8 @@ func (d *demo) startServer(ctx context.Context) error {
 	args := []string{"server", "--data", d.dataDir(), "--listen", d.listen}
 	d.rec.ran("hotstick " + d.shown(args))
 	cmd := exec.Command(d.programs.cli, args...)
-	cmd.Env = append(d.env(), "HOTSTICK_POLL_SECONDS=1")
+	cmd.Env = append(d.env(), "HOTSTICK_POLL_SECONDS=1",
+		"HOTSTICK_WEBHOOK_URL="+d.pager.URL, "HOTSTICK_WEBHOOK_SECRET="+webhookSecret)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {

@@ -34,20 +34,6 @@ func (d *demo) stepBoot(ctx context.Context) error {
 	return d.checkDoor(ctx)
 }
 
-// enrol gets a join line and runs it in the guest.
-func (d *demo) enrol(ctx context.Context, m *machine) error {
-	r, err := d.must(ctx, "host", "add", "-o", "json")
-	if err != nil {
-		return err
-	}
-	line, err := joinLine(r.out)
-	if err != nil {
-		return err
-	}
-	_, err = m.mustSerial(ctx, "su -s /bin/sh hotstick -c '/usr/sbin/"+line+"'")
-	return err
-}
-
 func (d *demo) allHaveFacts(ctx context.Context) (bool, error) {
 	for _, m := range d.guests {
 		h, err := d.client.Host(ctx, m.name)
