@@ -112,10 +112,6 @@ type Host struct {
 	Readings []hotstick.Reading
 }
 
-// Cursor is the host's place in lists, for [HostFilter].After. It is opaque: it
-// has the host's ID and name and may hold any byte that a name may.
-func (h Host) Cursor() string { return string(h.ID) + "/" + h.Name }
-
 // HostLoader is what the host's loader last said of itself.
 type HostLoader struct {
 	InEffect       hotstick.PatchRef   `json:"in_effect"`

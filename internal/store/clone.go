@@ -1,0 +1,169 @@
+package store
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hotstick/hotstick"
+)
+
+// The Clone methods return what a store keeps of a value: a deep copy, with times
+// in UTC (those of rows in whole microseconds) and empty slices and maps nil.
+// Stores call them on the way in, so that all stores return the same.
+
+// Instant returns t as a store keeps it: UTC, whole microseconds, no monotonic
+// reading.
+func Instant(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+func instant(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	u := Instant(*t)
+	return &u
+}
+
+// list copies a slice of values that hold no references; empty becomes nil.
+func list[S ~[]E, E any](s S) S {
+	if len(s) == 0 {
+		return nil
+	}
+	return slices.Clone(s)
+}
+
+// deep copies a slice whose values need more than an assignment.
+func deep[S ~[]E, E any](s S, clone func(E) E) S {
+	s = list(s)
+	for i := range s {
+		s[i] = clone(s[i])
+	}
+	return s
+}
+
+func dict(m map[string]string) map[string]string {
+	if len(m) == 0 {
+		return nil
+	}
+	return maps.Clone(m)
+}
+
+func pointer[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	v := *p
+	return &v
+}
+
+// blob copies bytes; empty becomes nil.
+func blob(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	return bytes.Clone(b)
+}
+
+// Clone returns what a store keeps of h.
+func (h Host) Clone() Host {
+	h.Identity = blob(h.Identity)
+	h.Enrolled, h.LastSeen = Instant(h.Enrolled), Instant(h.LastSeen)
+	h.Facts = CloneFacts(h.Facts)
+	h.Patches = deep(h.Patches, clonePatch)
+	h.Loader = h.Loader.clone()
+	h.Readings = CloneReadings(h.Readings)
+	return h
+}
+
+// CloneReadings returns what a store keeps of readings.
+func CloneReadings(readings []hotstick.Reading) []hotstick.Reading {
+	return deep(readings, func(r hotstick.Reading) hotstick.Reading {
+		r.At = r.At.UTC()
+		return r
+	})
+}
+
+func (l HostLoader) clone() HostLoader {
+	l.Plans, l.Strikes, l.Bans = list(l.Plans), list(l.Strikes), list(l.Bans)
+	return l
+}
+
+func clonePatch(p hotstick.LoadedPatch) hotstick.LoadedPatch {
+	p.Replace, p.Functions = pointer(p.Replace), list(p.Functions)
+	return p
+}
+
+// CloneFacts returns what a store keeps of facts.
+func CloneFacts(f *hotstick.Facts) *hotstick.Facts {
+	if f == nil {
+		return nil
+	}
+	c := *f
+	c.Host.BootedAt = c.Host.BootedAt.UTC()
+	s := &c.Security
+	s.SignatureEnforced, s.ModulesDisabled, s.SecureBoot = pointer(s.SignatureEnforced), pointer(s.ModulesDisabled), pointer(s.SecureBoot)
+	c.Livepatch.Patches = deep(c.Livepatch.Patches, clonePatch)
+	c.Modules = list(c.Modules)
+	c.Drivers = deep(c.Drivers, func(d hotstick.Capabilities) hotstick.Capabilities {
+		d.Rollback, d.Reason = list(d.Rollback), cloneReason(d.Reason)
+		return d
+	})
+	c.Labels = dict(c.Labels)
+	return &c
+}
+
+func cloneReason(r *hotstick.Reason) *hotstick.Reason {
+	if r == nil {
+		return nil
+	}
+	c := *r
+	if c.Until != nil {
+		until := c.Until.UTC()
+		c.Until = &until
+	}
+	return &c
+}
+
+// Clone returns what a store keeps of p.
+func (p Plan) Clone() Plan {
+	p.Envelope, p.Reason = blob(p.Envelope), cloneReason(p.Reason)
+	p.Created = Instant(p.Created)
+	p.Approved, p.Started, p.Ended = instant(p.Approved), instant(p.Started), instant(p.Ended)
+	return p
+}
+
+// Clone returns what a store keeps of h.
+func (h PlanHost) Clone() PlanHost {
+	h.Listed.Domains = dict(h.Listed.Domains)
+	h.Reason, h.Evidence = cloneReason(h.Reason), list(h.Evidence)
+	h.Updated = Instant(h.Updated)
+	h.Granted, h.Started, h.Ended = instant(h.Granted), instant(h.Started), instant(h.Ended)
+	return h
+}
+
+// Clone returns what a store keeps of e.
+func (e Event) Clone() Event {
+	e.At = Instant(e.At)
+	e.Reason, e.Evidence = cloneReason(e.Reason), list(e.Evidence)
+	return e
+}
+
+// Clone returns what a store keeps of b.
+func (b Ban) Clone() Ban {
+	b.Envelope, b.Reason, b.At = blob(b.Envelope), *cloneReason(&b.Reason), Instant(b.At)
+	return b
+}
+
+// Clone returns what a store keeps of t.
+func (t Token) Clone() Token {
+	t.Expires, t.Used, t.Created = Instant(t.Expires), instant(t.Used), Instant(t.Created)
+	return t
+}
+
+// Clone returns what a store keeps of m.
+func (m Message) Clone() Message {
+	m.Body = blob(m.Body)
+	m.Created, m.Due, m.Done = Instant(m.Created), Instant(m.Due), instant(m.Done)
+	return m
+}

@@ -1,0 +1,14 @@
+package memory_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/hotstick/hotstick/internal/store"
+	"github.com/hotstick/hotstick/internal/store/memory"
+	"github.com/hotstick/hotstick/internal/store/storetest"
+)
+
+func TestStore(t *testing.T) {
+	storetest.Run(t, func(*testing.T) store.Store { return memory.Open(time.Now) })
+}
