@@ -54,6 +54,9 @@ func Livepatches(fsys fs.FS) ([]hotstick.LoadedPatch, error) {
 	listed := map[string]bool{}
 	var patches []hotstick.LoadedPatch
 	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
 		if p, ok := readLivepatch(fsys, e.Name()); ok {
 			listed[p.Module] = true
 			patches = append(patches, p)

@@ -2,6 +2,7 @@ package klog
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -40,10 +41,11 @@ type Fault struct {
 
 // Bounds of one fault, and of how many are kept.
 const (
-	MaxText   = 12 << 10
-	maxLines  = 160
-	maxPause  = 2 * time.Second
-	maxFaults = 64
+	MaxText    = 12 << 10
+	maxLines   = 160
+	maxPause   = 2 * time.Second
+	maxFaults  = 64
+	maxPrelude = 4
 )
 
 // beginnings lists the forms of a fault's first line; the first that fits counts.
@@ -70,7 +72,7 @@ var beginnings = []struct {
 	{Warning, regexp.MustCompile(`^(UBSAN: |refcount_t: )`)},
 }
 
-// cutHere is what the kernel prints before some faults; it begins none.
+// cutHere is what the kernel prints before some faults.
 const cutHere = "------------[ cut here ]------------"
 
 // begins returns the kind of fault that a line begins.
@@ -83,12 +85,17 @@ func begins(line string) (Kind, bool) {
 	return "", false
 }
 
-// Collector finds the faults in records that come one after the other.
+// Collector finds the faults in records that come one after the other. It keeps
+// the newest of them.
 type Collector struct {
 	faults []Fault
-	open   bool
+	open   bool // the newest fault takes in more lines
 	lines  int
 	last   time.Duration
+	// prelude are the lines since the mark cutHere: the kernel prints what a
+	// warning is about before it says that it is one.
+	prelude []Record
+	cut     bool
 }
 
 // Add takes the next record.
@@ -99,13 +106,19 @@ func (c *Collector) Add(r Record) {
 		c.append(r)
 	case starts:
 		c.start(kind, r)
-	case c.open && (r.Text == cutHere || c.lines >= maxLines || r.Uptime-c.last > maxPause):
+	case r.Text == cutHere:
+		c.open, c.cut, c.prelude = false, true, nil
+	case c.open && (c.lines >= maxLines || r.Uptime-c.last > maxPause):
 		c.open = false
 	case c.open:
 		c.append(r)
 		if strings.HasPrefix(r.Text, "---[ end ") {
 			c.open = false
 		}
+	case c.cut && len(c.prelude) < maxPrelude:
+		c.prelude = append(c.prelude, r)
+	default:
+		c.cut, c.prelude = false, nil
 	}
 }
 
@@ -126,12 +139,15 @@ func (c *Collector) continues(kind Kind, r Record) bool {
 }
 
 func (c *Collector) start(kind Kind, r Record) {
-	c.open = len(c.faults) < maxFaults
-	if !c.open {
-		return
+	if len(c.faults) == maxFaults {
+		c.faults = slices.Delete(c.faults, 0, 1)
 	}
 	c.faults = append(c.faults, Fault{Kind: kind, Uptime: r.Uptime})
-	c.lines = 0
+	c.open, c.lines = true, 0
+	for _, p := range c.prelude {
+		c.append(p)
+	}
+	c.cut, c.prelude = false, nil
 	c.append(r)
 }
 
@@ -145,7 +161,7 @@ func (c *Collector) append(r Record) {
 }
 
 // Faults returns what was found so far, oldest first. The newest may still grow.
-func (c *Collector) Faults() []Fault { return append([]Fault(nil), c.faults...) }
+func (c *Collector) Faults() []Fault { return slices.Clone(c.faults) }
 
 // Since returns the faults that began at or after an age of the boot.
 func (c *Collector) Since(uptime time.Duration) []Fault {

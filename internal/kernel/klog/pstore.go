@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Dump is the end of a kernel log that survived its boot.
@@ -22,6 +23,32 @@ type Dump struct {
 	Files []string
 	// Text is the log, oldest line first.
 	Text string
+}
+
+// fatalPause is how far apart faults may be that are one end: an oops, and the
+// panic that follows from it.
+const fatalPause = 2 * time.Second
+
+// Fatal returns the part of the log that tells how the boot ended: the last
+// panic, or the last fault if there is none, with the faults right before it.
+// What the kernel survived earlier is left out, so that it is not blamed. It is
+// empty if the log shows no fault.
+func (d Dump) Fatal() string {
+	faults := FindFaults(d.Text)
+	last := len(faults) - 1
+	for i, f := range faults {
+		if f.Kind == Panic {
+			last = i
+		}
+	}
+	if last < 0 {
+		return ""
+	}
+	text := faults[last].Text
+	for i := last; i > 0 && faults[i].Uptime-faults[i-1].Uptime <= fatalPause; i-- {
+		text = faults[i-1].Text + text
+	}
+	return text
 }
 
 // Bounds of what is read from pstore.

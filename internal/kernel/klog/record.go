@@ -78,13 +78,14 @@ func clean(s string) string {
 
 // textPrefix is what a console or pstore writes before a line: the level, the
 // seconds since boot, and with PRINTK_CALLER the task or processor.
-var textPrefix = regexp.MustCompile(`^(?:<\d{1,3}>)?\[ *(\d{1,10})\.(\d{6})\](?:\[ *[TC]\d+\])? ?`)
+var textPrefix = regexp.MustCompile(`^(?:<(\d{1,3})>)?\[ *(\d{1,10})\.(\d{6})\](?:\[ *[TC]\d+\])? ?`)
 
 // ParseText reads lines with the prefix of a console or of pstore, such as
 //
 //	<4>[   61.318024] Call Trace:
 //
-// Lines without one, such as pstore's own heading, are passed over.
+// Lines without one, such as pstore's own heading, are passed over, and so are
+// those whose level shows that a process wrote them.
 func ParseText(text string) []Record {
 	var records []Record
 	for l := range strings.Lines(text) {
@@ -92,11 +93,11 @@ func ParseText(text string) []Record {
 			continue
 		}
 		m := textPrefix.FindStringSubmatch(l)
-		if m == nil {
+		if m == nil || m[1] != "" && len(m[1]) > 1 || m[1] > "7" {
 			continue
 		}
-		seconds, err1 := strconv.ParseInt(m[1], 10, 64)
-		micros, err2 := strconv.ParseInt(m[2], 10, 64)
+		seconds, err1 := strconv.ParseInt(m[2], 10, 64)
+		micros, err2 := strconv.ParseInt(m[3], 10, 64)
 		if err1 != nil || err2 != nil || seconds > 1<<32 {
 			continue
 		}
