@@ -73,7 +73,7 @@ func (l *Loader) takePlan(raw []byte) *hotstick.Reason {
 	case l.led.Halted(id):
 		return because(hotstick.ReasonPlanHalted, "")
 	case l.led.Plan(id) != nil:
-		return nil
+		return l.keepAgain(id, raw)
 	case l.led.Full():
 		return because(hotstick.ReasonLedgerUnwritable, "a list that must lose nothing is full")
 	}
@@ -94,6 +94,21 @@ func (l *Loader) takePlan(raw []byte) *hotstick.Reason {
 	}
 	l.cfg.Log.Info("plan announced", "plan", id.Short(), "patch", plan.Patch.String())
 	l.sweep()
+	return nil
+}
+
+// keepAgain puts back the kept envelope of a known plan if it was lost.
+func (l *Loader) keepAgain(id hotstick.PlanID, raw []byte) *hotstick.Reason {
+	digest := hotstick.NewDigest(raw)
+	if l.holds(l.led.Plan(id).Envelope) {
+		return nil
+	}
+	if err := l.cfg.Disk.Keep(digest, raw); err != nil {
+		return l.unwritable(err)
+	}
+	if err := l.change(func(led *ledger.Ledger) { led.Plan(id).Envelope = digest }); err != nil {
+		return l.unwritable(err)
+	}
 	return nil
 }
 

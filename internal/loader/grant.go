@@ -30,13 +30,12 @@ const (
 // grant and plan were verified before, against trust.
 type grantSituation struct {
 	grant statement.Grant
-	// planKnown: the plan is in the ledger, and its kept envelope verified again
-	// under the trust of now.
-	planKnown bool
-	plan      hotstick.Plan
-	// proven: the grant's proof shows this host, build and wave in the plan.
-	proven bool
-	nonce  nonceState
+	// plan is the grant's. It is in the ledger, and its kept envelope verified
+	// again under the trust of now, unless doubt says why not. Doubt also says if
+	// the grant's proof does not show this host, build and wave in the plan.
+	plan  hotstick.Plan
+	doubt *hotstick.Reason
+	nonce nonceState
 
 	trust    hotstick.Trust
 	expires  time.Time
@@ -105,16 +104,14 @@ func believe(s grantSituation) *hotstick.Reason {
 		return because(hotstick.ReasonGrantExpired, "")
 	case g.Host != s.host || g.Identity != s.identity:
 		return because(hotstick.ReasonNotInPlan, "the grant is for another host")
-	case !s.planKnown:
-		return because(hotstick.ReasonNotInPlan, "the plan is not known here")
 	case s.led.Halted(g.Plan):
 		return because(hotstick.ReasonPlanHalted, "")
+	case s.doubt != nil:
+		return s.doubt
 	case !s.now.Before(s.plan.NotAfter):
 		return because(hotstick.ReasonPlanExpired, "")
 	case s.plan.Epoch != s.trust.Epoch:
 		return because(hotstick.ReasonStaleEpoch, "the plan is from another epoch")
-	case !s.proven || g.Wave < 0 || g.Wave >= len(s.plan.Waves):
-		return because(hotstick.ReasonNotInPlan, "")
 	case g.Attempt <= s.led.Plan(g.Plan).Attempt:
 		return because(hotstick.ReasonGrantReplayed, "the attempt is used up")
 	}

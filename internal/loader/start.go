@@ -52,14 +52,16 @@ func (l *Loader) grantSituation(ctx context.Context, grant statement.Grant, obse
 	}
 	plan, err := l.knownPlan(grant.Plan)
 	if err != nil {
-		l.cfg.Log.Warn("cannot use the plan of a grant", "plan", grant.Plan.Short(), "error", err)
+		s.doubt = because(hotstick.ReasonNotInPlan, "the plan is not known here")
+		if !errors.Is(err, fs.ErrNotExist) {
+			s.doubt = reasonOf(err)
+		}
 		return s
 	}
-	s.plan, s.planKnown = plan, true
-	if err := statement.CheckHost(plan, grant.Plan, grant); err == nil {
-		s.proven = true
-	} else {
-		l.cfg.Log.Warn("the grant's proof does not hold", "error", err)
+	s.plan = plan
+	if err := statement.CheckHost(plan, grant.Plan, grant); err != nil {
+		s.doubt = reasonOf(err)
+		return s
 	}
 	s.patch, s.hasPatch = l.view.Patch(plan.Patch)
 	s.blocked = l.blocked(plan.Patch)

@@ -164,7 +164,7 @@ func (m *Memory) Load() ([]byte, error) {
 func (m *Memory) Save(data []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.ledger = append([]byte(nil), data...)
+	m.ledger = append([]byte{}, data...)
 	return nil
 }
 

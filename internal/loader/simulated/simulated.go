@@ -1,0 +1,79 @@
+// Package simulated lets a loader run on a simulated kernel, for tests and for
+// fleets of simulated hosts in one process.
+package simulated
+
+import (
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/driver/fake"
+	"github.com/hotstick/hotstick/internal/kernel/klog"
+	"github.com/hotstick/hotstick/internal/loader"
+)
+
+// Host is what a loader reads of a simulated machine: its kernel and its clock.
+// The machine itself is the loader's driver.
+type Host struct {
+	machine *fake.Kernel
+	build   hotstick.KernelBuild
+	now     func() time.Time
+}
+
+var (
+	_ loader.Kernel = (*Host)(nil)
+	_ loader.Clock  = (*Host)(nil)
+)
+
+// New returns the host of a machine that runs the build. now is the simulation's
+// clock, the same that the machine has.
+func New(machine *fake.Kernel, build hotstick.KernelBuild, now func() time.Time) *Host {
+	return &Host{machine: machine, build: build, now: now}
+}
+
+// Now implements loader.Clock.
+func (h *Host) Now() time.Time { return h.now() }
+
+// Uptime implements loader.Clock.
+func (h *Host) Uptime() time.Duration { return h.now().Sub(h.machine.State().BootedAt) }
+
+// Boot implements loader.Kernel.
+func (h *Host) Boot() (string, error) { return h.machine.State().BootID, nil }
+
+// Build implements loader.Kernel.
+func (h *Host) Build() (hotstick.KernelBuild, error) { return h.build, nil }
+
+// Taint implements loader.Kernel.
+func (h *Host) Taint() (uint64, error) { return h.machine.State().Taint, nil }
+
+// Faults implements loader.Kernel.
+func (h *Host) Faults(after uint64) ([]loader.Fault, uint64, error) {
+	state := h.machine.State()
+	var found klog.Collector
+	for _, line := range state.Log {
+		found.Add(line)
+	}
+	var faults []loader.Fault
+	newest := uint64(0)
+	for _, f := range found.Faults() {
+		mark := uint64(f.Uptime.Microseconds())
+		newest = max(newest, mark)
+		if mark > after {
+			faults = append(faults, loader.Fault{Kind: string(f.Kind), Text: f.Text})
+		}
+	}
+	return faults, newest, nil
+}
+
+// Crashes implements loader.Kernel.
+func (h *Host) Crashes() ([]loader.Crash, error) {
+	crash := h.machine.State().LastCrash
+	if crash == nil {
+		return nil, nil
+	}
+	id := hotstick.NewDigest([]byte(crash.BootID + crash.Trace))
+	return []loader.Crash{{ID: id, Fatal: true, Text: crash.Trace}}, nil
+}
+
+// Ill returns what is wrong with the host as a health probe sees it, empty if
+// nothing is.
+func (h *Host) Ill() string { return h.machine.State().Ill }
