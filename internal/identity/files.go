@@ -52,6 +52,11 @@ func OpenAuthority(dir string) (*Authority, error) {
 	return openAuthority(der, signer)
 }
 
+// PEM returns the authority's certificate for clients.
+func (a *Authority) PEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.certificate.Raw})
+}
+
 // writeNew writes one PEM block to a file that must not exist, durably.
 func writeNew(path, kind string, data []byte, mode os.FileMode) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)

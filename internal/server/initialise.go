@@ -2,10 +2,7 @@ package server
 
 import (
 	"context"
-	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +13,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/identity"
+	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/store"
 )
 
@@ -40,8 +38,9 @@ type InitOptions struct {
 
 // Initialised is what [Initialise] made.
 type Initialised struct {
-	// OnlineKey is the server's public key, to be listed in the catalog's trust.
-	OnlineKey ed25519.PublicKey
+	// Online is the server's online key. Its public half is to be listed in the
+	// catalog's trust, and the catalog's repository is made with it.
+	Online statement.Signer
 	// CAFile is the authority's certificate, for the clients of people.
 	CAFile string
 	// CatalogDir is where the catalog belongs; it is not made here.
@@ -69,12 +68,18 @@ func Initialise(ctx context.Context, dir string, o InitOptions) (Initialised, er
 		}
 		return Initialised{}, explainDir(dir, err)
 	}
-	public, err := makeOnlineKey(filepath.Join(dir, keysDir))
+	online, err := statement.GenerateKey(rand.Reader)
 	if err != nil {
+		return Initialised{}, err
+	}
+	if err := os.MkdirAll(filepath.Join(dir, keysDir), 0o700); err != nil {
+		return Initialised{}, explainDir(dir, err)
+	}
+	if err := online.Save(filepath.Join(dir, keysDir, onlineKey)); err != nil {
 		return Initialised{}, explainDir(dir, err)
 	}
 	made := Initialised{
-		OnlineKey:  public,
+		Online:     online,
 		CAFile:     filepath.Join(dir, caDir, identity.CertificateFile),
 		CatalogDir: filepath.Join(dir, catalogDir),
 	}
@@ -104,50 +109,6 @@ func addAPIToken(ctx context.Context, s store.Store, role string, person hotstic
 		return err
 	})
 	return secret, err
-}
-
-func makeOnlineKey(dir string) (ed25519.PublicKey, error) {
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("cannot make the online key: %v", err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		return nil, fmt.Errorf("cannot encode the online key: %v", err)
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	f, err := os.OpenFile(filepath.Join(dir, onlineKey), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := pem.Encode(f, &pem.Block{Type: "PRIVATE KEY", Bytes: der}); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return public, errors.Join(f.Sync(), f.Close())
-}
-
-func readOnlineKey(dir string) (ed25519.PrivateKey, error) {
-	path := filepath.Join(dir, onlineKey)
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the online key: %w", err)
-	}
-	block, _ := pem.Decode(data)
-	if block == nil {
-		return nil, fmt.Errorf("cannot read the online key in %s: want one PEM block", path)
-	}
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the online key in %s: %v", path, err)
-	}
-	private, ok := key.(ed25519.PrivateKey)
-	if !ok {
-		return nil, fmt.Errorf("cannot use the online key in %s: want an Ed25519 key", path)
-	}
-	return private, nil
 }
 
 // explainDir says what is wrong with the data directory and what to do.

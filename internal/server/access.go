@@ -1,0 +1,169 @@
+package server
+
+import (
+	"context"
+	"crypto/x509"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/identity"
+	"github.com/hotstick/hotstick/internal/store"
+)
+
+// rule says who may call a route. The set is closed; a route without one is not
+// served.
+type rule string
+
+const (
+	// ruleOpen: anybody. Such routes tell nothing that is worth anything.
+	ruleOpen rule = "open"
+	// ruleViewer, ruleOperator and ruleAdmin: who has that role or more.
+	ruleViewer   rule = identity.Viewer
+	ruleOperator rule = identity.Operator
+	ruleAdmin    rule = identity.Admin
+	// ruleHost: a host with a certificate of ours that is not revoked.
+	ruleHost rule = "host"
+	// ruleLapsed: such a host, also if its certificate has expired.
+	ruleLapsed rule = "host-lapsed"
+)
+
+// ruleKey is where an operation's metadata keeps its rule.
+const ruleKey = "access"
+
+// cookieName is the console's cookie. The prefix makes browsers insist on Secure,
+// on this host alone and on the path /.
+const cookieName = "__Host-hotstick"
+
+// caller is who a request speaks for.
+type caller struct {
+	Person hotstick.Person
+	Role   string
+	// Session is the digest of the console session's token, if it is one.
+	Session hotstick.Digest
+	// Host is set on the agents' routes.
+	Host hotstick.HostID
+}
+
+type callerKey struct{}
+
+func callerOf(ctx context.Context) caller {
+	c, _ := ctx.Value(callerKey{}).(caller)
+	return c
+}
+
+// admit decides whether a request may call a route with this rule, and for whom
+// it speaks. Unknown rules admit nobody.
+func (s *Server) admit(r *http.Request, need rule) (caller, *problem) {
+	switch need {
+	case ruleOpen:
+		return caller{}, nil
+	case ruleViewer, ruleOperator, ruleAdmin:
+		return s.admitPerson(r, string(need))
+	case ruleHost:
+		return s.admitHost(r, s.authority.Host)
+	case ruleLapsed:
+		return s.admitHost(r, s.authority.LapsedHost)
+	}
+	return caller{}, newProblem(http.StatusForbidden, codeForbidden, "cannot call this route: nobody may", "")
+}
+
+func (s *Server) admitPerson(r *http.Request, need string) (caller, *problem) {
+	kind, secret := credential(r)
+	if secret == "" {
+		return caller{}, newProblem(http.StatusUnauthorized, codeUnauthenticated, "cannot tell who you are",
+			"send an API token as Authorization: Bearer TOKEN, or sign in to the console")
+	}
+	if kind == identity.SessionToken && writes(r.Method) && r.Header.Get("Sec-Fetch-Site") != "same-origin" {
+		return caller{}, newProblem(http.StatusForbidden, codeCrossSite, "cannot take this request: it does not come from the console", "")
+	}
+	var token store.Token
+	err := s.store.View(r.Context(), func(tx store.Tx) error {
+		var err error
+		token, err = identity.CheckToken(tx, kind, secret, tx.Now())
+		return err
+	})
+	if err != nil {
+		if isIdentityError(err) {
+			return caller{}, newProblem(http.StatusUnauthorized, codeUnauthenticated, err.Error(), "")
+		}
+		return caller{}, asProblem(err, s.log)
+	}
+	if !identity.Allows(token.Role, need) {
+		return caller{}, newProblem(http.StatusForbidden, codeForbidden, "cannot do this as "+token.Role, "it takes the role "+need)
+	}
+	c := caller{Person: token.Person, Role: token.Role}
+	if kind == identity.SessionToken {
+		c.Session = token.Digest
+	}
+	return c, nil
+}
+
+// credential finds the token of a request: the header's wins over the cookie's.
+func credential(r *http.Request) (kind, secret string) {
+	if header := r.Header.Get("Authorization"); header != "" {
+		token, ok := strings.CutPrefix(header, "Bearer ")
+		if !ok {
+			return identity.APIToken, ""
+		}
+		return identity.APIToken, token
+	}
+	if cookie, err := r.Cookie(cookieName); err == nil {
+		return identity.SessionToken, cookie.Value
+	}
+	return "", ""
+}
+
+func writes(method string) bool { return method != http.MethodGet && method != http.MethodHead }
+
+// admitHost reads the host from the connection's certificate and asks the store
+// whether it is still one of ours: a revoked host is out at its next request,
+// also on a connection that is open already.
+func (s *Server) admitHost(r *http.Request, read func(*x509.Certificate, time.Time) (hotstick.HostID, error)) (caller, *problem) {
+	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		return caller{}, newProblem(http.StatusUnauthorized, codeUnauthenticated, "cannot tell which host you are", "hosts show the certificate they enrolled with")
+	}
+	id, err := read(r.TLS.PeerCertificates[0], s.now())
+	if err != nil {
+		return caller{}, newProblem(http.StatusUnauthorized, codeUnauthenticated, "cannot trust the client certificate", "enrol again, or renew it in time")
+	}
+	err = s.store.View(r.Context(), func(tx store.Tx) error {
+		host, err := tx.Hosts().Get(id)
+		if err == nil && host.Revoked {
+			err = identity.ErrRevoked
+		}
+		return err
+	})
+	if err != nil {
+		return caller{}, asProblem(err, s.log)
+	}
+	return caller{Host: id}, nil
+}
+
+// guardHuma admits callers of huma's routes by the rule in their metadata.
+func (s *Server) guardHuma(ctx huma.Context, next func(huma.Context)) {
+	r, w := humago.Unwrap(ctx)
+	need, _ := ctx.Operation().Metadata[ruleKey].(rule)
+	who, refused := s.admit(r, need)
+	if refused != nil {
+		writeProblem(w, refused)
+		return
+	}
+	next(huma.WithValue(ctx, callerKey{}, who))
+}
+
+// guard admits callers of the other routes.
+func (s *Server) guard(need rule, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		who, refused := s.admit(r, need)
+		if refused != nil {
+			writeProblem(w, refused)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, who)))
+	})
+}

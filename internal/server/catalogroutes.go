@@ -1,0 +1,211 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"net/http"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/api"
+	"github.com/hotstick/hotstick/catalog"
+	"github.com/hotstick/hotstick/internal/controller"
+	"github.com/hotstick/hotstick/internal/inventory"
+	"github.com/hotstick/hotstick/internal/server/view"
+	"github.com/hotstick/hotstick/internal/store"
+)
+
+// maxMetadata bounds a metadata file that is served whole.
+const maxMetadata = 64 << 20
+
+func (s *Server) catalogPage(ctx context.Context, _ *empty) (*body[api.Catalog], error) {
+	var out api.Catalog
+	err := s.store.View(ctx, func(tx store.Tx) error {
+		m, err := s.moment(tx)
+		if err != nil {
+			return err
+		}
+		hosts, bans, err := hostsAndBans(tx)
+		if err != nil {
+			return err
+		}
+		out = m.Catalog(hosts, bans, s.publishers())
+		return nil
+	})
+	return answerWith(out), err
+}
+
+func hostsAndBans(tx store.Tx) ([]store.Host, []store.Ban, error) {
+	hosts, _, err := tx.Hosts().List(store.HostFilter{})
+	if err != nil {
+		return nil, nil, err
+	}
+	bans, err := tx.Bans().List()
+	return hosts, bans, err
+}
+
+type fileInput struct {
+	Name string `path:"name" doc:"A metadata file; root.json and targets.json are the newest"`
+}
+
+type rawOutput struct {
+	ContentType string `header:"Content-Type"`
+	Body        []byte
+}
+
+func (s *Server) catalogFile(_ context.Context, in *fileInput) (*rawOutput, error) {
+	out := &rawOutput{ContentType: "application/json"}
+	switch in.Name {
+	case "root.json":
+		out.Body = s.catalog.Root()
+		return out, nil
+	case "targets.json":
+		out.Body = s.catalog.Targets()
+		return out, nil
+	}
+	file, err := s.catalog.Open(in.Name)
+	if err != nil {
+		return nil, s.fileProblem(err)
+	}
+	defer file.Close()
+	out.Body, err = io.ReadAll(io.LimitReader(file, maxMetadata))
+	return out, err
+}
+
+func (s *Server) fileProblem(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return newProblem(http.StatusNotFound, controller.CodeNotFound, "cannot find this file in the catalog", "")
+	}
+	return err
+}
+
+type artifactInput struct {
+	Digest  string `path:"digest" doc:"sha256: and 64 hexadecimal digits"`
+	RawBody []byte `contentType:"application/octet-stream"`
+}
+
+// uploadArtifact takes an artifact's bytes. They can be loaded nowhere until
+// signed metadata lists them.
+func (s *Server) uploadArtifact(_ context.Context, in *artifactInput) (*empty, error) {
+	want := hotstick.Digest(in.Digest)
+	switch {
+	case want.Validate() != nil:
+		return nil, newProblem(http.StatusUnprocessableEntity, controller.CodeInvalid, "cannot use this digest", "want sha256: and 64 hexadecimal digits")
+	case len(in.RawBody) > hotstick.MaxArtifactBytes:
+		return nil, newProblem(http.StatusRequestEntityTooLarge, codeTooLarge, "cannot take this artifact: it is larger than 64 MiB", "")
+	case hotstick.NewDigest(in.RawBody) != want:
+		return nil, newProblem(http.StatusUnprocessableEntity, controller.CodeInvalid, "cannot take this artifact: its bytes have another digest", "it was cut or changed on the way; send it again")
+	}
+	_, err := s.catalog.AddArtifact(bytes.NewReader(in.RawBody))
+	return &empty{}, s.catalogProblem(err)
+}
+
+type publishInput struct{ Body api.PublishRequest }
+
+func (s *Server) publish(ctx context.Context, in *publishInput) (*body[api.Catalog], error) {
+	before := s.catalog.View().Version
+	accepted, err := s.catalog.Accept(in.Body.Targets, s.now())
+	if err != nil {
+		return nil, s.catalogProblem(err)
+	}
+	if accepted.Version != before {
+		err = s.store.Update(ctx, func(tx store.Tx) error {
+			_, err := tx.Events().Append(store.Event{Kind: inventory.CatalogPublished, Actor: string(callerOf(ctx).Person),
+				Evidence: []hotstick.Evidence{{Kind: "targets", Text: string(hotstick.NewDigest(in.Body.Targets))}}})
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return s.catalogPage(ctx, nil)
+}
+
+// catalogProblem tells publishers why the catalog refused what they sent: these
+// errors are about their documents and name no secret.
+func (s *Server) catalogProblem(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, catalog.ErrExpired):
+		return newProblem(http.StatusUnprocessableEntity, "catalog_expired", err.Error(), "sign it anew with a later end")
+	case errors.Is(err, catalog.ErrRefused):
+		return newProblem(http.StatusUnprocessableEntity, controller.CodeRefused, err.Error(), "fetch the newest metadata, extend that, and sign it with a publisher's key")
+	}
+	return err
+}
+
+type patchInput struct {
+	Name  string `path:"name"`
+	Level int    `path:"level"`
+}
+
+func (in patchInput) ref() hotstick.PatchRef {
+	return hotstick.PatchRef{Name: in.Name, Level: in.Level}
+}
+
+func (s *Server) patch(ctx context.Context, in *patchInput) (*body[api.Patch], error) {
+	var out api.Patch
+	err := s.store.View(ctx, func(tx store.Tx) error {
+		m, err := s.moment(tx)
+		if err != nil {
+			return err
+		}
+		p, ok := m.Trusted.Patch(in.ref())
+		if !ok {
+			return newProblem(http.StatusNotFound, controller.CodeNotFound, "cannot find this patch in the catalog", "list them with hotstick patch list")
+		}
+		hosts, bans, err := hostsAndBans(tx)
+		if err != nil {
+			return err
+		}
+		out = m.Patch(p, hosts, bans, s.publishers())
+		return nil
+	})
+	return answerWith(out), err
+}
+
+type banInput struct {
+	patchInput
+	Body api.BanRequest
+}
+
+func (s *Server) ban(ctx context.Context, in *banInput) (*body[api.Ban], error) {
+	if err := s.controller.Ban(ctx, in.ref(), callerOf(ctx).Person, in.Body.Reason); err != nil {
+		return nil, err
+	}
+	return s.patchBan(ctx, in.ref())
+}
+
+func (s *Server) patchBan(ctx context.Context, ref hotstick.PatchRef) (*body[api.Ban], error) {
+	var out api.Ban
+	err := s.store.View(ctx, func(tx store.Tx) error {
+		b, err := tx.Bans().Get(ref)
+		if err == nil {
+			out = view.Bans([]store.Ban{b})[0]
+		}
+		return err
+	})
+	return answerWith(out), err
+}
+
+// publishers names the keys that signed the newest targets metadata.
+func (s *Server) publishers() []string {
+	var targets struct {
+		Signatures []struct {
+			KeyID string `json:"keyid"`
+		} `json:"signatures"`
+	}
+	// The repository has verified it; this only reads the names.
+	if err := json.Unmarshal(s.catalog.Targets(), &targets); err != nil {
+		return nil
+	}
+	var keys []string
+	for _, sig := range targets.Signatures {
+		keys = append(keys, sig.KeyID)
+	}
+	return keys
+}

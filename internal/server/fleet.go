@@ -1,0 +1,362 @@
+package server
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/api"
+	"github.com/hotstick/hotstick/internal/controller"
+	"github.com/hotstick/hotstick/internal/identity"
+	"github.com/hotstick/hotstick/internal/server/view"
+	"github.com/hotstick/hotstick/internal/store"
+	"github.com/hotstick/hotstick/internal/version"
+	"github.com/hotstick/hotstick/internal/wire"
+)
+
+// Page sizes.
+const (
+	defaultPage  = 100
+	maxPage      = 1000
+	overviewLog  = 30
+	timelineSize = 200
+)
+
+func (s *Server) version(context.Context, *empty) (*body[api.Version], error) {
+	return answerWith(api.Version{Version: version.Version, Revision: version.Revision(), GoVersion: goVersion(), Protocol: wire.Protocol}), nil
+}
+
+// moment gathers what every screen rests on.
+func (s *Server) moment(tx store.Tx) (view.Moment, error) {
+	plans, err := tx.Plans().List(false)
+	return view.NewMoment(tx.Now(), s.options.Limits.StaleAfter, s.catalog.View(), plans), err
+}
+
+func (s *Server) overview(ctx context.Context, _ *empty) (*body[api.Overview], error) {
+	var out api.Overview
+	err := s.store.View(ctx, func(tx store.Tx) error {
+		m, err := s.moment(tx)
+		if err != nil {
+			return err
+		}
+		var f view.Fleet
+		if f.Hosts, _, err = tx.Hosts().List(store.HostFilter{}); err != nil {
+			return err
+		}
+		if f.Rollouts, err = openRollouts(tx); err != nil {
+			return err
+		}
+		if f.Bans, err = tx.Bans().List(); err != nil {
+			return err
+		}
+		if f.StopAll, err = tx.Bans().StopAll(); err != nil {
+			return err
+		}
+		if f.Events, err = tx.Events().List(store.EventFilter{Limit: overviewLog}); err != nil {
+			return err
+		}
+		out = m.Overview(f)
+		return nil
+	})
+	return answerWith(out), err
+}
+
+// openRollouts summarises plans that are not over, and those that are still
+// sending hosts back.
+func openRollouts(tx store.Tx) ([]api.RolloutSummary, error) {
+	all, err := summaries(tx)
+	if err != nil {
+		return nil, err
+	}
+	open := []api.RolloutSummary{}
+	for _, r := range all {
+		if !r.Status.Over() || r.Reverting {
+			open = append(open, r)
+		}
+	}
+	return open, nil
+}
+
+type hostsInput struct {
+	Search string `query:"search" doc:"Part of a name, an ID or a release"`
+	State  string `query:"state" doc:"One state of a host, such as applied or stale"`
+	Build  string `query:"build" doc:"A kernel build ID"`
+	Limit  int    `query:"limit" minimum:"0" maximum:"1000" doc:"Hosts on a page; 100 if not given"`
+	Page   string `query:"page" doc:"Token of the page"`
+}
+
+func (s *Server) hosts(ctx context.Context, in *hostsInput) (*body[api.HostList], error) {
+	if !view.KnownState(in.State) {
+		return nil, newProblem(http.StatusUnprocessableEntity, controller.CodeInvalid, "cannot filter by this state: there is none of that name", "see the documentation of Host.state")
+	}
+	after, err := decodePage(in.Page)
+	if err != nil {
+		return nil, err
+	}
+	out := api.HostList{Hosts: []api.Host{}}
+	err = s.store.View(ctx, func(tx store.Tx) error {
+		m, err := s.moment(tx)
+		if err != nil {
+			return err
+		}
+		filter := store.HostFilter{Search: in.Search, Build: in.Build, After: after, Limit: pageSize(in.Limit)}
+		if in.State != "" {
+			return filtered(tx, m, filter, in.State, &out)
+		}
+		hosts, total, err := tx.Hosts().List(filter)
+		if err != nil {
+			return err
+		}
+		out.Total = total
+		for _, h := range hosts {
+			lines, err := tx.Plans().OfHost(h.ID)
+			if err != nil {
+				return err
+			}
+			out.Hosts = append(out.Hosts, m.Host(h, lines))
+		}
+		if len(hosts) == filter.Limit {
+			out.Next = encodePage(hosts[len(hosts)-1].Cursor())
+		}
+		return nil
+	})
+	return answerWith(out), err
+}
+
+// filtered lists hosts in one state. The state is made of a host's records and
+// the time, so every host that matches otherwise is looked at.
+func filtered(tx store.Tx, m view.Moment, f store.HostFilter, state string, out *api.HostList) error {
+	after, limit := f.After, f.Limit
+	f.After, f.Limit = "", 0
+	hosts, _, err := tx.Hosts().List(f)
+	if err != nil {
+		return err
+	}
+	skipping := after != ""
+	for _, h := range hosts {
+		lines, err := tx.Plans().OfHost(h.ID)
+		if err != nil {
+			return err
+		}
+		line := m.Host(h, lines)
+		if view.Matches(line, state) {
+			out.Total++
+			switch {
+			case skipping:
+			case len(out.Hosts) < limit:
+				out.Hosts = append(out.Hosts, line)
+				if len(out.Hosts) == limit {
+					out.Next = encodePage(h.Cursor())
+				}
+			}
+		}
+		if h.Cursor() == after {
+			skipping = false
+		}
+	}
+	if out.Total == len(out.Hosts) {
+		out.Next = ""
+	}
+	return nil
+}
+
+type hostInput struct {
+	ID string `path:"id" doc:"Host ID or unique name"`
+}
+
+// findHost returns the host that a person means and its lines in plans.
+func findHost(tx store.Tx, name string) (store.Host, []store.PlanHost, error) {
+	host, err := lookupHost(tx, name)
+	if err != nil {
+		return host, nil, err
+	}
+	lines, err := tx.Plans().OfHost(host.ID)
+	return host, lines, err
+}
+
+func lookupHost(tx store.Tx, name string) (store.Host, error) {
+	if id := hotstick.HostID(name); id.Validate() == nil {
+		return tx.Hosts().Get(id)
+	}
+	hosts, _, err := tx.Hosts().List(store.HostFilter{Search: name})
+	if err != nil {
+		return store.Host{}, err
+	}
+	var found []store.Host
+	for _, h := range hosts {
+		if h.Name == name {
+			found = append(found, h)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return store.Host{}, newProblem(http.StatusNotFound, controller.CodeNotFound, "cannot find this host", "list them with hotstick host list")
+	case 1:
+		return found[0], nil
+	}
+	return store.Host{}, newProblem(http.StatusConflict, controller.CodeAmbiguous, fmt.Sprintf("cannot tell which host: %d have this name", len(found)), "use the host's ID")
+}
+
+func (s *Server) hostDetail(ctx context.Context, in *hostInput) (*body[api.HostDetail], error) {
+	var out api.HostDetail
+	err := s.store.View(ctx, func(tx store.Tx) error {
+		m, err := s.moment(tx)
+		if err != nil {
+			return err
+		}
+		h, lines, err := findHost(tx, in.ID)
+		if err != nil {
+			return err
+		}
+		events, err := tx.Events().List(store.EventFilter{Host: h.ID, Limit: timelineSize})
+		if err != nil {
+			return err
+		}
+		if lines, err = s.withWaits(tx, m, lines); err != nil {
+			return err
+		}
+		out = m.HostDetail(h, lines, events)
+		return nil
+	})
+	return answerWith(out), err
+}
+
+func (s *Server) why(ctx context.Context, in *hostInput) (*body[api.Why], error) {
+	var out api.Why
+	err := s.store.View(ctx, func(tx store.Tx) error {
+		m, err := s.moment(tx)
+		if err != nil {
+			return err
+		}
+		h, lines, err := findHost(tx, in.ID)
+		if err != nil {
+			return err
+		}
+		if lines, err = s.withWaits(tx, m, lines); err != nil {
+			return err
+		}
+		out = m.Why(h, lines)
+		return nil
+	})
+	return answerWith(out), err
+}
+
+type joinInput struct{ Body api.JoinTokenRequest }
+
+// Limits of a join token's life.
+const (
+	defaultJoinLife = time.Hour
+	minJoinSeconds  = 60
+	maxJoinSeconds  = 7 * 24 * 3600
+)
+
+func (s *Server) makeJoinToken(ctx context.Context, in *joinInput) (*body[api.JoinToken], error) {
+	life := time.Duration(in.Body.TTLSeconds) * time.Second
+	switch {
+	case in.Body.TTLSeconds == 0:
+		life = defaultJoinLife
+	case in.Body.TTLSeconds < minJoinSeconds || in.Body.TTLSeconds > maxJoinSeconds:
+		return nil, newProblem(http.StatusUnprocessableEntity, controller.CodeInvalid, "cannot make a token of this life",
+			"ttl_seconds is "+strconv.Itoa(minJoinSeconds)+" to "+strconv.Itoa(maxJoinSeconds))
+	}
+	who := callerOf(ctx)
+	var out api.JoinToken
+	err := s.store.Update(ctx, func(tx store.Tx) error {
+		secret, token, err := identity.AddToken(tx, store.Token{Kind: identity.JoinToken, Person: who.Person}, life, string(who.Person))
+		out = api.JoinToken{Token: secret, Expires: token.Expires, Command: s.joinCommand(secret)}
+		return err
+	})
+	return answerWith(out), err
+}
+
+// joinCommand is the one line to run on a new host: where the server is, how to
+// tell it from an impostor, and the catalog's root to pin.
+func (s *Server) joinCommand(secret string) string {
+	return fmt.Sprintf("hotstick-agent join --server %s --token %s --ca %s --root %s",
+		s.URL(), secret, s.authority.Digest(), hotstick.NewDigest(s.catalog.Root()))
+}
+
+type eventsInput struct {
+	Plan  string `query:"plan" doc:"A plan's digest, unique prefix or unique name"`
+	Host  string `query:"host" doc:"A host's ID or unique name"`
+	Limit int    `query:"limit" minimum:"0" maximum:"1000"`
+	Page  string `query:"page" doc:"Token of the page"`
+}
+
+func (s *Server) events(ctx context.Context, in *eventsInput) (*body[api.EventList], error) {
+	before, err := decodeSeq(in.Page)
+	if err != nil {
+		return nil, err
+	}
+	out := api.EventList{}
+	err = s.store.View(ctx, func(tx store.Tx) error {
+		filter := store.EventFilter{Before: before, Limit: pageSize(in.Limit)}
+		if in.Plan != "" {
+			plan, err := controller.Find(tx, in.Plan)
+			if err != nil {
+				return err
+			}
+			filter.Plan = plan.ID
+		}
+		if in.Host != "" {
+			host, err := lookupHost(tx, in.Host)
+			if err != nil {
+				return err
+			}
+			filter.Host = host.ID
+		}
+		events, err := tx.Events().List(filter)
+		if err != nil {
+			return err
+		}
+		out.Events = view.Events(events)
+		if len(events) == filter.Limit && events[len(events)-1].Seq > 0 {
+			out.Next = strconv.FormatInt(events[len(events)-1].Seq, 10)
+		}
+		return nil
+	})
+	return answerWith(out), err
+}
+
+func pageSize(limit int) int {
+	if limit <= 0 {
+		return defaultPage
+	}
+	return min(limit, maxPage)
+}
+
+func encodePage(cursor string) string { return base64.RawURLEncoding.EncodeToString([]byte(cursor)) }
+
+func decodePage(page string) (string, error) {
+	cursor, err := base64.RawURLEncoding.DecodeString(page)
+	if err != nil || len(cursor) > 4<<10 {
+		return "", badPage()
+	}
+	return string(cursor), nil
+}
+
+func decodeSeq(page string) (int64, error) {
+	if page == "" {
+		return 0, nil
+	}
+	seq, err := strconv.ParseInt(page, 10, 64)
+	if err != nil || seq < 1 {
+		return 0, badPage()
+	}
+	return seq, nil
+}
+
+func badPage() *problem {
+	return newProblem(http.StatusUnprocessableEntity, controller.CodeInvalid, "cannot use this page token", "take it from the answer before, as it is")
+}
+
+// peerOf is the address without the port.
+func peerOf(address string) string {
+	u := url.URL{Host: address}
+	return u.Hostname()
+}

@@ -1,0 +1,124 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// Body limits in bytes.
+const (
+	smallBody = 64 << 10
+	hugeBody  = 96 << 20
+	// artifactBody is a little above what an artifact may have, so that one that is
+	// too large is told so and not cut.
+	artifactBody = 65 << 20
+)
+
+// route is one line of the route table: the whole public surface stands there.
+type route struct {
+	method string
+	path   string
+	rule   rule
+	// summary is for the OpenAPI document; routes without one are not in it.
+	summary string
+	// body bounds the request's body; 0 means that the route takes none.
+	body int64
+	// bind registers a route of the operator API.
+	bind func(s *Server, api huma.API, op huma.Operation)
+	// serve makes the handler of any other route.
+	serve func(s *Server) http.Handler
+}
+
+// routes returns the table.
+func routes() []route {
+	return []route{
+		{method: "GET", path: "/api/v1/session", rule: ruleViewer, summary: "Who am I", bind: handle((*Server).session)},
+		{method: "POST", path: "/api/v1/session", rule: ruleOpen, body: smallBody, summary: "Sign in to the console", bind: handle((*Server).login)},
+		{method: "DELETE", path: "/api/v1/session", rule: ruleViewer, summary: "Sign out of the console", bind: handle((*Server).logout)},
+
+		{method: "GET", path: "/api/v1/overview", rule: ruleViewer, summary: "The fleet in one page", bind: handle((*Server).overview)},
+		{method: "GET", path: "/api/v1/hosts", rule: ruleViewer, summary: "List hosts", bind: handle((*Server).hosts)},
+		{method: "GET", path: "/api/v1/hosts/{id}", rule: ruleViewer, summary: "Everything known of one host", bind: handle((*Server).hostDetail)},
+		{method: "GET", path: "/api/v1/hosts/{id}/why", rule: ruleViewer, summary: "Why a host is as it is", bind: handle((*Server).why)},
+		{method: "POST", path: "/api/v1/join-tokens", rule: ruleAdmin, body: smallBody, summary: "Make a single-use join token", bind: handle((*Server).makeJoinToken)},
+		{method: "GET", path: "/api/v1/events", rule: ruleViewer, summary: "The audit log, newest first", bind: handle((*Server).events)},
+		{method: "GET", path: "/api/v1/stream", rule: ruleViewer, summary: "Live changes as server-sent events", bind: handle((*Server).stream)},
+
+		{method: "GET", path: "/api/v1/catalog", rule: ruleViewer, summary: "The catalog as the server trusts it", bind: handle((*Server).catalogPage)},
+		{method: "GET", path: "/api/v1/catalog/files/{name}", rule: ruleViewer, summary: "One signed metadata file", bind: handle((*Server).catalogFile)},
+		{method: "PUT", path: "/api/v1/catalog/artifacts/{digest}", rule: ruleAdmin, body: artifactBody, summary: "Upload an artifact's bytes", bind: handle((*Server).uploadArtifact)},
+		{method: "POST", path: "/api/v1/catalog/targets", rule: ruleAdmin, body: hugeBody, summary: "Publish signed targets metadata", bind: handle((*Server).publish)},
+		{method: "GET", path: "/api/v1/patches/{name}/{level}", rule: ruleViewer, summary: "One level of a patch", bind: handle((*Server).patch)},
+		{method: "POST", path: "/api/v1/patches/{name}/{level}/ban", rule: ruleOperator, body: smallBody, summary: "Forbid a level fleet-wide", bind: handle((*Server).ban)},
+
+		{method: "GET", path: "/api/v1/rollouts", rule: ruleViewer, summary: "List rollouts, newest first", bind: handle((*Server).rollouts)},
+		{method: "POST", path: "/api/v1/rollouts/draft", rule: ruleOperator, body: smallBody, summary: "Draft a plan to sign", bind: handle((*Server).draft)},
+		{method: "POST", path: "/api/v1/rollouts", rule: ruleOperator, body: hugeBody, summary: "Hand in a plan that its author signed", bind: handle((*Server).submit)},
+		{method: "GET", path: "/api/v1/rollouts/{plan}", rule: ruleViewer, summary: "One rollout with its wave track", bind: handle((*Server).rollout)},
+		{method: "GET", path: "/api/v1/rollouts/{plan}/bundle", rule: ruleViewer, summary: "What an approver checks and signs", bind: handle((*Server).bundle)},
+		{method: "POST", path: "/api/v1/rollouts/{plan}/approvals", rule: ruleOperator, body: hugeBody, summary: "Add an approver's signature", bind: handle((*Server).approve)},
+		{method: "POST", path: "/api/v1/rollouts/{plan}/start", rule: ruleOperator, body: smallBody, summary: "Start an approved rollout", bind: handle((*Server).start)},
+		{method: "POST", path: "/api/v1/rollouts/{plan}/hold", rule: ruleOperator, body: smallBody, summary: "Start nothing more until resumed", bind: handle((*Server).hold)},
+		{method: "POST", path: "/api/v1/rollouts/{plan}/resume", rule: ruleOperator, body: smallBody, summary: "Let a held rollout go on", bind: handle((*Server).resume)},
+		{method: "POST", path: "/api/v1/rollouts/{plan}/halt", rule: ruleOperator, body: smallBody, summary: "Start nothing more, for good", bind: handle((*Server).halt)},
+		{method: "POST", path: "/api/v1/rollouts/{plan}/revert", rule: ruleOperator, body: smallBody, summary: "Send hosts back to the level before", bind: handle((*Server).revert)},
+		{method: "POST", path: "/api/v1/stop", rule: ruleOperator, body: smallBody, summary: "Stop everything, or lift the stop", bind: handle((*Server).stop)},
+
+		{method: "GET", path: "/version", rule: ruleOpen, summary: "Which server this is", bind: handle((*Server).version)},
+		{method: "GET", path: "/healthz", rule: ruleOpen, serve: (*Server).healthz},
+		{method: "GET", path: "/readyz", rule: ruleOpen, serve: (*Server).readyz},
+		{method: "GET", path: "/metrics", rule: ruleViewer, serve: (*Server).metricsPage},
+		{method: "GET", path: "/openapi.json", rule: ruleOpen, serve: (*Server).openAPI},
+
+		{method: "POST", path: "/agent/v1/enroll", rule: ruleOpen, serve: (*Server).enroll},
+		{method: "POST", path: "/agent/v1/sync", rule: ruleHost, serve: (*Server).sync},
+		{method: "POST", path: "/agent/v1/renew", rule: ruleLapsed, serve: (*Server).renew},
+		{method: "GET", path: "/agent/v1/catalog/{file}", rule: ruleHost, serve: (*Server).agentCatalog},
+		{method: "GET", path: "/agent/v1/catalog/targets/{file}", rule: ruleHost, serve: (*Server).agentArtifact},
+
+		{method: "GET", path: "/", rule: ruleOpen, serve: (*Server).console},
+	}
+}
+
+// reading is how long a body may take to arrive.
+const reading = 2 * time.Minute
+
+// handle makes the binding of one operator route: it registers fn and turns its
+// errors into problems.
+func handle[I, O any](fn func(*Server, context.Context, *I) (*O, error)) func(*Server, huma.API, huma.Operation) {
+	return func(s *Server, api huma.API, op huma.Operation) {
+		huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
+			out, err := fn(s, ctx, in)
+			if err != nil {
+				return nil, asProblem(err, s.log)
+			}
+			return out, nil
+		})
+	}
+}
+
+// operation describes a route to huma and to the OpenAPI document.
+func (r route) operation() huma.Operation {
+	return huma.Operation{
+		OperationID:     operationID(r),
+		Method:          r.method,
+		Path:            r.path,
+		Summary:         r.summary,
+		Metadata:        map[string]any{ruleKey: r.rule},
+		MaxBodyBytes:    max(r.body, 1),
+		BodyReadTimeout: reading,
+		// Bodies are read by the strict decoder, which refuses more than a schema can.
+		SkipValidateBody: true,
+		Security:         security(r.rule),
+	}
+}
+
+func security(need rule) []map[string][]string {
+	if need == ruleOpen {
+		return nil
+	}
+	return []map[string][]string{{"token": {}}, {"console": {}}}
+}

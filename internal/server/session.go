@@ -1,0 +1,163 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/hotstick/hotstick/api"
+	"github.com/hotstick/hotstick/internal/identity"
+	"github.com/hotstick/hotstick/internal/inventory"
+	"github.com/hotstick/hotstick/internal/store"
+	"github.com/hotstick/hotstick/internal/version"
+)
+
+// sessionLife is how long somebody stays signed in to the console.
+const sessionLife = 12 * time.Hour
+
+// body is an answer that is one JSON value.
+type body[T any] struct{ Body T }
+
+func answerWith[T any](v T) *body[T] { return &body[T]{Body: v} }
+
+type empty struct{}
+
+func (s *Server) session(ctx context.Context, _ *empty) (*body[api.Session], error) {
+	who := callerOf(ctx)
+	return answerWith(s.describe(who)), nil
+}
+
+func (s *Server) describe(who caller) api.Session {
+	return api.Session{Person: who.Person, Role: who.Role, SingleControl: s.catalog.View().Trust.AuthorMayApprove, Version: version.Version}
+}
+
+type loginInput struct {
+	Site string `header:"Sec-Fetch-Site"`
+	Body api.LoginRequest
+	peer string
+}
+
+// Resolve implements huma.Resolver: it notes who asks, for the rate limit.
+func (in *loginInput) Resolve(ctx huma.Context) []error {
+	in.peer = peerOf(ctx.RemoteAddr())
+	return nil
+}
+
+type loginOutput struct {
+	Cookie http.Cookie `header:"Set-Cookie"`
+	Body   api.Session
+}
+
+// login exchanges an API token for a console session.
+func (s *Server) login(ctx context.Context, in *loginInput) (*loginOutput, error) {
+	if in.Site != "" && in.Site != "same-origin" {
+		return nil, newProblem(http.StatusForbidden, codeCrossSite, "cannot take this request: it does not come from the console", "")
+	}
+	if !s.attempts.allow(in.peer, s.now()) {
+		return nil, newProblem(http.StatusTooManyRequests, codeRateLimited, "cannot try again so soon", "wait a minute")
+	}
+	var secret string
+	var who caller
+	err := s.store.Update(ctx, func(tx store.Tx) error {
+		token, err := identity.CheckToken(tx, identity.APIToken, in.Body.Token, tx.Now())
+		if err != nil {
+			return err
+		}
+		life := sessionLife
+		if left := token.Expires.Sub(tx.Now()); !token.Expires.IsZero() && left < life {
+			life = left
+		}
+		who = caller{Person: token.Person, Role: token.Role}
+		secret, _, err = identity.AddToken(tx, store.Token{Kind: identity.SessionToken, Role: token.Role, Person: token.Person}, life, string(token.Person))
+		if err != nil {
+			return err
+		}
+		_, err = tx.Events().Append(store.Event{Kind: inventory.SessionOpened, Actor: string(token.Person)})
+		return err
+	})
+	if err != nil {
+		if isIdentityError(err) {
+			return nil, newProblem(http.StatusUnauthorized, codeUnauthenticated, err.Error(), "")
+		}
+		return nil, err
+	}
+	s.attempts.forget(in.peer)
+	return &loginOutput{Cookie: sessionCookie(secret, sessionLife), Body: s.describe(who)}, nil
+}
+
+func sessionCookie(secret string, life time.Duration) http.Cookie {
+	c := http.Cookie{Name: cookieName, Value: secret, Path: "/", HttpOnly: true, Secure: true,
+		SameSite: http.SameSiteStrictMode, MaxAge: int(life.Seconds())}
+	if secret == "" {
+		c.MaxAge = -1
+	}
+	return c
+}
+
+type logoutOutput struct {
+	Cookie http.Cookie `header:"Set-Cookie"`
+}
+
+// logout ends the session; its token is worth nothing afterwards.
+func (s *Server) logout(ctx context.Context, _ *empty) (*logoutOutput, error) {
+	who := callerOf(ctx)
+	if who.Session != "" {
+		err := s.store.Update(ctx, func(tx store.Tx) error {
+			if err := tx.Tokens().Use(who.Session); err != nil {
+				return err
+			}
+			_, err := tx.Events().Append(store.Event{Kind: inventory.SessionClosed, Actor: string(who.Person)})
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return &logoutOutput{Cookie: sessionCookie("", 0)}, nil
+}
+
+// Limits of failed attempts to show a token.
+const (
+	maxAttempts  = 10
+	attemptsTime = time.Minute
+	maxPeers     = 10_000
+)
+
+// limiter bounds how often one peer may try tokens. Its size is bounded too:
+// when it is full, everybody starts anew.
+type limiter struct {
+	mu    sync.Mutex
+	peers map[string]*attempts
+}
+
+type attempts struct {
+	count int
+	since time.Time
+}
+
+func newLimiter() *limiter { return &limiter{peers: map[string]*attempts{}} }
+
+// allow counts one attempt and reports whether the peer may make it.
+func (l *limiter) allow(peer string, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a, ok := l.peers[peer]
+	if !ok || now.Sub(a.since) > attemptsTime {
+		if len(l.peers) >= maxPeers {
+			clear(l.peers)
+		}
+		a = &attempts{since: now}
+		l.peers[peer] = a
+	}
+	a.count++
+	return a.count <= maxAttempts
+}
+
+func (l *limiter) forget(peer string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.peers, peer)
+}

@@ -1,0 +1,115 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/api"
+	"github.com/hotstick/hotstick/internal/decide/why"
+	"github.com/hotstick/hotstick/internal/inventory"
+	"github.com/hotstick/hotstick/internal/store"
+)
+
+// Events makes the entries of the audit log readable.
+func Events(events []store.Event) []api.Event {
+	out := make([]api.Event, len(events))
+	for i, e := range events {
+		out[i] = Event(e)
+	}
+	return out
+}
+
+// Event makes one entry readable.
+func Event(e store.Event) api.Event {
+	return api.Event{Seq: e.Seq, At: e.At, Kind: e.Kind, Actor: e.Actor, Plan: e.Plan, Host: e.Host, HostName: e.HostName,
+		Patch: e.Patch, State: e.State, Reason: Reason(e.Reason), Evidence: e.Evidence, Text: eventText(e)}
+}
+
+// eventText is one sentence; it never needs the other fields to be understood.
+func eventText(e store.Event) string {
+	text := headline(e)
+	if e.Reason != nil && !ownReason[e.Kind] {
+		text = strings.TrimSuffix(text, ".") + ": " + why.Text(*e.Reason)
+	}
+	return text
+}
+
+// ownReason lists kinds whose headline says the reason already.
+var ownReason = map[string]bool{inventory.HostStruck: false}
+
+func headline(e store.Event) string {
+	host := subject(e.HostName, string(e.Host), "a host")
+	plan := "rollout of " + e.Patch.String()
+	switch e.Kind {
+	case "token.made":
+		return fmt.Sprintf("A %s token was made.", e.State)
+	case "host.enrolled":
+		return host + " enrolled."
+	case inventory.HostBooted:
+		return host + " booted."
+	case inventory.HostFacts:
+		return host + " sent new facts; it runs " + e.State + "."
+	case inventory.HostReturned:
+		return host + " is back after a silence."
+	case inventory.HostEffect:
+		return effectText(host, e.Patch)
+	case inventory.HostAnnounced:
+		return host + " has been told of the plan " + e.Plan.Short() + "."
+	case inventory.HostStruck:
+		return host + " refuses " + e.Patch.String() + " from now on."
+	case inventory.HostRefused:
+		return host + " refused a document."
+	case inventory.HostCloned:
+		return host + " seems to be cloned: an older boot of it checked in again."
+	case inventory.HostState:
+		return fmt.Sprintf("%s is %s.", host, e.State)
+	case inventory.HostPermit:
+		return fmt.Sprintf("%s, on its own permit for %s, is %s.", host, e.Patch, e.State)
+	case inventory.HostReport:
+		return fmt.Sprintf("%s reported %s for %s, which changes nothing.", host, e.State, e.Patch)
+	case inventory.HostRevoked:
+		return host + " was written off; its identity is revoked."
+	case inventory.SlotsReleased:
+		return host + " no longer counts against its disruption budgets."
+	case inventory.GrantIssued:
+		return host + " was granted a start."
+	case inventory.PlanProposed:
+		return "A plan for " + e.Patch.String() + " was proposed."
+	case inventory.PlanSigned:
+		return subject(e.Actor, "", "somebody") + " approved the " + plan + "."
+	case inventory.PlanStatus:
+		return fmt.Sprintf("The %s is %s.", plan, e.State)
+	case inventory.PlanReverting:
+		return "The " + plan + " is sending hosts back."
+	case inventory.PatchBanned:
+		return e.Patch.String() + " was banned."
+	case inventory.FleetStopped:
+		return "Everything was stopped; new starts are blocked."
+	case inventory.FleetLifted:
+		return "New starts are allowed again."
+	case inventory.CatalogPublished:
+		return "The catalog was published anew."
+	case inventory.SessionOpened:
+		return subject(e.Actor, "", "somebody") + " signed in to the console."
+	case inventory.SessionClosed:
+		return subject(e.Actor, "", "somebody") + " signed out of the console."
+	}
+	return e.Kind
+}
+
+func effectText(host string, level hotstick.PatchRef) string {
+	if level.IsZero() {
+		return host + " runs its kernel as it booted."
+	}
+	return host + " runs " + level.String() + "."
+}
+
+func subject(names ...string) string {
+	for _, n := range names {
+		if n != "" {
+			return n
+		}
+	}
+	return ""
+}
