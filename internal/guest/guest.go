@@ -2,7 +2,6 @@ package guest
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -202,36 +201,26 @@ func (g *Guest) BootID() string { return g.link.bootID() }
 // [ErrStopped] if it is gone; if ctx ends first, the command is killed. Several
 // commands may run at once.
 func (g *Guest) Run(ctx context.Context, script string) (output string, exitCode int, err error) {
-	output, exitCode, err = g.link.run(ctx, script)
+	output, exitCode, err = g.link.run(ctx, script, nil)
 	if err != nil {
 		err = fmt.Errorf("cannot run command in guest %s: %w", g.config.Name, err)
 	}
 	return output, exitCode, err
 }
 
-// pushPart is how much of a file goes into one command, so that each is answered
-// before the next one fills the line.
-const pushPart = 24 << 10
-
-// Push writes a file in the running guest. The line carries some 100 kB a
+// Push writes a file in the running guest. The line carries some kilobytes a
 // second; give large files to Config.Files instead.
 func (g *Guest) Push(ctx context.Context, path string, data []byte, mode fs.FileMode) error {
-	for i, first := 0, true; first || i < len(data); first = false {
-		n := min(pushPart, len(data)-i)
-		redirect := ">>"
-		if first {
-			redirect = ">"
-		}
-		script := fmt.Sprintf("base64 -d %s %s <<'END' && chmod %o %s\n%s\nEND\n", redirect, quote(path), mode.Perm(), quote(path),
-			base64.StdEncoding.EncodeToString(data[i:i+n]))
-		output, code, err := g.Run(ctx, script)
-		if err != nil {
-			return err
-		}
-		if code != 0 {
-			return fmt.Errorf("cannot write %s in guest %s: %s", path, g.config.Name, strings.TrimSpace(output))
-		}
-		i += n
+	if data == nil {
+		data = []byte{}
+	}
+	to := quote(path)
+	output, code, err := g.link.run(ctx, fmt.Sprintf("cat >%s && chmod %o %s", to, mode.Perm(), to), data)
+	if err != nil {
+		return fmt.Errorf("cannot write %s in guest %s: %w", path, g.config.Name, err)
+	}
+	if code != 0 {
+		return fmt.Errorf("cannot write %s in guest %s: %s", path, g.config.Name, strings.TrimSpace(output))
 	}
 	return nil
 }

@@ -2,11 +2,14 @@ package guest
 
 import (
 	"bufio"
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,6 +41,7 @@ const (
 // link is this end of the serial line that carries commands. Lines to the guest:
 //
 //	@hotstick part BOOT ID BASE64    a piece of the command's text
+//	@hotstick input BOOT ID BASE64   a piece of what it reads from stdin, with gzip
 //	@hotstick run BOOT ID            run the pieces as a shell script
 //	@hotstick kill BOOT ID           kill it and everything in its session
 //
@@ -215,10 +219,11 @@ func (l *link) bootID() string {
 	return l.boot
 }
 
-// run waits for a boot, runs a shell script in it and returns what it wrote.
-func (l *link) run(ctx context.Context, script string) (string, int, error) {
-	if len(script) > maxCommand {
-		return "", 0, fmt.Errorf("cannot send a command of %d bytes: the limit is %d", len(script), maxCommand)
+// run waits for a boot, runs a shell script in it, with nothing to read from stdin
+// if input is nil, and returns what it wrote.
+func (l *link) run(ctx context.Context, script string, input []byte) (string, int, error) {
+	if n := len(script) + len(input); n > maxCommand {
+		return "", 0, fmt.Errorf("cannot send a command of %d bytes: the limit is %d", n, maxCommand)
 	}
 	boot, err := l.waitBoot(ctx, "")
 	if err != nil {
@@ -228,7 +233,7 @@ func (l *link) run(ctx context.Context, script string) (string, int, error) {
 	if err != nil {
 		return "", 0, err
 	}
-	if err := l.send(boot, id, script); err != nil {
+	if err := l.send(boot, id, script, input); err != nil {
 		l.abandon(id)
 		return "", 0, err
 	}
@@ -265,15 +270,28 @@ func (l *link) abandon(id string) {
 	delete(l.calls, id)
 }
 
-func (l *link) send(boot, id, script string) error {
+func (l *link) send(boot, id, script string, input []byte) error {
 	var b strings.Builder
-	for rest := script + "\n"; rest != ""; {
-		n := min(len(rest), partSize)
-		fmt.Fprintf(&b, "%s part %s %s %s\n", mark, boot, id, base64.StdEncoding.EncodeToString([]byte(rest[:n])))
-		rest = rest[n:]
+	put := func(verb string, data []byte) {
+		for part := range slices.Chunk(data, partSize) {
+			fmt.Fprintf(&b, "%s %s %s %s %s\n", mark, verb, boot, id, base64.StdEncoding.EncodeToString(part))
+		}
+	}
+	put("part", []byte(script+"\n"))
+	if input != nil {
+		put("input", compress(input))
 	}
 	fmt.Fprintf(&b, "%s run %s %s\n", mark, boot, id)
 	return l.write(b.String())
+}
+
+// compress uses gzip. Writing to memory cannot fail.
+func compress(data []byte) []byte {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, _ = w.Write(data)
+	_ = w.Close()
+	return b.Bytes()
 }
 
 // write sends whole lines. A guest that does not take them for a minute is dead.

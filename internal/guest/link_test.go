@@ -2,6 +2,7 @@ package guest
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -22,6 +23,8 @@ type fakeGuest struct {
 	conn net.Conn
 	in   *bufio.Reader
 	part map[string]string
+
+	input []byte // of all commands
 }
 
 func newFakeGuest(t *testing.T) *fakeGuest {
@@ -65,14 +68,18 @@ func (f *fakeGuest) next() (verb, boot, id, text string) {
 			f.t.Errorf("cannot read order %q", line)
 			return
 		}
-		if w[1] != "part" {
+		if w[1] != "part" && w[1] != "input" {
 			return w[1], w[2], w[3], f.part[w[3]]
 		}
 		data, err := base64.StdEncoding.DecodeString(w[4])
 		if err != nil {
 			f.t.Error(err)
 		}
-		f.part[w[3]] += string(data)
+		if w[1] == "input" {
+			f.input = append(f.input, data...)
+		} else {
+			f.part[w[3]] += string(data)
+		}
 	}
 }
 
@@ -98,7 +105,7 @@ type result struct {
 func (f *fakeGuest) run(ctx context.Context, script string) <-chan result {
 	c := make(chan result, 1)
 	go func() {
-		output, code, err := f.link.run(ctx, script)
+		output, code, err := f.link.run(ctx, script, nil)
 		c <- result{output, code, err}
 	}()
 	return c
@@ -133,8 +140,30 @@ func TestALongCommandIsSentInLinesThatATerminalTakes(t *testing.T) {
 	if r := <-got; r.err != nil {
 		t.Error(r.err)
 	}
-	if _, _, err := f.link.run(context.Background(), strings.Repeat("x", maxCommand+1)); err == nil {
+	if _, _, err := f.link.run(context.Background(), strings.Repeat("x", maxCommand), []byte{1}); err == nil {
 		t.Error("a command over the limit was sent")
+	}
+}
+
+func TestWhatACommandReadsIsSentCompressed(t *testing.T) {
+	f := newFakeGuest(t)
+	want := bytes.Repeat([]byte("line of a file\n"), 4000)
+	got := make(chan error, 1)
+	go func() {
+		_, _, err := f.link.run(context.Background(), "cat", want)
+		got <- err
+	}()
+	f.say("%s hello b1\n", mark)
+	_, boot, id, text := f.next()
+	if text != "cat\n" || len(f.input) > len(want)/10 {
+		t.Errorf("the guest got %q and %d bytes to read", text, len(f.input))
+	}
+	if data, err := gunzip(f.input); err != nil || !bytes.Equal(data, want) {
+		t.Errorf("the command would read %d bytes of %d (%v)", len(data), len(want), err)
+	}
+	f.answer(boot, id, "", 0)
+	if err := <-got; err != nil {
+		t.Error(err)
 	}
 }
 
@@ -159,7 +188,7 @@ func TestSeveralCommandsRunAtOnce(t *testing.T) {
 		go func() {
 			defer all.Done()
 			want := fmt.Sprintf("answer to %d", i)
-			output, _, err := f.link.run(context.Background(), fmt.Sprint(i))
+			output, _, err := f.link.run(context.Background(), fmt.Sprint(i), nil)
 			if err != nil || output != want {
 				t.Errorf("command %d: got %q, %v", i, output, err)
 			}
@@ -260,7 +289,7 @@ func TestWaitingForARebootIsNotContentWithTheOldBoot(t *testing.T) {
 func TestACommandForADeadLineIsNotSentForEver(t *testing.T) {
 	l := newLink(brokenLine{})
 	l.hello("b1")
-	if _, _, err := l.run(context.Background(), "true"); err == nil || !strings.Contains(err.Error(), "cannot send to the guest") {
+	if _, _, err := l.run(context.Background(), "true", nil); err == nil || !strings.Contains(err.Error(), "cannot send to the guest") {
 		t.Errorf("got %v", err)
 	}
 	if len(l.calls) != 0 {

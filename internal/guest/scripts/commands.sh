@@ -11,7 +11,9 @@ read -r boot </proc/sys/kernel/random/boot_id
 if [ "$1" = answer ]; then
 	id=$2
 	cd /root
-	sh "$dir/$id.cmd" >"$dir/$id.out" 2>&1 </dev/null
+	input=/dev/null
+	[ -e "$dir/$id.in" ] && input=$dir/$id.in
+	sh "$dir/$id.cmd" >"$dir/$id.out" 2>&1 <"$input"
 	code=$?
 	{
 		echo "@hotstick begin $boot $id"
@@ -45,8 +47,12 @@ while read -r mark verb for id text; do
 	part)
 		echo "$text" >>"$dir/$id.b64"
 		;;
+	input)
+		echo "$text" >>"$dir/$id.in64"
+		;;
 	run)
 		base64 -d "$dir/$id.b64" >"$dir/$id.cmd"
+		[ -e "$dir/$id.in64" ] && base64 -d "$dir/$id.in64" | gunzip >"$dir/$id.in"
 		setsid "$0" answer "$id" &
 		echo $! >"$dir/$id.pid"
 		;;

@@ -17,7 +17,13 @@ for try in $(seq 50); do
 	alive || break
 	usleep 100000
 done
-kill -KILL $pids 2>/dev/null
+
+# Whoever is left may hold the disk: all but PID 1, this script and the kernel's
+# own threads, which have no program.
+for process in /proc/[0-9]*; do
+	pid=${process#/proc/}
+	[ "$pid" != 1 ] && [ "$pid" != $$ ] && [ -e "$process/exe" ] && kill -KILL "$pid"
+done
 
 read -r state </etc/hotstick/state-dir
 sync
