@@ -1,0 +1,130 @@
+// The operator API's types, as package api (Go) documents them. Go encodes an
+// empty list as null, so every list here may be null; read them with list().
+
+export type HostState =
+  | 'waiting' | 'admitted' | 'armed' | 'applying' | 'probation' | 'confirmed' | 'reverting'
+  | 'reverted' | 'failed' | 'interrupted' | 'quarantined' | 'lost' | 'skipped';
+
+export type PlanStatus = 'proposed' | 'approved' | 'running' | 'held' | 'halted' | 'completed' | 'expired';
+
+export type Role = 'viewer' | 'operator' | 'admin';
+
+export type List<T> = T[] | null | undefined;
+
+export interface Reason { code: string; subject?: string; detail?: string; until?: string; text: string }
+export interface KernelBuild { release: string; arch: string; build_id: string }
+export interface PatchRef { name: string; level: number }
+export interface Timing { load_millis?: number; transition_millis?: number; revert_millis?: number }
+export interface Evidence { kind: string; text: string }
+export interface Reading { probe: string; healthy: boolean; detail?: string; at: string }
+
+export interface Session { person: string; role: Role; single_control: boolean; version: string }
+export interface JoinToken { token: string; expires: string; command: string }
+
+export interface LevelCount { level: PatchRef; hosts: number }
+export interface BuildCoverage {
+  build: KernelBuild; hosts: number; newest: PatchRef; covered: number; levels: List<LevelCount>; cves?: List<string>;
+}
+export interface RolloutSummary {
+  plan: string; name: string; patch: PatchRef; status: PlanStatus; author: string; reason?: Reason;
+  hosts: number; states: Partial<Record<HostState, number>> | null;
+  created: string; started?: string; ended?: string; reverting: boolean;
+}
+export interface Ban { patch: PatchRef; reason: Reason; at: string; by: string }
+export interface Event {
+  seq: number; at: string; kind: string; actor?: string; plan?: string; host?: string; host_name?: string;
+  patch: PatchRef; state?: string; reason?: Reason; evidence?: List<Evidence>; text: string;
+}
+export interface EventList { events: List<Event>; next?: string }
+export interface Overview {
+  headline: string; hosts: number; silent: number; struck: number; coverage: List<BuildCoverage>;
+  rollouts: List<RolloutSummary>; awaiting: List<RolloutSummary>; bans: List<Ban>; events: List<Event>;
+  stop_all: boolean; at: string;
+}
+
+export interface Host {
+  id: string; name: string; build: KernelBuild; state: string; in_effect: PatchRef; reason?: Reason;
+  last_seen: string; silent: boolean; strikes?: List<PatchRef>; labels?: Record<string, string> | null; boots: number;
+}
+export interface HostList { hosts: List<Host>; total: number; next?: string }
+export interface LoadedPatch {
+  module: string; driver: string; state: string; replace?: boolean | null; stack_order?: number;
+  functions?: List<string>; ref: PatchRef; foreign: boolean;
+}
+export interface ModuleFacts { name: string; size_bytes: number; srcversion?: string; taints?: string }
+export interface Capabilities {
+  driver: string; trust_class: string; rollback: List<string>; asynchronous: boolean; truth: string;
+  available: boolean; reason?: { code: string; subject?: string; detail?: string };
+}
+export interface Facts {
+  host: {
+    hostname: string; machine_id?: string; boot_id: string; booted_at: string; distribution?: string;
+    cpus?: number; memory_bytes?: number;
+  };
+  kernel: { build: KernelBuild; version?: string; command_line?: string; tainted: number; livepatch_supported: boolean };
+  security: {
+    lockdown?: string; signature_enforced?: boolean | null; modules_disabled?: boolean | null; secure_boot?: boolean | null;
+  };
+  livepatch: { patches?: List<Omit<LoadedPatch, 'ref' | 'foreign'>> };
+  modules?: List<ModuleFacts>;
+  drivers?: List<Capabilities>;
+  labels?: Record<string, string> | null;
+}
+export interface HostRollout {
+  plan: string; name: string; patch: PatchRef; wave: number; state: HostState; attempt: number; reason?: Reason; updated: string;
+}
+export interface HostDetail {
+  host: Host; facts?: Facts; identity: string; enrolled: string; patches: List<LoadedPatch>; readings: List<Reading>;
+  rollouts: List<HostRollout>; timeline: List<Event>; why: List<string>;
+}
+
+export interface Artifact { build: KernelBuild; digest: string; size_bytes: number; module: string }
+export interface Patch {
+  ref: PatchRef; summary: string; cves?: List<string>; driver: string; reversibility: string; replace: boolean;
+  functions?: List<string>; artifacts: List<Artifact>; ban?: Ban; in_effect_hosts: number; fitting_hosts: number;
+  signed_by?: List<string>;
+}
+export interface Trust {
+  persons: List<{ person: string; keys: List<string> }>; approvals: number; author_may_approve?: boolean;
+  server_keys: List<string>; epoch: number;
+}
+export interface Catalog { patches: List<Patch>; version: number; expires: string; trust: Trust; warning?: string }
+
+export interface Plan {
+  schema: string; name: string; patch: PatchRef; author: string; epoch: number; created_at: string; not_after: string;
+  lanes: List<{
+    build: KernelBuild; driver: string; artifact: string; module: string;
+    revert_to: List<{ patch: PatchRef; artifact?: string; module?: string }>;
+  }>;
+  waves: List<{ name: string; hosts: number; delay_seconds: number; bake_seconds: number }>;
+  hosts_root: string; host_count: number; budgets: List<{ domain: string; max: number }>;
+  probation_seconds: number; transition_seconds: number;
+}
+export interface Cell {
+  host: string; name: string; build: KernelBuild; state: HostState; attempt: number; reason?: Reason;
+  domains?: Record<string, string> | null; updated: string; timing: Timing; silent: boolean;
+}
+export interface Gate {
+  verdict: 'pass' | 'hold' | 'slow' | 'fail'; reason: Reason; confirmed: number; needed: number; failures: number;
+  earliest_at?: string; limit: number;
+}
+export interface Wave { index: number; name: string; hosts: List<Cell>; gate: Gate }
+export interface BudgetUse { domain: string; value: string; used: number; max: number }
+export interface Approval { person: string; key_id: string; role: string }
+export interface Rollout extends RolloutSummary {
+  plan_body: Plan; approvals: List<Approval>; needed: number; single_control: boolean; waves: List<Wave>;
+  budgets: List<BudgetUse>; timeline: List<Event>; headline: string; generation: number; at: string;
+}
+export interface RolloutList { rollouts: List<RolloutSummary> }
+export interface StopResult { halted: List<RolloutSummary>; stop_all: boolean }
+
+/** What the live stream sends: something changed, so views of it are read again. */
+export interface Change { seq: number; kind: string; plan?: string; host?: string }
+
+/** An error answer (RFC 9457). */
+export interface Problem { title: string; status: number; detail?: string; code: string; hint?: string }
+
+/** Reads a list that Go may have written as null. */
+export function list<T>(value: List<T>): T[] {
+  return value ?? [];
+}
