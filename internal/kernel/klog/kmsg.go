@@ -26,10 +26,11 @@ func OpenKmsg(path string) (*Kmsg, error) {
 	return &Kmsg{fd: fd, buf: make([]byte, maxLine)}, nil
 }
 
-// ReadInto gives the records that have come since the last call to c, at most
-// limit of them, and returns how many records were read, the kernel's own or not.
-// Records that were overwritten before they were read are passed over.
-func (k *Kmsg) ReadInto(c *Collector, limit int) (int, error) {
+// Read gives add the kernel's own records that have come since the last call. It
+// reads at most limit records and returns how many it read, those of processes
+// included; fewer than limit means that there are no more for now. Records that
+// were overwritten before they were read are passed over.
+func (k *Kmsg) Read(limit int, add func(Record)) (int, error) {
 	for n := range limit {
 		size, err := unix.Read(k.fd, k.buf)
 		switch {
@@ -45,7 +46,7 @@ func (k *Kmsg) ReadInto(c *Collector, limit int) (int, error) {
 			return n, nil
 		}
 		if r, ok := ParseRecord(string(k.buf[:size])); ok {
-			c.Add(r)
+			add(r)
 		}
 	}
 	return limit, nil

@@ -1,0 +1,125 @@
+package klpchange_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hotstick/hotstick/internal/guest"
+	"github.com/hotstick/hotstick/internal/guest/kernelpkg"
+)
+
+const patchesDir = "../../../../patches"
+
+// lines are the kernel lines of the guests, the oldest build of each. Each guest
+// also gets a patch for the next line, to refuse.
+var lines = []string{"6.1", "6.12"}
+
+// TestRealKernels builds this package's tests as a static program and runs those
+// of them that change a kernel inside guests.
+func TestRealKernels(t *testing.T) {
+	if os.Getenv("HOTSTICK_GUESTS") != "1" {
+		t.Skip("boots real kernels in QEMU and downloads them once; set HOTSTICK_GUESTS=1, as `make test` does")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+	defer cancel()
+	program := filepath.Join(t.TempDir(), "klpchange.test")
+	build := exec.CommandContext(ctx, "go", "test", "-c", "-ldflags=-s -w", "-o", program, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("cannot build the tests: %v\n%s", err, out)
+	}
+	busybox, err := kernelpkg.Busybox(ctx, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kernels := map[string]kernelpkg.Kernel{}
+	modules := map[string]string{} // directory with the built modules
+	for _, line := range lines {
+		if kernels[line], err = kernelpkg.Fetch(ctx, "", kernelpkg.Want{Line: line}, nil); err != nil {
+			t.Fatal(err)
+		}
+		modules[line] = buildModules(t, ctx, kernels[line])
+	}
+	for i, line := range lines {
+		t.Run(line, func(t *testing.T) {
+			files := []guest.File{{Path: "/t/klpchange.test", Source: program, Mode: 0o755}}
+			files = append(files, inDirectory(t, modules[line], "/t/modules")...)
+			files = append(files, inDirectory(t, modules[lines[(i+1)%len(lines)]], "/t/modules/other")...)
+			runInside(t, ctx, guest.Config{
+				Name: "klp", Dir: t.TempDir(), Kernel: kernels[line], Busybox: busybox, Files: files, MemoryMB: 384,
+			})
+		})
+	}
+}
+
+// buildModules builds the patches' modules and returns their directory.
+func buildModules(t *testing.T, ctx context.Context, k kernelpkg.Kernel) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"unix-ioctl-1", "unix-ioctl-2", "busy-1", "busy-target"} {
+		if _, err := k.BuildModule(ctx, filepath.Join(patchesDir, name), dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// inDirectory says that all files of a directory go into one of the guest.
+func inDirectory(t *testing.T, dir, target string) []guest.File {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var files []guest.File
+	for _, e := range entries {
+		files = append(files, guest.File{Path: path.Join(target, e.Name()), Source: filepath.Join(dir, e.Name())})
+	}
+	return files
+}
+
+// result is what the program prints of one test.
+var result = regexp.MustCompile(`(?m)^\s*--- (PASS|FAIL|SKIP): (Test\S+)`)
+
+// runInside runs the tests inside one guest and reports each as its own.
+func runInside(t *testing.T, ctx context.Context, config guest.Config) {
+	g, err := guest.Start(ctx, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = g.Kill() })
+	if _, err := g.WaitBoot(ctx); err != nil {
+		t.Fatal(err)
+	}
+	script := modulesVariable + "=/t/modules HOTSTICK_RELEASE=" + config.Kernel.Release + " HOTSTICK_BUILD_ID=" + config.Kernel.BuildID +
+		" TMPDIR=/tmp /t/klpchange.test -test.run '^TestInside' -test.v -test.timeout 8m"
+	out, code, err := g.Run(ctx, script)
+	if err != nil {
+		console, _ := g.ConsoleLog()
+		t.Fatalf("%v\n%s\nconsole:\n%s", err, out, console[max(0, len(console)-6000):])
+	}
+	passed := 0
+	for _, m := range result.FindAllStringSubmatch(out, -1) {
+		t.Run(strings.TrimPrefix(m[2], "TestInside"), func(t *testing.T) {
+			switch m[1] {
+			case "FAIL":
+				t.Fail()
+			case "SKIP":
+				t.Error("it was skipped inside the guest")
+			default:
+				passed++
+			}
+		})
+	}
+	// Four tests, one of which has a case for each of the driver's promises.
+	if code != 0 || passed < 20 || t.Failed() {
+		t.Errorf("%d tests passed; exit code %d:\n%s", passed, code, out)
+	}
+}

@@ -1,0 +1,257 @@
+package klpchange_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/driver"
+	"github.com/hotstick/hotstick/internal/driver/drivertest"
+	"github.com/hotstick/hotstick/internal/driver/klp/klpchange"
+	"github.com/hotstick/hotstick/internal/kernel"
+	"github.com/hotstick/hotstick/internal/kernel/klog"
+)
+
+// The tests in this file change the kernel they run on. TestRealKernels carries
+// them into guests; they run nowhere else.
+
+// modulesVariable names the directory in a guest that holds the modules.
+const modulesVariable = "HOTSTICK_KLP_MODULES"
+
+// needGuest returns the directory of modules, inside a guest.
+func needGuest(t *testing.T) string {
+	t.Helper()
+	dir := os.Getenv(modulesVariable)
+	if dir == "" {
+		t.Skip("loads modules into the running kernel; TestRealKernels runs it inside a guest")
+	}
+	return dir
+}
+
+func TestInsideTheDriverKeepsItsPromises(t *testing.T) {
+	dir := needGuest(t)
+	drivertest.Run(t, func(t *testing.T) drivertest.World {
+		build, err := kernel.Build(os.DirFS("/"), kernel.Machine())
+		if err != nil {
+			t.Fatal(err)
+		}
+		hidden := map[string]bool{}
+		changer := klpchange.NewWith(hiding{os.DirFS("/"), hidden}, klpchange.Running())
+		t.Cleanup(func() { clear(hidden); takeAllOut(t, changer) })
+		keepBusy(t, dir)
+		module := func(name string) drivertest.Module {
+			return drivertest.Module{Name: name, Path: filepath.Join(dir, name+".ko")}
+		}
+		return drivertest.World{
+			Changer: changer, Build: build,
+			Good: module("hotstick_unix_ioctl_1"), Newer: module("hotstick_unix_ioctl_2"), Stalling: module("hotstick_busy_1"),
+			NotLivepatch: module("hotstick_busy_target"),
+			OtherBuild:   drivertest.Module{Name: "hotstick_unix_ioctl_1", Path: filepath.Join(dir, "other", "hotstick_unix_ioctl_1.ko")},
+			Pause:        pause,
+			Blind:        func(module string) { hidden["sys/kernel/livepatch/"+module+"/enabled"] = true },
+			Forced:       func() bool { return forced(t) },
+		}
+	})
+}
+
+// pause waits a moment of real time: a real kernel is at work.
+func pause() { <-time.After(200 * time.Millisecond) }
+
+// keepBusy lets a process sleep in the function that hotstick_busy_1 patches.
+func keepBusy(t *testing.T, dir string) {
+	t.Helper()
+	insertPlain(t, filepath.Join(dir, "hotstick_busy_target.ko"))
+	reader := exec.Command("/bin/cat", "/dev/hotstick_busy")
+	if err := reader.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = reader.Process.Kill()
+		_ = reader.Wait()
+	})
+	for range 100 {
+		stack, err := os.ReadFile("/proc/" + strconv.Itoa(reader.Process.Pid) + "/stack")
+		if err == nil && strings.Contains(string(stack), "hotstick_busy_wait") {
+			return
+		}
+		pause()
+	}
+	t.Fatal("the reader does not sleep in hotstick_busy_wait")
+}
+
+// insertPlain loads a module that is no live patch, if it is not loaded yet.
+func insertPlain(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := klpchange.Running().Finit(f); err != nil && !errors.Is(err, unix.EEXIST) {
+		t.Fatal(err)
+	}
+}
+
+// takeAllOut disables and unloads every live patch, so that the next case finds
+// none.
+func takeAllOut(t *testing.T, c *klpchange.Changer) {
+	t.Helper()
+	ctx := context.Background() // the test's own has ended when this runs
+	for range 300 {
+		patches, err := c.Observe(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(patches) == 0 {
+			return
+		}
+		for _, p := range patches {
+			for _, step := range []error{c.Disable(ctx, p.Module), c.Unload(ctx, p.Module)} {
+				var refusal *driver.Refusal
+				if step != nil && !errors.As(step, &refusal) {
+					t.Fatal(step)
+				}
+			}
+		}
+		pause()
+	}
+	t.Fatal("live patches cannot be taken out")
+}
+
+// kernelLog returns the kernel's log since boot.
+func kernelLog(t *testing.T) []klog.Record {
+	t.Helper()
+	log, err := klog.OpenKmsg(klog.KmsgPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	const limit = 100_000
+	var records []klog.Record
+	n, err := log.Read(limit, func(r klog.Record) { records = append(records, r) })
+	if err != nil || n == limit || len(records) < 100 {
+		t.Fatalf("%d records of the kernel log, %d of them the kernel's own: %v", n, len(records), err)
+	}
+	return records
+}
+
+func forced(t *testing.T) bool {
+	t.Helper()
+	return slices.ContainsFunc(kernelLog(t), func(r klog.Record) bool {
+		return strings.Contains(r.Text, "forcing remaining tasks")
+	})
+}
+
+func TestInsideTheKernelTellsItsFacts(t *testing.T) {
+	needGuest(t)
+	facts, err := kernel.Read(os.DirFS("/"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if facts.Kernel.Build.Release != os.Getenv("HOTSTICK_RELEASE") || facts.Kernel.Build.BuildID != os.Getenv("HOTSTICK_BUILD_ID") || facts.Kernel.Build.Arch != "x86_64" {
+		t.Errorf("the build is %+v", facts.Kernel.Build)
+	}
+	if facts.Host.CPUs == 0 || facts.Host.MemoryBytes == 0 || facts.Host.BootedAt.IsZero() || len(facts.Modules) == 0 ||
+		facts.Security.Lockdown != "none" || facts.Security.SignatureEnforced == nil || facts.Security.ModulesDisabled == nil || !facts.Kernel.LivepatchSupported {
+		t.Errorf("facts: %+v", facts)
+	}
+}
+
+// The loader hands over a sealed file in memory, so that what was hashed is what
+// the kernel reads.
+func TestInsideASealedFileIsLoaded(t *testing.T) {
+	dir := needGuest(t)
+	changer := klpchange.New()
+	t.Cleanup(func() { takeAllOut(t, changer) })
+	data, err := os.ReadFile(filepath.Join(dir, "hotstick_unix_ioctl_1.ko"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.MemfdCreate("module", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := os.NewFile(uintptr(fd), "module")
+	defer f.Close()
+	if _, err := f.Write(data); err != nil {
+		t.Fatal(err)
+	}
+	seals := unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE | unix.F_SEAL_SEAL
+	if _, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals); err != nil {
+		t.Fatal(err)
+	}
+	build, err := kernel.Build(os.DirFS("/"), kernel.Machine())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := changer.Load(t.Context(), driver.Load{Module: "hotstick_unix_ioctl_1", File: f, Build: build}); err != nil {
+		t.Fatal(err)
+	}
+	for range 300 {
+		patches, err := changer.Observe(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(patches) == 1 && patches[0].State == hotstick.InEffect {
+			want := []string{"vmlinux:dev_change_tx_queue_len,1", "vmlinux:unix_ioctl,1"}
+			if !slices.Equal(patches[0].Functions, want) {
+				t.Errorf("it patches %v, want %v", patches[0].Functions, want)
+			}
+			return
+		}
+		pause()
+	}
+	t.Error("it does not come into effect")
+}
+
+// A kernel can be locked further while it runs, never less; so this is the last
+// test in a guest.
+func TestInsideZLockedKernelsRefuse(t *testing.T) {
+	dir := needGuest(t)
+	steps := []struct {
+		name, file, value string
+		code              hotstick.ReasonCode
+		detail            string
+	}{
+		{"lockdown", "/sys/kernel/security/lockdown", "integrity", hotstick.ReasonSignature, "EPERM"},
+		{"signatures enforced", "/sys/module/module/parameters/sig_enforce", "Y", hotstick.ReasonSignature, "EKEYREJECTED"},
+		{"modules disabled", "/proc/sys/kernel/modules_disabled", "1", hotstick.ReasonModulesDisabled, "modules_disabled"},
+	}
+	build, err := kernel.Build(os.DirFS("/"), kernel.Machine())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range steps {
+		if err := os.WriteFile(step.file, []byte(step.value), 0); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.Open(filepath.Join(dir, "hotstick_unix_ioctl_1.ko"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		changer := klpchange.New()
+		err = changer.Load(t.Context(), driver.Load{Module: "hotstick_unix_ioctl_1", File: f, Build: build})
+		f.Close()
+		mustRefuse(t, err, step.code, step.detail)
+		if patches, err := changer.Observe(t.Context()); err != nil || len(patches) != 0 {
+			t.Errorf("%s: %v, %v", step.name, patches, err)
+		}
+	}
+	var faults klog.Collector
+	for _, r := range kernelLog(t) {
+		faults.Add(r)
+	}
+	if found := faults.Faults(); len(found) != 0 {
+		t.Errorf("all that has happened here made the kernel log %+v", found)
+	}
+}
