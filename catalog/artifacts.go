@@ -1,0 +1,93 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+
+	"github.com/hotstick/hotstick"
+)
+
+// Artifact returns the verified bytes of an artifact of the last trusted view,
+// from the state directory or else from the source.
+func (c *Client) Artifact(ctx context.Context, digest hotstick.Digest) ([]byte, error) {
+	a, err := c.listed(digest)
+	if err != nil {
+		return nil, err
+	}
+	if data, err := c.disk.read(ArtifactFile(digest), a.SizeBytes); err == nil && checkArtifact(a, data) == nil {
+		return data, nil
+	}
+	return c.fetchArtifact(ctx, a)
+}
+
+// Keep makes sure that the artifact is in the state directory, durably, and
+// returns the path of its file. It verifies the bytes again each time.
+func (c *Client) Keep(ctx context.Context, digest hotstick.Digest) (string, error) {
+	a, err := c.listed(digest)
+	if err != nil {
+		return "", err
+	}
+	name := ArtifactFile(digest)
+	if data, err := c.disk.read(name, a.SizeBytes); err == nil && checkArtifact(a, data) == nil {
+		return c.disk.path(name), nil
+	}
+	data, err := c.fetchArtifact(ctx, a)
+	if err != nil {
+		return "", err
+	}
+	return c.disk.path(name), c.disk.write(name, data)
+}
+
+func (c *Client) listed(digest hotstick.Digest) (hotstick.Artifact, error) {
+	v, err := c.current()
+	if err != nil {
+		return hotstick.Artifact{}, err
+	}
+	_, a, ok := v.ByArtifact(digest)
+	if !ok {
+		return hotstick.Artifact{}, refused("the catalog does not list artifact %s", digest.Short())
+	}
+	return a, nil
+}
+
+func (c *Client) fetchArtifact(ctx context.Context, a hotstick.Artifact) ([]byte, error) {
+	if c.source == nil {
+		return nil, fmt.Errorf("cannot fetch artifact %s without a source: %w", a.Digest.Short(), fs.ErrNotExist)
+	}
+	data, err := c.fetch(ctx, ArtifactFile(a.Digest), a.SizeBytes)
+	if err != nil {
+		return nil, err
+	}
+	return data, checkArtifact(a, data)
+}
+
+func checkArtifact(a hotstick.Artifact, data []byte) error {
+	if int64(len(data)) != a.SizeBytes || hotstick.NewDigest(data) != a.Digest {
+		return refused("the bytes of artifact %s are not what the catalog signed", a.Digest.Short())
+	}
+	return nil
+}
+
+// Prune removes all kept artifacts but these.
+func (c *Client) Prune(keep ...hotstick.Digest) error {
+	entries, err := os.ReadDir(c.disk.path(targetsDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot prune the catalog: %w", err)
+	}
+	for _, e := range entries {
+		name := targetsDir + "/" + e.Name()
+		if digest, ok := artifactOf(name); ok && !slices.Contains(keep, digest) {
+			if err := os.Remove(c.disk.path(name)); err != nil {
+				return fmt.Errorf("cannot prune the catalog: %w", err)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,168 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/theupdateframework/go-tuf/v2/metadata"
+)
+
+// Client reads the catalog on a host, or anywhere else where the source is not
+// trusted. It keeps what it has verified in its own directory, whose files have
+// the names and form of the source's, so that another client can read them as
+// its source. It is safe for concurrent use; two clients on one directory are not.
+type Client struct {
+	disk   disk
+	source Fetcher
+	// anchor is the version of the root from which trust starts.
+	anchor int64
+
+	// refreshing is held during a whole refresh.
+	refreshing sync.Mutex
+	mu         sync.Mutex // guards view
+	view       *View
+}
+
+// NewClient opens a client with its state directory, which must exist and be
+// writable by its owner only. pinned is the root that the host was given when it
+// enrolled, of whatever version; it may be nil if the directory holds one already.
+// source may be nil for a client that only calls [Client.Load].
+func NewClient(dir string, pinned []byte, source Fetcher) (*Client, error) {
+	c := &Client{disk: disk{dir: dir}, source: source}
+	if err := c.disk.clean(targetsDir); err != nil {
+		return nil, err
+	}
+	if pinned == nil {
+		kept, err := c.disk.versions(roleRoot)
+		if err != nil {
+			return nil, err
+		}
+		if len(kept) == 0 {
+			return nil, fmt.Errorf("cannot read a catalog without its root: %w", fs.ErrNotExist)
+		}
+		c.anchor = slices.Min(kept)
+		return c, nil
+	}
+	_, version, err := ReadRoot(pinned)
+	if err != nil {
+		return nil, err
+	}
+	c.anchor = version
+	kept, err := c.disk.read(metadataFile(roleRoot, version), MaxRootBytes)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return c, c.disk.write(metadataFile(roleRoot, version), pinned)
+	case err != nil:
+		return nil, err
+	case string(kept) != string(pinned):
+		return nil, refused("%s holds another root of version %d than the one that was pinned", dir, version)
+	}
+	return c, nil
+}
+
+// Refresh brings the client up to date with its source. On any error the last
+// trusted view stays as it was. Errors wrap [ErrExpired] or [ErrRefused] where
+// the source gave something that is not acceptable, and fs.ErrNotExist where it
+// lacks a file.
+func (c *Client) Refresh(ctx context.Context, now time.Time) (View, error) {
+	c.refreshing.Lock()
+	defer c.refreshing.Unlock()
+	if c.source == nil {
+		return View{}, errors.New("cannot refresh a catalog without a source")
+	}
+	floor, err := c.floor()
+	if err != nil {
+		return View{}, err
+	}
+	if floor.After(now) {
+		now = floor
+	}
+	t, root, err := c.roots(now)
+	if err != nil {
+		return View{}, err
+	}
+	if root, err = c.followRoots(ctx, t, root); err != nil {
+		return View{}, err
+	}
+	old := c.kept()
+	fresh, err := c.follow(ctx, t, old)
+	if err != nil {
+		return View{}, err
+	}
+	if err := neverOlder(root, old.targets, t.targets); err != nil {
+		return View{}, err
+	}
+	if err := c.commit(t, old, fresh, now, floor); err != nil {
+		return View{}, err
+	}
+	return c.set(t.view()), nil
+}
+
+func (c *Client) set(v View) View {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.view = &v
+	return v
+}
+
+// Load returns the last trusted view from the state directory, even if it has
+// expired, without asking the source. The publishers' signatures must hold under
+// the newest root that was seen; if only those of the online keys do not (the
+// server's key has changed since), the view comes back as expired. The error
+// wraps fs.ErrNotExist if there is no view.
+func (c *Client) Load() (View, error) {
+	c.refreshing.Lock()
+	defer c.refreshing.Unlock()
+	t, root, err := c.roots(time.Time{})
+	if err != nil {
+		return View{}, err
+	}
+	f := c.kept()
+	if f.timestamp == nil || f.snapshot == nil || f.targets == nil {
+		return View{}, fmt.Errorf("cannot load the catalog from %s: %w", c.disk.dir, fs.ErrNotExist)
+	}
+	if t.targets, err = verifyTargets(root, f.targets); err != nil {
+		return View{}, err
+	}
+	if t.timestamp, err = readTimestamp(f.timestamp); err != nil {
+		return View{}, err
+	}
+	if t.snapshot, err = readSnapshot(f.snapshot); err != nil {
+		return View{}, err
+	}
+	v := t.view()
+	if verifyLinks(root, f.timestamp, f.snapshot) != nil {
+		v.Expires = time.Time{}
+	}
+	return c.set(v), nil
+}
+
+// Metadata returns the newest trusted root and targets metadata from the state
+// directory, which a publisher extends and signs.
+func (c *Client) Metadata() (root, targets []byte, err error) {
+	c.refreshing.Lock()
+	defer c.refreshing.Unlock()
+	if _, root, err = c.roots(time.Time{}); err != nil {
+		return nil, nil, err
+	}
+	if targets = c.kept().targets; targets == nil {
+		return nil, nil, fmt.Errorf("cannot load the catalog from %s: %w", c.disk.dir, fs.ErrNotExist)
+	}
+	return root, targets, delegate(root, roleTargets, metadata.Targets(), targets)
+}
+
+// current returns the last trusted view, from disk if need be.
+func (c *Client) current() (View, error) {
+	c.mu.Lock()
+	v := c.view
+	c.mu.Unlock()
+	if v != nil {
+		return *v, nil
+	}
+	return c.Load()
+}

@@ -1,0 +1,191 @@
+package catalog
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// tempPrefix starts the names of files that are being written. Whatever has such
+// a name after a crash is garbage.
+const tempPrefix = ".catalog-"
+
+// disk is a directory in which files are replaced as a whole: a reader, also one
+// after a power cut, sees the old file or the new one.
+type disk struct {
+	dir string
+	// cut, if set, is asked before each file gets its name; tests cut the power
+	// there.
+	cut func(name string) error
+}
+
+func (d disk) path(name string) string { return filepath.Join(d.dir, filepath.FromSlash(name)) }
+
+// write replaces a file durably.
+func (d disk) write(name string, data []byte) error {
+	temp, err := d.stage(name)
+	if err != nil {
+		return err
+	}
+	_, err = temp.Write(data)
+	return d.finish(temp, name, err)
+}
+
+// stage opens a new file that will become name.
+func (d disk) stage(name string) (*os.File, error) {
+	if parent := path.Dir(name); parent != "." {
+		if err := d.subdir(parent); err != nil {
+			return nil, err
+		}
+	}
+	temp, err := os.CreateTemp(filepath.Dir(d.path(name)), tempPrefix)
+	if err != nil {
+		return nil, fmt.Errorf("cannot write the catalog: %w", err)
+	}
+	return temp, nil
+}
+
+// finish makes a staged file durable under its name, or removes it after an error.
+func (d disk) finish(temp *os.File, name string, err error) error {
+	if err == nil {
+		err = temp.Chmod(0o644)
+	}
+	if err == nil {
+		err = temp.Sync()
+	}
+	err = errors.Join(err, temp.Close())
+	if err == nil && d.cut != nil {
+		if cut := d.cut(name); cut != nil {
+			return cut // as a power cut would, it leaves the staged file behind
+		}
+	}
+	if err == nil {
+		err = os.Rename(temp.Name(), d.path(name))
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(d.path(name)))
+	}
+	if err != nil {
+		_ = os.Remove(temp.Name())
+		return fmt.Errorf("cannot write %s of the catalog: %w", name, err)
+	}
+	return nil
+}
+
+// subdir makes a directory durably.
+func (d disk) subdir(name string) error {
+	err := os.Mkdir(d.path(name), 0o755)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err == nil {
+		err = syncDir(d.dir)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write the catalog: %w", err)
+	}
+	return nil
+}
+
+// read returns a file of at most limit bytes.
+func (d disk) read(name string, limit int64) ([]byte, error) {
+	file, err := os.Open(d.path(name))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the catalog: %w", err)
+	}
+	defer file.Close()
+	return readRegular(file, name, limit)
+}
+
+// readRegular reads a file that may have been put there by somebody else: never
+// from a pipe or a device, never without end.
+func readRegular(file *os.File, name string, limit int64) ([]byte, error) {
+	info, err := file.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s of the catalog: %w", name, err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, refused("%s is not a regular file", name)
+	}
+	if info.Size() > limit {
+		return nil, refused("%s has %d bytes: the limit is %d", name, info.Size(), limit)
+	}
+	data := make([]byte, 0, info.Size()+1)
+	for {
+		n, err := file.Read(data[len(data):cap(data)])
+		data = data[:len(data)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return data, nil
+		case err != nil:
+			return nil, fmt.Errorf("cannot read %s of the catalog: %w", name, err)
+		case int64(len(data)) > limit:
+			return nil, refused("%s grew beyond %d bytes", name, limit)
+		case len(data) == cap(data):
+			data = append(data, 0)[:len(data)]
+		}
+	}
+}
+
+// clean removes what a crash left behind.
+func (d disk) clean(subdirs ...string) error {
+	for _, sub := range append([]string{"."}, subdirs...) {
+		entries, err := os.ReadDir(d.path(sub))
+		if errors.Is(err, fs.ErrNotExist) && sub != "." {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("cannot read the catalog: %w", err)
+		}
+		for _, e := range entries {
+			if strings.HasPrefix(e.Name(), tempPrefix) {
+				if err := os.Remove(d.path(path.Join(sub, e.Name()))); err != nil {
+					return fmt.Errorf("cannot clean the catalog up: %w", err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// versions returns the versions of a role's files that are there, unsorted.
+func (d disk) versions(role string) ([]int64, error) {
+	entries, err := os.ReadDir(d.dir)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the catalog: %w", err)
+	}
+	var found []int64
+	for _, e := range entries {
+		if v, ok := versionOf(e.Name(), role); ok {
+			found = append(found, v)
+		}
+	}
+	return found, nil
+}
+
+// prune removes the role's files that are neither current nor among the newest
+// older ones: readers may be in the middle of them.
+func (d disk) prune(role string, current, older int64) {
+	found, err := d.versions(role)
+	if err != nil {
+		return
+	}
+	for _, v := range found {
+		if v > current || v < current-older {
+			_ = os.Remove(d.path(metadataFile(role, v)))
+		}
+	}
+}
+
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

@@ -1,0 +1,168 @@
+package catalog
+
+import (
+	"crypto/ed25519"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/theupdateframework/go-tuf/v2/metadata"
+	"github.com/theupdateframework/go-tuf/v2/metadata/trustedmetadata"
+
+	"github.com/hotstick/hotstick"
+)
+
+func contains(keys []ed25519.PublicKey, key ed25519.PublicKey) bool {
+	return slices.ContainsFunc(keys, func(k ed25519.PublicKey) bool { return k.Equal(key) })
+}
+
+func hexBytes(d hotstick.Digest) (metadata.HexBytes, error) {
+	sum, err := hex.DecodeString(d.Hex())
+	if err != nil {
+		return nil, fmt.Errorf("cannot use digest %.80q: %w", d, err)
+	}
+	return sum, nil
+}
+
+// trusted is TUF's set of trusted metadata. go-tuf verifies signatures, versions,
+// digests and expiry; the strict readers of this package go first and keep what
+// the files say.
+type trusted struct {
+	tuf       *trustedmetadata.TrustedMetadata
+	root      *rootSigned
+	timestamp *linkSigned
+	snapshot  *linkSigned
+	targets   *targetsSigned
+}
+
+// trustRoot starts from a root that is trusted already.
+func trustRoot(data []byte, now time.Time) (*trusted, error) {
+	root, err := readRoot(data)
+	if err != nil {
+		return nil, err
+	}
+	tuf, err := trustedmetadata.New(data)
+	if err != nil {
+		return nil, translate(roleRoot, err)
+	}
+	tuf.RefTime = now.UTC()
+	return &trusted{tuf: tuf, root: root}, nil
+}
+
+// nextRoot takes the root with the next version, signed by the old root's keys and
+// by its own.
+func (t *trusted) nextRoot(data []byte) error {
+	root, err := readRoot(data)
+	if err != nil {
+		return err
+	}
+	if root.Hotstick.Trust.Epoch < t.root.Hotstick.Trust.Epoch {
+		return refused("root metadata that goes back from epoch %d to %d", t.root.Hotstick.Trust.Epoch, root.Hotstick.Trust.Epoch)
+	}
+	if _, err := t.tuf.UpdateRoot(data); err != nil {
+		return translate(roleRoot, err)
+	}
+	t.root = root
+	return nil
+}
+
+// setTimestamp takes a timestamp. An expired one is remembered, so that no older
+// one is taken later, but is still an error. Another one of the same version
+// changes nothing.
+func (t *trusted) setTimestamp(data []byte) error {
+	timestamp, err := readTimestamp(data)
+	if err != nil {
+		return err
+	}
+	_, err = t.tuf.UpdateTimestamp(data)
+	switch {
+	case errors.Is(err, &metadata.ErrEqualVersionNumber{}):
+		return nil
+	case err == nil, errors.Is(err, &metadata.ErrExpiredMetadata{}) && t.tuf.Timestamp != nil && t.tuf.Timestamp.Signed.Version == timestamp.Version:
+		t.timestamp = timestamp
+	}
+	return translate(roleTimestamp, err)
+}
+
+// setSnapshot takes a snapshot. own tells that it comes from our own disk, where
+// it may be older than the timestamp says: it is then an error, but remembered,
+// so that nothing older is taken later.
+func (t *trusted) setSnapshot(data []byte, own bool) error {
+	snapshot, err := readSnapshot(data)
+	if err != nil {
+		return err
+	}
+	if _, err := t.tuf.UpdateSnapshot(data, own); err != nil {
+		return translate(roleSnapshot, err)
+	}
+	t.snapshot = snapshot
+	return nil
+}
+
+func (t *trusted) setTargets(data []byte) error {
+	targets, err := readTargets(data)
+	if err != nil {
+		return err
+	}
+	if _, err := t.tuf.UpdateTargets(data); err != nil {
+		return translate(roleTargets, err)
+	}
+	t.targets = targets
+	return nil
+}
+
+// view returns what a complete set says.
+func (t *trusted) view() View {
+	expires := t.root.Expires
+	for _, e := range []time.Time{t.timestamp.Expires, t.snapshot.Expires, t.targets.Expires} {
+		if e.Before(expires) {
+			expires = e
+		}
+	}
+	return NewView(t.snapshot.Version, expires, t.root.Hotstick.Trust, t.targets.Hotstick.Patches)
+}
+
+// translate turns go-tuf's errors into ours.
+func translate(role string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, &metadata.ErrExpiredMetadata{}):
+		return fmt.Errorf("%w: %v", ErrExpired, err)
+	default:
+		return refused("%s metadata: %v", role, err)
+	}
+}
+
+// delegate checks that a role's keys in root have signed a file, whatever its age.
+func delegate[T metadata.Roles](root []byte, role string, meta *metadata.Metadata[T], data []byte) error {
+	trusted, err := metadata.Root().FromBytes(root)
+	if err != nil {
+		return refused("root metadata: %v", err)
+	}
+	if meta, err = meta.FromBytes(data); err != nil {
+		return refused("%s metadata: %v", role, err)
+	}
+	return translate(role, trusted.VerifyDelegate(role, meta))
+}
+
+// verifyTargets reads targets metadata that the root's publishers have signed. It
+// may have expired.
+func verifyTargets(root, data []byte) (*targetsSigned, error) {
+	targets, err := readTargets(data)
+	if err != nil {
+		return nil, err
+	}
+	return targets, delegate(root, roleTargets, metadata.Targets(), data)
+}
+
+// verifyLinks checks that the root's online keys have signed timestamp and
+// snapshot. They may have expired.
+func verifyLinks(root, timestamp, snapshot []byte) error {
+	if err := delegate(root, roleTimestamp, metadata.Timestamp(), timestamp); err != nil {
+		return err
+	}
+	return delegate(root, roleSnapshot, metadata.Snapshot(), snapshot)
+}
