@@ -6,7 +6,7 @@
 //
 // One change of the kernel is an attempt. It begins with an intent in the ledger
 // (see package ledger), written and synced before anything else happens, and it
-// goes through a closed set of phases; the table is [PhaseDiagram]'s:
+// goes through a closed set of phases, drawn in docs/reference/loader-phases.md:
 //
 //	armed      the intent is durable; the load may follow
 //	applying   the kernel is moving tasks to the new code

@@ -66,7 +66,7 @@ func advance(l *ledger.Ledger, to hotstick.HostState, reason *hotstick.Reason, a
 	}
 	a.Phase, a.SinceMillis = to, at.uptime.Milliseconds()
 	addReport(l, at, attemptReport(a, to, reason))
-	if _, open := phases[to]; open {
+	if isOpen(to) {
 		l.Attempt = &a
 		return
 	}
