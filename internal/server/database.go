@@ -2,12 +2,18 @@ package server
 
 import (
 	"context"
-	"errors"
 	"path/filepath"
+	"time"
 
 	"github.com/hotstick/hotstick/internal/store"
+	"github.com/hotstick/hotstick/internal/store/sqlite"
 )
 
-func openStore(ctx context.Context, dir string) (store.Store, error) {
-	return nil, errors.New(filepath.Join(dir, databaseFile))
+// openStore opens the embedded database in a data directory.
+func openStore(ctx context.Context, dir string, now func() time.Time) (store.Store, error) {
+	s, err := sqlite.Open(ctx, filepath.Join(dir, databaseFile), now)
+	if err != nil {
+		return nil, explainDir(dir, err)
+	}
+	return s, nil
 }

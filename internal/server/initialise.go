@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -38,9 +39,9 @@ type InitOptions struct {
 
 // Initialised is what [Initialise] made.
 type Initialised struct {
-	// Online is the server's online key. Its public half is to be listed in the
-	// catalog's trust, and the catalog's repository is made with it.
-	Online statement.Signer
+	// OnlineKey is the public half of keys/online.pem, to be listed in the catalog's
+	// trust; the catalog's repository is made with the key itself.
+	OnlineKey ed25519.PublicKey
 	// CAFile is the authority's certificate, for the clients of people.
 	CAFile string
 	// CatalogDir is where the catalog belongs; it is not made here.
@@ -79,7 +80,7 @@ func Initialise(ctx context.Context, dir string, o InitOptions) (Initialised, er
 		return Initialised{}, explainDir(dir, err)
 	}
 	made := Initialised{
-		Online:     online,
+		OnlineKey:  online.Public(),
 		CAFile:     filepath.Join(dir, caDir, identity.CertificateFile),
 		CatalogDir: filepath.Join(dir, catalogDir),
 	}
@@ -92,7 +93,7 @@ func Initialise(ctx context.Context, dir string, o InitOptions) (Initialised, er
 // AddAPIToken makes an API token without an end, straight in the data directory.
 // The token is shown once; the database keeps its digest.
 func AddAPIToken(ctx context.Context, dir, role string, person hotstick.Person) (string, error) {
-	s, err := openStore(ctx, dir)
+	s, err := openStore(ctx, dir, time.Now)
 	if err != nil {
 		return "", err
 	}

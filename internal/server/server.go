@@ -89,7 +89,7 @@ func (s *Server) open(ctx context.Context) error {
 	}
 	s.store = o.Store
 	if s.store == nil {
-		if s.store, err = openStore(ctx, o.Dir); err != nil {
+		if s.store, err = openStore(ctx, o.Dir, o.Now); err != nil {
 			return err
 		}
 		s.ownsStore = true
