@@ -12,3 +12,7 @@ import (
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(*testing.T) store.Store { return memory.Open(time.Now) })
 }
+
+func BenchmarkCheckIn(b *testing.B) {
+	storetest.BenchmarkCheckIn(b, func(*testing.B) store.Store { return memory.Open(time.Now) })
+}

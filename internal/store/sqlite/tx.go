@@ -1,0 +1,160 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/hotstick/hotstick/internal/store"
+)
+
+// tx is one transaction; its tables are it under other names.
+type tx struct {
+	ctx      context.Context
+	s        *Store
+	db       *session
+	now      time.Time
+	readOnly bool
+	wrote    bool
+	over     bool
+}
+
+// begin starts the transaction with this statement.
+func (t *tx) begin(how string) error {
+	if err := t.db.run(how); err != nil {
+		t.over = true
+		return t.s.explain("begin a transaction in", err)
+	}
+	return nil
+}
+
+// abandon ends the transaction without a commit.
+func (t *tx) abandon(how string) {
+	t.over = true
+	_ = t.db.run(how) // fails only if SQLite rolled back by itself
+}
+
+func (t *tx) usable() error {
+	if t.over {
+		return errors.New("cannot use the transaction: it is over")
+	}
+	return t.ctx.Err()
+}
+
+// exec runs a statement that writes, and returns the number of rows it changed.
+func (t *tx) exec(query string, args ...any) (int64, error) {
+	result, err := t.result(query, args...)
+	if err != nil {
+		return 0, err
+	}
+	n, err := result.RowsAffected()
+	t.wrote = t.wrote || n > 0
+	return n, err
+}
+
+// insert runs a statement that inserts one row and returns its number.
+func (t *tx) insert(query string, args ...any) (int64, error) {
+	result, err := t.result(query, args...)
+	if err != nil {
+		return 0, err
+	}
+	t.wrote = true
+	return result.LastInsertId()
+}
+
+func (t *tx) result(query string, args ...any) (sql.Result, error) {
+	if err := t.writable(); err != nil {
+		return nil, err
+	}
+	st, err := t.db.stmt(query)
+	if err != nil {
+		return nil, t.s.explain("write to", err)
+	}
+	result, err := st.ExecContext(context.Background(), args...)
+	if err != nil {
+		return nil, t.s.explain("write to", err)
+	}
+	return result, nil
+}
+
+func (t *tx) writable() error {
+	if t.readOnly {
+		return store.ErrReadOnly
+	}
+	return t.usable()
+}
+
+// scan reads a row into values, as sql.Row and sql.Rows do.
+type scan func(dest ...any) error
+
+// one returns the one row that a query gives, or ErrNotFound.
+func one[T any](t *tx, read func(scan) (T, error), query string, args ...any) (T, error) {
+	var none T
+	if err := t.usable(); err != nil {
+		return none, err
+	}
+	st, err := t.db.stmt(query)
+	if err != nil {
+		return none, t.s.explain("read", err)
+	}
+	v, err := read(st.QueryRowContext(context.Background(), args...).Scan)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return none, store.ErrNotFound
+	case err != nil:
+		return none, t.s.explain("read", err)
+	}
+	return v, nil
+}
+
+// all returns every row that a query gives.
+func all[T any](t *tx, read func(scan) (T, error), query string, args ...any) ([]T, error) {
+	if err := t.usable(); err != nil {
+		return nil, err
+	}
+	st, err := t.db.stmt(query)
+	if err != nil {
+		return nil, t.s.explain("read", err)
+	}
+	rows, err := st.QueryContext(context.Background(), args...)
+	if err != nil {
+		return nil, t.s.explain("read", err)
+	}
+	defer rows.Close()
+	var found []T
+	for rows.Next() {
+		if err := t.ctx.Err(); err != nil {
+			return nil, err
+		}
+		v, err := read(rows.Scan)
+		if err != nil {
+			return nil, t.s.explain("read", err)
+		}
+		found = append(found, v)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, t.s.explain("read", err)
+	}
+	return found, nil
+}
+
+// value reads a row of one column.
+func value[T any](row scan) (v T, err error) { return v, row(&v) }
+
+// limited turns a limit of 0, which means all, into SQLite's word for it.
+func limited(limit int) int {
+	if limit <= 0 {
+		return -1
+	}
+	return limit
+}
+
+func (t *tx) Now() time.Time            { return t.now }
+func (t *tx) Hosts() store.HostTable    { return hostTable{t} }
+func (t *tx) Plans() store.PlanTable    { return planTable{t} }
+func (t *tx) Slots() store.SlotTable    { return slotTable{t} }
+func (t *tx) Events() store.EventTable  { return eventTable{t} }
+func (t *tx) Bans() store.BanTable      { return banTable{t} }
+func (t *tx) Tokens() store.TokenTable  { return tokenTable{t} }
+func (t *tx) Outbox() store.OutboxTable { return outboxTable{t} }
