@@ -42,8 +42,8 @@ type Kernel interface {
 	// Taint returns the kernel's taint mask.
 	Taint() (uint64, error)
 	// Faults returns what the kernel logged against its own health after the mark,
-	// oldest first, and the mark of the newest fault it knows. Marks rise within a
-	// boot and are the log's own, for its timestamps drift from every other clock.
+	// oldest first, and the mark of now. Marks rise within a boot and are the log's
+	// own, for its timestamps drift from every other clock.
 	Faults(after uint64) (faults []Fault, newest uint64, err error)
 	// Crashes returns the records that earlier boots left of their end.
 	Crashes() ([]Crash, error)

@@ -122,8 +122,8 @@ type Attempt struct {
 	Before *Level `json:"before,omitempty"`
 	// TaintBefore is the kernel's taint mask when the intent was written.
 	TaintBefore uint64 `json:"taint_before"`
-	// LogMark is the mark of the newest fault in the kernel log when the intent was
-	// written; only what came later speaks against the patch.
+	// LogMark is the mark of the kernel log's end when the intent was written; only
+	// what came later speaks against the patch.
 	LogMark uint64 `json:"log_mark"`
 	// LoadMillis is when the load was asked for, 0 before.
 	LoadMillis int64 `json:"load_millis,omitempty"`

@@ -2,7 +2,6 @@ package loadercmd
 
 import (
 	"io/fs"
-	"slices"
 	"strings"
 	"time"
 
@@ -31,21 +30,15 @@ func (clock) Uptime() time.Duration {
 
 // running is the kernel that this process runs on.
 type running struct {
-	fsys fs.FS
-	log  *klog.Kmsg
-	// open collects the faults of the log; older are those that were moved out of
-	// it so that it never fills up.
-	open  *klog.Collector
-	older []klog.Fault
+	fsys   fs.FS
+	log    *klog.Kmsg
+	faults klog.Collector
+	// newest is the timestamp of the newest record that was read.
+	newest time.Duration
 }
 
-// Bounds of the kernel log's faults that are kept, and of the records that are
-// read at once.
-const (
-	maxOpenFaults  = 16
-	maxOlderFaults = 64
-	maxRecords     = 100_000
-)
+// maxRecords bounds the records of the kernel log that are read at once.
+const maxRecords = 100_000
 
 var _ loader.Kernel = (*running)(nil)
 
@@ -54,7 +47,7 @@ func newRunning(fsys fs.FS, kmsg string) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &running{fsys: fsys, log: log, open: &klog.Collector{}}, nil
+	return &running{fsys: fsys, log: log}, nil
 }
 
 // Boot implements loader.Kernel.
@@ -68,27 +61,23 @@ func (r *running) Build() (hotstick.KernelBuild, error) {
 // Taint implements loader.Kernel.
 func (r *running) Taint() (uint64, error) { return kernel.Taint(r.fsys) }
 
-// Faults implements loader.Kernel. A fault's mark is its own timestamp in the log,
-// in microseconds.
+// Faults implements loader.Kernel. A mark is a record's own timestamp in
+// microseconds.
 func (r *running) Faults(after uint64) ([]loader.Fault, uint64, error) {
-	if _, err := r.log.ReadInto(r.open, maxRecords); err != nil {
+	_, err := r.log.Read(maxRecords, func(record klog.Record) {
+		r.faults.Add(record)
+		r.newest = max(r.newest, record.Uptime)
+	})
+	if err != nil {
 		return nil, 0, err
 	}
-	known := append(slices.Clone(r.older), r.open.Faults()...)
-	if n := len(known) - len(r.older); n >= maxOpenFaults {
-		r.older = known[max(0, len(known)-maxOlderFaults):]
-		r.open = &klog.Collector{}
-	}
 	var faults []loader.Fault
-	newest := uint64(0)
-	for _, f := range known {
-		mark := uint64(f.Uptime.Microseconds())
-		newest = max(newest, mark)
-		if mark > after {
+	for _, f := range r.faults.Faults() {
+		if uint64(f.Uptime.Microseconds()) > after {
 			faults = append(faults, loader.Fault{Kind: string(f.Kind), Text: f.Text})
 		}
 	}
-	return faults, newest, nil
+	return faults, uint64(r.newest.Microseconds()), nil
 }
 
 // Crashes implements loader.Kernel, from /sys/fs/pstore.
@@ -106,22 +95,19 @@ func (r *running) Crashes() ([]loader.Crash, error) {
 		crashes = append(crashes, loader.Crash{
 			ID:    hotstick.NewDigest([]byte(d.Text)),
 			Fatal: d.Reason != "Oops",
-			Text:  trace(d.Text),
+			Text:  ending(d),
 		})
 	}
 	return crashes, nil
 }
 
-// trace is the part of a dump that speaks of its faults, or else its end.
-func trace(text string) string {
-	var b strings.Builder
-	for _, f := range klog.FindFaults(text) {
-		b.WriteString(f.Text)
+// ending is the part of a dump that tells how the boot ended, or else the log's
+// end.
+func ending(d klog.Dump) string {
+	s := d.Fatal()
+	if s == "" {
+		s = d.Text
 	}
-	if b.Len() == 0 {
-		b.WriteString(text)
-	}
-	s := b.String()
 	if over := len(s) - hotstick.MaxEvidenceBytes; over > 0 {
 		s = strings.ToValidUTF8(s[over:], "")
 	}

@@ -49,15 +49,14 @@ func (h *Host) Taint() (uint64, error) { return h.machine.State().Taint, nil }
 func (h *Host) Faults(after uint64) ([]loader.Fault, uint64, error) {
 	state := h.machine.State()
 	var found klog.Collector
+	newest := uint64(0)
 	for _, line := range state.Log {
 		found.Add(line)
+		newest = max(newest, uint64(line.Uptime.Microseconds()))
 	}
 	var faults []loader.Fault
-	newest := uint64(0)
 	for _, f := range found.Faults() {
-		mark := uint64(f.Uptime.Microseconds())
-		newest = max(newest, mark)
-		if mark > after {
+		if uint64(f.Uptime.Microseconds()) > after {
 			faults = append(faults, loader.Fault{Kind: string(f.Kind), Text: f.Text})
 		}
 	}
