@@ -25,12 +25,7 @@ func (a *app) eventsList() *cobra.Command {
 		Args:    exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(cmd, func(ctx context.Context, c *client.Client) error {
-				q, err := eventQuery(ctx, c, plan, host)
-				if err != nil {
-					return err
-				}
-				q.Limit = limit
-				list, err := c.Events(ctx, q)
+				list, err := c.Events(ctx, client.EventQuery{Plan: hotstick.PlanID(plan), Host: hotstick.HostID(host), Limit: limit})
 				if err != nil {
 					return err
 				}
@@ -46,30 +41,6 @@ func (a *app) eventsList() *cobra.Command {
 	_ = cmd.RegisterFlagCompletionFunc("plan", a.completeRollouts())
 	_ = cmd.RegisterFlagCompletionFunc("host", a.completeHosts())
 	return cmd
-}
-
-// eventQuery turns what a person calls a rollout or a host into the IDs that the
-// log knows.
-func eventQuery(ctx context.Context, c *client.Client, plan, host string) (client.EventQuery, error) {
-	var q client.EventQuery
-	if plan != "" {
-		r, err := c.Rollout(ctx, plan)
-		if err != nil {
-			return q, err
-		}
-		q.Plan = r.Plan
-	}
-	if host != "" {
-		q.Host = hotstick.HostID(host)
-		if q.Host.Validate() != nil {
-			d, err := c.Host(ctx, host)
-			if err != nil {
-				return q, err
-			}
-			q.Host = d.Host.ID
-		}
-	}
-	return q, nil
 }
 
 func eventNames(events []api.Event) []string {

@@ -72,6 +72,7 @@ func cannot(text string) string {
 // explain turns any error into exit code, message and hint.
 func explain(err error) *failure {
 	var f *failure
+	var hinted interface{ Hint() string }
 	var problem *client.Error
 	var unreachable *client.Unreachable
 	switch {
@@ -96,7 +97,29 @@ func explain(err error) *failure {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fail(exitFailed, "free some space on that file system", "%v", err)
 	}
+	if errors.As(err, &hinted) {
+		return fail(exitFailed, hinted.Hint(), "%v", err)
+	}
 	return fail(exitFailed, "", "%v", err)
+}
+
+// exitCodes say how the server's refusals end the command, by their code. What is
+// missing here ends by its HTTP status.
+var exitCodes = map[string]int{
+	"invalid":            exitUsage,
+	"selector":           exitUsage,
+	"ambiguous":          exitUsage,
+	"unknown_person":     exitForbidden,
+	"refused":            exitRefused,
+	"signature":          exitRefused,
+	"approver_is_author": exitRefused,
+	"plan_edited":        exitRefused,
+	"plan_expired":       exitRefused,
+	"catalog_expired":    exitRefused,
+	"banned":             exitRefused,
+	"stopped":            exitRefused,
+	"internal":           exitFailed,
+	"not_hotstick":       exitFailed,
 }
 
 func explainProblem(e *client.Error) *failure {
@@ -105,12 +128,16 @@ func explainProblem(e *client.Error) *failure {
 		text = e.Title
 	}
 	f := &failure{code: exitFailed, text: text, hint: e.Hint}
+	if code, known := exitCodes[e.Code]; known {
+		f.code = code
+		return f
+	}
 	switch e.Status {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		f.code = exitForbidden
 	case http.StatusNotFound:
 		f.code = exitNotFound
-	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge:
 		f.code = exitUsage
 	case http.StatusConflict:
 		f.code = exitRefused

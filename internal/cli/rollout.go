@@ -16,6 +16,7 @@ import (
 
 func (a *app) rollout() *cobra.Command {
 	return noun("rollout", "Plans: signed, approved, moving wave by wave",
+		a.rolloutPlan(), a.rolloutExport(), a.rolloutApprove(),
 		a.rolloutList(), a.rolloutShow(), a.rolloutStart(), a.rolloutWatch(),
 		a.rolloutAction(action{verb: "hold", short: "Start nothing more until it is resumed", call: (*client.Client).Hold}),
 		a.rolloutAction(action{verb: "resume", short: "Let a held rollout go on", call: (*client.Client).Resume}),

@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/api"
+	"github.com/hotstick/hotstick/catalog"
+	"github.com/hotstick/hotstick/client"
+	"github.com/hotstick/hotstick/internal/cli/found"
+	"github.com/hotstick/hotstick/internal/cli/manifest"
+	"github.com/hotstick/hotstick/internal/cli/show"
+	"github.com/hotstick/hotstick/internal/statement"
+)
+
+func (a *app) patchPublish() *cobra.Command {
+	var key string
+	var artifacts []string
+	cmd := &cobra.Command{
+		Use:   "publish FOLDER --key FILE --artifact FILE[=RELEASE,ARCH,BUILDID]",
+		Short: "Sign a patch level and its built modules into the catalog",
+		Long: `Reads manifest.yaml in FOLDER, looks into every module (marked livepatch=Y, made
+for the kernel build it is said to be for, whole), signs the catalog's next
+targets metadata here with the publisher's key, and uploads both.
+
+A module that says only its release is taken for the one kernel build of that
+release in the fleet; where there is none or more than one, say which:
+--artifact FILE=RELEASE,ARCH,BUILDID`,
+		Args: exactly("FOLDER"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if key == "" {
+				return usage("--key FILE is the publisher's private key", "cannot publish without a key")
+			}
+			if len(artifacts) == 0 {
+				return usage("--artifact FILE names a built module; one for each kernel build", "cannot publish a patch without an artifact")
+			}
+			return a.with(cmd, func(ctx context.Context, c *client.Client) error {
+				return a.publish(ctx, c, args[0], key, artifacts)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&key, "key", "", "the publisher's private key file")
+	cmd.Flags().StringArrayVar(&artifacts, "artifact", nil, "a built module, and its kernel build if the fleet does not know it; may be repeated")
+	return cmd
+}
+
+func (a *app) publish(ctx context.Context, c *client.Client, folder, key string, artifacts []string) error {
+	m, err := manifest.Read(folder)
+	if err != nil {
+		return usage("the format is described in docs/reference/manifest.md", "%v", err)
+	}
+	builds := func() ([]hotstick.KernelBuild, error) { return knownBuilds(ctx, c) }
+	modules, err := readModules(artifacts, builds)
+	if err != nil {
+		return err
+	}
+	patch, err := m.Patch(modules.artifacts())
+	if err != nil {
+		return usage("", "%v", err)
+	}
+	signer, err := statement.LoadSigner(key)
+	if err != nil {
+		return err
+	}
+	targets, err := a.signTargets(ctx, c, patch, modules, signer)
+	if errors.Is(err, catalog.ErrPublished) {
+		a.note(patch.Ref.String() + " is in the catalog already, byte for byte.")
+		return a.printPublished(patch)
+	}
+	if err != nil {
+		return err
+	}
+	for _, mod := range modules {
+		if err := c.UploadArtifact(ctx, mod.artifact.Digest, mod.data); err != nil {
+			return err
+		}
+	}
+	if _, err := c.Publish(ctx, api.PublishRequest{Targets: targets}); err != nil {
+		return err
+	}
+	a.note(fmt.Sprintf("Plan a rollout: hotstick rollout plan %s --select true --dry-run", patch.Ref))
+	return a.printPublished(patch)
+}
+
+func (a *app) printPublished(patch hotstick.Patch) error {
+	return a.print(view{value: patch, names: []string{patch.Ref.String()}, text: func(show.Style) string {
+		text := "published " + patch.Ref.String() + "\n"
+		for _, artifact := range patch.Artifacts {
+			text += fmt.Sprintf("  %s  %s  %s\n", artifact.Build, artifact.Module, artifact.Digest.Short())
+		}
+		return text
+	}})
+}
+
+// signTargets makes the catalog's next targets metadata from the newest that this
+// machine has verified itself.
+func (a *app) signTargets(ctx context.Context, c *client.Client, patch hotstick.Patch, modules modules, signer statement.Signer) ([]byte, error) {
+	_, files, err := a.verified(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	root, targets, err := files.Metadata()
+	if err != nil {
+		return nil, err
+	}
+	signed, err := catalog.Publish(catalog.Publication{
+		Root: root, Targets: targets, Patch: patch,
+		Read:    modules.read,
+		Check:   checkModule,
+		Expires: found.End(a.env.Now(), found.TargetsLife),
+	}, signer)
+	if err != nil && !errors.Is(err, catalog.ErrPublished) {
+		return nil, fail(exitRefused, "", "%v", err)
+	}
+	return signed, err
+}

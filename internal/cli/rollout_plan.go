@@ -1,0 +1,239 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/api"
+	"github.com/hotstick/hotstick/catalog"
+	"github.com/hotstick/hotstick/client"
+	"github.com/hotstick/hotstick/internal/cli/show"
+	"github.com/hotstick/hotstick/internal/cli/signoff"
+	"github.com/hotstick/hotstick/internal/statement"
+)
+
+// planFlags are what rollout plan was asked for.
+type planFlags struct {
+	name, selector, author, key              string
+	probation, transition, bake, delay, life time.Duration
+	budgets                                  []string
+	dryRun, yes                              bool
+}
+
+func (a *app) rolloutPlan() *cobra.Command {
+	var f planFlags
+	cmd := &cobra.Command{
+		Use:   "plan PATCH@LEVEL --select EXPRESSION --key FILE",
+		Short: "Plan a rollout, review it, sign it as its author, hand it in",
+		Long: `Asks the planner for a plan, recomputes here what it says, shows it, signs it
+with the author's key and hands it in. Nothing starts: other persons approve it
+first (hotstick rollout approve).
+
+--select is a CEL expression over host: name, id, release, arch, build_id,
+distribution, labels, in_effect.name, in_effect.level. Every host is: true`,
+		Example: `  hotstick rollout plan unix-ioctl@1 --select 'host.labels.role == "db"' --key ada.pem
+  hotstick rollout plan unix-ioctl@1 --select true --budget rack=1 --dry-run`,
+		Args:              exactly("PATCH@LEVEL"),
+		ValidArgsFunction: a.completePatches(),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, func(ctx context.Context, c *client.Client) error { return a.plan(ctx, c, args[0], f) })
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.selector, "select", "", "which hosts, as a CEL expression; empty is never all")
+	flags.StringVar(&f.name, "name", "", "the rollout's name, for people")
+	flags.StringVar(&f.author, "author", "", "the person who signs; the key says so if this does not")
+	flags.StringVar(&f.key, "key", "", "the author's private key file")
+	flags.DurationVar(&f.probation, "probation", 0, "how long each host must stay healthy")
+	flags.DurationVar(&f.transition, "transition", 0, "how long the kernel's transition may take")
+	flags.DurationVar(&f.bake, "bake", 0, "how long a wave must stay healthy before the next opens")
+	flags.DurationVar(&f.delay, "delay", 0, "signed time between two waves' earliest starts")
+	flags.DurationVar(&f.life, "life", 0, "how long the plan may start hosts")
+	flags.StringSliceVar(&f.budgets, "budget", nil, "DOMAIN=N: at most N hosts of a domain disturbed at once, such as rack=1; may be repeated")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "show the plan and sign nothing (exit code 3)")
+	flags.BoolVarP(&f.yes, "yes", "y", false, "sign without asking")
+	return cmd
+}
+
+// plan drafts, checks, shows, signs and hands in.
+func (a *app) plan(ctx context.Context, c *client.Client, patch string, f planFlags) error {
+	if _, err := patchRef(patch); err != nil {
+		return err
+	}
+	request, err := f.request(patch)
+	if err != nil {
+		return err
+	}
+	if f.key == "" && !f.dryRun {
+		return usage("--key FILE signs it as its author; --dry-run only shows it", "cannot sign a plan without a key")
+	}
+	view, _, err := a.verified(ctx, c)
+	if err != nil {
+		return err
+	}
+	signer, err := f.signer()
+	if err != nil {
+		return err
+	}
+	if request.Author, err = a.planAuthor(ctx, c, f, view, signer); err != nil {
+		return err
+	}
+	draft, err := c.Draft(ctx, request)
+	if err != nil {
+		return err
+	}
+	plan, err := checkDraft(draft, request, view)
+	if err != nil {
+		return fail(exitRefused, "the server's planner and this machine do not agree; do not sign, and find out why", "%v", err)
+	}
+	review := show.Review{Plan: plan, Hosts: draft.Hosts, LeftOut: draft.LeftOut, Previous: previousPlan(ctx, c, plan),
+		Needed: view.Trust.Approvals, SingleControl: view.Trust.AuthorMayApprove}
+	if f.dryRun {
+		if err := a.print(draftView(draft, review)); err != nil {
+			return err
+		}
+		return &failure{code: exitPending}
+	}
+	return a.signPlan(ctx, c, f, signer, draft, review)
+}
+
+// request turns the flags into what the planner is asked.
+func (f planFlags) request(patch string) (api.DraftRequest, error) {
+	if strings.TrimSpace(f.selector) == "" {
+		return api.DraftRequest{}, usage("write --select true for every host", "cannot plan without a selector: empty is never all")
+	}
+	r := api.DraftRequest{Name: f.name, Patch: patch, Selector: f.selector}
+	for _, d := range []struct {
+		name string
+		in   time.Duration
+		out  *int
+	}{
+		{"probation", f.probation, &r.Settings.ProbationSeconds}, {"transition", f.transition, &r.Settings.TransitionSeconds},
+		{"bake", f.bake, &r.Settings.BakeSeconds}, {"delay", f.delay, &r.Settings.DelaySeconds}, {"life", f.life, &r.Settings.LifeSeconds},
+	} {
+		if d.in < 0 || d.in%time.Second != 0 {
+			return r, usage("give whole seconds, such as 90s or 10m", "cannot use %s for --%s", d.in, d.name)
+		}
+		*d.out = int(d.in / time.Second)
+	}
+	for _, b := range f.budgets {
+		domain, text, ok := strings.Cut(b, "=")
+		n, err := strconv.Atoi(text)
+		if !ok || domain == "" || err != nil || n < 1 {
+			return r, usage("write DOMAIN=N, such as rack=1 or fleet=10", "cannot read %q as a budget", b)
+		}
+		if r.Settings.Budgets == nil {
+			r.Settings.Budgets = map[string]int{}
+		}
+		r.Settings.Budgets[domain] = n
+	}
+	return r, nil
+}
+
+func (f planFlags) signer() (statement.Signer, error) {
+	if f.key == "" {
+		return nil, nil
+	}
+	return statement.LoadSigner(f.key)
+}
+
+// planAuthor is the person that the key belongs to; a dry run without a key is
+// in the name of whoever asks.
+func (a *app) planAuthor(ctx context.Context, c *client.Client, f planFlags, view catalog.View, signer statement.Signer) (hotstick.Person, error) {
+	if signer == nil {
+		if f.author != "" {
+			return hotstick.Person(f.author), nil
+		}
+		session, err := c.Session(ctx)
+		return session.Person, err
+	}
+	person, known := signoff.PersonOf(view.Trust, signer)
+	if !known {
+		return "", fail(exitForbidden, "the persons and their keys are in the catalog's root", "cannot sign with %s: the catalog's root binds this key to nobody", f.key)
+	}
+	if f.author != "" && hotstick.Person(f.author) != person {
+		return "", fail(exitForbidden, "leave --author out, or use that person's key", "cannot sign as %s: the key %s is %s's", f.author, f.key, person)
+	}
+	return person, nil
+}
+
+// checkDraft reads the draft's exact bytes and recomputes what can be.
+func checkDraft(draft api.Draft, asked api.DraftRequest, view catalog.View) (hotstick.Plan, error) {
+	var plan hotstick.Plan
+	dec := json.NewDecoder(bytes.NewReader(draft.Payload))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&plan); err != nil {
+		return plan, fmt.Errorf("cannot read the draft: %v", err)
+	}
+	if err := signoff.CheckAsked(plan, asked); err != nil {
+		return plan, err
+	}
+	return plan, signoff.Check(plan, draft.Hosts, view)
+}
+
+// previousPlan is the last plan for the same patch name, for the difference. It
+// is a help to the eye only, so a server that has none is no error.
+func previousPlan(ctx context.Context, c *client.Client, plan hotstick.Plan) *hotstick.Plan {
+	list, err := c.Rollouts(ctx)
+	if err != nil {
+		return nil
+	}
+	for _, r := range list.Rollouts {
+		if r.Patch.Name == plan.Patch.Name {
+			if last, err := c.Rollout(ctx, string(r.Plan)); err == nil {
+				return &last.Description
+			}
+		}
+	}
+	return nil
+}
+
+func (a *app) signPlan(ctx context.Context, c *client.Client, f planFlags, signer statement.Signer, draft api.Draft, review show.Review) error {
+	envelope, err := statement.Sign(statement.KindPlan, review.Plan, signer)
+	if err != nil {
+		return err
+	}
+	signed, err := statement.ParsePlan(envelope)
+	if err != nil {
+		return err
+	}
+	review.ID = signed.ID
+	a.showReview(review)
+	if err := a.consent(f.yes, fmt.Sprintf("Sign this plan as %s?", review.Plan.Author)); err != nil {
+		return err
+	}
+	r, err := c.Submit(ctx, api.SubmitRequest{Envelope: envelope, Hosts: draft.Hosts})
+	if err != nil {
+		return err
+	}
+	a.note(nextStep(r))
+	return a.printStep(r)
+}
+
+// showReview prints what is about to be signed. It belongs to the question, so
+// it goes where the question goes, and not into a program's input.
+func (a *app) showReview(review show.Review) {
+	st := a.style()
+	a.note(review.Text(st))
+}
+
+// nextStep says what a signed plan waits for.
+func nextStep(r api.Rollout) string {
+	if r.Status == hotstick.Approved {
+		return "It is approved: hotstick rollout start " + r.Plan.Short()
+	}
+	return fmt.Sprintf("It waits for approvals: hotstick rollout approve %s --key FILE", r.Plan.Short())
+}
+
+// draftView is the answer of a dry run.
+func draftView(draft api.Draft, review show.Review) view {
+	return view{value: draft, names: []string{review.Plan.Name}, text: review.Text}
+}

@@ -1,0 +1,138 @@
+// Package signoff checks, on the signer's own machine, what a plan says before
+// it is signed.
+//
+// The plan and its host list come from the server, which may be owned. What can
+// be recomputed is: the host list's Merkle root and every count from the list;
+// each lane's artifact, module and driver, and each way back, from the catalog
+// that this machine verified itself. What cannot be (names and failure domains
+// are only what the server told) is shown as such.
+//
+// The package is pure.
+package signoff
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/api"
+	"github.com/hotstick/hotstick/catalog"
+	"github.com/hotstick/hotstick/internal/statement"
+)
+
+// Check recomputes a plan against its host list and the verified catalog. The
+// error says what the signer must not sign.
+func Check(plan hotstick.Plan, hosts []hotstick.PlanHost, view catalog.View) error {
+	if err := plan.Validate(); err != nil {
+		return err
+	}
+	if err := statement.CheckHosts(plan, hosts); err != nil {
+		return err
+	}
+	if plan.Epoch != view.Trust.Epoch {
+		return fmt.Errorf("cannot sign a plan of epoch %d: the catalog's root says %d", plan.Epoch, view.Trust.Epoch)
+	}
+	patch, ok := view.Patch(plan.Patch)
+	if !ok {
+		return fmt.Errorf("cannot sign a plan for %s: the signed catalog does not have it", plan.Patch)
+	}
+	for _, lane := range plan.Lanes {
+		if err := checkLane(lane, patch, view); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkLane(lane hotstick.Lane, patch hotstick.Patch, view catalog.View) error {
+	artifact, ok := patch.Artifact(lane.Build)
+	if !ok || artifact.Digest != lane.Artifact || artifact.Module != lane.Module || patch.Driver != lane.Driver {
+		return fmt.Errorf("cannot sign: for %s the plan loads %s (%s), which is not what the signed catalog has as %s",
+			lane.Build, lane.Module, lane.Artifact.Short(), patch.Ref)
+	}
+	for _, target := range lane.RevertTo {
+		if target.Patch.IsZero() {
+			continue
+		}
+		before, ok := view.Patch(target.Patch)
+		if !ok {
+			return fmt.Errorf("cannot sign: for %s the plan goes back to %s, which the signed catalog does not have", lane.Build, target.Patch)
+		}
+		old, ok := before.Artifact(lane.Build)
+		if !ok || old.Digest != target.Artifact || old.Module != target.Module {
+			return fmt.Errorf("cannot sign: for %s the plan goes back to other bytes than the signed catalog has as %s", lane.Build, target.Patch)
+		}
+	}
+	return nil
+}
+
+// CheckAsked reports where a draft differs from what its author asked the
+// planner for. Speeds that were not asked for are the planner's to choose; they
+// are in the review.
+func CheckAsked(plan hotstick.Plan, asked api.DraftRequest) error {
+	s := asked.Settings
+	switch {
+	case plan.Patch.String() != asked.Patch:
+		return fmt.Errorf("cannot sign: you asked for %s and the plan is for %s", asked.Patch, plan.Patch)
+	case plan.Author != asked.Author:
+		return fmt.Errorf("cannot sign: the plan names %q as its author, not %q", plan.Author, asked.Author)
+	case asked.Name != "" && plan.Name != asked.Name:
+		return fmt.Errorf("cannot sign: you named it %q and the plan is named %q", asked.Name, plan.Name)
+	case s.ProbationSeconds > 0 && plan.ProbationSeconds != s.ProbationSeconds:
+		return differs("probation", s.ProbationSeconds, plan.ProbationSeconds)
+	case s.TransitionSeconds > 0 && plan.TransitionSeconds != s.TransitionSeconds:
+		return differs("transition limit", s.TransitionSeconds, plan.TransitionSeconds)
+	case s.LifeSeconds > 0 && plan.NotAfter.Sub(plan.CreatedAt) > time.Duration(s.LifeSeconds)*time.Second:
+		return errors.New("cannot sign: the plan lives longer than you asked for")
+	}
+	for i, w := range plan.Waves {
+		if last := i == len(plan.Waves)-1; s.BakeSeconds > 0 && w.BakeSeconds < s.BakeSeconds && !last {
+			return differs(fmt.Sprintf("bake of wave %d", i+1), s.BakeSeconds, w.BakeSeconds)
+		}
+	}
+	return checkBudgets(plan, s.Budgets)
+}
+
+func differs(what string, asked, got int) error {
+	return fmt.Errorf("cannot sign: you asked for a %s of %d s and the plan says %d s", what, asked, got)
+}
+
+func checkBudgets(plan hotstick.Plan, asked map[string]int) error {
+	got := map[string]int{}
+	for _, b := range plan.Budgets {
+		got[b.Domain] = b.Max
+	}
+	for domain, n := range asked {
+		if got[domain] == 0 || got[domain] > n {
+			return fmt.Errorf("cannot sign: you asked for at most %d hosts of a %s at once and the plan says %d", n, domain, got[domain])
+		}
+	}
+	return nil
+}
+
+// PersonOf returns the person that the root metadata binds the key to.
+func PersonOf(trust hotstick.Trust, signer statement.Signer) (hotstick.Person, bool) {
+	public := string(signer.Public())
+	for _, p := range trust.Persons {
+		for _, k := range p.Keys {
+			if string(k) == public {
+				return p.Person, true
+			}
+		}
+	}
+	return "", false
+}
+
+// MayApprove reports why a person cannot approve a plan that was inspected.
+func MayApprove(review statement.PlanReview, person hotstick.Person, trust hotstick.Trust) error {
+	if person == review.Plan.Author && !trust.AuthorMayApprove {
+		return fmt.Errorf("cannot approve as %s: the author of a plan never approves it", person)
+	}
+	for _, a := range review.Approvers {
+		if a == person {
+			return fmt.Errorf("cannot approve as %s: that signature is there already; two keys of one person count once", person)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/catalog"
+	"github.com/hotstick/hotstick/client"
+	"github.com/hotstick/hotstick/internal/cli/settings"
+)
+
+// verified reads the catalog over the API and verifies it here, against the root
+// that this person was given. What the server says of persons and patches is not
+// believed where something is signed.
+func (a *app) verified(ctx context.Context, c *client.Client) (catalog.View, *catalog.Client, error) {
+	chosen, err := a.settings()
+	if err != nil {
+		return catalog.View{}, nil, err
+	}
+	files, err := a.catalogFiles(ctx, chosen, c)
+	if err != nil {
+		return catalog.View{}, nil, err
+	}
+	view, err := files.Refresh(ctx, a.env.Now())
+	switch {
+	case errors.Is(err, catalog.ErrExpired):
+		return view, nil, fail(exitRefused, "its publishers must sign it anew: hotstick patch publish", "cannot use the catalog: %v", err)
+	case errors.Is(err, catalog.ErrRefused):
+		return view, nil, fail(exitRefused, "the server's catalog does not follow from the root that you were given; ask its owner before you sign anything", "cannot use the catalog: %v", err)
+	}
+	return view, files, err
+}
+
+// catalogFiles opens this person's own verified copy of the catalog's metadata.
+func (a *app) catalogFiles(ctx context.Context, chosen settings.Context, c *client.Client) (*catalog.Client, error) {
+	state, err := stateDir(a.env.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	var given []byte
+	if chosen.Root != "" {
+		if given, err = os.ReadFile(chosen.Root); err != nil {
+			return nil, fmt.Errorf("cannot read the root that this person was given: %w", err)
+		}
+	}
+	// One directory for each server and root, so that two catalogs never mix.
+	dir := filepath.Join(state, "catalog", hotstick.NewDigest(append([]byte(c.Server()+"\n"), given...)).Short())
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("cannot keep the verified catalog: %w", err)
+	}
+	pinned, err := a.pinnedRoot(ctx, dir, given, c)
+	if err != nil {
+		return nil, err
+	}
+	return catalog.NewClient(dir, pinned, apiFetcher{c})
+}
+
+// pinnedRoot is the root of trust: the one that the context names, or the one that
+// was kept before, or, the first time and with a warning, the server's.
+func (a *app) pinnedRoot(ctx context.Context, dir string, given []byte, c *client.Client) ([]byte, error) {
+	if given != nil {
+		return given, nil
+	}
+	kept, err := os.ReadDir(dir)
+	if err == nil && len(kept) > 0 {
+		return nil, nil
+	}
+	root, err := c.CatalogFile(ctx, "1.root.json")
+	if err != nil {
+		return nil, err
+	}
+	a.note(fmt.Sprintf("warning: nobody gave you the catalog's root; taking the server's this once (%s)", hotstick.NewDigest(root)),
+		"hint: get root.json from its owner, and name it as root in your context or in HOTSTICK_ROOT")
+	return root, nil
+}
+
+// stateDir is where this program keeps what must outlive it, after the XDG rules.
+func stateDir(getenv func(string) string) (string, error) {
+	if dir := getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "hotstick"), nil
+	}
+	home := getenv("HOME")
+	if home == "" {
+		return "", errors.New("cannot tell where to keep state: neither XDG_STATE_HOME nor HOME is set")
+	}
+	return filepath.Join(home, ".local", "state", "hotstick"), nil
+}
+
+// apiFetcher fetches catalog files through the operator API.
+type apiFetcher struct{ client *client.Client }
+
+// Fetch implements [catalog.Fetcher].
+func (f apiFetcher) Fetch(ctx context.Context, name string, maxBytes int64) ([]byte, error) {
+	data, err := f.client.CatalogFile(ctx, name)
+	var problem *client.Error
+	if errors.As(err, &problem) && problem.Status == http.StatusNotFound {
+		return nil, fmt.Errorf("cannot fetch %s: %w", name, fs.ErrNotExist)
+	}
+	if err == nil && int64(len(data)) > maxBytes {
+		return nil, fmt.Errorf("cannot fetch %s: it is longer than %d bytes", name, maxBytes)
+	}
+	return data, err
+}

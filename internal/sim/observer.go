@@ -1,0 +1,61 @@
+package sim
+
+import (
+	"context"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/agent"
+	"github.com/hotstick/hotstick/internal/driver/fake"
+)
+
+var _ agent.Observer = (*machine)(nil)
+
+// Facts implements [agent.Observer]: what the agent would read of such a machine.
+func (m *machine) Facts(ctx context.Context) (hotstick.Facts, error) {
+	patches, err := m.kernel.Observe(ctx)
+	if err != nil {
+		return hotstick.Facts{}, err
+	}
+	state := m.kernel.State()
+	no := false
+	facts := hotstick.Facts{
+		Host: hotstick.HostFacts{
+			Hostname: m.member.Name, MachineID: hotstick.NewDigest([]byte(m.member.Name)).Hex()[:32],
+			BootID: state.BootID, BootedAt: state.BootedAt.Add(-m.age).UTC().Truncate(time.Second),
+			Distribution: m.member.Distribution, CPUs: 4, MemoryBytes: 16 << 30,
+		},
+		Kernel: hotstick.KernelFacts{
+			Build: m.member.Build, Version: "#1 SMP PREEMPT_DYNAMIC simulated", CommandLine: "ro quiet",
+			Tainted: state.Taint, LivepatchSupported: true,
+		},
+		Security:  hotstick.SecurityFacts{Lockdown: "none", SignatureEnforced: &no, ModulesDisabled: &no},
+		Livepatch: hotstick.LivepatchFacts{Patches: patches},
+		Drivers:   []hotstick.Capabilities{m.kernel.Capabilities(ctx)},
+		Labels:    m.member.Labels,
+	}
+	for _, p := range patches {
+		facts.Modules = append(facts.Modules, hotstick.ModuleFacts{Name: p.Module, SizeBytes: 16 << 10, Taints: "OEK"})
+	}
+	return facts, nil
+}
+
+// Patches implements [agent.Observer].
+func (m *machine) Patches(ctx context.Context) ([]hotstick.LoadedPatch, error) {
+	return m.kernel.Observe(ctx)
+}
+
+// probe is the host's health probe: it fails as long as a module in effect makes
+// it fail (see [fake.Behaviour]).
+type probe struct{ kernel *fake.Kernel }
+
+// Name implements [agent.Probe].
+func (probe) Name() string { return "service" }
+
+// Ask implements [agent.Probe].
+func (p probe) Ask(context.Context) (bool, string) {
+	if ill := p.kernel.State().Ill; ill != "" {
+		return false, ill
+	}
+	return true, "ok"
+}
