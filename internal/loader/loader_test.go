@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/driver/fake"
 	"github.com/hotstick/hotstick/internal/statement"
 )
@@ -352,4 +353,64 @@ func TestDocumentsInAnyOrderWork(t *testing.T) {
 	w.exchange(json.RawMessage(`{}`), w.grant(id, 1, nil), json.RawMessage(`"x"`), raw)
 	w.pass(20 * time.Second)
 	w.mustEnd(hotstick.Confirmed, "")
+}
+
+func TestALevelThatFallsIllAfterARebootIsNotTriedTwiceInOneBoot(t *testing.T) {
+	w := newWorld(t)
+	p := w.publish("fix@1", fake.Behaviour{})
+	w.mustConfirm(p)
+	w.machine.Behave("fix_1", fake.Behaviour{Ill: "503"})
+	w.reboot(true)
+	w.pass(5 * time.Minute)
+	w.mustEnd(hotstick.Reverted, hotstick.ReasonProbeFailed)
+	w.mustRun(hotstick.PatchRef{})
+	if n := strings.Count(w.states(), "(armed)"); n != 1 {
+		t.Errorf("tried %d times in one boot: %s", n, w.states())
+	}
+	w.machine.Behave("fix_1", fake.Behaviour{})
+	w.reboot(true)
+	w.pass(time.Minute)
+	w.mustRun(p.Ref)
+}
+
+func TestAPermitNeedsNoAgent(t *testing.T) {
+	w := newWorld(t)
+	p := w.publish("fix@1", fake.Behaviour{})
+	w.mustConfirm(p)
+	if err := w.loader.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	w.machine.Boot()
+	w.start()
+	w.mute = true
+	w.pass(2 * time.Minute)
+	w.mustRun(p.Ref)
+	w.exchange()
+	w.mustEnd(hotstick.Confirmed, "")
+}
+
+func TestAnExpiredCatalogDoesNotTakeAConfirmedLevelAway(t *testing.T) {
+	w := newWorld(t)
+	p := w.publish("fix@1", fake.Behaviour{})
+	w.mustConfirm(p)
+	w.view = catalog.NewView(w.view.Version, w.now.Add(-time.Hour), w.view.Trust, w.view.Patches)
+	w.reboot(true)
+	w.pass(time.Minute)
+	w.mustRun(p.Ref)
+}
+
+func TestAWithdrawnLevelDoesNotComeBack(t *testing.T) {
+	w := newWorld(t)
+	p := w.publish("fix@1", fake.Behaviour{})
+	w.mustConfirm(p)
+	patches := w.view.Patches
+	w.view = catalog.NewView(w.view.Version+1, w.view.Expires, w.view.Trust, nil)
+	w.reboot(true)
+	w.pass(time.Minute)
+	if n := w.loads["fix_1"]; n != 1 {
+		t.Errorf("loaded %d times, want once: before it was withdrawn", n)
+	}
+	w.view = catalog.NewView(w.view.Version+1, w.view.Expires, w.view.Trust, patches)
+	w.pass(time.Minute)
+	w.mustRun(p.Ref)
 }
