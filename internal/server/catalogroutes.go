@@ -138,16 +138,17 @@ func (s *Server) catalogProblem(err error) error {
 	return err
 }
 
-type patchInput struct {
+// PatchPath is the patch level in a route's path.
+type PatchPath struct {
 	Name  string `path:"name"`
 	Level int    `path:"level"`
 }
 
-func (in patchInput) ref() hotstick.PatchRef {
+func (in PatchPath) ref() hotstick.PatchRef {
 	return hotstick.PatchRef{Name: in.Name, Level: in.Level}
 }
 
-func (s *Server) patch(ctx context.Context, in *patchInput) (*body[api.Patch], error) {
+func (s *Server) patch(ctx context.Context, in *PatchPath) (*body[api.Patch], error) {
 	var out api.Patch
 	err := s.store.View(ctx, func(tx store.Tx) error {
 		m, err := s.moment(tx)
@@ -169,7 +170,7 @@ func (s *Server) patch(ctx context.Context, in *patchInput) (*body[api.Patch], e
 }
 
 type banInput struct {
-	patchInput
+	PatchPath
 	Body api.BanRequest
 }
 

@@ -13,7 +13,8 @@ import (
 func openStore(ctx context.Context, dir string, now func() time.Time) (store.Store, error) {
 	s, err := sqlite.Open(ctx, filepath.Join(dir, databaseFile), now)
 	if err != nil {
-		return nil, explainDir(dir, err)
+		// Its own words say what is wrong with the file and how to mend it.
+		return nil, err
 	}
 	return s, nil
 }

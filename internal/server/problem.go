@@ -17,6 +17,7 @@ import (
 	"github.com/hotstick/hotstick/internal/identity"
 	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/store"
+	"github.com/hotstick/hotstick/internal/store/sqlite"
 )
 
 const problemType = "application/problem+json"
@@ -89,6 +90,10 @@ func asProblem(err error, log *slog.Logger) *problem {
 	}
 	if r, ok := errors.AsType[*planner.Refusal](err); ok {
 		return newProblem(http.StatusUnprocessableEntity, "refused", "cannot make a plan: "+why.Text(r.Reason), why.Remedy(r.Reason))
+	}
+	if fault, ok := errors.AsType[*sqlite.Error](err); ok {
+		log.Error("cannot use the database", "error", err)
+		return newProblem(http.StatusServiceUnavailable, codeUnavailable, "cannot answer: the database cannot be used", fault.Hint())
 	}
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

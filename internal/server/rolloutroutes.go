@@ -40,11 +40,13 @@ func (s *Server) rollouts(ctx context.Context, _ *empty) (*body[api.RolloutList]
 	return answerWith(out), err
 }
 
-type planInput struct {
+// PlanPath is the plan in a route's path. It is exported because huma passes over
+// embedded fields that are not.
+type PlanPath struct {
 	Plan string `path:"plan" doc:"A plan's digest, a unique prefix of its digits, or its unique name"`
 }
 
-func (s *Server) rollout(ctx context.Context, in *planInput) (*body[api.Rollout], error) {
+func (s *Server) rollout(ctx context.Context, in *PlanPath) (*body[api.Rollout], error) {
 	return s.showRollout(ctx, in.Plan)
 }
 
@@ -140,7 +142,7 @@ func (s *Server) withWaits(tx store.Tx, m view.Moment, lines []store.PlanHost) (
 	return lines, nil
 }
 
-func (s *Server) bundle(ctx context.Context, in *planInput) (*body[api.Bundle], error) {
+func (s *Server) bundle(ctx context.Context, in *PlanPath) (*body[api.Bundle], error) {
 	var out api.Bundle
 	err := s.store.View(ctx, func(tx store.Tx) error {
 		p, err := controller.Find(tx, in.Plan)
@@ -188,7 +190,7 @@ func (s *Server) submit(ctx context.Context, in *submitInput) (*body[api.Rollout
 }
 
 type approveInput struct {
-	planInput
+	PlanPath
 	Body api.ApprovalRequest
 }
 
@@ -201,7 +203,7 @@ func (s *Server) approve(ctx context.Context, in *approveInput) (*body[api.Rollo
 }
 
 type actionInput struct {
-	planInput
+	PlanPath
 	Body api.ActionRequest
 }
 
