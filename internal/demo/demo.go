@@ -177,7 +177,9 @@ func (d *demo) key(name string) string { return filepath.Join(d.dir, "keys", nam
 // close ends every process of the run. It may be called twice.
 func (d *demo) close() {
 	for _, m := range d.guests {
-		m.Kill()
+		if m.Guest != nil { // a start that failed leaves none
+			m.Kill()
+		}
 	}
 	d.guests = nil
 	d.server.kill()

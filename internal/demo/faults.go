@@ -12,7 +12,7 @@ import (
 
 func (d *demo) stepKiller(ctx context.Context) error {
 	good, killer := d.levels[goodLevel], d.levels[killerLevel]
-	if err := d.launch(ctx, "killer", killer); err != nil {
+	if err := d.launch(ctx, "killer", killer, bake); err != nil {
 		return err
 	}
 	r, err := d.follow(ctx, "killer", 2*time.Minute, over)
@@ -28,11 +28,11 @@ func (d *demo) stepKiller(ctx context.Context) error {
 	}
 	if err := d.until(ctx, time.Minute, "the good level to be back on "+victim.name, func(ctx context.Context) (bool, error) {
 		h, err := d.client.Host(ctx, victim.name)
-		return err == nil && h.Host.State == "applied" && victim.enabled(ctx, good), nil
+		return err == nil && h.Host.InEffect.String() == good.ref() && victim.enabled(ctx, good), nil
 	}); err != nil {
 		return err
 	}
-	if err := d.checkPatched(ctx, "7 re-applied from its permit:", victim, good); err != nil {
+	if err := d.checkPatched(ctx, "7 re-applied from its permit:", victim, good, "quarantined"); err != nil {
 		return err
 	}
 	if err := d.checkStopped(ctx, "7", r, victim, killer); err != nil {
@@ -109,7 +109,8 @@ func lineWith(text, word string) string {
 
 func (d *demo) stepKill(ctx context.Context) error {
 	again := d.levels[againLevel]
-	if err := d.launch(ctx, "again", again); err != nil {
+	// A long bake, so that step 9 finds a rollout with waves to come.
+	if err := d.launch(ctx, "again", again, "15s"); err != nil {
 		return err
 	}
 	if err := d.killServer(ctx); err != nil {
@@ -129,7 +130,7 @@ func (d *demo) stepKill(ctx context.Context) error {
 			m := d.machine(c.Name)
 			d.rec.check("8 nothing was repeated on "+m.name, m.loads(again) == 1 && c.Attempt == 1,
 				"attempt %d; its kernel logged %d load of %s", c.Attempt, m.loads(again), again.module)
-			if err := d.checkPatched(ctx, "8", m, again); err != nil {
+			if err := d.checkPatched(ctx, "8", m, again, "applied"); err != nil {
 				return err
 			}
 		}

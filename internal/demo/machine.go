@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/hotstick/hotstick/internal/guest"
@@ -79,22 +78,12 @@ func (d *demo) bootAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var wg sync.WaitGroup
-	errs := make([]error, 2*len(d.kernels))
-	d.guests = make([]*machine, len(errs))
-	for i := range errs {
-		d.guests[i] = &machine{name: fmt.Sprintf("node-%d", i+1), kernel: d.kernels[i/2]}
+	for i := range 2 * len(d.kernels) {
+		d.guests = append(d.guests, &machine{name: fmt.Sprintf("node-%d", i+1), kernel: d.kernels[i/2]})
 	}
-	for i, m := range d.guests {
-		wg.Go(func() { errs[i] = d.bootOne(ctx, m, busybox) })
-	}
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return inParallel(len(d.guests), len(d.guests), func(i int) error {
+		return d.bootOne(ctx, d.guests[i], busybox)
+	})
 }
 
 func (d *demo) bootOne(ctx context.Context, m *machine, busybox string) error {

@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
+	"sync"
 	"time"
 
 	"github.com/hotstick/hotstick/client"
@@ -48,30 +50,66 @@ func (d *demo) stepPrepare(ctx context.Context) error {
 		d.rec.note("kernel %s (package %s, build ID %.8s)", k.Release, k.Version, k.BuildID)
 		d.kernels = append(d.kernels, k)
 	}
-	for n := goodLevel; n <= againLevel; n++ {
-		if err := d.buildLevel(ctx, n); err != nil {
-			return err
-		}
+	if err := d.buildLevels(ctx); err != nil {
+		return err
 	}
 	return d.buildPrograms(ctx)
 }
 
 func (r *recorder) progress(text string) { r.note("%s", text) }
 
-func (d *demo) buildLevel(ctx context.Context, n int) error {
-	l := &level{
-		number: n, folder: filepath.Join(d.patches, fmt.Sprintf("%s-%d", patchName, n)),
-		module: fmt.Sprintf("hotstick_unix_ioctl_%d", n), artifacts: map[string]string{},
+// buildLevels builds every level for every kernel, as many at once as there are
+// processors.
+func (d *demo) buildLevels(ctx context.Context) error {
+	type job struct {
+		level  *level
+		kernel kernelpkg.Kernel
 	}
-	for _, k := range d.kernels {
-		file, err := k.BuildModule(ctx, l.folder, filepath.Join(d.dir, "build", k.Release))
+	var jobs []job
+	for n := goodLevel; n <= againLevel; n++ {
+		d.levels[n] = &level{
+			number: n, folder: filepath.Join(d.patches, fmt.Sprintf("%s-%d", patchName, n)),
+			module: fmt.Sprintf("hotstick_unix_ioctl_%d", n), artifacts: map[string]string{},
+		}
+		for _, k := range d.kernels {
+			jobs = append(jobs, job{d.levels[n], k})
+		}
+	}
+	files := make([]string, len(jobs))
+	err := inParallel(runtime.NumCPU(), len(jobs), func(i int) error {
+		var err error
+		files[i], err = jobs[i].kernel.BuildModule(ctx, jobs[i].level.folder, filepath.Join(d.dir, "build", jobs[i].kernel.Release))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for i, j := range jobs {
+		j.level.artifacts[j.kernel.Release] = files[i]
+	}
+	d.rec.note("built %d levels of %s for %d kernel builds", len(d.levels), patchName, len(d.kernels))
+	return nil
+}
+
+// inParallel calls f for 0 to n-1, at most width at once, and returns the first
+// error.
+func inParallel(width, n int, f func(int) error) error {
+	errs := make([]error, n)
+	turns := make(chan struct{}, width)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			errs[i] = f(i)
+		})
+	}
+	wg.Wait()
+	for _, err := range errs {
 		if err != nil {
 			return err
 		}
-		l.artifacts[k.Release] = file
 	}
-	d.levels[n] = l
-	d.rec.note("built %s for %d kernel builds", l.ref(), len(l.artifacts))
 	return nil
 }
 

@@ -31,17 +31,17 @@ func (d *demo) publish(ctx context.Context, l *level) error {
 }
 
 // propose plans a rollout of a level to every host, signed by the author.
-func (d *demo) propose(ctx context.Context, name string, l *level) (result, error) {
+func (d *demo) propose(ctx context.Context, name string, l *level, bake string) (result, error) {
 	return d.hotstick(ctx, "rollout", "plan", l.ref(), "--name", name, "--select", "true", "--author", author,
 		"--key", d.key(author), "--probation", probation, "--bake", bake, "--budget", "fleet=2", "--yes")
 }
 
 // launch publishes, plans, has the plan approved by two other persons, and starts.
-func (d *demo) launch(ctx context.Context, name string, l *level) error {
+func (d *demo) launch(ctx context.Context, name string, l *level, bake string) error {
 	if err := d.publish(ctx, l); err != nil {
 		return err
 	}
-	r, err := d.propose(ctx, name, l)
+	r, err := d.propose(ctx, name, l, bake)
 	if err != nil {
 		return err
 	}

@@ -96,7 +96,7 @@ func (d *demo) stepGood(ctx context.Context) error {
 	}
 	d.rec.report.RolloutSeconds = elapsed(began)
 	for _, m := range d.guests {
-		if err := d.checkPatched(ctx, "5", m, good); err != nil {
+		if err := d.checkPatched(ctx, "5", m, good, "applied"); err != nil {
 			return err
 		}
 	}
@@ -108,19 +108,19 @@ func (d *demo) checkApproval(ctx context.Context, l *level) error {
 	if err := d.publish(ctx, l); err != nil {
 		return err
 	}
-	if r, err := d.propose(ctx, "good", l); err != nil || r.code != 0 {
+	if r, err := d.propose(ctx, "good", l, bake); err != nil || r.code != 0 {
 		return fmt.Errorf("cannot plan: %s (%v)", r.say(), err)
 	}
 	own, err := d.hotstick(ctx, "rollout", "approve", "good", "--key", d.key(author), "--yes")
 	if err != nil {
 		return err
 	}
-	d.rec.check("5 the author cannot approve", own.code != 0, "%s", own.say())
+	d.rec.check("5 the author cannot approve", own.code == exitRefused, "exit code %d: %s", own.code, own.say())
 	early, err := d.hotstick(ctx, "rollout", "start", "good")
 	if err != nil {
 		return err
 	}
-	d.rec.check("5 nothing starts unapproved", early.code != 0, "%s", early.say())
+	d.rec.check("5 nothing starts unapproved", early.code == exitRefused, "exit code %d: %s", early.code, early.say())
 	for _, person := range approvers {
 		if _, err := d.must(ctx, "rollout", "approve", "good", "--key", d.key(person), "--yes"); err != nil {
 			return err
@@ -130,8 +130,9 @@ func (d *demo) checkApproval(ctx context.Context, l *level) error {
 }
 
 // checkPatched holds what the screens say against the kernel: the level is in
-// effect, the hole is closed, and the host has not rebooted.
-func (d *demo) checkPatched(ctx context.Context, step string, m *machine, l *level) error {
+// effect, the hole is closed, and the host has not rebooted. state is what the
+// host's own line must say.
+func (d *demo) checkPatched(ctx context.Context, step string, m *machine, l *level, state string) error {
 	closed, line, err := m.fault(ctx)
 	if err != nil {
 		return err
@@ -146,7 +147,7 @@ func (d *demo) checkPatched(ctx context.Context, step string, m *machine, l *lev
 	if err != nil {
 		return err
 	}
-	d.rec.check(step+" the screen tells the truth of "+m.name, detail.Host.State == "applied" && detail.Host.InEffect.String() == l.ref(),
+	d.rec.check(step+" the screen tells the truth of "+m.name, detail.Host.State == state && detail.Host.InEffect.String() == l.ref(),
 		"it says %s, %s", detail.Host.State, detail.Host.InEffect)
 	return nil
 }
@@ -168,7 +169,7 @@ func (d *demo) checkOrder(ctx context.Context, r api.Rollout) error {
 
 func (d *demo) stepBad(ctx context.Context) error {
 	good, bad := d.levels[goodLevel], d.levels[badLevel]
-	if err := d.launch(ctx, "bad", bad); err != nil {
+	if err := d.launch(ctx, "bad", bad, bake); err != nil {
 		return err
 	}
 	r, err := d.follow(ctx, "bad", 2*time.Minute, func(r api.Rollout) bool { return over(r) && allAtRest(r) })
@@ -182,7 +183,7 @@ func (d *demo) stepBad(ctx context.Context) error {
 	cell := cells(r)[canary.name]
 	d.rec.check("6 the canary took the bad level", canary.loads(bad) == 1, "the kernel of %s logged: enabling patch '%s'", canary.name, bad.module)
 	d.rec.check("6 a health probe failed", cell.Reason != nil && cell.Reason.Code == hotstick.ReasonProbeFailed, "%s", textOf(cell.Reason))
-	if err := d.checkPatched(ctx, "6 back at the good level:", canary, good); err != nil {
+	if err := d.checkPatched(ctx, "6 back at the good level:", canary, good, "reverted"); err != nil {
 		return err
 	}
 	return d.checkStopped(ctx, "6", r, canary, bad)
@@ -202,7 +203,7 @@ func (d *demo) checkStopped(ctx context.Context, step string, r api.Rollout, hit
 		return err
 	}
 	d.rec.check(step+" the patch is banned", patch.Ban != nil, "%s is banned by %s", l.ref(), bannedBy(patch))
-	again, err := d.propose(ctx, r.Name+"-again", l)
+	again, err := d.propose(ctx, r.Name+"-again", l, bake)
 	if err != nil {
 		return err
 	}
