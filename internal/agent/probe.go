@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -54,7 +53,7 @@ func (c Command) Ask(ctx context.Context) (bool, string) {
 	out := &capped{}
 	cmd.Stdout, cmd.Stderr = out, out
 	err := cmd.Run()
-	detail := strings.ToValidUTF8(strings.TrimSpace(out.String()), "?")
+	detail := strings.ToValidUTF8(strings.TrimSpace(string(out.kept)), "?")
 	var exit *exec.ExitError
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
@@ -70,13 +69,14 @@ func (c Command) Ask(ctx context.Context) (bool, string) {
 }
 
 // capped keeps the first bytes that are written to it and passes over the rest.
-type capped struct{ bytes.Buffer }
+// It must have no method but Write: io.Copy would take a faster way around the
+// limit.
+type capped struct{ kept []byte }
 
 // Write implements io.Writer.
 func (c *capped) Write(p []byte) (int, error) {
-	if room := maxOutput - c.Len(); room > 0 {
-		c.Buffer.Write(p[:min(room, len(p))])
-	}
+	room := max(0, maxOutput-len(c.kept))
+	c.kept = append(c.kept, p[:min(room, len(p))]...)
 	return len(p), nil
 }
 

@@ -24,6 +24,7 @@ type Session struct {
 	home      *Home
 	server    string
 	transport *http.Transport
+	now       func() time.Time
 	log       *slog.Logger
 
 	// mu guards what follows. It is not held during a renewal.
@@ -36,8 +37,8 @@ type Session struct {
 // renewPause is the shortest time between two tries to renew.
 const renewPause = time.Minute
 
-// NewSession opens the session of a host that has joined.
-func NewSession(home *Home, server string, log *slog.Logger) (*Session, error) {
+// NewSession opens the session of a host that has joined. now is the wall clock.
+func NewSession(home *Home, server string, now func() time.Time, log *slog.Logger) (*Session, error) {
 	if err := checkServer(server); err != nil {
 		return nil, err
 	}
@@ -51,7 +52,7 @@ func NewSession(home *Home, server string, log *slog.Logger) (*Session, error) {
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(authority)
-	s := &Session{home: home, server: strings.TrimSuffix(server, "/"), certificate: certificate, log: log}
+	s := &Session{home: home, server: strings.TrimSuffix(server, "/"), certificate: certificate, now: now, log: log}
 	s.transport = &http.Transport{
 		TLSClientConfig: &tls.Config{
 			MinVersion: tls.VersionTLS13,
@@ -79,7 +80,7 @@ func (s *Session) Transport() http.RoundTripper { return s.transport }
 // Upkeep renews the certificate if half of its life is over. A renewal that
 // fails is tried again a minute later; the old certificate serves until its end.
 func (s *Session) Upkeep(ctx context.Context) {
-	now := time.Now()
+	now := s.now()
 	s.mu.Lock()
 	leaf := s.certificate.Leaf
 	half := leaf.NotBefore.Add(leaf.NotAfter.Sub(leaf.NotBefore) / 2)

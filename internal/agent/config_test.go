@@ -1,0 +1,61 @@
+package agent_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hotstick/hotstick/internal/agent"
+)
+
+func TestAConfigurationIsReadStrictly(t *testing.T) {
+	for _, c := range []struct{ what, in, want string }{
+		{"everything", "server: https://s:1\nstate: /x\nsocket: /y\nhostname: n\nlabels: {rack: a3}\nprobes:\n  - {name: web, command: [/bin/true], timeout_seconds: 3}\n", ""},
+		{"nothing", "", ""},
+		{"unknown key", "server: https://s:1\nserevr: x\n", "[2:1] unknown field \"serevr\""},
+		{"unknown key in a probe", "probes:\n  - {name: web, command: [/bin/true], shell: true}\n", "unknown field \"shell\""},
+		{"doubled key", "server: a\nserver: b\n", "already defined"},
+		{"wrong type", "probes: 3\n", "[1:9]"},
+		{"second document", "server: a\n---\nserver: b\n", "second YAML document"},
+		{"too large", strings.Repeat("#", 1<<20+1), "more than"},
+		{"label with markup", "labels: {\"<b>\": x}\n", "cannot use the label"},
+		{"empty label", "labels: {rack: \"\"}\n", "cannot use the label"},
+		{"probe by relative path", "probes:\n  - {name: web, command: [curl]}\n", "absolute path"},
+		{"probe without a command", "probes:\n  - {name: web}\n", "absolute path"},
+		{"two probes of one name", "probes:\n  - {name: a, command: [/x]}\n  - {name: a, command: [/y]}\n", "two probes"},
+		{"probe of an hour", "probes:\n  - {name: a, command: [/x], timeout_seconds: 3600}\n", "timeout"},
+		{"probe with spaces in its name", "probes:\n  - {name: \"a b\", command: [/x]}\n", "probe's name"},
+	} {
+		_, err := agent.ReadFile([]byte(c.in))
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error is %v, want %q", c.what, err, c.want)
+		}
+	}
+}
+
+func TestAnErrorShowsTheLine(t *testing.T) {
+	_, err := agent.ReadFile([]byte("server: https://s:1\nprobs:\n  - 1\n"))
+	if err == nil || !strings.Contains(err.Error(), ">  2 | probs:") || !strings.Contains(err.Error(), "^") {
+		t.Errorf("error is %v, want the line and a caret", err)
+	}
+}
+
+func TestAProbeHasATimeout(t *testing.T) {
+	file, err := agent.ReadFile([]byte("probes:\n  - {name: a, command: [/x]}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := file.Commands()[0].(agent.Command); c.Timeout != 5*time.Second || c.Label != "a" {
+		t.Errorf("the probe is %+v", c)
+	}
+}
+
+func FuzzReadFile(f *testing.F) {
+	f.Add("b: !00\n000000000:00") // a tag that the parser panics on
+	f.Add("server: https://s:1\nprobes:\n  - {name: a, command: [/x]}\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		if file, err := agent.ReadFile([]byte(text)); err == nil && file.Validate() != nil {
+			t.Errorf("%q is read and does not validate", text)
+		}
+	})
+}

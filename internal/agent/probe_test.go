@@ -1,0 +1,77 @@
+package agent_test
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hotstick/hotstick/internal/agent"
+)
+
+func TestWhatACommandProbeSays(t *testing.T) {
+	for _, c := range []struct {
+		what    string
+		argv    []string
+		timeout time.Duration
+		healthy bool
+		detail  string
+	}{
+		{"success", []string{"/bin/sh", "-c", "echo fine"}, time.Minute, true, "fine"},
+		{"failure with words", []string{"/bin/sh", "-c", "echo 503 >&2; exit 1"}, time.Minute, false, "503"},
+		{"failure without words", []string{"/bin/sh", "-c", "exit 3"}, time.Minute, false, "exit status 3"},
+		{"no such program", []string{"/does/not/exist"}, time.Minute, false, "cannot run the probe"},
+		{"no answer", []string{"/bin/sh", "-c", "echo begun; sleep 60"}, 200 * time.Millisecond, false, "no answer within 200ms begun"},
+		{"no shell in between", []string{"/bin/echo", "$HOME; exit 1"}, time.Minute, true, "$HOME; exit 1"},
+		{"not UTF-8", []string{"/bin/sh", "-c", `printf 'a\377b'`}, time.Minute, true, "a?b"},
+	} {
+		probe := agent.Command{Label: "p", Argv: c.argv, Timeout: c.timeout}
+		healthy, detail := probe.Ask(t.Context())
+		if healthy != c.healthy || !strings.Contains(detail, c.detail) {
+			t.Errorf("%s: %t %q, want %t %q", c.what, healthy, detail, c.healthy, c.detail)
+		}
+	}
+}
+
+func TestAProbesOutputIsBounded(t *testing.T) {
+	probe := agent.Command{Label: "p", Argv: []string{"/bin/sh", "-c", "head -c 10000000 /dev/zero | tr '\\0' x"}, Timeout: time.Minute}
+	if healthy, detail := probe.Ask(t.Context()); !healthy || len(detail) != 4<<10 {
+		t.Errorf("%t with %d bytes, want 4096", healthy, len(detail))
+	}
+}
+
+func TestAProbesChildrenEndWithIt(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "pid")
+	probe := agent.Command{Label: "p", Timeout: time.Second,
+		Argv: []string{"/bin/sh", "-c", "sleep 600 & echo $! > " + file + "; wait"}}
+	if healthy, _ := probe.Ask(t.Context()); healthy {
+		t.Fatal("a probe that never ends is healthy")
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for alive(pid) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the child %d still runs", pid)
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+}
+
+// alive reports whether a process runs; a zombie does not.
+func alive(pid int) bool {
+	if syscall.Kill(pid, 0) != nil {
+		return false
+	}
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	return err == nil && !strings.Contains(string(stat), ") Z ")
+}

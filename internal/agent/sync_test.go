@@ -1,0 +1,282 @@
+package agent_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/agent"
+	"github.com/hotstick/hotstick/internal/wire"
+)
+
+func TestFactsAreSentWhenTheyAreNewOrAskedFor(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.pass(time.Second)
+		if r := w.last(); r.Facts == nil || r.Facts.Host.Hostname != "n1" || r.Boot != "boot" || r.Loader.Nonce != "nonce" {
+			t.Fatalf("the first check-in is %+v", r)
+		}
+		w.pass(40 * time.Second)
+		if r := w.last(); r.Facts != nil {
+			t.Error("facts that have not changed were sent again")
+		}
+		w.edit(func() { w.facts.Host.Hostname = "n2" })
+		w.pass(70 * time.Second)
+		if !w.sent(func(r wire.SyncRequest) bool { return r.Facts != nil && r.Facts.Host.Hostname == "n2" }) {
+			t.Error("changed facts were not sent")
+		}
+		n := w.withFacts()
+		w.edit(func() {
+			w.reply = func(r *wire.SyncRequest) wire.SyncResponse {
+				return wire.SyncResponse{NextMillis: 30_000, WantFacts: r.Facts == nil}
+			}
+		})
+		w.pass(70 * time.Second)
+		if w.withFacts() == n {
+			t.Error("facts that were asked for were not sent")
+		}
+	})
+}
+
+func TestCheckInsKeepTheServersPaceAndRise(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.pass(10 * time.Minute)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for i := 1; i < len(w.requests); i++ {
+			if w.requests[i].Seq <= w.requests[i-1].Seq {
+				t.Fatalf("check-in %d has number %d after %d", i, w.requests[i].Seq, w.requests[i-1].Seq)
+			}
+			if pause := w.arrived[i].Sub(w.arrived[i-1]); i > 1 && (pause < 27*time.Second || pause > 33*time.Second) {
+				t.Errorf("check-in %d came after %s, want 30s and a tenth of jitter", i, pause)
+			}
+		}
+		if n := len(w.requests); n < 18 || n > 25 {
+			t.Errorf("%d check-ins in ten minutes", n)
+		}
+	})
+}
+
+func TestAnIdleAgentLeavesTheLoaderAlone(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.pass(2 * time.Minute)
+		before, ins := len(w.calls), w.checkIns()
+		w.pass(10 * time.Minute)
+		if calls, now := len(w.calls)-before, w.checkIns()-ins; calls > now+1 {
+			t.Errorf("%d calls of the loader for %d check-ins", calls, now)
+		}
+	})
+}
+
+func TestABusyLoaderIsCalledTwiceASecond(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.pass(2 * time.Minute)
+		w.edit(func() {
+			w.state.Busy = true
+			w.down = true // the server being away changes nothing
+		})
+		w.pass(time.Minute)
+		before := len(w.calls)
+		w.pass(10 * time.Second)
+		if n := len(w.calls) - before; n < 18 || n > 30 {
+			t.Errorf("%d calls in ten seconds", n)
+		}
+	})
+}
+
+func TestDocumentsReachTheLoaderAndItsRefusalsTheServer(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.pass(time.Second)
+		document := json.RawMessage(`{"payload":"x"}`)
+		w.edit(func() {
+			w.reply = func(*wire.SyncRequest) wire.SyncResponse {
+				return wire.SyncResponse{NextMillis: 1000, Documents: []json.RawMessage{document}}
+			}
+			w.state.Refusals = append(w.state.Refusals, refusalOf(document))
+		})
+		w.pass(40 * time.Second)
+		w.edit(func() { w.state.Refusals = nil })
+		w.pass(5 * time.Second)
+		w.mu.Lock()
+		found := false
+		for _, c := range w.calls {
+			for _, d := range c.Documents {
+				found = found || string(d) == string(document)
+			}
+		}
+		w.mu.Unlock()
+		if !found {
+			t.Error("the document did not reach the loader")
+		}
+		if !w.sent(func(r wire.SyncRequest) bool {
+			return len(r.Loader.Refusals) == 1 && r.Loader.Refusals[0].Reason.Code == hotstick.ReasonSignature
+		}) {
+			t.Error("the refusal did not reach the server")
+		}
+		if r := w.last(); len(r.Loader.Refusals) != 0 {
+			t.Errorf("refusals are repeated: %+v", r.Loader.Refusals)
+		}
+	})
+}
+
+func TestReportsGoOutUntilTheyAreStored(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.pass(time.Second)
+		report := hotstick.Report{Seq: 7, Boot: "boot", Patch: hotstick.PatchRef{Name: "fix", Level: 1}, State: hotstick.Armed}
+		w.edit(func() { w.state.Reports, w.down = []hotstick.Report{report}, true })
+		w.pass(2 * time.Minute)
+		w.edit(func() { w.down = false })
+		w.pass(2 * time.Minute) // the server takes them in and forgets to say so
+		n := w.count(func(r wire.SyncRequest) bool { return len(r.Reports) == 1 && r.Reports[0].Seq == 7 })
+		if n < 2 {
+			t.Fatalf("the report was sent %d times without being acknowledged", n)
+		}
+		w.edit(func() {
+			w.reply = func(*wire.SyncRequest) wire.SyncResponse {
+				return wire.SyncResponse{NextMillis: 30_000, Acknowledged: 7}
+			}
+		})
+		w.pass(2 * time.Minute)
+		if r := w.last(); len(r.Reports) != 0 {
+			t.Errorf("an acknowledged report was sent again: %+v", r.Reports)
+		}
+	})
+}
+
+func TestNewsDoNotWaitForTheServersPace(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.edit(func() {
+			w.hold = true
+			w.reply = func(*wire.SyncRequest) wire.SyncResponse { return wire.SyncResponse{NextMillis: 100, Active: true} }
+			w.state.Busy = true
+		})
+		w.pass(5 * time.Second)
+		if w.held == 0 {
+			t.Fatal("no check-in is held")
+		}
+		before := w.checkIns()
+		w.edit(func() {
+			w.state.Reports = []hotstick.Report{{Seq: 1, Boot: "boot", Patch: hotstick.PatchRef{Name: "fix", Level: 1}, State: hotstick.Armed}}
+		})
+		w.pass(time.Second)
+		if w.checkIns() != before+1 || len(w.last().Reports) != 1 || w.dropped == 0 {
+			t.Errorf("%d check-ins more, %d recalled; want the news to go out within a second", w.checkIns()-before, w.dropped)
+		}
+	})
+}
+
+func TestAHeldCheckInIsFollowedByTheNext(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.edit(func() {
+			w.hold = true
+			w.reply = func(*wire.SyncRequest) wire.SyncResponse { return wire.SyncResponse{NextMillis: 0, Active: true} }
+		})
+		w.pass(2 * time.Minute)
+		before := w.checkIns()
+		w.pass(time.Minute)
+		if n := w.checkIns() - before; n < 2 || n > 4 {
+			t.Errorf("%d check-ins a minute, want about three that are held for 20 s", n)
+		}
+		w.edit(func() {
+			w.reply = func(*wire.SyncRequest) wire.SyncResponse { return wire.SyncResponse{NextMillis: 30_000} }
+		})
+		w.pass(time.Minute)
+		if w.last().HoldSeconds != 0 {
+			t.Error("a check-in may be held although no rollout is active")
+		}
+	})
+}
+
+func TestAServerThatIsAwayIsAskedLessAndLess(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.edit(func() { w.down = true })
+		w.pass(10 * time.Minute)
+		before := len(w.calls)
+		w.pass(10 * time.Minute)
+		if n := len(w.calls) - before; n > 25 {
+			t.Errorf("%d tries in ten minutes", n)
+		}
+		w.edit(func() { w.down = false })
+		w.pass(time.Minute + time.Second)
+		if w.checkIns() == 0 {
+			t.Error("the server is back and nobody checks in")
+		}
+	})
+}
+
+func TestTheCatalogAndWantedArtifactsAreFetchedForTheLoader(t *testing.T) {
+	run(t, nil, func(w *world) {
+		artifact := hotstick.NewDigest([]byte("module"))
+		w.edit(func() {
+			w.state.WantArtifacts = []hotstick.Digest{artifact}
+			w.keepErr = errors.New("cannot fetch yet")
+			w.reply = func(*wire.SyncRequest) wire.SyncResponse {
+				return wire.SyncResponse{NextMillis: 2000, CatalogVersion: 1}
+			}
+		})
+		w.pass(10 * time.Second)
+		if got := w.last().Loader.CatalogVersion; got != 1 {
+			t.Errorf("the loader has catalog %d", got)
+		}
+		w.edit(func() { w.keepErr = nil })
+		w.pass(10 * time.Second)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if !slices.Contains(w.kept, artifact) || len(w.state.WantArtifacts) != 0 {
+			t.Errorf("kept %v, the loader still wants %v", w.kept, w.state.WantArtifacts)
+		}
+	})
+}
+
+func TestALoaderThatIsAwayDoesNotKeepTheHostFromCheckingIn(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.edit(func() { w.loaderUp = false })
+		w.pass(time.Minute)
+		if r := w.last(); r.Loader.Nonce != "" {
+			t.Errorf("the check-in has a nonce of a loader that is not there: %+v", r.Loader)
+		}
+		w.edit(func() { w.loaderUp = true })
+		w.pass(time.Minute)
+		if w.last().Loader.Nonce == "" {
+			t.Error("the loader is back and the server does not know")
+		}
+	})
+}
+
+// fickle is a probe that a test can make ill.
+type fickle struct{ w *world }
+
+func (f fickle) Name() string { return "web" }
+func (f fickle) Ask(context.Context) (bool, string) {
+	f.w.mu.Lock()
+	defer f.w.mu.Unlock()
+	f.w.asked++
+	return f.w.ill == "", f.w.ill
+}
+
+func TestProbesAreAskedOftenWhileTheLoaderWantsThem(t *testing.T) {
+	withProbe := func(w *world, cfg *agent.Config) { cfg.Probes = []agent.Probe{fickle{w}} }
+	run(t, withProbe, func(w *world) {
+		w.pass(5 * time.Minute)
+		if w.asked > 7 {
+			t.Errorf("asked %d times in five idle minutes", w.asked)
+		}
+		w.edit(func() { w.state.Busy, w.state.ProbesWanted = true, true })
+		w.pass(time.Minute)
+		before := w.asked
+		w.edit(func() { w.ill = "503" })
+		w.pass(10 * time.Second)
+		if n := w.asked - before; n < 9 || n > 12 {
+			t.Errorf("asked %d times in ten busy seconds", n)
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		told := w.calls[len(w.calls)-3:]
+		if !slices.ContainsFunc(told, func(c linkRequest) bool { return len(c.Readings) > 0 && !c.Readings[0].Healthy }) {
+			t.Errorf("the loader was told %+v", told)
+		}
+	})
+}
