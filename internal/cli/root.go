@@ -38,6 +38,7 @@ func (a *app) root() *cobra.Command {
 		inGroup("fleet", a.host()), inGroup("fleet", a.patch()), inGroup("fleet", a.rollout()),
 		inGroup("fleet", a.stop()), inGroup("fleet", a.why()), inGroup("fleet", a.events()),
 		inGroup("server", a.initCommand()), inGroup("server", a.server()), inGroup("server", a.key()),
+		inGroup("server", a.dev()),
 		inGroup("self", a.contexts()), inGroup("self", a.version()),
 	)
 	root.SetHelpCommandGroupID("self")

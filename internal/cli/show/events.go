@@ -18,7 +18,7 @@ func Events(events []api.Event, st Style) Table {
 		if st.Wide {
 			row = append(row, text(e.Plan.Short()), eventPatch(e))
 		}
-		t.Rows = append(t.Rows, append(row, text(hostOf(e)), text(e.Text)))
+		t.Rows = append(t.Rows, append(row, text(hostOf(e)), Cell{Text: Escape(e.Text)}))
 	}
 	return t
 }
@@ -35,4 +35,12 @@ func hostOf(e api.Event) string {
 		return e.HostName
 	}
 	return string(e.Host)
+}
+
+// latest is the part of a timeline that fits a screen; all of it if wide.
+func latest(events []api.Event, st Style) Table {
+	if len(events) > maxListed && !st.Wide {
+		events = events[:maxListed]
+	}
+	return Events(events, st)
 }

@@ -59,7 +59,7 @@ func reasonCell(r *api.Reason) Cell {
 	if r == nil {
 		return Cell{Text: "-"}
 	}
-	return Cell{Text: Clean(reasonText(*r))}
+	return Cell{Text: Escape(reasonText(*r))}
 }
 
 // reasonText is what the server wrote; a server that wrote nothing still gave
@@ -117,7 +117,7 @@ func Host(d api.HostDetail, st Style) string {
 	p.table(st, "In the kernel", loaded(d.Patches))
 	p.table(st, "Probes", readings(d.Readings, st.Now))
 	p.table(st, "Rollouts", hostRollouts(d.Rollouts, st.Now))
-	p.table(st, "Timeline", Events(d.Timeline, st))
+	p.table(st, "Timeline", latest(d.Timeline, st))
 	return p.String()
 }
 

@@ -35,7 +35,7 @@ const maxListed = 12
 func (r Review) Text(st Style) string {
 	var p page
 	p.line("%s", st.Bold("Plan "+Clean(r.Plan.Name)))
-	p.field("Digest", "%s", r.ID)
+	p.field("Digest", "%s", r.digest())
 	p.field("Patch", "%s", level(r.Plan.Patch).Text)
 	p.field("Author", "%s", Clean(string(r.Plan.Author)))
 	p.field("Approvals", "%s", r.approvals())
@@ -48,6 +48,13 @@ func (r Review) Text(st Style) string {
 	r.leftOut(&p, st)
 	r.difference(&p, st)
 	return p.String()
+}
+
+func (r Review) digest() string {
+	if r.ID == "" {
+		return "none yet: nobody has signed it"
+	}
+	return string(r.ID)
 }
 
 func (r Review) approvals() string {

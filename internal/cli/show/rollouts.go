@@ -78,7 +78,7 @@ func Rollout(r api.Rollout, st Style) string {
 	p.table(st, "Waves", waveTable(r, st))
 	p.table(st, "Hosts that need a look", attention(r, st))
 	p.table(st, "Budgets in use", budgets(r.Budgets))
-	p.table(st, "Timeline", Events(r.Timeline, st))
+	p.table(st, "Timeline", latest(r.Timeline, st))
 	return p.String()
 }
 
@@ -121,6 +121,9 @@ func waveStates(w api.Wave) map[hotstick.HostState]int {
 // evidence so far could have missed.
 func gateText(g api.Gate, now time.Time) string {
 	text := Clean(reasonText(g.Reason))
+	if g.Verdict == "pass" {
+		text = "Passed."
+	}
 	if g.EarliestAt != nil && g.EarliestAt.After(now) {
 		text += fmt.Sprintf(" Earliest in %s.", Age(g.EarliestAt.Sub(now)))
 	}
