@@ -86,14 +86,16 @@ func Main(args []string, stdout, stderr io.Writer) int {
 type settings struct {
 	join agent.Join
 	file agent.File
-	once bool
+	// joining: the command is join, which must not wait for another one.
+	joining bool
+	once    bool
 }
 
 // defaultConfig need not exist; a file that was named must.
 const defaultConfig = "/etc/hotstick/agent.yaml"
 
 func parse(command string, args []string, stderr io.Writer) (settings, error) {
-	var s settings
+	s := settings{joining: command == "join"}
 	var config, ca, root string
 	flags := flag.NewFlagSet("hotstick-agent "+command, flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -183,7 +185,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 	if err := enrol(ctx, home, s, log); err != nil || s.once {
 		return err
 	}
-	session, err := agent.NewSession(home, s.file.Server, time.Now, log)
+	session, err := agent.NewSession(home, s.file.Server, log)
 	if err != nil {
 		return err
 	}
@@ -220,6 +222,9 @@ func enrol(ctx context.Context, home *agent.Home, s settings, log *slog.Logger) 
 	if home.Joined() {
 		return nil
 	}
+	if s.join.Token == "" && !s.joining {
+		return awaitJoin(ctx, home, log)
+	}
 	if err := s.join.Validate(); err != nil {
 		return err
 	}
@@ -248,6 +253,21 @@ func enrol(ctx context.Context, home *agent.Home, s settings, log *slog.Logger) 
 		case <-time.After(pause):
 		}
 	}
+}
+
+// awaitJoin waits until somebody runs the join line on this host.
+func awaitJoin(ctx context.Context, home *agent.Home, log *slog.Logger) error {
+	log.Info("this host has not joined; waiting for 'hotstick-agent join'")
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for !home.Joined() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return nil
 }
 
 func uptime() time.Duration {
