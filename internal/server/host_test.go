@@ -128,7 +128,7 @@ func (h *simulated) enrolment(token string) *wire.EnrollRequest {
 func (h *simulated) useCertificate(der []byte) {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(h.w.server.Authority())
-	config := &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}
+	config := &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13, Time: h.w.server.now}
 	if h.cert = der; der != nil {
 		config.Certificates = []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: h.tls}}
 	}
