@@ -3,6 +3,7 @@ package catalog_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"io"
 	"io/fs"
 	"os"
@@ -261,6 +262,50 @@ func TestARepositoryAcceptsOnlyWhatFollows(t *testing.T) {
 		if err != nil || view.Version != 2 || len(view.Patches) != 1 {
 			t.Errorf("%+v, %v", view, err)
 		}
+	}
+}
+
+func TestAPublishedLevelKeepsItsBytesWhoeverSigns(t *testing.T) {
+	w := newWorld(t)
+	w.mustPublish(w.patch(1, build61))
+	// A publisher with another program than ours.
+	other := w.patch(8, build61)
+	other.Ref.Level = 1
+	w.mustUpload(other)
+	targets := w.forge(w.repo.Targets(), func(signed map[string]any) {
+		version(3)(signed)
+		signed["x-hotstick"].(map[string]any)["patches"] = []hotstick.Patch{other}
+		a := other.Artifacts[0]
+		signed["targets"] = map[string]any{"sha256-" + a.Digest.Hex() + ".ko": map[string]any{"length": a.SizeBytes, "hashes": map[string]any{"sha256": a.Digest.Hex()}}}
+	}, "publisher")
+	if _, err := w.repo.Accept(targets, w.now); !errors.Is(err, catalog.ErrRefused) || !strings.Contains(err.Error(), "other bytes") {
+		t.Errorf("got %v", err)
+	}
+}
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// TestGoldenCatalog keeps the format: the files must come out byte for byte as
+// they did, and those that old versions wrote must still be read.
+func TestGoldenCatalog(t *testing.T) {
+	w := newWorld(t)
+	patch := w.patch(1, build61, build612)
+	w.mustPublish(patch)
+	golden := filepath.Join("testdata", "catalog")
+	for name, data := range *w.source() {
+		path := filepath.Join(golden, name)
+		if *update {
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, data, 0o644)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if string(w.must(os.ReadFile(path))) != string(data) {
+			t.Errorf("%s: the format has changed: %s", name, data)
+		}
+	}
+	view := w.mustRefresh(w.mustClient(catalog.NewStaged(golden)))
+	if !reflect.DeepEqual(view.Patches, []hotstick.Patch{patch}) || !reflect.DeepEqual(view.Trust, w.spec.Trust) {
+		t.Errorf("%+v", view)
 	}
 }
 

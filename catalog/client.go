@@ -22,10 +22,11 @@ type Client struct {
 	// anchor is the version of the root from which trust starts.
 	anchor int64
 
-	// refreshing is held during a whole refresh.
+	// refreshing is held during a whole refresh, which may wait for the network.
 	refreshing sync.Mutex
-	mu         sync.Mutex // guards view
-	view       *View
+	// mu guards view, and the set on disk while it is replaced or read.
+	mu   sync.Mutex
+	view *View
 }
 
 // NewClient opens a client with its state directory, which must exist and be
@@ -97,17 +98,14 @@ func (c *Client) Refresh(ctx context.Context, now time.Time) (View, error) {
 	if err := neverOlder(root, old.targets, t.targets); err != nil {
 		return View{}, err
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if err := c.commit(t, old, fresh, now, floor); err != nil {
 		return View{}, err
 	}
-	return c.set(t.view()), nil
-}
-
-func (c *Client) set(v View) View {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	v := t.view()
 	c.view = &v
-	return v
+	return v, nil
 }
 
 // Load returns the last trusted view from the state directory, even if it has
@@ -116,8 +114,8 @@ func (c *Client) set(v View) View {
 // server's key has changed since), the view comes back as expired. The error
 // wraps fs.ErrNotExist if there is no view.
 func (c *Client) Load() (View, error) {
-	c.refreshing.Lock()
-	defer c.refreshing.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	t, root, err := c.roots(time.Time{})
 	if err != nil {
 		return View{}, err
@@ -139,14 +137,15 @@ func (c *Client) Load() (View, error) {
 	if verifyLinks(root, f.timestamp, f.snapshot) != nil {
 		v.Expires = time.Time{}
 	}
-	return c.set(v), nil
+	c.view = &v
+	return v, nil
 }
 
 // Metadata returns the newest trusted root and targets metadata from the state
 // directory, which a publisher extends and signs.
 func (c *Client) Metadata() (root, targets []byte, err error) {
-	c.refreshing.Lock()
-	defer c.refreshing.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if _, root, err = c.roots(time.Time{}); err != nil {
 		return nil, nil, err
 	}

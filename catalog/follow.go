@@ -160,7 +160,7 @@ func neverOlder(root, ours []byte, fresh *targetsSigned) error {
 }
 
 // commit makes a verified set the trusted one. Everything it names is on disk
-// before timestamp.json is.
+// before timestamp.json is. The caller holds mu.
 func (c *Client) commit(t *trusted, old, fresh files, now, floor time.Time) error {
 	if string(fresh.timestamp) != string(old.timestamp) {
 		if string(fresh.targets) != string(old.targets) {

@@ -72,7 +72,7 @@ func newSpec() catalog.RootSpec {
 		PublisherKeys: public("publisher"), PublisherThreshold: 1,
 		OnlineKeys: public("online"),
 		Trust: hotstick.Trust{Persons: []hotstick.TrustedPerson{person("ann"), person("bob"), person("cid")}, Approvals: 2,
-			ServerKeys: []hotstick.TrustedKey{hotstick.TrustedKey(key("online").Public())}, Epoch: 1},
+			ServerKeys: []hotstick.TrustedKey{hotstick.TrustedKey(key("online").Public())}, Epoch: 5},
 		Expires: start.AddDate(2, 0, 0),
 	}
 }
