@@ -168,7 +168,7 @@ func TestAHostJoinsAndSpeaksMutualTLS(t *testing.T) {
 			t.Errorf("%s has mode %v, %v; want %v", name, info.Mode().Perm(), err, want)
 		}
 	}
-	session, err := agent.NewSession(home, o.server.URL, slog.New(slog.DiscardHandler))
+	session, err := agent.NewSession(home, o.server.URL, time.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -314,11 +314,11 @@ func TestACertificateIsRenewedAtHalfOfItsLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	session, err := agent.NewSession(home, o.server.URL, slog.New(slog.DiscardHandler))
+	clock := func() time.Time { return now }
+	session, err := agent.NewSession(home, o.server.URL, clock, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	session.TestOnlyClock(func() time.Time { return now })
 	before, err := os.ReadFile(filepath.Join(dir, "tls.pem"))
 	if err != nil {
 		t.Fatal(err)

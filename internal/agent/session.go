@@ -37,8 +37,8 @@ type Session struct {
 // renewPause is the shortest time between two tries to renew.
 const renewPause = time.Minute
 
-// NewSession opens the session of a host that has joined.
-func NewSession(home *Home, server string, log *slog.Logger) (*Session, error) {
+// NewSession opens the session of a host that has joined. now is the wall clock.
+func NewSession(home *Home, server string, now func() time.Time, log *slog.Logger) (*Session, error) {
 	if err := checkServer(server); err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func NewSession(home *Home, server string, log *slog.Logger) (*Session, error) {
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(authority)
-	s := &Session{home: home, server: strings.TrimSuffix(server, "/"), certificate: certificate, now: time.Now, log: log}
+	s := &Session{home: home, server: strings.TrimSuffix(server, "/"), certificate: certificate, now: now, log: log}
 	s.transport = &http.Transport{
 		TLSClientConfig: &tls.Config{
 			MinVersion: tls.VersionTLS13,

@@ -185,7 +185,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 	if err := enrol(ctx, home, s, log); err != nil || s.once {
 		return err
 	}
-	session, err := agent.NewSession(home, s.file.Server, log)
+	session, err := agent.NewSession(home, s.file.Server, time.Now, log)
 	if err != nil {
 		return err
 	}
