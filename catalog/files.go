@@ -21,7 +21,7 @@ const (
 
 const (
 	// maxRootsPerRefresh bounds how many new roots one refresh follows.
-	maxRootsPerRefresh = 256
+	maxRootsPerRefresh = 64
 	// maxVersion bounds versions, so that counting on never overflows.
 	maxVersion = 1 << 40
 )
