@@ -62,7 +62,11 @@ func (s *Store) work(ctx context.Context, fn func(*tx) error) (*batch, error) {
 	}
 	t := &tx{ctx: ctx, s: s, db: s.writer, now: store.Instant(s.clock())}
 	alone := s.batch == nil
-	if err := t.begin(map[bool]string{true: `BEGIN IMMEDIATE`, false: `SAVEPOINT one`}[alone]); err != nil {
+	begin := `SAVEPOINT one`
+	if alone {
+		begin = `BEGIN IMMEDIATE`
+	}
+	if err := t.begin(begin); err != nil {
 		return nil, err
 	}
 	if alone {
@@ -77,7 +81,7 @@ func (s *Store) work(ctx context.Context, fn func(*tx) error) (*batch, error) {
 	if err := fn(t); err != nil {
 		return nil, err
 	}
-	if err := ctx.Err(); err != nil {
+	if err := t.usable(); err != nil {
 		return nil, err
 	}
 	if !alone {
@@ -105,9 +109,13 @@ func (s *Store) undo(t *tx, alone bool) {
 	if err == nil {
 		err = s.writer.run(`RELEASE one`)
 	}
-	if err != nil {
-		s.finish(s.explain("write to", err))
+	if err == nil {
+		return
 	}
+	if t.broken == nil {
+		t.broken = s.explain("write to", err)
+	}
+	s.finish(t.broken)
 }
 
 // commit commits the batch, if there is one, and tells its updates.

@@ -46,6 +46,8 @@ const (
 	codeNotADB   = 26
 )
 
+const notADatabase = "name another data directory, or restore the file from a backup"
+
 // explain turns an error of SQLite into one that says what to do.
 func (s *Store) explain(doing string, err error) error {
 	var native *driver.Error
@@ -62,7 +64,7 @@ func (s *Store) explain(doing string, err error) error {
 	case codeCantOpen:
 		e.Problem, e.Fix = "the file or its directory cannot be opened", "let the server's user read and write "+dir
 	case codeNotADB:
-		e.Problem, e.Fix = "it is not a database", "name another data directory, or restore the file from a backup"
+		e.Problem, e.Fix = "it is not a database", notADatabase
 	case codeCorrupt:
 		e.Problem, e.Fix = "it is damaged", "stop the server, keep a copy of "+dir+", and restore the newest backup"
 	case codeBusy:

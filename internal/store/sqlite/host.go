@@ -104,11 +104,22 @@ func (t hostTable) facts(r hostRow) (*hotstick.Facts, error) {
 }
 
 func (t hostTable) Get(id hotstick.HostID) (store.Host, error) {
-	r, err := one(t.tx, readHost, selectHost+` WHERE h.id = ?`, id)
+	r, err := t.row(id)
 	if err != nil {
 		return store.Host{}, err
 	}
 	return t.host(r)
+}
+
+func (t hostTable) row(id hotstick.HostID) (hostRow, error) {
+	if t.last != nil && t.last.id == id {
+		return *t.last, t.usable()
+	}
+	r, err := one(t.tx, readHost, selectHost+` WHERE h.id = ?`, id)
+	if err == nil {
+		t.last = &r
+	}
+	return r, err
 }
 
 func (t hostTable) List(f store.HostFilter) ([]store.Host, int, error) {
@@ -155,7 +166,8 @@ func (t hostTable) Put(h store.Host) error {
 	if err != nil {
 		return err
 	}
-	old, err := one(t.tx, readHost, selectHost+` WHERE h.id = ?`, h.ID)
+	old, err := t.row(h.ID)
+	t.last = nil // until everything is written
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return t.insertHost(next, h.Facts)
@@ -173,12 +185,14 @@ func (t hostTable) Put(h store.Host) error {
 			return err
 		}
 	}
-	if next.seen == old.seen {
-		return nil
+	if next.seen != old.seen {
+		if _, err := t.exec(`UPDATE host_seen SET seq = ?, last_seen = ?, readings = ? WHERE host = ?`,
+			next.seen.seq, next.seen.lastSeen, next.seen.readings, next.n); err != nil {
+			return err
+		}
 	}
-	_, err = t.exec(`UPDATE host_seen SET seq = ?, last_seen = ?, readings = ? WHERE host = ?`,
-		next.seen.seq, next.seen.lastSeen, next.seen.readings, next.n)
-	return err
+	t.last = &next
+	return nil
 }
 
 func (t hostTable) insertHost(r hostRow, facts *hotstick.Facts) error {
@@ -242,6 +256,7 @@ func (t hostTable) putFacts(r *hostRow, facts *hotstick.Facts) error {
 }
 
 func (t hostTable) Delete(id hotstick.HostID) error {
+	t.last = nil
 	n, err := t.exec(`UPDATE hosts SET revoked = 1 WHERE id = ? AND revoked = 0`, id)
 	if err != nil || n > 0 {
 		return err

@@ -49,17 +49,23 @@ func (s *Store) migrate(ctx context.Context) error {
 
 // checkSchema refuses databases of other programs and of newer versions.
 func (s *Store) checkSchema(ctx context.Context, newest int64) error {
-	var id, tables, versioned int64
-	for query, to := range map[string]*int64{
-		`SELECT application_id FROM pragma_application_id`:                       &id,
-		`SELECT count(*) FROM sqlite_schema WHERE type = 'table'`:                &tables,
-		`SELECT count(*) FROM sqlite_schema WHERE name = '` + versionTable + `'`: &versioned,
+	// A database of ours is marked by its first migration; one whose first migration
+	// was cut short has nothing but goose's tables.
+	var id, foreign, versioned int64
+	const known = `'` + versionTable + `', 'sqlite_sequence'`
+	for _, ask := range []struct {
+		query string
+		to    *int64
+	}{
+		{`SELECT application_id FROM pragma_application_id`, &id},
+		{`SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT IN (` + known + `)`, &foreign},
+		{`SELECT count(*) FROM sqlite_schema WHERE name = '` + versionTable + `'`, &versioned},
 	} {
-		if err := s.read.QueryRowContext(ctx, query).Scan(to); err != nil {
+		if err := s.read.QueryRowContext(ctx, ask.query).Scan(ask.to); err != nil {
 			return s.explain("open", err)
 		}
 	}
-	if id != application && (id != 0 || tables > versioned+1) {
+	if id != application && (id != 0 || foreign > 0) {
 		return &Error{Doing: "open", Path: s.path, Problem: "it is a database of another program", Fix: "name another data directory"}
 	}
 	if versioned == 0 {

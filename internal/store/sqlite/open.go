@@ -63,11 +63,26 @@ func (s *Store) prepareFile() error {
 		}
 	case err == nil && info.IsDir():
 		return &Error{Doing: "open", Path: s.path, Problem: "it is a directory", Fix: "name a file in it, such as " + filepath.Join(s.path, "hotstick.db")}
-	case err == nil && info.Mode().Perm()&0o077 != 0:
-		err = os.Chmod(s.path, 0o600)
+	case err == nil && info.Size() > 0 && info.Size() < 512:
+		// SQLite would take it for empty and write over it.
+		return &Error{Doing: "open", Path: s.path, Problem: "it is not a database", Fix: notADatabase}
+	case err == nil:
+		if info.Mode().Perm()&0o077 != 0 {
+			err = os.Chmod(s.path, 0o600)
+		}
+		if err == nil {
+			// SQLite makes files beside this one and says little when it cannot.
+			err = errors.Join(syscall.Access(s.path, readable|writable), syscall.Access(filepath.Dir(s.path), writable))
+		}
 	}
 	return s.explainFile(err)
 }
+
+// What access(2) is asked for.
+const (
+	writable = 2
+	readable = 4
+)
 
 func (s *Store) explainFile(err error) error {
 	dir := filepath.Dir(s.path)

@@ -18,6 +18,13 @@ type tx struct {
 	readOnly bool
 	wrote    bool
 	over     bool
+	// broken is the first error of SQLite itself. It may have ended the whole
+	// transaction (a full disk does), so that what follows would stand alone;
+	// therefore nothing follows, and nothing is committed.
+	broken error
+	// last is the host row that was read or written last: a check-in reads a host
+	// and puts it, and needs its row for both.
+	last *hostRow
 }
 
 // begin starts the transaction with this statement.
@@ -36,10 +43,20 @@ func (t *tx) abandon(how string) {
 }
 
 func (t *tx) usable() error {
-	if t.over {
+	switch {
+	case t.over:
 		return errors.New("cannot use the transaction: it is over")
+	case t.broken != nil:
+		return t.broken
 	}
 	return t.ctx.Err()
+}
+
+// fail breaks the transaction. Conflicts that tables expect are not errors of
+// SQLite: their statements say ON CONFLICT or look at the number of rows.
+func (t *tx) fail(doing string, err error) error {
+	t.broken = t.s.explain(doing, err)
+	return t.broken
 }
 
 // exec runs a statement that writes, and returns the number of rows it changed.
@@ -69,11 +86,11 @@ func (t *tx) result(query string, args ...any) (sql.Result, error) {
 	}
 	st, err := t.db.stmt(query)
 	if err != nil {
-		return nil, t.s.explain("write to", err)
+		return nil, t.fail("write to", err)
 	}
 	result, err := st.ExecContext(context.Background(), args...)
 	if err != nil {
-		return nil, t.s.explain("write to", err)
+		return nil, t.fail("write to", err)
 	}
 	return result, nil
 }
@@ -96,14 +113,14 @@ func one[T any](t *tx, read func(scan) (T, error), query string, args ...any) (T
 	}
 	st, err := t.db.stmt(query)
 	if err != nil {
-		return none, t.s.explain("read", err)
+		return none, t.fail("read", err)
 	}
 	v, err := read(st.QueryRowContext(context.Background(), args...).Scan)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return none, store.ErrNotFound
 	case err != nil:
-		return none, t.s.explain("read", err)
+		return none, t.fail("read", err)
 	}
 	return v, nil
 }
@@ -115,11 +132,11 @@ func all[T any](t *tx, read func(scan) (T, error), query string, args ...any) ([
 	}
 	st, err := t.db.stmt(query)
 	if err != nil {
-		return nil, t.s.explain("read", err)
+		return nil, t.fail("read", err)
 	}
 	rows, err := st.QueryContext(context.Background(), args...)
 	if err != nil {
-		return nil, t.s.explain("read", err)
+		return nil, t.fail("read", err)
 	}
 	defer rows.Close()
 	var found []T
@@ -129,12 +146,12 @@ func all[T any](t *tx, read func(scan) (T, error), query string, args ...any) ([
 		}
 		v, err := read(rows.Scan)
 		if err != nil {
-			return nil, t.s.explain("read", err)
+			return nil, t.fail("read", err)
 		}
 		found = append(found, v)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, t.s.explain("read", err)
+		return nil, t.fail("read", err)
 	}
 	return found, nil
 }

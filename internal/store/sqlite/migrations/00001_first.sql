@@ -143,7 +143,7 @@ CREATE TABLE outbox (
     due      INTEGER NOT NULL,
     done     INTEGER
 ) STRICT;
-CREATE INDEX outbox_by_due ON outbox (due) WHERE done IS NULL;
+CREATE INDEX outbox_pending ON outbox (id, due) WHERE done IS NULL;
 
 -- Single values: stop_all is the fleet-wide stop, checked_at is written to learn
 -- whether a commit works.
