@@ -49,3 +49,33 @@ export async function assertNoSideways(page) {
   const [scroll, client] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
   assert.ok(scroll <= client, `the page is ${scroll} px wide in a window of ${client} px`);
 }
+
+/** One browser for a test file, and pages that clean up after themselves. */
+export function stage({ before, after }, serve) {
+  let browser;
+  before(async () => (browser = await launch()));
+  after(() => browser?.close());
+  return async (t, scenario, path = '/', { role, signedIn, prepare, ...options } = {}) => {
+    const fixture = await serve(scenario, { role, signedIn });
+    prepare?.(fixture);
+    const page = await open(browser, fixture.url + path, options);
+    t.after(async () => {
+      await page.context().close();
+      await fixture.close();
+    });
+    await page.locator('main').waitFor();
+    await page.waitForFunction(() => !document.querySelector('.skeleton'));
+    return { page, fixture };
+  };
+}
+
+/** Waits until a value that is read again and again is as wanted. */
+export async function eventually(read, want, what) {
+  const end = Date.now() + 6000;
+  for (;;) {
+    const got = await read();
+    if (typeof want === 'function' ? want(got) : got === want) return got;
+    if (Date.now() > end) assert.fail(`${what}: still ${JSON.stringify(got)}`);
+    await new Promise((next) => setTimeout(next, 40));
+  }
+}

@@ -90,15 +90,18 @@ export function percent(fraction: number): string {
   return `${p < 10 ? p.toFixed(1) : p.toFixed(0)} %`;
 }
 
-/** Quotes a word for a POSIX shell, so that a copied command means what it shows. */
+/**
+ * Quotes a word for a shell, so that a copied command means what it shows. What
+ * cannot be seen is written as an escape, in bash's $'…' form.
+ */
 export function shellWord(word: string): string {
   if (/^[A-Za-z0-9_@%+=:,./-]+$/.test(word)) return word;
-  // eslint-disable-next-line no-control-regex
-  if (/[\u0000-\u001f\u007f]/.test(word)) {
-    const body = word.replace(/[\\']/g, '\\$&').replace(/[\u0000-\u001f\u007f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
-    return `$'${body}'`;
-  }
-  return `'${word.replaceAll("'", `'\\''`)}'`;
+  if (word.search(hidden) < 0) return `'${word.replaceAll("'", `'\\''`)}'`;
+  const escaped = word.replace(/[\\']/g, '\\$&').replace(hidden, (c) => {
+    const code = c.charCodeAt(0);
+    return code < 0x80 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`;
+  });
+  return `$'${escaped}'`;
 }
 
 /** Joins words into a command line. */

@@ -26,6 +26,8 @@ export class HostPages {
   added = $state(0);
   loading = $state(true);
   problem = $state.raw<Problem | undefined>(undefined);
+  /** When the rows were read last, by this machine's clock. */
+  readAt = $state(0);
 
   readonly filter: HostFilter;
   #pages: Page[] = [];
@@ -57,7 +59,10 @@ export class HostPages {
 
   /** Reads the pages of these rows again, updating each host in its place. */
   async refresh(first: number, last: number): Promise<void> {
-    if (this.loading || this.problem) return this.retry();
+    if (this.loading || !this.rows.length) {
+      this.#pages = [];
+      return this.want(0);
+    }
     for (const page of this.#pages) {
       if (page.start > last || page.start + page.ids.length < first) continue;
       try {
@@ -68,14 +73,15 @@ export class HostPages {
     }
   }
 
+  /** Reads again what failed: missing pages first, then the ones at hand. */
   retry = async (): Promise<void> => {
-    this.problem = undefined;
     await this.want(this.#wanted);
+    if (this.problem && this.rows.length) await this.refresh(0, this.rows.length);
   };
 
   async #readOn() {
     while (!this.#abort.signal.aborted && (this.#pages.length === 0 || (this.#next && this.rows.length <= this.#wanted))) {
-      const far = this.#wanted - this.rows.length > longPage;
+      const far = this.#wanted - this.rows.length > 2 * pageSize;
       const token = this.#next;
       try {
         const answer = await this.#get(token, far ? longPage : pageSize);
@@ -85,7 +91,7 @@ export class HostPages {
         this.total = answer.total;
         this.#next = answer.next ?? '';
         this.loading = false;
-        this.problem = undefined;
+        this.#succeed();
       } catch (error) {
         this.#fail(error);
         return;
@@ -107,11 +113,21 @@ export class HostPages {
       else if (gone) rows[page.start + i] = { ...row, gone: true };
     });
     const placed = new Set(this.#pages.flatMap((p) => p.ids));
-    for (const id of fresh.keys()) if (!placed.has(id)) this.#unplaced.add(id);
-    // When the list ends with this page, new hosts behind it have no place either.
-    this.added = this.#next === '' || page !== this.#pages.at(-1) ? this.#unplaced.size : this.added;
+    const order = list(answer.hosts);
+    const lastPlaced = order.findLastIndex((h) => placed.has(h.id));
+    // Behind the last host that has a place stand those of pages not read yet.
+    order.forEach((h, i) => {
+      if (!placed.has(h.id) && (i < lastPlaced || this.#next === '')) this.#unplaced.add(h.id);
+    });
+    this.added = this.#unplaced.size;
     this.rows = rows;
     this.total = answer.total;
+    this.#succeed();
+  }
+
+  #succeed() {
+    this.problem = undefined;
+    this.readAt = Date.now();
   }
 
   #get(token: string, limit: number): Promise<HostList> {

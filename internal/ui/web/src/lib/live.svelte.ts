@@ -15,6 +15,9 @@ class Live {
   /** When the stream was last known good, by this machine's clock. */
   lastHeard = $state(Date.now());
 
+  /** Called when the stream is lost; the session may have ended. */
+  onLost = () => {};
+
   #source: EventSource | undefined;
   #listeners = new Set<Listener>();
   #watchdog: ReturnType<typeof setTimeout> | undefined;
@@ -84,6 +87,7 @@ class Live {
   #lost = () => {
     this.#close();
     this.state = 'lost';
+    this.onLost();
     clearTimeout(this.#retry);
     const wait = retrySteps[Math.min(this.#failures++, retrySteps.length - 1)]!;
     this.#retry = setTimeout(() => this.#connect(), wait);

@@ -40,8 +40,18 @@ class Shell {
     this.session = session;
     this.problem = undefined;
     this.phase = 'in';
+    live.onLost = () => void this.#checkSession();
     live.start();
     this.overview = new Resource<Overview>('/api/v1/overview');
+  }
+
+  /** A stream that is refused does not say why; the session's own route does. */
+  async #checkSession() {
+    try {
+      await get<Session>('/api/v1/session');
+    } catch (error) {
+      if (toProblem(error).status === 401) this.#leave();
+    }
   }
 
   async signOut() {

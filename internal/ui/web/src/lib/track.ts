@@ -154,9 +154,12 @@ export function currentGate(waves: Wave[]): number {
 
 export interface Box { left: number; top: number; width: number; height: number }
 
+/** More than any distance on a screen: what lies straight ahead always wins. */
+const astray = 100_000;
+
 /**
- * Which box an arrow key leads to: the nearest one in that direction, where
- * going astray costs more than going far. Returns -1 if there is none.
+ * Which box an arrow key leads to: the nearest one straight ahead, or else the
+ * one that is the least astray in that direction. Returns -1 if there is none.
  */
 export function neighbour(boxes: Box[], from: number, key: string): number {
   const origin = boxes[from];
@@ -171,8 +174,10 @@ export function neighbour(boxes: Box[], from: number, key: string): number {
     const dy = box.top + box.height / 2 - oy;
     const along = { ArrowRight: dx, ArrowLeft: -dx, ArrowDown: dy, ArrowUp: -dy }[key];
     if (along === undefined || along < 2) return;
-    const aside = Math.abs(key === 'ArrowRight' || key === 'ArrowLeft' ? dy : dx);
-    const cost = along + aside * 3;
+    const sideways = key === 'ArrowRight' || key === 'ArrowLeft';
+    const aside = Math.abs(sideways ? dy : dx);
+    const ahead = aside < (sideways ? box.height + origin.height : box.width + origin.width) / 2;
+    const cost = along + (ahead ? 0 : astray + aside * 3);
     if (cost < bestCost) [best, bestCost] = [i, cost];
   });
   return best;
