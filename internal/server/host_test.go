@@ -71,6 +71,9 @@ type simulated struct {
 	stop     context.CancelFunc
 	done     chan struct{}
 	want     bool
+	// lose drops the documents of answers that carry a grant; lost counts them.
+	lose bool
+	lost int
 }
 
 // join enrols a host and runs it.
@@ -207,10 +210,30 @@ func (h *simulated) checkIn(ctx context.Context, hold int) (wire.SyncResponse, e
 	defer h.mu.Unlock()
 	h.want = answer.WantFacts
 	h.reports = slices.DeleteFunc(h.reports, func(r hotstick.Report) bool { return r.Seq <= answer.Acknowledged })
+	if h.lose && slices.ContainsFunc(answer.Documents, isGrant) {
+		h.lost++
+		return answer, nil
+	}
 	for _, raw := range answer.Documents {
 		h.document(raw)
 	}
 	return answer, nil
+}
+
+func isGrant(raw json.RawMessage) bool {
+	kind, err := statement.KindOf(raw)
+	return err == nil && kind == statement.KindGrant
+}
+
+// until checks in until the condition holds.
+func (h *simulated) until(condition func() bool) {
+	h.w.Helper()
+	ctx, cancel := context.WithTimeout(h.w.Context(), 20*time.Second)
+	defer cancel()
+	for !condition() {
+		_, err := h.checkIn(ctx, 0)
+		h.w.must(err)
+	}
 }
 
 // message is the check-in of this moment.
