@@ -129,7 +129,7 @@ func (a *Agent) request() *wire.SyncRequest {
 	h := &a.host
 	req := &wire.SyncRequest{
 		Protocol: wire.Protocol, Host: a.cfg.Host, Boot: h.facts.Host.BootID, Seq: a.nextSeq(),
-		FactsDigest: h.factsDigest, Patches: h.patches, Reports: h.loader.Reports,
+		FactsDigest: h.factsDigest, Patches: h.patches, Reports: fitting(h.loader.Reports),
 		Loader: wire.LoaderState{
 			Nonce: h.loader.Nonce, InEffect: h.loader.InEffect, Busy: h.loader.Busy, Plans: h.loader.Plans,
 			CatalogVersion: h.loader.CatalogVersion, Strikes: h.loader.Strikes, Bans: h.loader.Bans,
@@ -147,6 +147,26 @@ func (a *Agent) request() *wire.SyncRequest {
 		req.HoldSeconds = holdSeconds
 	}
 	return req
+}
+
+// maxReportBytes bounds the reports of one check-in, so that facts have room
+// beside them.
+const maxReportBytes = 1 << 20
+
+// fitting returns the oldest reports that fit into one check-in; the others go
+// with the next.
+func fitting(reports []hotstick.Report) []hotstick.Report {
+	size := 0
+	for i, r := range reports {
+		for _, e := range r.Evidence {
+			size += 2*len(e.Text) + 100 // escaped, at worst on average
+		}
+		size += 1000
+		if size > maxReportBytes && i > 0 {
+			return reports[:i]
+		}
+	}
+	return reports
 }
 
 func compareProbes(x, y hotstick.Reading) int {

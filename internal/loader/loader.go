@@ -81,8 +81,8 @@ type attemptRun struct {
 
 // New starts a loader: it reads the ledger and brings it into this boot, which
 // is where a strike is written if the last boot ended badly. A ledger that
-// cannot be read or written does not fail the start; such a loader answers its
-// agent, refuses every document with ledger_unwritable, and changes nothing.
+// cannot be read does not fail the start; such a loader answers its agent,
+// refuses every document with ledger_unwritable, and changes nothing.
 func New(cfg Config) (*Loader, error) {
 	if cfg.Limits == (Limits{}) {
 		cfg.Limits = DefaultLimits
@@ -116,17 +116,11 @@ func New(cfg Config) (*Loader, error) {
 	return l, nil
 }
 
-// open reads the ledger and writes it back as this boot's.
+// open reads the ledger and writes it back as this boot's. If it can be read and
+// not written, the loader goes on: it can start nothing, but it still takes a
+// patch on probation back out.
 func (l *Loader) open() error {
-	data, err := l.cfg.Disk.Load()
-	if errors.Is(err, fs.ErrNotExist) {
-		l.led = ledger.New(l.boot)
-		return l.save(l.led)
-	}
-	if err != nil {
-		return err
-	}
-	old, err := ledger.Decode(data)
+	old, err := l.read()
 	if err != nil {
 		return err
 	}
@@ -134,8 +128,25 @@ func (l *Loader) open() error {
 	if err != nil {
 		l.cfg.Log.Warn("cannot read the crash records of earlier boots", "error", err)
 	}
+	l.saved = old.Seq
 	l.led = wake(old, crashes, l.moment(nil))
-	return l.save(l.led)
+	if err := l.save(l.led); err != nil {
+		l.unsaved = true
+		l.cfg.Log.Error("cannot write the ledger; nothing is started until that works", "error", err)
+	}
+	return nil
+}
+
+// read returns the ledger on disk, or a new one where there is none.
+func (l *Loader) read() (ledger.Ledger, error) {
+	data, err := l.cfg.Disk.Load()
+	if errors.Is(err, fs.ErrNotExist) {
+		return ledger.New(l.boot), nil
+	}
+	if err != nil {
+		return ledger.Ledger{}, err
+	}
+	return ledger.Decode(data)
 }
 
 // freshCrashes returns the crash records that no earlier boot was judged by.

@@ -414,3 +414,41 @@ func TestAWithdrawnLevelDoesNotComeBack(t *testing.T) {
 	w.pass(time.Minute)
 	w.mustRun(p.Ref)
 }
+
+func TestAPatchOnProbationComesOutAlsoIfTheLoaderRestartsOnAFullDisk(t *testing.T) {
+	w := newWorld(t)
+	good := w.publish("fix@1", fake.Behaviour{})
+	w.mustConfirm(good)
+	next := w.publish("fix@2", fake.Behaviour{})
+	w.offer(next, 1)
+	w.pass(2 * time.Second)
+	w.disk.broken = true
+	w.start()
+	w.exchange()
+	w.pass(time.Minute)
+	w.mustRun(good.Ref)
+	w.disk.broken = false
+	w.pass(5 * time.Second)
+	w.mustEnd(hotstick.Reverted, hotstick.ReasonLedgerUnwritable)
+}
+
+func TestAStrikeThatCouldNotBeWrittenIsReportedOnceItIs(t *testing.T) {
+	w := newWorld(t)
+	p := w.publish("fix@1", fake.Behaviour{})
+	w.offer(p, 1)
+	w.pass(2 * time.Second)
+	w.machine.Crash("")
+	w.disk.broken = true
+	w.reboot(false)
+	w.pass(time.Second)
+	if strings.Contains(w.states(), "quarantined") {
+		t.Fatal("a report went out that a crash would forget")
+	}
+	w.reboot(false)
+	w.disk.broken = false
+	w.pass(time.Minute)
+	w.mustEnd(hotstick.Quarantined, hotstick.ReasonCrash)
+	if n := strings.Count(w.states(), "quarantined"); n != 1 {
+		t.Errorf("the strike was reported %d times", n)
+	}
+}

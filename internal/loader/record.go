@@ -28,16 +28,24 @@ func addReport(l *ledger.Ledger, at moment, r hotstick.Report) {
 	l.Reports = append(l.Reports, r)
 }
 
+// maxReportEvidence bounds the evidence of one report, in bytes, so that a full
+// list of reports still fits into the ledger and into one answer.
+const maxReportEvidence = 32 << 10
+
+// boundEvidence keeps the first pieces: the first fault says most.
 func boundEvidence(evidence []hotstick.Evidence) []hotstick.Evidence {
-	if len(evidence) > hotstick.MaxEvidence {
-		evidence = evidence[:hotstick.MaxEvidence]
-	}
-	bounded := make([]hotstick.Evidence, len(evidence))
-	for i, e := range evidence {
-		if len(e.Text) > hotstick.MaxEvidenceBytes {
-			e.Text = strings.ToValidUTF8(e.Text[:hotstick.MaxEvidenceBytes], "")
+	var bounded []hotstick.Evidence
+	room := maxReportEvidence
+	for _, e := range evidence {
+		limit := min(room, hotstick.MaxEvidenceBytes)
+		if limit == 0 || len(bounded) == hotstick.MaxEvidence {
+			break
 		}
-		bounded[i] = e
+		if len(e.Text) > limit {
+			e.Text = strings.ToValidUTF8(e.Text[:limit], "")
+		}
+		room -= len(e.Text)
+		bounded = append(bounded, e)
 	}
 	return bounded
 }

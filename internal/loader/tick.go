@@ -14,8 +14,13 @@ import (
 // effect is known to some milliseconds; an idle host costs next to nothing.
 const (
 	paceTransition = 20 * time.Millisecond
+	paceStalling   = 200 * time.Millisecond
 	paceProbation  = 250 * time.Millisecond
-	paceIdle       = 5 * time.Second
+	// pacePermit is for a confirmed level that is to come back after a reboot.
+	pacePermit = time.Second
+	paceIdle   = 30 * time.Second
+	// stalling is the age from which a transition is looked at less often.
+	stalling = 3 * time.Second
 	// paceClock is how often the ledger's clock is written while delays run.
 	paceClock = time.Minute
 )
@@ -48,11 +53,16 @@ func (l *Loader) Tick(ctx context.Context) time.Duration {
 func (l *Loader) pace() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch a := l.led.Attempt; {
+	a, p := l.led.Attempt, l.led.Permit
+	switch {
+	case a == nil && p != nil && p.AppliedBoot != l.boot && p.HeldBoot != l.boot:
+		return pacePermit
 	case a == nil:
 		return paceIdle
 	case a.Phase == hotstick.Probation:
 		return paceProbation
+	case l.cfg.Clock.Uptime()-millis(a.SinceMillis) > stalling:
+		return paceStalling
 	}
 	return paceTransition
 }
@@ -108,7 +118,10 @@ func (l *Loader) alarm(a ledger.Attempt) *hotstick.Reason {
 	}
 	reason, evidence := kernelAlarm(a, faults, taint)
 	if reason == nil {
-		return l.health.unhealthy()
+		if reason = l.health.unhealthy(); reason == nil {
+			return nil
+		}
+		evidence = []hotstick.Evidence{{Kind: "probe", Text: reason.Subject + ": " + reason.Detail}}
 	}
 	l.led.Attempt.Evidence = evidence
 	return reason
