@@ -7,4 +7,4 @@ import (
 	"github.com/hotstick/hotstick/internal/loader/loadercmd"
 )
 
-func main() { os.Exit(loadercmd.Main(os.Args[1:], os.Stderr)) }
+func main() { os.Exit(loadercmd.Main(os.Args[1:], os.Stdout, os.Stderr)) }

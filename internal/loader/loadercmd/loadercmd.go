@@ -52,7 +52,7 @@ type settings struct {
 }
 
 // Main runs the program and returns its exit code.
-func Main(args []string, stderr io.Writer) int {
+func Main(args []string, stdout, stderr io.Writer) int {
 	log := slog.New(slog.NewJSONHandler(stderr, nil)).With("program", "hotstick-loader")
 	s, err := parse(args, stderr)
 	if errors.Is(err, flag.ErrHelp) {
@@ -63,7 +63,7 @@ func Main(args []string, stderr io.Writer) int {
 		return exitUsage
 	}
 	if s == nil {
-		fmt.Println(version.Version)
+		fmt.Fprintln(stdout, version.Version)
 		return 0
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
