@@ -23,6 +23,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/signal"
@@ -76,8 +77,8 @@ func Run(ctx context.Context, env Env) int {
 	if err == nil {
 		return exitDone
 	}
-	if ctx.Err() != nil {
-		err = ctx.Err()
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = context.Canceled // whatever it was wrapped in, the person ended it
 	}
 	f := explain(err)
 	f.print(env.Stderr)

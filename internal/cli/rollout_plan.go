@@ -44,7 +44,11 @@ distribution, labels, in_effect.name, in_effect.level. Every host is: true`,
 		Args:              exactly("PATCH@LEVEL"),
 		ValidArgsFunction: a.completePatches(),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.with(cmd, func(ctx context.Context, c *client.Client) error { return a.plan(ctx, c, args[0], f) })
+			request, err := f.request(args[0])
+			if err != nil {
+				return err
+			}
+			return a.with(cmd, func(ctx context.Context, c *client.Client) error { return a.plan(ctx, c, request, f) })
 		},
 	}
 	flags := cmd.Flags()
@@ -64,17 +68,7 @@ distribution, labels, in_effect.name, in_effect.level. Every host is: true`,
 }
 
 // plan drafts, checks, shows, signs and hands in.
-func (a *app) plan(ctx context.Context, c *client.Client, patch string, f planFlags) error {
-	if _, err := patchRef(patch); err != nil {
-		return err
-	}
-	request, err := f.request(patch)
-	if err != nil {
-		return err
-	}
-	if f.key == "" && !f.dryRun {
-		return usage("--key FILE signs it as its author; --dry-run only shows it", "cannot sign a plan without a key")
-	}
+func (a *app) plan(ctx context.Context, c *client.Client, request api.DraftRequest, f planFlags) error {
 	view, _, err := a.verified(ctx, c)
 	if err != nil {
 		return err
@@ -105,8 +99,15 @@ func (a *app) plan(ctx context.Context, c *client.Client, patch string, f planFl
 	return a.signPlan(ctx, c, f, signer, draft, review)
 }
 
-// request turns the flags into what the planner is asked.
+// request turns the flags into what the planner is asked, and refuses what cannot
+// work before anybody is asked.
 func (f planFlags) request(patch string) (api.DraftRequest, error) {
+	if _, err := patchRef(patch); err != nil {
+		return api.DraftRequest{}, err
+	}
+	if f.key == "" && !f.dryRun {
+		return api.DraftRequest{}, usage("--key FILE signs it as its author; --dry-run only shows it", "cannot sign a plan without a key")
+	}
 	if strings.TrimSpace(f.selector) == "" {
 		return api.DraftRequest{}, usage("write --select true for every host", "cannot plan without a selector: empty is never all")
 	}

@@ -38,12 +38,30 @@ func (a *app) root() *cobra.Command {
 		inGroup("fleet", a.host()), inGroup("fleet", a.patch()), inGroup("fleet", a.rollout()),
 		inGroup("fleet", a.stop()), inGroup("fleet", a.why()), inGroup("fleet", a.events()),
 		inGroup("server", a.initCommand()), inGroup("server", a.server()), inGroup("server", a.key()),
-		inGroup("server", a.dev()),
+		inGroup("server", a.demo()), inGroup("server", a.dev()),
 		inGroup("self", a.contexts()), inGroup("self", a.version()),
 	)
-	root.SetHelpCommandGroupID("self")
+	root.SetHelpCommand(inGroup("self", help()))
 	root.SetCompletionCommandGroupID("self")
 	return root
+}
+
+// help is cobra's, but for what it does with a topic that there is not.
+func help() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Explain a command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			found, rest, err := cmd.Root().Find(args)
+			if err != nil {
+				return err
+			}
+			if len(rest) > 0 {
+				return unknownCommand(found, rest)
+			}
+			return found.Help()
+		},
+	}
 }
 
 func groups(root *cobra.Command) {
