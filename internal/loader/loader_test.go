@@ -452,3 +452,36 @@ func TestAStrikeThatCouldNotBeWrittenIsReportedOnceItIs(t *testing.T) {
 		t.Errorf("the strike was reported %d times", n)
 	}
 }
+
+func TestTwoCrashesADayApartAreNoBootLoop(t *testing.T) {
+	w := newWorld(t)
+	p := w.publish("fix@1", fake.Behaviour{})
+	w.mustConfirm(p)
+	for range 3 {
+		w.machine.Crash("")
+		w.reboot(false)
+		w.pass(time.Minute)
+		w.mustRun(p.Ref)
+		for range 24 {
+			w.now = w.now.Add(time.Hour)
+			w.pass(time.Second)
+		}
+	}
+}
+
+func TestADelaySurvivesRebootsAndCountsUptimeOnly(t *testing.T) {
+	w := newWorld(t)
+	p := w.publish("fix@1", fake.Behaviour{})
+	raw, id := w.plan(p, func(plan *hotstick.Plan) { plan.Waves[0].DelaySeconds = 600 })
+	w.exchange(raw)
+	w.pass(6 * time.Minute)
+	w.now = w.now.Add(8 * time.Hour) // the machine is off
+	w.reboot(false)
+	w.pass(3 * time.Minute)
+	w.exchange(w.grant(id, 1, nil))
+	w.mustRefuse(hotstick.ReasonDelay)
+	w.pass(3 * time.Minute)
+	w.exchange(w.grant(id, 1, nil))
+	w.pass(20 * time.Second)
+	w.mustEnd(hotstick.Confirmed, "")
+}

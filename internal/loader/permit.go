@@ -137,14 +137,20 @@ func (l *Loader) listed(level ledger.Level) bool {
 	return ok && artifact.Digest == level.Artifact && artifact.Module == level.Module
 }
 
-// keepClock writes the ledger's clock now and then while a plan's delays run, so
-// that a crash sets them back by a minute at most. The caller holds mu.
+// keepClock writes the ledger's clock now and then: every minute while a plan's
+// delays may run, so that a crash sets them back by a minute at most, and seldom
+// otherwise, so that two crashes days apart are not taken for a boot loop. The
+// caller holds mu.
 func (l *Loader) keepClock() {
-	if len(l.led.Plans) == 0 {
-		return
+	pace := paceQuietClock
+	now := l.cfg.Clock.Now()
+	for _, p := range l.led.Plans {
+		if p.State == "" && now.Before(p.NotAfter) && !l.led.Halted(p.ID) {
+			pace = paceClock
+		}
 	}
 	clock := l.led.Clock(l.cfg.Clock.Uptime())
-	if millis(clock-l.led.Boot.ClockMillis) < paceClock {
+	if millis(clock-l.led.Boot.ClockMillis) < pace {
 		return
 	}
 	if err := l.change(func(*ledger.Ledger) {}); err != nil {

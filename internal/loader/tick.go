@@ -21,8 +21,10 @@ const (
 	paceIdle   = 30 * time.Second
 	// stalling is the age from which a transition is looked at less often.
 	stalling = 3 * time.Second
-	// paceClock is how often the ledger's clock is written while delays run.
-	paceClock = time.Minute
+	// paceClock is how often the ledger's clock is written while delays run, and
+	// paceQuietClock while none do.
+	paceClock      = time.Minute
+	paceQuietClock = 10 * time.Minute
 )
 
 // maxSteps bounds the steps of one tick; what is left is done in the next one.

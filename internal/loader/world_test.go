@@ -60,6 +60,7 @@ func trust() hotstick.Trust {
 type world struct {
 	t       *testing.T
 	now     time.Time
+	real    time.Time
 	machine *fake.Kernel
 	disk    *disk
 	view    catalog.View
@@ -121,16 +122,27 @@ func newWorld(t *testing.T) *world {
 		staged: map[hotstick.Digest][]byte{}, plans: map[hotstick.PlanID][]hotstick.PlanHost{},
 		loads: map[string]int{}, envelopes: map[hotstick.PlanID]json.RawMessage{}}
 	w.limits = loader.Limits{AgentSilence: 15 * time.Second, Settle: 5 * time.Second, Busy: 10 * time.Second}
-	w.machine = fake.New(fake.Config{Name: t.Name(), Build: build, Clock: func() time.Time { return w.now }, Transition: 300 * time.Millisecond})
+	w.machine = fake.New(fake.Config{Name: t.Name(), Build: build, Clock: w.clock, Transition: 300 * time.Millisecond})
 	w.view = catalog.NewView(1, w.now.Add(30*24*time.Hour), trust(), nil)
 	w.start()
 	w.now = w.now.Add(time.Minute)
 	return w
 }
 
+// clock is the world's time.
+func (w *world) clock() time.Time {
+	if !w.real.IsZero() {
+		return w.now.Add(time.Since(w.real))
+	}
+	return w.now
+}
+
+// realTime lets the world's time pass by itself from now on.
+func (w *world) realTime() { w.real = time.Now() }
+
 // start starts a loader process on the machine as it is.
 func (w *world) start() {
-	host := simulated.New(w.machine, build, func() time.Time { return w.now })
+	host := simulated.New(w.machine, build, w.clock)
 	l, err := loader.New(loader.Config{
 		Driver: &watched{Kernel: w.machine, w: w}, Clock: host, Disk: w.disk, Kernel: host, Catalog: (*staging)(w), Limits: w.limits,
 		Identity: func() (ed25519.PublicKey, error) { return identity.Public(), nil },
