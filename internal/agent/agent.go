@@ -61,7 +61,7 @@ const (
 	// boot the loader may apply a confirmed level by itself.
 	young     = time.Minute
 	paceFacts = 30 * time.Second
-	paceRest  = 10 * time.Minute
+	paceRest  = time.Minute
 	// gap is the shortest time between two check-ins.
 	gap = 50 * time.Millisecond
 	// longestWait bounds what a server may ask for between check-ins.

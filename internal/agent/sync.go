@@ -176,7 +176,7 @@ func jitter(d time.Duration) time.Duration {
 
 // rest gives memory back once the host is quiet.
 func (a *Agent) rest() {
-	if a.server.active || a.host.loader.Busy || time.Since(a.server.rested) < paceRest {
+	if a.host.loader.Busy || time.Since(a.server.rested) < paceRest {
 		return
 	}
 	a.server.rested = time.Now()

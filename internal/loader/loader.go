@@ -31,6 +31,9 @@ type Config struct {
 	Limits Limits
 	// Random gives the nonces; crypto/rand if nil.
 	Random io.Reader
+	// Rest is called when the loader has nothing to do any more, to give memory
+	// back. Nil does nothing.
+	Rest func()
 	// Log is silent if nil.
 	Log *slog.Logger
 }
@@ -89,6 +92,9 @@ func New(cfg Config) (*Loader, error) {
 	}
 	if cfg.Random == nil {
 		cfg.Random = rand.Reader
+	}
+	if cfg.Rest == nil {
+		cfg.Rest = func() {}
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -254,6 +260,7 @@ func (l *Loader) Stop() error {
 func (l *Loader) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	rested := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -261,7 +268,12 @@ func (l *Loader) Run(ctx context.Context) error {
 		case <-l.wake:
 		case <-timer.C:
 		}
-		timer.Reset(l.Tick(ctx))
+		pace := l.Tick(ctx)
+		if pace == paceIdle && !rested {
+			l.cfg.Rest()
+		}
+		rested = pace == paceIdle
+		timer.Reset(pace)
 	}
 }
 

@@ -49,12 +49,15 @@ const usage = `Usage:
   hotstick-agent --version
 `
 
+// gcPercent trades a little time for memory: the heap is some hundred kilobytes.
+const gcPercent = 25
+
 // softMemory is a hint to the garbage collector; an agent needs far less.
 const softMemory = 24 << 20
 
 // Main runs the program and returns its exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
-	debug.SetGCPercent(50)
+	debug.SetGCPercent(gcPercent)
 	debug.SetMemoryLimit(softMemory)
 	if len(args) == 1 && (args[0] == "--version" || args[0] == "version") {
 		fmt.Fprintln(stdout, version.Version)

@@ -20,6 +20,7 @@ import (
 	"os/signal"
 	"os/user"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -40,6 +41,9 @@ const (
 	exitUsage  = 2
 )
 
+// gcPercent trades a little time for memory.
+const gcPercent = 25
+
 // settings are the loader's flags.
 type settings struct {
 	state     string
@@ -53,6 +57,7 @@ type settings struct {
 
 // Main runs the program and returns its exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
+	debug.SetGCPercent(gcPercent)
 	log := slog.New(slog.NewJSONHandler(stderr, nil)).With("program", "hotstick-loader")
 	s, err := parse(args, stderr)
 	if errors.Is(err, flag.ErrHelp) {
@@ -148,7 +153,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 		Driver: klpchange.New(), Clock: clock{}, Disk: disk, Kernel: kernel,
 		Catalog:  &ownCatalog{dir: filepath.Join(s.state, "catalog"), agent: s.agent, root: hotstick.Digest(s.root)},
 		Identity: func() (ed25519.PublicKey, error) { return readIdentity(s.agent) },
-		Limits:   s.limits, Log: log,
+		Limits:   s.limits, Rest: debug.FreeOSMemory, Log: log,
 	})
 	if err != nil {
 		return err
