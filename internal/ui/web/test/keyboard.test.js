@@ -1,7 +1,7 @@
 // Everything can be reached from the keyboard, and what has the focus shows it.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { assertQuiet, eventually, stage } from './browser.js';
+import { assertQuiet, eventually, narrow, stage } from './browser.js';
 import { serve } from './fixture/server.js';
 
 const enter = stage({ before, after }, serve);
@@ -77,6 +77,17 @@ test('arrow keys move in the wave track, show the reason, and Enter opens the ho
   assertQuiet(page);
 });
 
+test('a touch shows the reason first and opens the host at the second', async (t) => {
+  const { page, fixture } = await enter(t, 'fleet', '/rollouts/unix-ioctl-fleet', { viewport: narrow, hasTouch: true });
+  const target = fixture.world.rollouts[0].waves[3].hosts.find((c) => c.state === 'admitted');
+  const cell = page.locator(`[data-cell="${target.host}"]`);
+  await cell.tap();
+  await page.getByRole('tooltip').getByText('Slots are held; the host takes its grant').waitFor();
+  assert.equal(path(page), '/rollouts/unix-ioctl-fleet');
+  await cell.tap();
+  await eventually(() => path(page), `/hosts/${target.host}`, 'the address');
+});
+
 test('arrow keys move in the rollout list and in the catalog', async (t) => {
   const { page } = await enter(t, 'struck', '/catalog');
   await page.getByRole('link', { name: 'af-unix-ioctl@3', exact: true }).focus();
@@ -102,9 +113,9 @@ test('filters stand in the address and reproduce the view', async (t) => {
   await page.getByRole('heading', { name: /hosts probation/ }).waitFor();
   await page.getByLabel('State', { exact: true }).selectOption('transitioning');
   await eventually(() => path(page), '/hosts?state=transitioning', 'the address');
-  const rows = await page.locator('[data-host]').count();
+  await page.getByRole('heading', { name: '4 hosts transitioning' }).waitFor();
   await page.reload();
-  await page.locator('[data-host]').first().waitFor();
-  assert.equal(await page.locator('[data-host]').count(), rows);
+  await page.getByRole('heading', { name: '4 hosts transitioning' }).waitFor();
+  assert.equal(await page.locator('[data-host]').count(), 4);
   assert.equal(await page.getByLabel('State', { exact: true }).inputValue(), 'transitioning');
 });

@@ -32,7 +32,7 @@ test('rows of the host list keep their place, and new hosts wait behind a button
     w.hosts.push(host(times(Date.now()), 'aaa-first', bookworm));
   });
   await page.locator(`[data-host="${hostID('web-01')}"]`).getByText('failed', { exact: true }).waitFor();
-  const button = page.getByRole('button', { name: 'Show 1 new' });
+  const button = page.getByRole('button', { name: 'Show 1 new host' });
   await button.waitFor();
   assert.deepEqual(await boxes(page, '[data-host]'), before);
   await button.click();
