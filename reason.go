@@ -35,6 +35,7 @@ const (
 	ReasonBake             ReasonCode = "bake"
 	ReasonDelay            ReasonCode = "delay"
 	ReasonNoReadings       ReasonCode = "no_readings"
+	ReasonUnderWay         ReasonCode = "under_way"
 	ReasonBudget           ReasonCode = "budget"
 	ReasonHostSilent       ReasonCode = "host_silent"
 	ReasonPlanHeld         ReasonCode = "plan_held"
@@ -104,6 +105,7 @@ var reasonGlossary = map[ReasonCode]string{
 	ReasonWaveNotOpen:      "An earlier wave has not passed its gate yet.",
 	ReasonBake:             "The wave before must stay healthy for its bake time first.",
 	ReasonDelay:            "The plan's signed delay for this wave has not passed on the host's own clock.",
+	ReasonUnderWay:         "Hosts of this wave are still being changed or on probation.",
 	ReasonNoReadings:       "The gate has no readings yet; no data is never taken for health.",
 	ReasonBudget:           "The disruption budget of a failure domain is used up.",
 	ReasonHostSilent:       "The host has not checked in lately.",

@@ -56,7 +56,9 @@ type Accumulator struct {
 	Needed    int
 	Confirmed int
 	Open      int
-	Failures  int
+	// Moving counts those of Open that have started.
+	Moving   int
+	Failures int
 	// LastConfirmed is when the newest host was confirmed; the bake counts from it.
 	LastConfirmed time.Time
 	hard          *hotstick.Reason
@@ -90,6 +92,9 @@ func Observe(acc Accumulator, r Reading) Accumulator {
 		acc.Needed--
 	default:
 		acc.Open++
+		if r.State.HoldsSlot() {
+			acc.Moving++
+		}
 	}
 	return acc
 }
@@ -156,6 +161,8 @@ func Judge(acc Accumulator, bake time.Duration, now time.Time) Verdict {
 		v.Outcome, v.Reason = Hold, *acc.held
 	case acc.Needed <= 0:
 		v.Outcome, v.Reason = Pass, hotstick.Reason{Code: hotstick.ReasonOperator}
+	case acc.Moving > 0:
+		v.Outcome, v.Reason = Hold, hotstick.Reason{Code: hotstick.ReasonUnderWay}
 	case acc.Open > 0 || acc.Confirmed == 0 || acc.Confirmed < acc.Needed:
 		v.Outcome, v.Reason = Hold, hotstick.Reason{Code: hotstick.ReasonNoReadings}
 	default:

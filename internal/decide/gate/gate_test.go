@@ -22,7 +22,8 @@ func TestJudge(t *testing.T) {
 		code  hotstick.ReasonCode
 	}{
 		{"no data is hold, never pass", "waiting", time.Hour, gate.Hold, hotstick.ReasonNoReadings},
-		{"one host still on probation holds", "confirmed probation", time.Hour, gate.Hold, hotstick.ReasonNoReadings},
+		{"one host still on probation holds", "confirmed probation", time.Hour, gate.Hold, hotstick.ReasonUnderWay},
+		{"one host that has not started holds", "confirmed waiting", time.Hour, gate.Hold, hotstick.ReasonNoReadings},
 		{"all confirmed must bake", "confirmed confirmed", 59 * time.Second, gate.Hold, hotstick.ReasonBake},
 		{"and then pass", "confirmed confirmed", time.Minute, gate.Pass, hotstick.ReasonBake},
 		{"a failed probe fails", "confirmed reverted=probe_failed/health", time.Hour, gate.Fail, hotstick.ReasonGateFailed},

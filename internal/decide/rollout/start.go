@@ -137,7 +137,7 @@ func (s *step) gateReason(wave string, v gate.Verdict) *hotstick.Reason {
 	if v.EarliestAt != nil {
 		s.check(*v.EarliestAt)
 	}
-	if why.Code == hotstick.ReasonNoReadings {
+	if why.Code == hotstick.ReasonNoReadings || why.Code == hotstick.ReasonUnderWay {
 		why = hotstick.Reason{Code: hotstick.ReasonWaveNotOpen, Subject: wave}
 	}
 	if why.Subject == "" {
