@@ -155,6 +155,19 @@ func (w *world) note(n *int) {
 	*n++
 }
 
+// read reads a counter while the agent runs.
+func (w *world) read(n *int) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return *n
+}
+
+func (w *world) callCount() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.calls)
+}
+
 // Exchange is the loader.
 func (w *world) Exchange(_ context.Context, req link.Request) (link.Response, error) {
 	w.mu.Lock()

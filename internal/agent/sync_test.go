@@ -63,9 +63,9 @@ func TestCheckInsKeepTheServersPaceAndRise(t *testing.T) {
 func TestAnIdleAgentLeavesTheLoaderAlone(t *testing.T) {
 	run(t, nil, func(w *world) {
 		w.pass(2 * time.Minute)
-		before, ins := len(w.calls), w.checkIns()
+		before, ins := w.callCount(), w.checkIns()
 		w.pass(10 * time.Minute)
-		if calls, now := len(w.calls)-before, w.checkIns()-ins; calls > now+1 {
+		if calls, now := w.callCount()-before, w.checkIns()-ins; calls > now+1 {
 			t.Errorf("%d calls of the loader for %d check-ins", calls, now)
 		}
 	})
@@ -79,9 +79,9 @@ func TestABusyLoaderIsCalledTwiceASecond(t *testing.T) {
 			w.down = true // the server being away changes nothing
 		})
 		w.pass(time.Minute)
-		before := len(w.calls)
+		before := w.callCount()
 		w.pass(10 * time.Second)
-		if n := len(w.calls) - before; n < 18 || n > 30 {
+		if n := w.callCount() - before; n < 18 || n > 30 {
 			t.Errorf("%d calls in ten seconds", n)
 		}
 	})
@@ -154,7 +154,7 @@ func TestNewsDoNotWaitForTheServersPace(t *testing.T) {
 			w.state.Busy = true
 		})
 		w.pass(5 * time.Second)
-		if w.held == 0 {
+		if w.read(&w.held) == 0 {
 			t.Fatal("no check-in is held")
 		}
 		before := w.checkIns()
@@ -162,8 +162,8 @@ func TestNewsDoNotWaitForTheServersPace(t *testing.T) {
 			w.state.Reports = []hotstick.Report{{Seq: 1, Boot: "boot", Patch: hotstick.PatchRef{Name: "fix", Level: 1}, State: hotstick.Armed}}
 		})
 		w.pass(time.Second)
-		if w.checkIns() != before+1 || len(w.last().Reports) != 1 || w.dropped == 0 {
-			t.Errorf("%d check-ins more, %d recalled; want the news to go out within a second", w.checkIns()-before, w.dropped)
+		if w.checkIns() != before+1 || len(w.last().Reports) != 1 || w.read(&w.dropped) == 0 {
+			t.Errorf("%d check-ins more, %d recalled; want the news to go out within a second", w.checkIns()-before, w.read(&w.dropped))
 		}
 	})
 }
@@ -194,9 +194,9 @@ func TestAServerThatIsAwayIsAskedLessAndLess(t *testing.T) {
 	run(t, nil, func(w *world) {
 		w.edit(func() { w.down = true })
 		w.pass(10 * time.Minute)
-		before := len(w.calls)
+		before := w.callCount()
 		w.pass(10 * time.Minute)
-		if n := len(w.calls) - before; n > 25 {
+		if n := w.callCount() - before; n > 25 {
 			t.Errorf("%d tries in ten minutes", n)
 		}
 		w.edit(func() { w.down = false })
@@ -261,15 +261,15 @@ func TestProbesAreAskedOftenWhileTheLoaderWantsThem(t *testing.T) {
 	withProbe := func(w *world, cfg *agent.Config) { cfg.Probes = []agent.Probe{fickle{w}} }
 	run(t, withProbe, func(w *world) {
 		w.pass(5 * time.Minute)
-		if w.asked > 7 {
-			t.Errorf("asked %d times in five idle minutes", w.asked)
+		if n := w.read(&w.asked); n > 7 {
+			t.Errorf("asked %d times in five idle minutes", n)
 		}
 		w.edit(func() { w.state.Busy, w.state.ProbesWanted = true, true })
 		w.pass(time.Minute)
-		before := w.asked
+		before := w.read(&w.asked)
 		w.edit(func() { w.ill = "503" })
 		w.pass(10 * time.Second)
-		if n := w.asked - before; n < 9 || n > 12 {
+		if n := w.read(&w.asked) - before; n < 9 || n > 12 {
 			t.Errorf("asked %d times in ten busy seconds", n)
 		}
 		w.mu.Lock()
