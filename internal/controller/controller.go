@@ -42,7 +42,7 @@ type Controller struct {
 	log     *slog.Logger
 	hub     *hub
 	plans   *library
-	sent    *memory
+	sent    *sentLog
 
 	mu sync.Mutex
 	// away is how long the server was down before it started; until graceEnd it
@@ -64,7 +64,7 @@ func New(o Options) *Controller {
 	}
 	return &Controller{
 		store: o.Store, catalog: o.Catalog, online: o.Online, limits: o.Limits, log: o.Log,
-		hub: newHub(), plans: newLibrary(), sent: newMemory(),
+		hub: newHub(), plans: newLibrary(), sent: newSentLog(),
 		resting: map[hotstick.PlanID]bool{}, decided: -1,
 	}
 }

@@ -89,7 +89,7 @@ func enrolledBefore(tx store.Tx, id hotstick.HostID, token store.Token) (bool, e
 		return false, err
 	}
 	for _, e := range events {
-		if e.Kind == "host.enrolled" && len(e.Evidence) == 1 && e.Evidence[0].Text == string(token.Digest) {
+		if e.Kind == HostEnrolled && len(e.Evidence) == 1 && e.Evidence[0].Text == string(token.Digest) {
 			return true, nil
 		}
 	}
@@ -104,7 +104,7 @@ func addHost(tx store.Tx, id hotstick.HostID, token store.Token, req wire.Enroll
 	if err := tx.Hosts().Put(host); err != nil {
 		return err
 	}
-	_, err := tx.Events().Append(store.Event{Kind: "host.enrolled", Host: id, HostName: req.Hostname, Actor: string(token.Person),
+	_, err := tx.Events().Append(store.Event{Kind: HostEnrolled, Host: id, HostName: req.Hostname, Actor: string(token.Person),
 		Evidence: []hotstick.Evidence{{Kind: "token", Text: string(token.Digest)}}})
 	return err
 }

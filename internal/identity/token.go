@@ -22,6 +22,14 @@ const (
 	SessionToken = "session"
 )
 
+// Kinds of events in the audit log.
+const (
+	// TokenMade: State says of which kind; the evidence is the start of its digest.
+	TokenMade = "token.made"
+	// HostEnrolled: the evidence is the digest of the join token.
+	HostEnrolled = "host.enrolled"
+)
+
 // Roles of API tokens, each with all rights of those before.
 const (
 	// Viewer reads everything but secrets.
@@ -113,7 +121,7 @@ func AddToken(tx store.Tx, t store.Token, life time.Duration, actor string) (str
 	if err := tx.Tokens().Put(t); err != nil {
 		return "", t, err
 	}
-	_, err = tx.Events().Append(store.Event{Kind: "token.made", Actor: actor, State: t.Kind,
+	_, err = tx.Events().Append(store.Event{Kind: TokenMade, Actor: actor, State: t.Kind,
 		Evidence: []hotstick.Evidence{{Kind: "token", Text: t.Digest.Short()}}})
 	return secret, t, err
 }

@@ -13,14 +13,14 @@ const (
 	maxText        = 1 << 10
 	maxCommandLine = 16 << 10
 	maxModules     = 4096
-	maxPatches     = 256
+	maxPatches     = wire.MaxLoaded
 	maxFunctions   = 8192
 	maxDrivers     = 32
 	maxLabels      = 64
 	maxLabelKey    = 63
 	maxLabelValue  = 255
-	maxReadings    = 64
-	maxListed      = 1024
+	maxReadings    = wire.MaxReadings
+	maxListed      = 4096
 )
 
 // Check reports the first thing in a check-in that is malformed or beyond a

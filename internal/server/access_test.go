@@ -231,11 +231,11 @@ func TestGuessingTokensIsSlowedDown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	last := 0
-	for range maxAttempts + 1 {
+	for range maxFailures + 1 {
 		last = w.ask("POST", "/api/v1/session", `{"token":"hs_api_guess"}`).status
 	}
 	if last != http.StatusTooManyRequests {
-		t.Errorf("after %d wrong tokens the answer is %d", maxAttempts+1, last)
+		t.Errorf("after %d wrong tokens the answer is %d", maxFailures+1, last)
 	}
 }
 

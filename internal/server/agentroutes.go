@@ -75,7 +75,8 @@ func (s *Server) send(w http.ResponseWriter, m wire.Message) {
 
 func (s *Server) enroll() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !s.attempts.allow(peerOf(r.RemoteAddr), s.now()) {
+		peer := peerOf(r.RemoteAddr)
+		if !s.guesses.allows(peer, s.now()) {
 			writeProblem(w, newProblem(http.StatusTooManyRequests, codeRateLimited, "cannot try again so soon", "wait a minute"))
 			return
 		}
@@ -91,10 +92,10 @@ func (s *Server) enroll() http.Handler {
 			return err
 		})
 		if err != nil {
+			s.guesses.failed(peer, s.now())
 			writeProblem(w, enrolProblem(err, s))
 			return
 		}
-		s.attempts.forget(peerOf(r.RemoteAddr))
 		s.send(w, &wire.EnrollResponse{Host: made.Host, Certificate: made.Certificate,
 			Authority: s.authority.Certificate(), Root: s.catalog.Root()})
 	})

@@ -36,7 +36,7 @@ type Server struct {
 	deliverer  *notify.Deliverer
 	feed       *feed
 	metrics    *metrics
-	attempts   *limiter
+	guesses    *limiter
 	document   *huma.OpenAPI
 	serving    serving
 	// closing ends live streams when the server shuts down.
@@ -59,7 +59,7 @@ const shutdownTime = 10 * time.Second
 // full. Nothing is served and nothing decided before [Server.Run].
 func New(ctx context.Context, o Options) (*Server, error) {
 	o = o.withDefaults()
-	s := &Server{options: o, log: o.Log, now: o.Now, attempts: newLimiter(), closing: make(chan struct{})}
+	s := &Server{options: o, log: o.Log, now: o.Now, guesses: newLimiter(), closing: make(chan struct{})}
 	if err := s.open(ctx); err != nil {
 		return nil, err
 	}

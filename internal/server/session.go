@@ -56,7 +56,7 @@ func (s *Server) login(ctx context.Context, in *loginInput) (*loginOutput, error
 	if in.Site != "" && in.Site != "same-origin" {
 		return nil, newProblem(http.StatusForbidden, codeCrossSite, "cannot take this request: it does not come from the console", "")
 	}
-	if !s.attempts.allow(in.peer, s.now()) {
+	if !s.guesses.allows(in.peer, s.now()) {
 		return nil, newProblem(http.StatusTooManyRequests, codeRateLimited, "cannot try again so soon", "wait a minute")
 	}
 	var secret string
@@ -80,11 +80,11 @@ func (s *Server) login(ctx context.Context, in *loginInput) (*loginOutput, error
 	})
 	if err != nil {
 		if isIdentityError(err) {
+			s.guesses.failed(in.peer, s.now())
 			return nil, newProblem(http.StatusUnauthorized, codeUnauthenticated, err.Error(), "")
 		}
 		return nil, err
 	}
-	s.attempts.forget(in.peer)
 	return &loginOutput{Cookie: sessionCookie(secret, sessionLife), Body: s.describe(who)}, nil
 }
 
@@ -119,45 +119,46 @@ func (s *Server) logout(ctx context.Context, _ *empty) (*logoutOutput, error) {
 	return &logoutOutput{Cookie: sessionCookie("", 0)}, nil
 }
 
-// Limits of failed attempts to show a token.
+// Limits of wrong tokens, at sign-in and at enrolment.
 const (
-	maxAttempts  = 10
-	attemptsTime = time.Minute
-	maxPeers     = 10_000
+	maxFailures = 10
+	failureTime = time.Minute
+	maxPeers    = 10_000
 )
 
-// limiter bounds how often one peer may try tokens. Its size is bounded too:
-// when it is full, everybody starts anew.
+// limiter bounds how often one peer may show a token that is not one. Its size is
+// bounded too: when it is full, everybody starts anew.
 type limiter struct {
 	mu    sync.Mutex
-	peers map[string]*attempts
+	peers map[string]*failures
 }
 
-type attempts struct {
+type failures struct {
 	count int
 	since time.Time
 }
 
-func newLimiter() *limiter { return &limiter{peers: map[string]*attempts{}} }
+func newLimiter() *limiter { return &limiter{peers: map[string]*failures{}} }
 
-// allow counts one attempt and reports whether the peer may make it.
-func (l *limiter) allow(peer string, now time.Time) bool {
+// allows reports whether the peer may try again.
+func (l *limiter) allows(peer string, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	a, ok := l.peers[peer]
-	if !ok || now.Sub(a.since) > attemptsTime {
+	f, ok := l.peers[peer]
+	return !ok || now.Sub(f.since) > failureTime || f.count < maxFailures
+}
+
+// failed counts one wrong token.
+func (l *limiter) failed(peer string, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f, ok := l.peers[peer]
+	if !ok || now.Sub(f.since) > failureTime {
 		if len(l.peers) >= maxPeers {
 			clear(l.peers)
 		}
-		a = &attempts{since: now}
-		l.peers[peer] = a
+		f = &failures{since: now}
+		l.peers[peer] = f
 	}
-	a.count++
-	return a.count <= maxAttempts
-}
-
-func (l *limiter) forget(peer string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.peers, peer)
+	f.count++
 }

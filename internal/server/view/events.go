@@ -7,6 +7,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
 	"github.com/hotstick/hotstick/internal/decide/why"
+	"github.com/hotstick/hotstick/internal/identity"
 	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/store"
 )
@@ -29,22 +30,25 @@ func Event(e store.Event) api.Event {
 // eventText is one sentence; it never needs the other fields to be understood.
 func eventText(e store.Event) string {
 	text := headline(e)
-	if e.Reason != nil && !ownReason[e.Kind] {
+	if e.Reason != nil {
 		text = strings.TrimSuffix(text, ".") + ": " + why.Text(*e.Reason)
 	}
 	return text
 }
 
-// ownReason lists kinds whose headline says the reason already.
-var ownReason = map[string]bool{inventory.HostStruck: false}
-
 func headline(e store.Event) string {
-	host := subject(e.HostName, string(e.Host), "a host")
-	plan := "rollout of " + e.Patch.String()
+	switch about, _, _ := strings.Cut(e.Kind, "."); about {
+	case "host", "grant", "slots":
+		return hostText(e, subject(e.HostName, string(e.Host), "A host"))
+	case "plan":
+		return planText(e, "rollout of "+e.Patch.String())
+	}
+	return fleetText(e, subject(e.Actor, "Somebody"))
+}
+
+func hostText(e store.Event, host string) string {
 	switch e.Kind {
-	case "token.made":
-		return fmt.Sprintf("A %s token was made.", e.State)
-	case "host.enrolled":
+	case identity.HostEnrolled:
 		return host + " enrolled."
 	case inventory.HostBooted:
 		return host + " booted."
@@ -74,14 +78,28 @@ func headline(e store.Event) string {
 		return host + " no longer counts against its disruption budgets."
 	case inventory.GrantIssued:
 		return host + " was granted a start."
+	}
+	return e.Kind
+}
+
+func planText(e store.Event, plan string) string {
+	switch e.Kind {
 	case inventory.PlanProposed:
 		return "A plan for " + e.Patch.String() + " was proposed."
 	case inventory.PlanSigned:
-		return subject(e.Actor, "", "somebody") + " approved the " + plan + "."
+		return subject(e.Actor, "Somebody") + " approved the " + plan + "."
 	case inventory.PlanStatus:
 		return fmt.Sprintf("The %s is %s.", plan, e.State)
 	case inventory.PlanReverting:
 		return "The " + plan + " is sending hosts back."
+	}
+	return e.Kind
+}
+
+func fleetText(e store.Event, who string) string {
+	switch e.Kind {
+	case identity.TokenMade:
+		return fmt.Sprintf("%s made a token (%s).", who, e.State)
 	case inventory.PatchBanned:
 		return e.Patch.String() + " was banned."
 	case inventory.FleetStopped:
@@ -91,9 +109,9 @@ func headline(e store.Event) string {
 	case inventory.CatalogPublished:
 		return "The catalog was published anew."
 	case inventory.SessionOpened:
-		return subject(e.Actor, "", "somebody") + " signed in to the console."
+		return who + " signed in to the console."
 	case inventory.SessionClosed:
-		return subject(e.Actor, "", "somebody") + " signed out of the console."
+		return who + " signed out of the console."
 	}
 	return e.Kind
 }

@@ -12,10 +12,10 @@ import (
 // document again that the host does not say it has.
 const resendAfter = 10 * time.Second
 
-// memory remembers which documents a host was sent, so that a held check-in is
+// sentLog remembers which documents a host was sent, so that a held check-in is
 // not answered again and again with what is on its way. Losing it costs one
 // repetition; every document may be repeated.
-type memory struct {
+type sentLog struct {
 	mu    sync.Mutex
 	hosts map[hotstick.HostID]map[string]time.Time
 	// grants keeps the newest grant of each host, so that a repeated check-in with
@@ -31,13 +31,13 @@ type issued struct {
 	document json.RawMessage
 }
 
-func newMemory() *memory {
-	return &memory{hosts: map[hotstick.HostID]map[string]time.Time{}, grants: map[hotstick.HostID]issued{}}
+func newSentLog() *sentLog {
+	return &sentLog{hosts: map[hotstick.HostID]map[string]time.Time{}, grants: map[hotstick.HostID]issued{}}
 }
 
 // due reports whether a document should be sent now, and if so remembers that
 // it was.
-func (m *memory) due(host hotstick.HostID, document string, now time.Time) bool {
+func (m *sentLog) due(host hotstick.HostID, document string, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	sent := m.hosts[host]
@@ -58,7 +58,7 @@ func (m *memory) due(host hotstick.HostID, document string, now time.Time) bool 
 }
 
 // grant returns the newest grant of the host if it is this one.
-func (m *memory) grant(host hotstick.HostID, want issued) (json.RawMessage, bool) {
+func (m *sentLog) grant(host hotstick.HostID, want issued) (json.RawMessage, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	g, ok := m.grants[host]
@@ -68,7 +68,7 @@ func (m *memory) grant(host hotstick.HostID, want issued) (json.RawMessage, bool
 	return g.document, true
 }
 
-func (m *memory) granted(host hotstick.HostID, g issued) {
+func (m *sentLog) granted(host hotstick.HostID, g issued) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.grants[host] = g

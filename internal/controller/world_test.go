@@ -1,0 +1,217 @@
+package controller
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/catalog"
+	"github.com/hotstick/hotstick/internal/decide/rollout"
+	"github.com/hotstick/hotstick/internal/inventory"
+	"github.com/hotstick/hotstick/internal/statement"
+	"github.com/hotstick/hotstick/internal/store"
+	"github.com/hotstick/hotstick/internal/store/memory"
+	"github.com/hotstick/hotstick/internal/wire"
+)
+
+var (
+	build = hotstick.KernelBuild{Release: "6.1.0-47-amd64", Arch: "x86_64", BuildID: "0011223344556677"}
+	patch = hotstick.PatchRef{Name: "unix-ioctl", Level: 1}
+)
+
+// world is a store, a catalog and keys, in the fake time of a synctest bubble.
+type world struct {
+	*testing.T
+	store   *memory.Store
+	online  *statement.Key
+	author  *statement.Key
+	trusted catalog.View
+	hosts   []hotstick.PlanHost
+	keys    []ed25519.PublicKey
+	plan    hotstick.PlanID
+	control *Controller
+}
+
+// View and Refresh make the world a [Catalog].
+func (w *world) View() catalog.View { return w.trusted }
+
+func (w *world) Refresh(time.Time) (bool, error) { return false, nil }
+
+// newWorld makes n hosts that have checked in, and a running plan for all of them
+// at once.
+func newWorld(t *testing.T, n int) *world {
+	w := &world{T: t, store: memory.Open(time.Now), online: newKey(t), author: newKey(t)}
+	artifact := hotstick.Artifact{Build: build, Digest: hotstick.NewDigest([]byte("module")), SizeBytes: 6, Module: "unix_ioctl_1"}
+	trust := hotstick.Trust{Approvals: 1, AuthorMayApprove: true, Epoch: 1,
+		Persons:    []hotstick.TrustedPerson{{Person: "alice", Keys: []hotstick.TrustedKey{hotstick.TrustedKey(w.author.Public())}}},
+		ServerKeys: []hotstick.TrustedKey{hotstick.TrustedKey(w.online.Public())}}
+	w.trusted = catalog.NewView(1, time.Now().Add(240*time.Hour), trust, []hotstick.Patch{{Ref: patch, Driver: "klp",
+		Reversibility: hotstick.ReversibleLive, Replace: true, Artifacts: []hotstick.Artifact{artifact}}})
+	for i := range n {
+		w.addHost(fmt.Sprintf("host-%d", i+1))
+	}
+	w.addPlan(artifact)
+	w.control = w.newController()
+	return w
+}
+
+func newKey(t *testing.T) *statement.Key {
+	key, err := statement.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func (w *world) newController() *Controller {
+	return New(Options{Store: w.store, Catalog: w, Online: w.online, Limits: rollout.DefaultLimits, Log: slog.New(slog.DiscardHandler)})
+}
+
+func (w *world) must(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *world) addHost(name string) {
+	w.Helper()
+	public, _, err := ed25519.GenerateKey(rand.Reader)
+	w.must(err)
+	id := hotstick.NewHostID(public)
+	w.hosts = append(w.hosts, hotstick.PlanHost{Host: id, Name: name, Identity: hotstick.NewFingerprint(public), Build: build})
+	w.keys = append(w.keys, public)
+	w.must(w.store.Update(w.Context(), func(tx store.Tx) error {
+		return tx.Hosts().Put(store.Host{ID: id, Name: name, Identity: public, Enrolled: tx.Now()})
+	}))
+	w.checkIn(len(w.hosts)-1, 1, nil)
+}
+
+// addPlan stores a signed plan with one wave that is running already.
+func (w *world) addPlan(a hotstick.Artifact) {
+	w.Helper()
+	root, err := statement.HostsRoot(w.hosts)
+	w.must(err)
+	now := time.Now().UTC().Truncate(time.Second)
+	plan := hotstick.Plan{Schema: hotstick.PlanSchema, Name: "p", Patch: patch, Author: "alice", Epoch: 1,
+		CreatedAt: now, NotAfter: now.Add(24 * time.Hour), HostsRoot: root, HostCount: len(w.hosts),
+		Lanes:            []hotstick.Lane{{Build: build, Driver: "klp", Artifact: a.Digest, Module: a.Module, RevertTo: []hotstick.RevertTarget{{}}}},
+		Waves:            []hotstick.Wave{{Name: "all", Hosts: len(w.hosts)}},
+		Budgets:          []hotstick.Budget{{Domain: hotstick.FleetDomain, Max: 2}},
+		ProbationSeconds: 60, TransitionSeconds: 60}
+	raw, err := statement.Sign(statement.KindPlan, plan, w.author)
+	w.must(err)
+	read, err := statement.ParsePlan(raw)
+	w.must(err)
+	w.plan = read.ID
+	w.must(w.store.Update(w.Context(), func(tx store.Tx) error {
+		var lines []store.PlanHost
+		for i, h := range w.hosts {
+			lines = append(lines, store.PlanHost{Index: i, Listed: h, State: hotstick.Waiting, Updated: tx.Now()})
+		}
+		started := tx.Now()
+		if err := tx.Plans().Create(store.Plan{ID: read.ID, Name: "p", Patch: patch, Envelope: raw, Status: hotstick.Running,
+			Author: "alice", Created: started, Started: &started}, lines); err != nil {
+			return err
+		}
+		_, err := tx.Events().Append(store.Event{Kind: inventory.PlanStatus, Plan: read.ID, State: string(hotstick.Running)})
+		return err
+	}))
+}
+
+// request is a check-in of host i.
+func (w *world) request(i int, seq uint64, reports []hotstick.Report) wire.SyncRequest {
+	boot := fmt.Sprintf("boot-%d", i)
+	return wire.SyncRequest{Protocol: wire.Protocol, Host: w.hosts[i].Host, Boot: boot, Seq: seq, FactsDigest: hotstick.NewDigest([]byte(boot)),
+		Facts:   &hotstick.Facts{Host: hotstick.HostFacts{Hostname: w.hosts[i].Name, BootID: boot}, Kernel: hotstick.KernelFacts{Build: build}},
+		Loader:  wire.LoaderState{Nonce: fmt.Sprintf("nonce-%d-%d", i, seq)},
+		Reports: reports}
+}
+
+// checkIn stores a check-in and returns it.
+func (w *world) checkIn(i int, seq uint64, reports []hotstick.Report) wire.SyncRequest {
+	w.Helper()
+	req := w.request(i, seq, reports)
+	w.must(w.store.Update(w.Context(), func(tx store.Tx) error {
+		_, err := inventory.Take(tx, req, time.Minute)
+		return err
+	}))
+	return req
+}
+
+// says is a report of host i.
+func (w *world) says(seq uint64, state hotstick.HostState, why *hotstick.Reason) []hotstick.Report {
+	return []hotstick.Report{{Seq: seq, Plan: w.plan, Patch: patch, Attempt: 1, State: state, Reason: why}}
+}
+
+// run runs the controller until the test ends.
+func (w *world) run(c *Controller) func() {
+	ctx, cancel := context.WithCancel(w.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := c.Run(ctx); err != nil {
+			w.Error(err)
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
+// states counts the plan's hosts by state.
+func (w *world) states() map[hotstick.HostState]int {
+	w.Helper()
+	states := map[hotstick.HostState]int{}
+	w.must(w.store.View(w.Context(), func(tx store.Tx) error {
+		lines, err := tx.Plans().Hosts(w.plan)
+		for _, l := range lines {
+			states[l.State]++
+		}
+		return err
+	}))
+	return states
+}
+
+func (w *world) status() store.Plan {
+	w.Helper()
+	var p store.Plan
+	w.must(w.store.View(w.Context(), func(tx store.Tx) error {
+		var err error
+		p, err = tx.Plans().Get(w.plan)
+		return err
+	}))
+	return p
+}
+
+// admitted returns the indexes of admitted hosts.
+func (w *world) admitted() []int {
+	w.Helper()
+	var found []int
+	w.must(w.store.View(w.Context(), func(tx store.Tx) error {
+		lines, err := tx.Plans().Hosts(w.plan)
+		for i, l := range lines {
+			if l.State == hotstick.Admitted {
+				found = append(found, i)
+			}
+		}
+		return err
+	}))
+	return found
+}
+
+// kinds lists the kinds of statements in an answer.
+func (w *world) kinds(documents []json.RawMessage) []statement.Kind {
+	w.Helper()
+	var kinds []statement.Kind
+	for _, d := range documents {
+		k, err := statement.KindOf(d)
+		w.must(err)
+		kinds = append(kinds, k)
+	}
+	return kinds
+}
