@@ -116,11 +116,11 @@ func overviewHeadline(o api.Overview) string {
 	for _, r := range o.Rollouts {
 		switch {
 		case r.Reverting:
-			parts = append(parts, fmt.Sprintf("%s is being taken back", r.Patch))
+			parts = append(parts, fmt.Sprintf("taking %s back", r.Patch))
 		case r.Status == hotstick.Held:
 			parts = append(parts, fmt.Sprintf("the rollout of %s is on hold", r.Patch))
 		case r.Status == hotstick.Running:
-			parts = append(parts, fmt.Sprintf("%s is rolling out", r.Patch))
+			parts = append(parts, fmt.Sprintf("rolling out %s", r.Patch))
 		}
 	}
 	if n := len(o.Awaiting); n > 0 {
