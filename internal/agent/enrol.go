@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -136,8 +137,19 @@ func checkPinned(state tls.ConnectionState, authority hotstick.Digest) error {
 	return fmt.Errorf("%w: the server's certificate does not come from the join line's authority", ErrEnrolment)
 }
 
-// statusError reads the start of what the server said.
+// statusError reads what the server said: the detail and the hint of a problem
+// document (RFC 9457), or else the start of whatever came.
 func statusError(resp *http.Response) error {
-	text, _ := io.ReadAll(io.LimitReader(resp.Body, 512))
-	return &StatusError{Status: resp.StatusCode, Text: strings.ToValidUTF8(strings.TrimSpace(string(text)), "?")}
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
+	var problem struct{ Detail, Hint string }
+	text := string(body)
+	if json.Unmarshal(body, &problem) == nil && problem.Detail != "" {
+		text = problem.Detail
+		if problem.Hint != "" {
+			text += "; " + problem.Hint
+		}
+	}
+	const limit = 500
+	text = strings.TrimSpace(text)
+	return &StatusError{Status: resp.StatusCode, Text: strings.ToValidUTF8(text[:min(limit, len(text))], "?")}
 }

@@ -90,7 +90,8 @@ func (o *office) enrol(rw http.ResponseWriter, r *http.Request) {
 	defer o.mu.Unlock()
 	o.tokens = append(o.tokens, req.Token)
 	if o.status != 0 {
-		http.Error(rw, "cannot use this token", o.status)
+		rw.WriteHeader(o.status)
+		_, _ = rw.Write([]byte(`{"title":"Forbidden","status":403,"detail":"cannot use this token: it was used already","code":"token_used","hint":"make a new one: hotstick host add"}`))
 		return
 	}
 	o.identity = req.Identity
@@ -203,6 +204,20 @@ func TestARepeatedEnrolmentKeepsTheIdentity(t *testing.T) {
 	}
 	if after, err := home.Host(); err != nil || after != before {
 		t.Errorf("the host was %s and is %s, %v", before, after, err)
+	}
+}
+
+func TestARefusedTokenSaysWhatToDo(t *testing.T) {
+	o := newOffice(t)
+	o.status = http.StatusForbidden
+	home, _ := newHome(t)
+	err := home.Enrol(t.Context(), o.join(), "n1")
+	want := "cannot talk to the server: it answered 403 (cannot use this token: it was used already; make a new one: hotstick host add)"
+	if err == nil || err.Error() != want {
+		t.Errorf("error is %v, want %s", err, want)
+	}
+	if home.Joined() {
+		t.Error("the host has joined")
 	}
 }
 

@@ -158,10 +158,11 @@ const maxReportBytes = 1 << 20
 func fitting(reports []hotstick.Report) []hotstick.Report {
 	size := 0
 	for i, r := range reports {
-		for _, e := range r.Evidence {
-			size += 2*len(e.Text) + 100 // escaped, at worst on average
+		encoded, err := json.Marshal(r)
+		if err != nil {
+			return reports[:i]
 		}
-		size += 1000
+		size += len(encoded)
 		if size > maxReportBytes && i > 0 {
 			return reports[:i]
 		}

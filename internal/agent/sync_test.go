@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -277,6 +278,37 @@ func TestProbesAreAskedOftenWhileTheLoaderWantsThem(t *testing.T) {
 		told := w.calls[len(w.calls)-3:]
 		if !slices.ContainsFunc(told, func(c linkRequest) bool { return len(c.Readings) > 0 && !c.Readings[0].Healthy }) {
 			t.Errorf("the loader was told %+v", told)
+		}
+	})
+}
+
+func TestReportsThatDoNotFitGoWithTheNextCheckIn(t *testing.T) {
+	run(t, nil, func(w *world) {
+		text := strings.Repeat("\u0001", hotstick.MaxEvidenceBytes) // six bytes each in JSON
+		w.edit(func() {
+			for seq := range uint64(100) {
+				w.state.Reports = append(w.state.Reports, hotstick.Report{Seq: seq + 1, Boot: "boot", Patch: hotstick.PatchRef{Name: "fix", Level: 1},
+					State: hotstick.Armed, Evidence: []hotstick.Evidence{{Kind: "kernel_log", Text: text}}})
+			}
+			w.reply = func(r *wire.SyncRequest) wire.SyncResponse {
+				resp := wire.SyncResponse{NextMillis: 1000}
+				if n := len(r.Reports); n > 0 {
+					resp.Acknowledged = r.Reports[n-1].Seq
+				}
+				return resp
+			}
+		})
+		w.pass(2 * time.Minute)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		seen := uint64(0)
+		for _, r := range w.requests {
+			for _, report := range r.Reports {
+				seen = max(seen, report.Seq)
+			}
+		}
+		if seen != 100 {
+			t.Errorf("the server has %d of 100 reports", seen)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -26,10 +27,33 @@ func addReport(l *ledger.Ledger, at moment, r hotstick.Report) {
 		l.Reports = append([]hotstick.Report(nil), l.Reports[1:]...)
 	}
 	l.Reports = append(l.Reports, r)
+	makeRoom(l)
 }
 
-// maxReportEvidence bounds the evidence of one report, in bytes, so that a full
-// list of reports still fits into the ledger and into one answer.
+// maxKeptEvidence bounds the evidence of all reports that the server has not
+// taken, as it is written, so that they always fit into the ledger and into one
+// answer.
+const maxKeptEvidence = 4 << 20
+
+// makeRoom takes the evidence out of the oldest reports if there is too much. The
+// reports themselves stay.
+func makeRoom(l *ledger.Ledger) {
+	total := 0
+	for i := len(l.Reports) - 1; i >= 0; i-- {
+		if len(l.Reports[i].Evidence) == 0 {
+			continue
+		}
+		// What is escaped, and how, is the encoder's affair.
+		if encoded, err := json.Marshal(l.Reports[i].Evidence); err == nil {
+			total += len(encoded)
+		}
+		if total > maxKeptEvidence {
+			l.Reports[i].Evidence = nil
+		}
+	}
+}
+
+// maxReportEvidence bounds the evidence of one report, in bytes.
 const maxReportEvidence = 32 << 10
 
 // boundEvidence keeps the first pieces: the first fault says most.

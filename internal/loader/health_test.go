@@ -1,0 +1,112 @@
+package loader
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/loader/ledger"
+)
+
+func TestWhatTheKernelSaysAgainstAPatch(t *testing.T) {
+	const before = 1 << 12
+	for _, c := range []struct {
+		what   string
+		faults []Fault
+		taint  uint64
+		want   hotstick.ReasonCode
+	}{
+		{"nothing", nil, before, ""},
+		{"the bits that a live patch sets: O, E and K", nil, before | 1<<12 | 1<<13 | 1<<15, ""},
+		{"W: a warning", nil, before | 1<<9, hotstick.ReasonTaint},
+		{"D: an oops", nil, before | 1<<7, hotstick.ReasonTaint},
+		{"F: a forced load", nil, before | 1<<1, hotstick.ReasonTaint},
+		{"a fault and a bit", []Fault{{Kind: "oops", Text: "BUG: kernel NULL pointer\nmore"}}, before | 1<<7, hotstick.ReasonKernelLog},
+	} {
+		reason, evidence := kernelAlarm(ledger.Attempt{TaintBefore: before}, c.faults, c.taint)
+		if got := code(reason); got != c.want || len(evidence) != len(c.faults) {
+			t.Errorf("%s: %s with %d pieces of evidence, want %s", c.what, got, len(evidence), c.want)
+		}
+	}
+	if reason, _ := kernelAlarm(ledger.Attempt{TaintBefore: 1 << 9}, nil, 1<<9); reason != nil {
+		t.Errorf("an old bit is held against the patch: %+v", reason)
+	}
+}
+
+func TestHowLongTheAgentIsSilent(t *testing.T) {
+	granted, permitted := ledger.Attempt{Plan: "p", LoadMillis: 10_000}, ledger.Attempt{LoadMillis: 10_000}
+	const now = 30 * time.Second
+	for _, c := range []struct {
+		what    string
+		attempt ledger.Attempt
+		health  health
+		want    time.Duration
+	}{
+		{"since its last call", granted, health{heard: 25 * time.Second}, 5 * time.Second},
+		{"since the load, if it called before", granted, health{heard: time.Second}, 20 * time.Second},
+		{"since this process started", granted, health{since: 28 * time.Second}, 2 * time.Second},
+		{"not at all for a permit that it does not know of", permitted, health{}, 0},
+		{"as ever for a permit that it knows of", permitted, health{told: true, heard: 20 * time.Second}, 10 * time.Second},
+	} {
+		if got := c.health.silence(c.attempt, now); got != c.want {
+			t.Errorf("%s: %s, want %s", c.what, got, c.want)
+		}
+	}
+}
+
+func TestAnAgentThatInventsProbesIsBounded(t *testing.T) {
+	var h health
+	for i := range 10 * maxProbes {
+		h.listen([]hotstick.Reading{{Probe: "p" + strconv.Itoa(i), Healthy: true}}, time.Second)
+	}
+	if len(h.probes) != maxProbes {
+		t.Errorf("%d probes are remembered", len(h.probes))
+	}
+	h.listen([]hotstick.Reading{{Probe: "p1", Detail: strings.Repeat("x", 10_000)}}, 2*time.Second)
+	if r := h.unhealthy(); r == nil || r.Subject != "p1" || len(r.Detail) > 300 {
+		t.Errorf("the reason is %+v", r)
+	}
+	if h.answered(2 * time.Second) {
+		t.Error("probes that are silent count as answered")
+	}
+}
+
+func code(r *hotstick.Reason) hotstick.ReasonCode {
+	if r == nil {
+		return ""
+	}
+	return r.Code
+}
+
+func TestAReportsEvidenceIsBounded(t *testing.T) {
+	long := strings.Repeat("é", hotstick.MaxEvidenceBytes)
+	l := ledger.New("b")
+	addReport(&l, moment{boot: "b"}, hotstick.Report{Evidence: []hotstick.Evidence{{Text: long}, {Text: long}, {Text: long}, {Text: "x"}}})
+	total := 0
+	for _, e := range l.Reports[0].Evidence {
+		if len(e.Text) > hotstick.MaxEvidenceBytes {
+			t.Errorf("a piece of %d bytes", len(e.Text))
+		}
+		total += len(e.Text)
+	}
+	if total > maxReportEvidence {
+		t.Errorf("%d bytes of evidence in one report", total)
+	}
+}
+
+func TestAFullListOfReportsFitsTheLedgerAndTheLink(t *testing.T) {
+	l := ledger.New("b")
+	text := strings.Repeat("\u0001", hotstick.MaxEvidenceBytes) // six bytes each in JSON
+	for range 2 * hotstick.MaxReports {
+		addReport(&l, moment{boot: "b"}, hotstick.Report{Patch: hotstick.PatchRef{Name: "fix", Level: 1}, State: hotstick.Armed,
+			Evidence: []hotstick.Evidence{{Kind: "kernel_log", Text: text}, {Kind: "kernel_log", Text: text}, {Kind: "kernel_log", Text: text}}})
+	}
+	if len(l.Reports) != hotstick.MaxReports || l.Reports[len(l.Reports)-1].Seq != 2*hotstick.MaxReports {
+		t.Errorf("%d reports, the last is %d", len(l.Reports), l.Reports[len(l.Reports)-1].Seq)
+	}
+	if _, err := ledger.Encode(l); err != nil {
+		t.Error(err)
+	}
+}
