@@ -23,7 +23,6 @@ import (
 	"github.com/hotstick/hotstick/internal/loader"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/link"
-	"github.com/hotstick/hotstick/internal/loader/simulated"
 	"github.com/hotstick/hotstick/internal/statement"
 )
 
@@ -142,7 +141,7 @@ func (w *world) realTime() { w.real = time.Now() }
 
 // start starts a loader process on the machine as it is.
 func (w *world) start() {
-	host := simulated.New(w.machine, build, w.clock)
+	host := &simulated{machine: w.machine, build: build, now: w.clock}
 	l, err := loader.New(loader.Config{
 		Driver: &watched{Kernel: w.machine, w: w}, Clock: host, Disk: w.disk, Kernel: host, Catalog: (*staging)(w), Limits: w.limits,
 		Identity: func() (ed25519.PublicKey, error) { return identity.Public(), nil },
