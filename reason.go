@@ -12,6 +12,9 @@ type Reason struct {
 	Code ReasonCode `json:"code"`
 	// Subject is what the code speaks of: a probe, a domain, a wave, a person.
 	Subject string `json:"subject,omitempty"`
+	// Cause is the reason behind the reason, such as the failed probe behind a
+	// failed gate; Detail then belongs to it.
+	Cause ReasonCode `json:"cause,omitempty"`
 	// Detail is opaque evidence, such as the last line a probe printed.
 	Detail string `json:"detail,omitempty"`
 	// Until is when the reason ends by itself, where that is known.
@@ -22,6 +25,9 @@ type Reason struct {
 func (r Reason) Validate() error {
 	if _, ok := reasonGlossary[r.Code]; !ok {
 		return fmt.Errorf("cannot use %q as a reason code", string(r.Code))
+	}
+	if _, ok := reasonGlossary[r.Cause]; !ok && r.Cause != "" {
+		return fmt.Errorf("cannot use %q as a cause", string(r.Cause))
 	}
 	return nil
 }

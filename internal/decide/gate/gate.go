@@ -123,7 +123,7 @@ func observeLoss(acc Accumulator, r Reading) Accumulator {
 	if acc.lost[r.Fingerprint] >= 2 {
 		acc.hard = first(acc.hard, gateReason(r))
 	}
-	acc.held = first(acc.held, &hotstick.Reason{Code: hotstick.ReasonCanaryLost, Subject: r.Name, Detail: detail(r)})
+	acc.held = first(acc.held, &hotstick.Reason{Code: hotstick.ReasonCanaryLost, Subject: r.Name, Cause: code(r), Detail: evidence(r)})
 	return acc
 }
 
@@ -134,7 +134,7 @@ func observeRefusal(acc Accumulator, r Reading) Accumulator {
 	if acc.refused[key] >= 2 {
 		acc.hard = first(acc.hard, gateReason(r))
 	}
-	acc.held = first(acc.held, &hotstick.Reason{Code: hotstick.ReasonLaneHeld, Subject: r.Name, Detail: string(code(r))})
+	acc.held = first(acc.held, &hotstick.Reason{Code: hotstick.ReasonLaneHeld, Subject: r.Name, Cause: code(r), Detail: evidence(r)})
 	return acc
 }
 
@@ -186,21 +186,20 @@ func Bound(n int) float64 {
 }
 
 func gateReason(r Reading) *hotstick.Reason {
-	return &hotstick.Reason{Code: hotstick.ReasonGateFailed, Subject: r.Name, Detail: explain(r)}
+	return &hotstick.Reason{Code: hotstick.ReasonGateFailed, Subject: r.Name, Cause: code(r), Detail: evidence(r)}
 }
 
-func explain(r Reading) string {
-	if r.Reason == nil {
+// evidence is what the host's reason speaks of, with its detail.
+func evidence(r Reading) string {
+	switch {
+	case r.Reason == nil:
 		return string(r.State)
+	case r.Reason.Subject == "" || r.Reason.Detail == r.Reason.Subject:
+		return r.Reason.Detail
+	case r.Reason.Detail == "":
+		return r.Reason.Subject
 	}
-	text := string(r.Reason.Code)
-	if r.Reason.Subject != "" {
-		text += " " + r.Reason.Subject
-	}
-	if r.Reason.Detail != "" {
-		text += ": " + r.Reason.Detail
-	}
-	return text
+	return r.Reason.Subject + ": " + r.Reason.Detail
 }
 
 func code(r Reading) hotstick.ReasonCode {
@@ -208,13 +207,6 @@ func code(r Reading) hotstick.ReasonCode {
 		return ""
 	}
 	return r.Reason.Code
-}
-
-func detail(r Reading) string {
-	if r.Reason == nil {
-		return ""
-	}
-	return r.Reason.Detail
 }
 
 func first(have, next *hotstick.Reason) *hotstick.Reason {

@@ -183,7 +183,7 @@ func (s *step) blocked() *hotstick.Reason {
 	case s.v.Status == hotstick.Approved:
 		return &hotstick.Reason{Code: hotstick.ReasonNotStarted}
 	case s.v.Status == hotstick.Halted:
-		return &hotstick.Reason{Code: hotstick.ReasonPlanHalted, Detail: reasonCode(s.v.Reason)}
+		return &hotstick.Reason{Code: hotstick.ReasonPlanHalted, Cause: causeOf(s.v.Reason)}
 	case s.v.Status == hotstick.Expired:
 		return &hotstick.Reason{Code: hotstick.ReasonPlanExpired}
 	case s.v.Banned:
@@ -191,7 +191,7 @@ func (s *step) blocked() *hotstick.Reason {
 	case s.v.StopAll:
 		return &hotstick.Reason{Code: hotstick.ReasonStopAll}
 	case s.v.Status == hotstick.Held:
-		return &hotstick.Reason{Code: hotstick.ReasonPlanHeld, Detail: reasonCode(s.v.Reason)}
+		return &hotstick.Reason{Code: hotstick.ReasonPlanHeld, Cause: causeOf(s.v.Reason)}
 	}
 	return nil
 }
@@ -320,9 +320,9 @@ func (s *step) check(t time.Time) {
 	}
 }
 
-func reasonCode(r *hotstick.Reason) string {
+func causeOf(r *hotstick.Reason) hotstick.ReasonCode {
 	if r == nil {
 		return ""
 	}
-	return string(r.Code)
+	return r.Code
 }

@@ -16,7 +16,7 @@ func (s *step) sendBack() {
 			room--
 		}
 	}
-	why := hotstick.Reason{Code: hotstick.ReasonRevertOrdered, Detail: reasonCode(s.v.Reason)}
+	why := hotstick.Reason{Code: hotstick.ReasonRevertOrdered, Cause: causeOf(s.v.Reason)}
 	for i, h := range s.v.Hosts {
 		switch h.State {
 		case hotstick.Armed, hotstick.Applying, hotstick.Probation:

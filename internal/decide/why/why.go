@@ -15,12 +15,12 @@ import (
 
 // Text says a reason in one or two sentences.
 func Text(r hotstick.Reason) string {
-	text, known := r.Code.Meaning()
-	if !known {
-		text = fmt.Sprintf("Unknown reason %q.", string(r.Code))
-	}
-	if note := note(r); note != "" {
-		text = strings.TrimSuffix(text, ".") + ": " + note + "."
+	text := sentence(r.Code, r.Subject, "")
+	switch {
+	case r.Cause != "":
+		text += " " + sentence(r.Cause, r.Detail, "")
+	case r.Detail != "":
+		text = sentence(r.Code, r.Subject, r.Detail)
 	}
 	if r.Until != nil {
 		text += " Until " + r.Until.UTC().Format(time.RFC3339) + "."
@@ -28,20 +28,22 @@ func Text(r hotstick.Reason) string {
 	return text
 }
 
-// note joins what the reason speaks of with its detail. A detail that is itself
-// a reason's code is said in words.
-func note(r hotstick.Reason) string {
-	detail := r.Detail
-	if text, ok := hotstick.ReasonCode(detail).Meaning(); ok {
-		detail = strings.TrimSuffix(text, ".")
+// sentence is a code's meaning, and what it speaks of.
+func sentence(code hotstick.ReasonCode, subject, detail string) string {
+	text, known := code.Meaning()
+	if !known {
+		text = fmt.Sprintf("Unknown reason %q.", string(code))
 	}
 	switch {
-	case r.Subject != "" && detail != "":
-		return r.Subject + " (" + detail + ")"
-	case r.Subject != "":
-		return r.Subject
+	case subject != "" && detail != "":
+		subject += " (" + detail + ")"
+	case detail != "":
+		subject = detail
 	}
-	return detail
+	if subject == "" {
+		return text
+	}
+	return strings.TrimSuffix(text, ".") + ": " + strings.TrimSuffix(subject, ".") + "."
 }
 
 // Host is what one host's answer rests on.

@@ -18,9 +18,9 @@ func TestEveryReasonReadsAsASentence(t *testing.T) {
 	}
 }
 
-func TestADetailThatIsACodeIsSaidInWords(t *testing.T) {
-	text := why.Text(hotstick.Reason{Code: hotstick.ReasonPlanHalted, Detail: string(hotstick.ReasonGateFailed)})
-	if want := "The rollout was halted and starts nothing more: The gate judged the patch bad."; text != want {
+func TestACauseIsASentenceOfItsOwn(t *testing.T) {
+	text := why.Text(hotstick.Reason{Code: hotstick.ReasonGateFailed, Subject: "db-1", Cause: hotstick.ReasonProbeFailed, Detail: "sockets: refused"})
+	if want := "The gate judged the patch bad: db-1. A health probe failed: sockets: refused."; text != want {
 		t.Errorf("got %q, want %q", text, want)
 	}
 }
