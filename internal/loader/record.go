@@ -33,22 +33,22 @@ func addReport(l *ledger.Ledger, at moment, r hotstick.Report) {
 // maxKeptEvidence bounds the evidence of all reports that the server has not
 // taken, as it is written, so that they always fit into the ledger and into one
 // answer.
-const maxKeptEvidence = 4 << 20
+const maxKeptEvidence = 2 << 20
 
 // makeRoom takes the evidence out of the oldest reports if there is too much. The
 // reports themselves stay.
 func makeRoom(l *ledger.Ledger) {
 	total := 0
 	for i := len(l.Reports) - 1; i >= 0; i-- {
+		if total > maxKeptEvidence {
+			l.Reports[i].Evidence = nil
+		}
 		if len(l.Reports[i].Evidence) == 0 {
 			continue
 		}
 		// What is escaped, and how, is the encoder's affair.
 		if encoded, err := json.Marshal(l.Reports[i].Evidence); err == nil {
 			total += len(encoded)
-		}
-		if total > maxKeptEvidence {
-			l.Reports[i].Evidence = nil
 		}
 	}
 }
