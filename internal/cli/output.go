@@ -44,9 +44,7 @@ func (a *app) print(v view) error {
 		return err
 	}
 	t := v.table(st)
-	if a.bare {
-		t.Header = nil
-	}
+	t.Bare = a.bare
 	return t.Write(a.env.Stdout, st)
 }
 

@@ -87,6 +87,9 @@ func (a *app) approve(ctx context.Context, c *client.Client, plan, key, file str
 	if inspected.ID != bundle.Plan {
 		return refusePlan(fmt.Errorf("cannot approve: the plan's bytes have the digest %s and not %s; it was edited", inspected.ID.Short(), bundle.Plan.Short()))
 	}
+	if plan != inspected.Plan.Name && !names(inspected.ID, plan) {
+		return refusePlan(fmt.Errorf("cannot approve %s: what came is the plan %s, named %q", plan, inspected.ID.Short(), inspected.Plan.Name))
+	}
 	if err := signoff.Check(inspected.Plan, bundle.Hosts, view); err != nil {
 		return refusePlan(err)
 	}
@@ -152,9 +155,6 @@ func readBundle(ctx context.Context, c *client.Client, plan, path string) (api.B
 	}
 	if err := bundle.Plan.Validate(); err != nil {
 		return api.Bundle{}, err
-	}
-	if !names(bundle.Plan, plan) {
-		return api.Bundle{}, usage("name the plan by the start of its digest", "cannot approve %s: the bundle %s is of the plan %s", plan, path, bundle.Plan.Short())
 	}
 	return bundle, nil
 }

@@ -44,7 +44,7 @@ distribution, labels, in_effect.name, in_effect.level. Every host is: true`,
 		Args:              exactly("PATCH@LEVEL"),
 		ValidArgsFunction: a.completePatches(),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			request, err := f.request(args[0])
+			request, err := f.request(args[0], cmd.Flags().Changed)
 			if err != nil {
 				return err
 			}
@@ -101,7 +101,7 @@ func (a *app) plan(ctx context.Context, c *client.Client, request api.DraftReque
 
 // request turns the flags into what the planner is asked, and refuses what cannot
 // work before anybody is asked.
-func (f planFlags) request(patch string) (api.DraftRequest, error) {
+func (f planFlags) request(patch string, given func(string) bool) (api.DraftRequest, error) {
 	if _, err := patchRef(patch); err != nil {
 		return api.DraftRequest{}, err
 	}
@@ -120,8 +120,8 @@ func (f planFlags) request(patch string) (api.DraftRequest, error) {
 		{"probation", f.probation, &r.Settings.ProbationSeconds}, {"transition", f.transition, &r.Settings.TransitionSeconds},
 		{"bake", f.bake, &r.Settings.BakeSeconds}, {"delay", f.delay, &r.Settings.DelaySeconds}, {"life", f.life, &r.Settings.LifeSeconds},
 	} {
-		if d.in < 0 || d.in%time.Second != 0 {
-			return r, usage("give whole seconds, such as 90s or 10m", "cannot use %s for --%s", d.in, d.name)
+		if d.in < 0 || d.in%time.Second != 0 || d.in == 0 && given(d.name) {
+			return r, usage("give whole seconds, at least one, such as 90s or 10m", "cannot use %s for --%s", d.in, d.name)
 		}
 		*d.out = int(d.in / time.Second)
 	}

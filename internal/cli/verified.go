@@ -103,7 +103,7 @@ func (f apiFetcher) Fetch(ctx context.Context, name string, maxBytes int64) ([]b
 		return nil, fmt.Errorf("cannot fetch %s: %w", name, fs.ErrNotExist)
 	}
 	if err == nil && int64(len(data)) > maxBytes {
-		return nil, fmt.Errorf("cannot fetch %s: it is longer than %d bytes", name, maxBytes)
+		return nil, fmt.Errorf("%w: %s is longer than %d bytes", catalog.ErrRefused, name, maxBytes)
 	}
 	return data, err
 }

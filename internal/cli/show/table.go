@@ -24,6 +24,8 @@ type Style struct {
 type Table struct {
 	Header []string
 	Rows   [][]Cell
+	// Bare leaves the header out, for scripts that split lines.
+	Bare bool
 	// Empty is printed instead of a header without rows.
 	Empty string
 }
@@ -53,7 +55,9 @@ func (t Table) Write(w io.Writer, st Style) error {
 	}
 	width := make([]int, len(t.Header))
 	for i, h := range t.Header {
-		width[i] = utf8.RuneCountInString(h)
+		if !t.Bare {
+			width[i] = utf8.RuneCountInString(h)
+		}
 	}
 	for _, row := range t.Rows {
 		for i, c := range row {
@@ -62,6 +66,9 @@ func (t Table) Write(w io.Writer, st Style) error {
 	}
 	var b strings.Builder
 	for i, h := range t.Header {
+		if t.Bare {
+			break
+		}
 		pad(&b, h, h, width[i], i == len(t.Header)-1)
 	}
 	for _, row := range t.Rows {
