@@ -39,10 +39,15 @@ func newLine(t *testing.T) *line {
 func (l *line) add(fn func(*tx) error) {
 	before := l.s.inLine.Load()
 	l.start(fn)
+	l.untilLonger(before)
+}
+
+// untilLonger waits until somebody got in line.
+func (l *line) untilLonger(before int64) {
 	deadline := time.Now().Add(10 * time.Second)
 	for l.s.inLine.Load() == before {
 		if time.Now().After(deadline) {
-			l.Fatal("the update never got in line")
+			l.Fatal("nobody got in line")
 		}
 		runtime.Gosched()
 	}
@@ -203,28 +208,30 @@ func TestATransactionThatSQLiteEndedFailsEverybody(t *testing.T) {
 	}
 }
 
+// TestClosingCommitsWhatRan: who closes is in line too, and the update before it
+// counts on it to commit.
 func TestClosingCommitsWhatRan(t *testing.T) {
-	l := newLine(t)
-	path := l.s.path
-	closed := make(chan error, 1)
-	before := l.s.inLine.Load()
-	go func() { closed <- l.s.Close() }()
-	for deadline := time.Now().Add(10 * time.Second); l.s.inLine.Load() == before; runtime.Gosched() {
-		if time.Now().After(deadline) {
-			t.Fatal("Close never got in line")
+	for _, late := range []bool{false, true} {
+		l := newLine(t)
+		path := l.s.path
+		closed := make(chan error, 1)
+		before := l.s.inLine.Load()
+		go func() { closed <- l.s.Close() }()
+		l.untilLonger(before)
+		if late {
+			l.add(appendKind("late"))
 		}
-	}
-	l.add(appendKind("late"))
-	errs := l.finish()
-	if errs[0] != nil || !errors.Is(errs[1], errClosed) {
-		t.Errorf("got %v", errs)
-	}
-	if err := <-closed; err != nil {
-		t.Error(err)
-	}
-	l.s = mustOpen(t, path).Store
-	if got := l.kinds(); got != "first" {
-		t.Errorf("stored: %s", got)
+		errs := l.finish()
+		if errs[0] != nil || late && !errors.Is(errs[1], errClosed) {
+			t.Errorf("got %v", errs)
+		}
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+		l.s = mustOpen(t, path).Store
+		if got := l.kinds(); got != "first" {
+			t.Errorf("stored: %s", got)
+		}
 	}
 }
 

@@ -4,10 +4,13 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/hotstick/hotstick/internal/store"
 )
@@ -120,6 +123,37 @@ func TestAReadOnlyDiskIsSaid(t *testing.T) {
 		var e *Error
 		if !errors.As(err, &e) || e.Problem != "it is read-only" || e.Hint() == "" {
 			t.Errorf("%s: got %v", filepath.Base(path), err)
+		}
+	}
+}
+
+// TestADirectoryWithoutTheRightToWriteIsSaid runs in a thread without the
+// capability by which root may write everywhere; the thread ends with it.
+func TestADirectoryWithoutTheRightToWriteIsSaid(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "hotstick.db")
+	mustOpen(t, path).Close()
+	if err := os.Chmod(dir, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	errs := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var none [2]unix.CapUserData
+		if err := unix.Capset(&header, &none[0]); err != nil {
+			errs <- err
+			errs <- err
+			return
+		}
+		for _, path := range []string{path, filepath.Join(dir, "new.db")} {
+			errs <- (&Store{path: path}).prepareFile()
+		}
+	}()
+	for range 2 {
+		var e *Error
+		if err := <-errs; !errors.As(err, &e) || e.Problem != "it is read-only" || e.Hint() == "" {
+			t.Errorf("got %v", err)
 		}
 	}
 }

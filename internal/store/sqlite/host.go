@@ -167,7 +167,6 @@ func (t hostTable) Put(h store.Host) error {
 		return err
 	}
 	old, err := t.row(h.ID)
-	t.last = nil // until everything is written
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return t.insertHost(next, h.Facts)

@@ -117,6 +117,10 @@ func anErrorPutsBack(w *world) {
 	if events := w.events(store.EventFilter{Host: before.Event.Host, Plan: before.Event.Plan}); len(events) != 1 {
 		w.Errorf("%d events of the host, want 1", len(events))
 	}
+	// The number that the failed update used is given again.
+	w.append(store.Event{Host: before.Event.Host, Plan: before.Event.Plan})
+	w.wantSeqs(store.EventFilter{Host: before.Event.Host}, 1, 0)
+	w.wantSeqs(store.EventFilter{Plan: before.Event.Plan}, 1, 0)
 }
 
 func aPanicLeavesNothing(w *world) {
@@ -206,14 +210,22 @@ func aTablesErrorLeavesItUsable(w *world) {
 
 func anUpdateSeesItsOwnWrites(w *world) {
 	w.mustUpdate(func(tx store.Tx) error {
-		if err := tx.Hosts().Put(store.Host{ID: hostID(1), Name: "new"}); err != nil {
-			return err
-		}
-		if h, err := tx.Hosts().Get(hostID(1)); err != nil || h.Name != "new" {
-			w.Errorf("got %q, %v", h.Name, err)
+		for _, name := range []string{"first", "second", "new"} {
+			if err := tx.Hosts().Put(store.Host{ID: hostID(1), Name: name}); err != nil {
+				return err
+			}
+			if h, err := tx.Hosts().Get(hostID(1)); err != nil || h.Name != name {
+				w.Errorf("got %q, %v, want %q", h.Name, err, name)
+			}
 		}
 		if _, n, err := tx.Hosts().List(store.HostFilter{Search: "NEW"}); err != nil || n != 1 {
 			w.Errorf("the list has %d, %v", n, err)
+		}
+		if err := tx.Hosts().Delete(hostID(1)); err != nil {
+			return err
+		}
+		if h, err := tx.Hosts().Get(hostID(1)); err != nil || !h.Revoked {
+			w.Errorf("after its end: revoked %v, %v", h.Revoked, err)
 		}
 		e, err := tx.Events().Append(store.Event{Kind: "x"})
 		if err != nil {
