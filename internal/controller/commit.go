@@ -128,7 +128,11 @@ func (w *committing) release(host hotstick.HostID) error {
 	if err := w.tx.Slots().Release(w.plan.ID, host); err != nil {
 		return err
 	}
-	_, err := w.event(store.Event{Kind: inventory.SlotsReleased, Actor: actor, Host: host})
+	line, err := w.tx.Plans().Host(w.plan.ID, host)
+	if err != nil {
+		return err
+	}
+	_, err = w.event(store.Event{Kind: inventory.SlotsReleased, Actor: actor, Host: host, HostName: line.Listed.Name})
 	return err
 }
 

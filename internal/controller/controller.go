@@ -82,7 +82,8 @@ const (
 	renewEvery = 10 * time.Minute
 )
 
-// Run decides until the context ends. It must be called once.
+// Run decides until the context ends or the store is closed. It must be called
+// once.
 func (c *Controller) Run(ctx context.Context) error {
 	changes, stop := c.store.Changes()
 	defer stop()
@@ -98,7 +99,10 @@ func (c *Controller) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-changes:
+		case _, open := <-changes:
+			if !open {
+				return nil
+			}
 			c.wake(ctx)
 			round.Reset(max(0, coalesce-time.Since(last)))
 		case <-round.C:

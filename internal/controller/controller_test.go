@@ -12,6 +12,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/store"
+	"github.com/hotstick/hotstick/internal/wire"
 )
 
 // inBubble runs a test in fake time.
@@ -298,6 +299,43 @@ func TestFindingAPlan(t *testing.T) {
 		}
 		for _, name := range []string{"", "q", w.plan.Hex()[:3], string(hotstick.NewDigest(nil))} {
 			refusedAs(t, find(name), CodeNotFound)
+		}
+	})
+}
+
+func TestAnOrderThatAHostCanNeverFollowEndsItsLine(t *testing.T) {
+	inBubble(t, 1, func(w *world) {
+		defer w.run(w.control)()
+		pass(time.Second)
+		w.checkIn(0, 2, w.says(1, hotstick.Probation, nil))
+		_, err := w.control.Revert(w.Context(), string(w.plan), "alice", "", nil)
+		w.must(err)
+		pass(time.Second)
+		out, err := w.control.Documents(w.Context(), w.checkIn(0, 3, nil), 0)
+		w.must(err)
+		refuse := func(code hotstick.ReasonCode, document []byte) hotstick.HostState {
+			req := w.request(0, 4, nil)
+			req.Loader.Refusals = []wire.DocumentRefusal{{Document: hotstick.NewDigest(document), Reason: hotstick.Reason{Code: code}}}
+			w.must(w.control.Refused(w.Context(), req))
+			for s := range w.states() {
+				return s
+			}
+			return ""
+		}
+		var ordered []byte
+		for _, d := range out.Documents {
+			if k, _ := statement.KindOf(d); k == statement.KindOrder {
+				ordered = d
+			}
+		}
+		if got := refuse(hotstick.ReasonGrantExpired, ordered); got != hotstick.Reverting {
+			t.Errorf("an order that came too late: %s; want it sent again", got)
+		}
+		if got := refuse(hotstick.ReasonNotInPlan, []byte("another document")); got != hotstick.Reverting {
+			t.Errorf("another document: %s", got)
+		}
+		if got := refuse(hotstick.ReasonNotInPlan, ordered); got != hotstick.Failed {
+			t.Errorf("an order that can never be followed: %s; want failed", got)
 		}
 	})
 }

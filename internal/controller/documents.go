@@ -157,10 +157,12 @@ func (p *parcel) order(line store.PlanHost) error {
 		return nil
 	}
 	return p.add("order "+string(line.Plan)+" "+p.req.Loader.Nonce, func() ([]byte, error) {
-		return statement.Sign(statement.KindOrder, statement.Order{
+		document, err := statement.Sign(statement.KindOrder, statement.Order{
 			Plan: line.Plan, Host: p.req.Host, Nonce: p.req.Loader.Nonce,
 			Epoch: p.c.catalog.View().Trust.Epoch, TTLSeconds: statement.MaxGrantSeconds, Reason: clip(*line.Reason),
 		}, p.c.online)
+		p.c.sent.order(p.req.Host, order{document: hotstick.NewDigest(document), plan: line.Plan})
+		return document, err
 	})
 }
 

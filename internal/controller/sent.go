@@ -21,6 +21,14 @@ type sentLog struct {
 	// grants keeps the newest grant of each host, so that a repeated check-in with
 	// the same nonce gets the same grant.
 	grants map[hotstick.HostID]issued
+	// orders keeps the newest order to revert of each host.
+	orders map[hotstick.HostID]order
+}
+
+// order is an order to revert that is out.
+type order struct {
+	document hotstick.Digest
+	plan     hotstick.PlanID
 }
 
 // issued is a grant that is out, and what it was made for.
@@ -32,7 +40,8 @@ type issued struct {
 }
 
 func newSentLog() *sentLog {
-	return &sentLog{hosts: map[hotstick.HostID]map[string]time.Time{}, grants: map[hotstick.HostID]issued{}}
+	return &sentLog{hosts: map[hotstick.HostID]map[string]time.Time{}, grants: map[hotstick.HostID]issued{},
+		orders: map[hotstick.HostID]order{}}
 }
 
 // due reports whether a document should be sent now, and if so remembers that
@@ -72,4 +81,19 @@ func (m *sentLog) granted(host hotstick.HostID, g issued) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.grants[host] = g
+}
+
+// order remembers the order that a host is sent.
+func (m *sentLog) order(host hotstick.HostID, o order) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.orders[host] = o
+}
+
+// ordered returns the plan of the host's newest order, if the document is that.
+func (m *sentLog) ordered(host hotstick.HostID, document hotstick.Digest) (hotstick.PlanID, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	o, ok := m.orders[host]
+	return o.plan, ok && o.document == document
 }

@@ -180,6 +180,9 @@ func (s *Server) checkIn(r *http.Request, req wire.SyncRequest) (*wire.SyncRespo
 		s.log.Warn("two boots of one identity check in: is a disk cloned?", "host", req.Host)
 	}
 	if taken.Counted {
+		if err := s.controller.Refused(ctx, req); err != nil {
+			return nil, asProblem(err, s.log)
+		}
 		out, err := s.controller.Documents(ctx, req, holdFor(req, taken))
 		if err != nil {
 			return nil, asProblem(err, s.log)

@@ -105,8 +105,9 @@ func (s *Server) hosts(ctx context.Context, in *hostsInput) (*body[api.HostList]
 			return err
 		}
 		filter := store.HostFilter{Search: in.Search, Build: in.Build, After: after, Limit: pageSize(in.Limit)}
+		waits := s.waiting(tx)
 		if in.State != "" {
-			return filtered(tx, m, filter, in.State, &out)
+			return filtered(waits, m, filter, in.State, &out)
 		}
 		hosts, total, err := tx.Hosts().List(filter)
 		if err != nil {
@@ -114,7 +115,7 @@ func (s *Server) hosts(ctx context.Context, in *hostsInput) (*body[api.HostList]
 		}
 		out.Total = total
 		for _, h := range hosts {
-			lines, err := tx.Plans().OfHost(h.ID)
+			lines, err := waits.lines(m, h.ID)
 			if err != nil {
 				return err
 			}
@@ -130,16 +131,16 @@ func (s *Server) hosts(ctx context.Context, in *hostsInput) (*body[api.HostList]
 
 // filtered lists hosts in one state. The state is made of a host's records and
 // the time, so every host that matches otherwise is looked at.
-func filtered(tx store.Tx, m view.Moment, f store.HostFilter, state string, out *api.HostList) error {
+func filtered(waits *waiting, m view.Moment, f store.HostFilter, state string, out *api.HostList) error {
 	after, limit := f.After, f.Limit
 	f.After, f.Limit = "", 0
-	hosts, _, err := tx.Hosts().List(f)
+	hosts, _, err := waits.tx.Hosts().List(f)
 	if err != nil {
 		return err
 	}
 	skipping := after != ""
 	for _, h := range hosts {
-		lines, err := tx.Plans().OfHost(h.ID)
+		lines, err := waits.lines(m, h.ID)
 		if err != nil {
 			return err
 		}
@@ -217,7 +218,7 @@ func (s *Server) hostDetail(ctx context.Context, in *hostInput) (*body[api.HostD
 		if err != nil {
 			return err
 		}
-		if lines, err = s.withWaits(tx, m, lines); err != nil {
+		if lines, err = s.waiting(tx).fill(m, lines); err != nil {
 			return err
 		}
 		out = m.HostDetail(h, lines, events)
@@ -237,7 +238,7 @@ func (s *Server) why(ctx context.Context, in *hostInput) (*body[api.Why], error)
 		if err != nil {
 			return err
 		}
-		if lines, err = s.withWaits(tx, m, lines); err != nil {
+		if lines, err = s.waiting(tx).fill(m, lines); err != nil {
 			return err
 		}
 		out = m.Why(h, lines)

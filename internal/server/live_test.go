@@ -21,6 +21,7 @@ import (
 	"github.com/hotstick/hotstick/internal/identity"
 	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/notify"
+	"github.com/hotstick/hotstick/internal/store"
 	"github.com/hotstick/hotstick/internal/store/memory"
 )
 
@@ -242,13 +243,17 @@ func TestADirectoryIsInitialisedOnce(t *testing.T) {
 	}
 }
 
+// broken is a store whose disk is full: it still reads.
+type broken struct{ store.Store }
+
+// Check implements store.Store.
+func (broken) Check(context.Context) error { return errors.New("no space left on device") }
+
 func TestReadinessFailsWhenTheDatabaseDoesNotCommit(t *testing.T) {
 	t.Parallel()
-	kept := memory.Open(time.Now)
-	w := newWorld(t, kept)
-	w.must(kept.Close())
+	w := newWorld(t, broken{memory.Open(time.Now)})
 	a := w.ask("GET", "/readyz", "")
-	if a.status != http.StatusServiceUnavailable || a.problem().Code != codeUnavailable {
+	if a.status != http.StatusServiceUnavailable || a.problem().Code != codeUnavailable || strings.Contains(a.body, "no space") {
 		t.Errorf("got %d %s", a.status, a.body)
 	}
 	if a := w.ask("GET", "/healthz", ""); a.status != http.StatusOK {

@@ -124,22 +124,49 @@ func (s *Server) approvals(p store.Plan, t *view.Track) error {
 	return nil
 }
 
-// withWaits puts into a host's waiting lines what they wait for now.
-func (s *Server) withWaits(tx store.Tx, m view.Moment, lines []store.PlanHost) ([]store.PlanHost, error) {
+// waiting tells what waiting hosts wait for now, as the decider says. One plan is
+// looked at once, however many of its hosts are asked for.
+type waiting struct {
+	s     *Server
+	tx    store.Tx
+	plans map[hotstick.PlanID]map[hotstick.HostID]hotstick.Reason
+}
+
+func (s *Server) waiting(tx store.Tx) *waiting {
+	return &waiting{s: s, tx: tx, plans: map[hotstick.PlanID]map[hotstick.HostID]hotstick.Reason{}}
+}
+
+// fill puts into a host's waiting lines what they wait for now.
+func (w *waiting) fill(m view.Moment, lines []store.PlanHost) ([]store.PlanHost, error) {
 	for i, l := range lines {
 		p := m.Plans[l.Plan]
 		if l.State != hotstick.Waiting || p.Status.Over() {
 			continue
 		}
-		v, err := s.controller.View(tx, p)
-		if err != nil {
-			return nil, err
+		waits, known := w.plans[p.ID]
+		if !known {
+			v, err := w.s.controller.View(w.tx, p)
+			if err != nil {
+				return nil, err
+			}
+			waits = rollout.Next(v, w.tx.Now()).Waits
+			w.plans[p.ID] = waits
 		}
-		if wait, ok := rollout.Next(v, tx.Now()).Waits[l.Listed.Host]; ok {
+		if wait, ok := waits[l.Listed.Host]; ok {
 			lines[i].Reason = &wait
 		}
 	}
 	return lines, nil
+}
+
+// lines returns a host's lines in plans, newest plan first, with what they wait
+// for.
+func (w *waiting) lines(m view.Moment, host hotstick.HostID) ([]store.PlanHost, error) {
+	lines, err := w.tx.Plans().OfHost(host)
+	if err != nil {
+		return nil, err
+	}
+	return w.fill(m, lines)
 }
 
 func (s *Server) bundle(ctx context.Context, in *PlanPath) (*body[api.Bundle], error) {

@@ -67,9 +67,9 @@ func hostText(e store.Event, host string) string {
 	case inventory.HostCloned:
 		return host + " seems to be cloned: an older boot of it checked in again."
 	case inventory.HostState:
-		return fmt.Sprintf("%s is %s.", host, e.State)
+		return fmt.Sprintf("%s is %s.", host, stateText(e.State))
 	case inventory.HostPermit:
-		return fmt.Sprintf("%s, on its own permit for %s, is %s.", host, e.Patch, e.State)
+		return fmt.Sprintf("%s, on its own permit for %s, is %s.", host, e.Patch, stateText(e.State))
 	case inventory.HostReport:
 		return fmt.Sprintf("%s reported %s for %s, which changes nothing.", host, e.State, e.Patch)
 	case inventory.HostRevoked:
@@ -114,6 +114,14 @@ func fleetText(e store.Event, who string) string {
 		return who + " signed out of the console."
 	}
 	return e.Kind
+}
+
+// stateText is a state as the end of a sentence.
+func stateText(state string) string {
+	if hotstick.HostState(state) == hotstick.Probation {
+		return "on probation"
+	}
+	return state
 }
 
 func effectText(host string, level hotstick.PatchRef) string {
