@@ -118,39 +118,14 @@ func oneOfManyAdvancesAPlan(w *world) {
 // be there.
 func failingUpdatesLeaveTheOthersWhole(w *world) {
 	const each = 12
-	one := func(i, k int) (err error) {
-		ctx, cancel := context.WithCancel(context.Background())
-		defer cancel()
-		defer func() {
-			if recover() != nil {
-				err = errWanted
-			}
-		}()
-		return w.s.Update(ctx, func(tx store.Tx) error {
-			if err := tx.Hosts().Put(store.Host{ID: hostID(i*each + k), Name: "new"}); err != nil {
-				return err
-			}
-			if _, err := tx.Events().Append(store.Event{Host: hostID(i*each + k)}); err != nil {
-				return err
-			}
-			switch (i + k) % 4 {
-			case 1:
-				return errWanted
-			case 2:
-				panic(errWanted)
-			case 3:
-				cancel()
-			}
-			return nil
-		})
-	}
 	var mu sync.Mutex
 	acknowledged := map[hotstick.HostID]bool{}
 	together(crowd, func(i int) error {
 		for k := range each {
-			if err := one(i, k); err == nil {
+			id := hostID(i*each + k)
+			if err := w.mayFail(id, (i+k)%4); err == nil {
 				mu.Lock()
-				acknowledged[hostID(i*each+k)] = true
+				acknowledged[id] = true
 				mu.Unlock()
 			} else if !errors.Is(err, errWanted) && !errors.Is(err, context.Canceled) {
 				w.Errorf("update %d.%d: %v", i, k, err)
@@ -172,6 +147,35 @@ func failingUpdatesLeaveTheOthersWhole(w *world) {
 		}
 	}
 	w.verifyLog(len(acknowledged))
+}
+
+// mayFail puts a host and an event, and then succeeds (way 0), fails, panics or is
+// cancelled.
+func (w *world) mayFail(id hotstick.HostID, way int) (err error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	defer func() {
+		if recover() != nil {
+			err = errWanted
+		}
+	}()
+	return w.s.Update(ctx, func(tx store.Tx) error {
+		if err := tx.Hosts().Put(store.Host{ID: id, Name: "new"}); err != nil {
+			return err
+		}
+		if _, err := tx.Events().Append(store.Event{Host: id}); err != nil {
+			return err
+		}
+		switch way {
+		case 1:
+			return errWanted
+		case 2:
+			panic(errWanted)
+		case 3:
+			cancel()
+		}
+		return nil
+	})
 }
 
 // aViewIsASnapshot reads again and again while others write.
@@ -212,41 +216,15 @@ func viewsSeeWholeUpdatesOnly(w *world) {
 	w.mustUpdate(func(tx store.Tx) error {
 		return errors.Join(tx.Hosts().Put(store.Host{ID: hostID(1)}), tx.Hosts().Put(store.Host{ID: hostID(2)}))
 	})
-	write := func() error {
-		return w.update(func(tx store.Tx) error {
-			for i := 1; i <= 2; i++ {
-				h, err := tx.Hosts().Get(hostID(i))
-				if err != nil {
-					return err
-				}
-				h.Boots++
-				if err := tx.Hosts().Put(h); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	read := func() error {
-		return w.s.View(context.Background(), func(tx store.Tx) error {
-			a, err := tx.Hosts().Get(hostID(1))
-			if err != nil {
-				return err
-			}
-			b, err := tx.Hosts().Get(hostID(2))
-			if err == nil && a.Boots != b.Boots {
-				err = fmt.Errorf("saw half an update: %d and %d", a.Boots, b.Boots)
-			}
-			return err
-		})
-	}
 	for _, err := range together(8, func(i int) error {
 		for range 30 {
-			do := read
+			var err error
 			if i%2 == 0 {
-				do = write
+				err = w.update(raiseBoth)
+			} else {
+				err = w.s.View(context.Background(), compareBoth)
 			}
-			if err := do(); err != nil {
+			if err != nil {
 				return err
 			}
 		}
@@ -256,6 +234,32 @@ func viewsSeeWholeUpdatesOnly(w *world) {
 			w.Error(err)
 		}
 	}
+}
+
+func raiseBoth(tx store.Tx) error {
+	for i := 1; i <= 2; i++ {
+		h, err := tx.Hosts().Get(hostID(i))
+		if err != nil {
+			return err
+		}
+		h.Boots++
+		if err := tx.Hosts().Put(h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func compareBoth(tx store.Tx) error {
+	a, err := tx.Hosts().Get(hostID(1))
+	if err != nil {
+		return err
+	}
+	b, err := tx.Hosts().Get(hostID(2))
+	if err == nil && a.Boots != b.Boots {
+		err = fmt.Errorf("saw half an update: %d and %d", a.Boots, b.Boots)
+	}
+	return err
 }
 
 // verifyLog wants a log of n leaves that its head and its hashes agree with.
