@@ -141,7 +141,7 @@ func TestAReportCountsOnce(t *testing.T) {
 	}
 	states := 0
 	for _, k := range w.kinds() {
-		if k == HostState {
+		if k == HostState || k == HostReport {
 			states++
 		}
 	}
