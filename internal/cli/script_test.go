@@ -3,6 +3,7 @@ package cli_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -26,7 +27,19 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"hotstick": func() { os.Exit(cli.Main()) }})
+	testscript.Main(patient{m}, map[string]func(){"hotstick": func() { os.Exit(cli.Main()) }})
+}
+
+// patient runs many tests at once, for scripts wait more than they work.
+type patient struct{ *testing.M }
+
+// Run implements testscript.TestingM.
+func (p patient) Run() int {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
+	return p.M.Run()
 }
 
 // TestScripts runs the command line as a person would: every script has its own
@@ -46,6 +59,7 @@ func TestMain(m *testing.M) {
 //
 // Levels 1 and 4 of unix-ioctl are good; 2 makes its host ill; 3 takes it down.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,

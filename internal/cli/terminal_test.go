@@ -102,6 +102,7 @@ func broken(w http.ResponseWriter) {
 }
 
 func TestAWatchRedrawsInPlaceAndStaysInsideTheTerminal(t *testing.T) {
+	t.Parallel()
 	m := &terminal{t: t, env: map[string]string{"NO_COLOR": "1"}, handler: rolloutOf(
 		at(hotstick.Running, hotstick.Probation, hotstick.Waiting), at(hotstick.Completed, hotstick.Confirmed, hotstick.Confirmed))}
 	if code := m.run("rollout", "watch", "x"); code != 0 {
@@ -126,6 +127,7 @@ func TestAWatchRedrawsInPlaceAndStaysInsideTheTerminal(t *testing.T) {
 }
 
 func TestAWatchOutlivesAServerThatIsAway(t *testing.T) {
+	t.Parallel()
 	m := &terminal{t: t, handler: rolloutOf(at(hotstick.Running, hotstick.Waiting), broken, broken, broken, at(hotstick.Halted, hotstick.Reverted))}
 	if code := m.run("rollout", "watch", "x", "--timeout", "30s"); code != 1 {
 		t.Errorf("exit code %d, want 1: %s", code, m.err.String())

@@ -139,10 +139,15 @@ func (h *Host) Run(ctx context.Context) error {
 			return nil
 		case <-timer.C:
 		}
-		h.machine.age = 0
-		h.machine.kernel.Boot()
-		h.machine.off.Store(false)
+		h.restart()
 	}
+}
+
+// restart boots the machine again after a crash.
+func (h *Host) restart() {
+	h.machine.age = 0
+	h.machine.kernel.Boot()
+	h.machine.off.Store(false)
 }
 
 // runBoot runs loader and agent until the context ends or the machine goes down.
@@ -212,7 +217,7 @@ func (h *Host) assemble() (*loader.Loader, *agent.Agent, func(), error) {
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	session, err := agent.NewSession(h.home, h.options.Server, h.options.Log)
+	session, err := agent.NewSession(h.home, h.options.Server, h.options.Now, h.options.Log)
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -49,17 +49,21 @@ func (m *machine) Build() (hotstick.KernelBuild, error) { return m.member.Build,
 // Taint implements [loader.Kernel].
 func (m *machine) Taint() (uint64, error) { return m.kernel.State().Taint, nil }
 
-// Faults implements [loader.Kernel]. A fault's mark is the number of its line.
+// Faults implements [loader.Kernel]. A fault's mark is its own timestamp in the
+// log, in microseconds.
 func (m *machine) Faults(after uint64) ([]loader.Fault, uint64, error) {
+	state := m.kernel.State()
+	var log klog.Collector
+	for _, line := range state.Log {
+		log.Add(klog.Record{Uptime: m.age + line.At.Sub(state.BootedAt), Text: line.Text})
+	}
 	var faults []loader.Fault
 	newest := uint64(0)
-	for i, line := range m.kernel.State().Log {
-		mark := uint64(i + 1)
-		for _, f := range klog.FindFaults(line.Text) {
-			newest = mark
-			if mark > after {
-				faults = append(faults, loader.Fault{Kind: string(f.Kind), Text: f.Text})
-			}
+	for _, f := range log.Faults() {
+		mark := uint64(f.Uptime.Microseconds())
+		newest = max(newest, mark)
+		if mark > after {
+			faults = append(faults, loader.Fault{Kind: string(f.Kind), Text: f.Text})
 		}
 	}
 	return faults, newest, nil

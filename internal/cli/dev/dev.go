@@ -17,6 +17,12 @@ func Run(ctx context.Context, o Options, ready func(Ready)) error {
 	if err != nil {
 		return err
 	}
+	defer w.client.Close()
+	return w.run(ctx, ready)
+}
+
+// run runs the parts until the context ends or one of them fails.
+func (w *world) run(ctx context.Context, ready func(Ready)) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var running sync.WaitGroup
