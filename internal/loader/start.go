@@ -170,7 +170,10 @@ func (l *Loader) takeOrder(raw []byte) *hotstick.Reason {
 	case state != nonceGood || order.TTLSeconds < 1 || order.TTLSeconds > statement.MaxGrantSeconds:
 		return because(hotstick.ReasonGrantExpired, "")
 	}
-	reason := because(hotstick.ReasonRevertOrdered, order.Reason.Detail)
+	reason := &hotstick.Reason{Code: hotstick.ReasonRevertOrdered, Subject: order.Reason.Subject, Detail: clip(order.Reason.Detail)}
+	if order.Reason.Code != hotstick.ReasonRevertOrdered {
+		reason.Cause = order.Reason.Code
+	}
 	if a := l.led.Attempt; a != nil {
 		if a.Plan != order.Plan {
 			return because(hotstick.ReasonOtherPlan, "")

@@ -222,7 +222,7 @@ func (l *Loader) wayBack(s situation, err error) bool {
 	var refused *driver.Refusal
 	final := errors.As(err, &refused) && !refused.Retry
 	if final || s.sincePhase() > 3*seconds(s.attempt.Level.TransitionSeconds) {
-		l.move(s, move(hotstick.Failed, &hotstick.Reason{Code: hotstick.ReasonRevertFailed, Detail: clip(err.Error())}))
+		l.move(s, move(hotstick.Failed, &hotstick.Reason{Code: hotstick.ReasonRevertFailed, Cause: refusal(err).Code, Detail: clip(err.Error())}))
 		return true
 	}
 	return false
