@@ -52,10 +52,9 @@ func (m *machine) Taint() (uint64, error) { return m.kernel.State().Taint, nil }
 // Faults implements [loader.Kernel]. A fault's mark is its own timestamp in the
 // log, in microseconds.
 func (m *machine) Faults(after uint64) ([]loader.Fault, uint64, error) {
-	state := m.kernel.State()
 	var log klog.Collector
-	for _, line := range state.Log {
-		log.Add(klog.Record{Uptime: m.age + line.At.Sub(state.BootedAt), Text: line.Text})
+	for _, record := range m.kernel.State().Log {
+		log.Add(record)
 	}
 	var faults []loader.Fault
 	newest := uint64(0)
