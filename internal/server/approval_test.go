@@ -22,6 +22,9 @@ func TestWhatNobodyMayApprove(t *testing.T) {
 	_, err = w.admin.Submit(t.Context(), api.SubmitRequest{Envelope: w.sign(d, alice), Hosts: d.Hosts[1:]})
 	w.refused(err, 422, "invalid")
 
+	_, err = w.admin.Submit(t.Context(), api.SubmitRequest{Envelope: w.signedBy(w.sign(d, alice), stranger), Hosts: d.Hosts})
+	w.refused(err, 422, "signature")
+
 	r, err := w.admin.Submit(t.Context(), api.SubmitRequest{Envelope: w.sign(d, alice), Hosts: d.Hosts})
 	w.must(err)
 	again, err := w.admin.Submit(t.Context(), api.SubmitRequest{Envelope: w.sign(d, alice), Hosts: d.Hosts})
