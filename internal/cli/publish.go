@@ -23,7 +23,24 @@ func (a *app) patchPublish() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "publish FOLDER --key FILE --artifact FILE[=RELEASE,ARCH,BUILDID]",
 		Short: "Sign a patch level and its built modules into the catalog",
-		Long: `Reads manifest.yaml in FOLDER, looks into every module (marked livepatch=Y, made
+		Long: `Reads manifest.yaml in FOLDER:
+
+  apiVersion: hotstick/v1
+  kind: Patch
+  name: unix-ioctl                # lower-case letters, digits, dashes
+  level: 1                        # higher levels replace lower ones
+  summary: what it closes, in a line
+  cves: [CVE-2026-52928]
+  driver: klp
+  reversibility: live             # live, downgrade or reboot
+  replace: true                   # cumulative
+  functions:
+    - {object: vmlinux, name: unix_ioctl}
+  check: check.c                  # optional: shows the fault before, not after
+  probe: /usr/lib/hotstick/probe  # optional: what agents ask on probation
+  license: GPL-2.0
+
+Looks into every module (marked livepatch=Y, made
 for the kernel build it is said to be for, whole), signs the catalog's next
 targets metadata here with the publisher's key, and uploads both.
 
@@ -51,7 +68,7 @@ release in the fleet; where there is none or more than one, say which:
 func (a *app) publish(ctx context.Context, c *client.Client, folder, key string, artifacts []string) error {
 	m, err := manifest.Read(folder)
 	if err != nil {
-		return usage("the format is described in docs/reference/manifest.md", "%v", err)
+		return usage("hotstick patch publish --help shows the format", "%v", err)
 	}
 	builds := func() ([]hotstick.KernelBuild, error) { return knownBuilds(ctx, c) }
 	modules, err := readModules(artifacts, builds)

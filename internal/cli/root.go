@@ -37,7 +37,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		inGroup("fleet", a.host()), inGroup("fleet", a.patch()), inGroup("fleet", a.rollout()),
 		inGroup("fleet", a.stop()), inGroup("fleet", a.why()), inGroup("fleet", a.events()),
-		inGroup("server", a.initCommand()), inGroup("server", a.server()), inGroup("server", a.key()),
+		inGroup("server", a.initCommand()), inGroup("server", a.server()), inGroup("server", a.key()), inGroup("server", a.token()),
 		inGroup("server", a.demo()), inGroup("server", a.dev()),
 		inGroup("self", a.contexts()), inGroup("self", a.version()),
 	)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/catalog"
@@ -23,10 +24,11 @@ func (a *app) verified(ctx context.Context, c *client.Client) (catalog.View, *ca
 	if err != nil {
 		return catalog.View{}, nil, err
 	}
-	files, err := a.catalogFiles(ctx, chosen, c)
+	files, unlock, err := a.catalogFiles(ctx, chosen, c)
 	if err != nil {
 		return catalog.View{}, nil, err
 	}
+	defer unlock()
 	view, err := files.Refresh(ctx, a.env.Now())
 	switch {
 	case errors.Is(err, catalog.ErrExpired):
@@ -37,28 +39,51 @@ func (a *app) verified(ctx context.Context, c *client.Client) (catalog.View, *ca
 	return view, files, err
 }
 
-// catalogFiles opens this person's own verified copy of the catalog's metadata.
-func (a *app) catalogFiles(ctx context.Context, chosen settings.Context, c *client.Client) (*catalog.Client, error) {
+// catalogFiles opens this person's own verified copy of the catalog's metadata, and
+// keeps other commands of the same person out of it until it is unlocked.
+func (a *app) catalogFiles(ctx context.Context, chosen settings.Context, c *client.Client) (_ *catalog.Client, unlock func(), err error) {
 	state, err := stateDir(a.env.Getenv)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var given []byte
 	if chosen.Root != "" {
 		if given, err = os.ReadFile(chosen.Root); err != nil {
-			return nil, fmt.Errorf("cannot read the root that this person was given: %w", err)
+			return nil, nil, fmt.Errorf("cannot read the root that this person was given: %w", err)
 		}
 	}
 	// One directory for each server and root, so that two catalogs never mix.
 	dir := filepath.Join(state, "catalog", hotstick.NewDigest(append([]byte(c.Server()+"\n"), given...)).Short())
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("cannot keep the verified catalog: %w", err)
+		return nil, nil, fmt.Errorf("cannot keep the verified catalog: %w", err)
+	}
+	if unlock, err = lock(dir + ".lock"); err != nil {
+		return nil, nil, err
 	}
 	pinned, err := a.pinnedRoot(ctx, dir, given, c)
 	if err != nil {
-		return nil, err
+		unlock()
+		return nil, nil, err
 	}
-	return catalog.NewClient(dir, pinned, apiFetcher{c})
+	files, err := catalog.NewClient(dir, pinned, apiFetcher{c})
+	if err != nil {
+		unlock()
+	}
+	return files, unlock, err
+}
+
+// lock waits until no other process holds the file's lock, which goes with the
+// process that holds it.
+func lock(path string) (unlock func(), err error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("cannot lock the verified catalog: %w", err)
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("cannot lock the verified catalog: %w", err)
+	}
+	return func() { file.Close() }, nil
 }
 
 // pinnedRoot is the root of trust: the one that the context names, or the one that
