@@ -20,7 +20,7 @@ export function launch() {
 export async function open(browser, url, { viewport = wide, colorScheme = 'light', hasTouch = false, init } = {}) {
   const context = await browser.newContext({ viewport, colorScheme, hasTouch, isMobile: hasTouch, reducedMotion: 'reduce', permissions: ['clipboard-read', 'clipboard-write'] });
   const page = await context.newPage();
-  page.setDefaultTimeout(8000);
+  page.setDefaultTimeout(15_000);
   page.complaints = [];
   page.expected = [];
   page.on('console', (message) => {
@@ -71,7 +71,7 @@ export function stage({ before, after }, serve) {
 
 /** Waits until a value that is read again and again is as wanted. */
 export async function eventually(read, want, what) {
-  const end = Date.now() + 6000;
+  const end = Date.now() + 12_000;
   for (;;) {
     const got = await read();
     if (typeof want === 'function' ? want(got) : got === want) return got;

@@ -64,9 +64,13 @@ test('what a silent host last claimed is not drawn, what the server knows of it 
   for (const state of ['waiting', 'quarantined', 'lost', 'failed', 'skipped']) assert.equal(shown(state), state);
 });
 
-test('the gate that decides is the first that has not passed', () => {
+test('the gate that decides is one that failed, or the first that has not passed', () => {
   assert.equal(track.currentGate(waves('running')), 1);
   assert.equal(track.currentGate(waves('fleet')), 3);
+  const failed = structuredClone(waves('fleet'));
+  failed[1].gate.verdict = 'hold';
+  failed[2].gate.verdict = 'fail';
+  assert.equal(track.currentGate(failed), 2, 'a failed gate matters more than one that was reopened before it');
   assert.equal(track.currentGate(waves('running').slice(0, 1)), -1);
 });
 

@@ -46,7 +46,32 @@ export const limits = {
   rows: 36,
   /** Cells side by side in one column before they wrap. */
   perRow: 14,
+  /** And in one that is narrowed to fit. */
+  perRowLeast: 7,
 };
+
+/** Sizes of the drawing in pixels; components/Track.svelte draws by them. */
+export const sizes = { cell: 20, stack: 56, gap: 4, columnPadding: 16, column: 84, label: 136, gate: 52, gateSpelled: 180 };
+
+/** How wide a column is that has so many cells side by side. */
+export function columnWidth(mode: TrackMode, perRow: number): number {
+  return Math.max(sizes.column, perRow * ((mode === 'stacks' ? sizes.stack : sizes.cell) + sizes.gap) + sizes.columnPadding);
+}
+
+/**
+ * Narrows the widest columns, as far as it is sensible, until all waves and
+ * their gates fit into the given width; what still does not fit is scrolled.
+ */
+export function fit(track: Track, gates: number, width: number): number[] {
+  const perRow = [...track.perRow];
+  const total = () => sizes.label + gates + perRow.reduce((n, p) => n + columnWidth(track.mode, p), 0);
+  while (total() > width) {
+    const widest = Math.max(...perRow);
+    if (widest <= limits.perRowLeast) break;
+    perRow[perRow.indexOf(widest)] = widest - 1;
+  }
+  return perRow;
+}
 
 /** Lays the waves out. Domain kinds are tried in the given order. */
 export function layout(waves: Wave[], domainKinds: string[]): Track {
@@ -147,9 +172,10 @@ export function countStates(waves: Wave[]): { state: string; hosts: number }[] {
   return [...counts].map(([state, hosts]) => ({ state, hosts })).sort((a, b) => lifeOrder.indexOf(a.state) - lifeOrder.indexOf(b.state));
 }
 
-/** The gate that decides next: the first that has not passed, or -1. */
+/** The gate that decides: one that failed, or the first that has not passed, or -1. */
 export function currentGate(waves: Wave[]): number {
-  return waves.findIndex((w) => w.gate.verdict !== 'pass');
+  const failed = waves.findIndex((w) => w.gate.verdict === 'fail');
+  return failed >= 0 ? failed : waves.findIndex((w) => w.gate.verdict !== 'pass');
 }
 
 export interface Box { left: number; top: number; width: number; height: number }
