@@ -2,6 +2,7 @@ package guest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -52,8 +53,11 @@ func probeKVM(ctx context.Context, c Config, device string) error {
 		return fmt.Errorf("cannot use KVM: %w", err)
 	}
 	defer g.Kill()
-	if _, err := g.WaitBoot(ctx); err != nil {
-		return fmt.Errorf("cannot use KVM: %s is there but no guest boots under it within %v: %w", device, kvmProbeLimit, err)
+	switch _, err := g.link.waitBoot(ctx, ""); {
+	case errors.Is(err, ErrStopped):
+		return fmt.Errorf("cannot use KVM: %s is there but QEMU cannot use it%s", device, g.complaints())
+	case err != nil:
+		return fmt.Errorf("cannot use KVM: %s is there but no guest boots under it within %v", device, kvmProbeLimit)
 	}
 	return nil
 }

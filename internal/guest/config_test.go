@@ -64,7 +64,7 @@ func TestQEMUIsToldToEmulateInTheWayThatMakesNoFalseOops(t *testing.T) {
 	for _, pair := range [][2]string{
 		{"-accel", "tcg,thread=single"},
 		{"-cpu", "Nehalem,-cx16"},
-		{"-append", "console=ttyS0 panic=1 no_timer_check memmap=0x100000$0xa000000 quiet"},
+		{"-append", "console=ttyS0 panic=1 no_timer_check pti=off memmap=0x100000$0xa000000 quiet"},
 		{"-drive", "if=virtio,format=raw,cache=unsafe,file=/tmp/a,,b.disk"},
 		{"-netdev", "user,id=net"},
 	} {

@@ -42,6 +42,7 @@ func TestGuests(t *testing.T) {
 				{"has what the agent and loader need", hasWhatAHostNeeds},
 				{"restarts a killed service", restartsAKilledService},
 				{"kills a command that is given up", killsACommandGivenUp},
+				{"answers every one of many commands", answersEveryCommand},
 				{"takes a file while it runs", takesAFile},
 				{"good level closes the faults and is taken back", goodLevel},
 				{"bad level is seen by the probe and replaced by the good one", badLevel},
@@ -127,6 +128,34 @@ func killsACommandGivenUp(w *world) {
 		w.t.Errorf("got %v", err)
 	}
 	w.eventually("! ps | grep -q '[s]leep 12345'")
+}
+
+func answersEveryCommand(w *world) {
+	// Children that end while the guest reads the next order once made it lose one
+	// in some hundred, so several run at a time.
+	const atOnce, each = 4, 40
+	began := time.Now()
+	failed := make(chan error, atOnce)
+	for i := range atOnce {
+		go func() {
+			for n := range each {
+				ctx, cancel := context.WithTimeout(w.ctx, time.Minute)
+				output, code, err := w.g.Run(ctx, fmt.Sprintf("echo %d-%d; exit %d", i, n, n))
+				cancel()
+				if want := fmt.Sprintf("%d-%d\n", i, n); err != nil || code != n || output != want {
+					failed <- fmt.Errorf("command %d of %d: %q, %d, %w", n, i, output, code, err)
+					return
+				}
+			}
+			failed <- nil
+		}()
+	}
+	for range atOnce {
+		if err := <-failed; err != nil {
+			w.t.Error(err)
+		}
+	}
+	w.t.Logf("%d commands took %.1f s", atOnce*each, time.Since(began).Seconds())
 }
 
 func takesAFile(w *world) {

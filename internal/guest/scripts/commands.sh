@@ -32,15 +32,29 @@ write() {
 	done <>"$dir/answered"
 }
 
+# This shell's read forgets half a line when one of its children ends. So another
+# process puts lines together, and the shell gets each of them whole.
+collect() {
+	awk '{ print; fflush() }' <"$line" >"$dir/orders"
+}
+
+# A helper outlives this loop if that is killed and started again.
+helper() {
+	if ! [ -e "$dir/$1.pid" ] || ! kill -0 "$(cat "$dir/$1.pid")" 2>/dev/null; then
+		"$1" &
+		echo $! >"$dir/$1.pid"
+	fi
+}
+
 mkdir -p "$dir"
-[ -p "$dir/answered" ] || mkfifo "$dir/answered"
-exec <"$line" >"$line" 2>/dev/console
-if ! [ -e "$dir/writer" ] || ! kill -0 "$(cat "$dir/writer")" 2>/dev/null; then
-	write &
-	echo $! >"$dir/writer"
-fi
-stty raw -echo
-echo "@hotstick hello $boot"
+for pipe in answered orders; do
+	[ -p "$dir/$pipe" ] || mkfifo "$dir/$pipe"
+done
+stty raw -echo <"$line"
+exec <>"$dir/orders" 2>/dev/console
+helper write
+helper collect
+echo "@hotstick hello $boot" >"$line"
 while read -r mark verb for id text; do
 	[ "$mark" = @hotstick ] && [ "$for" = "$boot" ] || continue
 	case $verb in
