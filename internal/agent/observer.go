@@ -22,10 +22,12 @@ type Machine struct {
 
 var _ Observer = (*Machine)(nil)
 
-// Facts implements [Observer].
+// Facts implements [Observer]. Only without the boot ID or the kernel build there
+// are none: a host that cannot be patched, such as one whose kernel knows no
+// modules, must still be seen.
 func (m *Machine) Facts(ctx context.Context) (hotstick.Facts, error) {
 	facts, err := kernel.Read(m.Root, kernel.Machine())
-	if err != nil {
+	if facts.Host.BootID == "" || facts.Kernel.Build.Validate() != nil {
 		return hotstick.Facts{}, err
 	}
 	if m.Hostname != "" {

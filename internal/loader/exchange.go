@@ -17,14 +17,9 @@ import (
 // verified here, and readings can only send a patch back.
 func (l *Loader) Exchange(ctx context.Context, req link.Request) (link.Response, error) {
 	patches, err := l.cfg.Driver.Observe(ctx)
-	if err != nil {
-		l.cfg.Log.Warn("cannot observe what is loaded", "error", err)
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err == nil {
-		l.patches = patches
-	}
+	l.saw(patches, err)
 	observed := err == nil
 	uptime := l.cfg.Clock.Uptime()
 	l.health.listen(req.Readings, uptime)

@@ -66,6 +66,9 @@ type Loader struct {
 	nonces nonces
 	// patches is the newest observation; nil before the first.
 	patches []hotstick.LoadedPatch
+	// blind is why the truth source could not be read at the last observation;
+	// empty if it could.
+	blind string
 	// view is the last trusted catalog; viewed tells whether there is one.
 	view   catalog.View
 	viewed bool
@@ -207,6 +210,19 @@ func (l *Loader) changeAnyway(f func(*ledger.Ledger)) {
 	}
 	f(&l.led)
 	l.unsaved = true
+}
+
+// saw takes the result of an observation. What keeps going wrong is logged once.
+// The caller holds mu.
+func (l *Loader) saw(patches []hotstick.LoadedPatch, err error) {
+	if err == nil {
+		l.patches, l.blind = patches, ""
+		return
+	}
+	if l.blind != err.Error() {
+		l.blind = err.Error()
+		l.cfg.Log.Warn("cannot observe what is loaded", "error", err)
+	}
 }
 
 // moment is now, with what was observed to be loaded. The caller holds mu, or is

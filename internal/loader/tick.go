@@ -73,14 +73,9 @@ func (l *Loader) pace() time.Duration {
 // attempt rests on. It reports false if there is no open attempt.
 func (l *Loader) look(ctx context.Context) (situation, bool) {
 	patches, err := l.cfg.Driver.Observe(ctx)
-	if err != nil {
-		l.cfg.Log.Warn("cannot observe what is loaded", "error", err)
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err == nil {
-		l.patches = patches
-	}
+	l.saw(patches, err)
 	if l.broken != nil || l.led.Attempt == nil {
 		return situation{}, false
 	}
