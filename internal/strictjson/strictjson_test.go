@@ -35,6 +35,7 @@ type document struct {
 	Texts map[string]string `json:"texts,omitempty"`
 	Bare  bool
 	Gone  string `json:"-"`
+	//lint:ignore U1000 an unexported field is no key, whatever the document says
 	quiet string
 }
 
