@@ -17,13 +17,7 @@ import (
 	"github.com/hotstick/hotstick/internal/statement"
 )
 
-func (a *app) patchPublish() *cobra.Command {
-	var key string
-	var artifacts []string
-	cmd := &cobra.Command{
-		Use:   "publish FOLDER --key FILE --artifact FILE[=RELEASE,ARCH,BUILDID]",
-		Short: "Sign a patch level and its built modules into the catalog",
-		Long: `Reads manifest.yaml in FOLDER:
+const publishHelp = `Reads manifest.yaml in FOLDER:
 
   apiVersion: hotstick/v1
   kind: Patch
@@ -46,8 +40,16 @@ targets metadata here with the publisher's key, and uploads both.
 
 A module that says only its release is taken for the one kernel build of that
 release in the fleet; where there is none or more than one, say which:
---artifact FILE=RELEASE,ARCH,BUILDID`,
-		Args: exactly("FOLDER"),
+--artifact FILE=RELEASE,ARCH,BUILDID`
+
+func (a *app) patchPublish() *cobra.Command {
+	var key string
+	var artifacts []string
+	cmd := &cobra.Command{
+		Use:   "publish FOLDER --key FILE --artifact FILE[=RELEASE,ARCH,BUILDID]",
+		Short: "Sign a patch level and its built modules into the catalog",
+		Long:  publishHelp,
+		Args:  exactly("FOLDER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if key == "" {
 				return usage("--key FILE is the publisher's private key", "cannot publish without a key")

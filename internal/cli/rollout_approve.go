@@ -93,12 +93,9 @@ func (a *app) approve(ctx context.Context, c *client.Client, plan, key, file str
 	if err := signoff.Check(inspected.Plan, bundle.Hosts, view); err != nil {
 		return refusePlan(err)
 	}
-	person, known := signoff.PersonOf(view.Trust, signer)
-	if !known {
-		return fail(exitForbidden, "the persons and their keys are in the catalog's root", "cannot sign with %s: the catalog's root binds this key to nobody", key)
-	}
-	if err := signoff.MayApprove(inspected, person, view.Trust); err != nil {
-		return fail(exitRefused, whoMay(inspected), "%v", err)
+	person, err := approver(inspected, view.Trust, signer, key)
+	if err != nil {
+		return err
 	}
 	a.showReview(show.Review{ID: inspected.ID, Plan: inspected.Plan, Hosts: bundle.Hosts, Previous: bundle.Previous,
 		Approvers: inspected.Approvers, Needed: inspected.Needed, SingleControl: inspected.SingleControl()})
@@ -115,6 +112,18 @@ func (a *app) approve(ctx context.Context, c *client.Client, plan, key, file str
 	}
 	a.note(nextStep(r))
 	return a.printStep(r)
+}
+
+// approver is the person whom the key makes sign, if that person may.
+func approver(inspected statement.PlanReview, trust hotstick.Trust, signer statement.Signer, key string) (hotstick.Person, error) {
+	person, known := signoff.PersonOf(trust, signer)
+	if !known {
+		return "", fail(exitForbidden, "the persons and their keys are in the catalog's root", "cannot sign with %s: the catalog's root binds this key to nobody", key)
+	}
+	if err := signoff.MayApprove(inspected, person, trust); err != nil {
+		return "", fail(exitRefused, whoMay(inspected), "%v", err)
+	}
+	return person, nil
 }
 
 // refusePlan is the end of a check that failed: somebody changed something after

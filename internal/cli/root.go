@@ -12,7 +12,11 @@ patch to the next host without evidence.
 Start here:
   hotstick dev                       server, console and 200 simulated hosts
   hotstick init && hotstick server   a server of your own
-  hotstick host add                  the one line that joins a host to it`
+  hotstick host add                  the one line that joins a host to it
+
+Environment: HOTSTICK_CONTEXT chooses a context of the configuration file, which is
+$XDG_CONFIG_HOME/hotstick/config.yaml or HOTSTICK_CONFIG; HOTSTICK_SERVER,
+HOTSTICK_TOKEN, HOTSTICK_CA and HOTSTICK_ROOT win over it. NO_COLOR is heeded.`
 
 // root builds the command tree.
 func (a *app) root() *cobra.Command {

@@ -209,7 +209,9 @@ func TestEveryRefusalHasItsExitCode(t *testing.T) {
 }
 
 func TestSomethingElseThanHotstickIsToldApart(t *testing.T) {
-	m := &terminal{t: t, handler: func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>proxy</html>", http.StatusBadGateway) }}
+	m := &terminal{t: t, handler: func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "<html>proxy</html>", http.StatusBadGateway)
+	}}
 	if code := m.run("host", "list"); code == 0 || !strings.Contains(m.err.String(), "something other than Hotstick") {
 		t.Errorf("exit code %d, %q", code, m.err.String())
 	}
