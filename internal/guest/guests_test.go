@@ -133,7 +133,7 @@ func killsACommandGivenUp(w *world) {
 func answersEveryCommand(w *world) {
 	// Children that end while the guest reads the next order once made it lose one
 	// in some hundred, so several run at a time.
-	const atOnce, each = 4, 40
+	const atOnce, each = 4, 25
 	began := time.Now()
 	failed := make(chan error, atOnce)
 	for i := range atOnce {
