@@ -20,6 +20,8 @@ type hostState struct {
 	// was answered, and called when it was made.
 	loader  link.Response
 	reached bool
+	// away: the newest call was not answered, and that was logged.
+	away bool
 	called  time.Time
 	// news: something changed that the server should know at once.
 	news bool
@@ -55,12 +57,13 @@ func (a *Agent) call(ctx context.Context, req link.Request) {
 	defer cancel()
 	resp, err := a.cfg.Loader.Exchange(ctx, req)
 	if err != nil {
-		if h.reached || h.loader.Nonce == "" {
+		if !h.away {
 			a.cfg.Log.Warn("cannot reach the loader", "error", err)
 		}
-		h.reached, h.loader.Nonce = false, ""
+		h.reached, h.away, h.loader.Nonce = false, true, ""
 		return
 	}
+	h.away = false
 	if changed(h.loader, resp) || newest(resp.Reports) > h.sent {
 		h.news = true
 	}

@@ -21,6 +21,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -58,6 +59,7 @@ const softMemory = 24 << 20
 // Main runs the program and returns its exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
 	debug.SetGCPercent(gcPercent)
+	runtime.GOMAXPROCS(1) // on a host of a hundred processors each one would cost memory
 	debug.SetMemoryLimit(softMemory)
 	if len(args) == 1 && (args[0] == "--version" || args[0] == "version") {
 		fmt.Fprintln(stdout, version.Version)

@@ -20,6 +20,7 @@ import (
 	"os/signal"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -58,6 +59,7 @@ type settings struct {
 // Main runs the program and returns its exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
 	debug.SetGCPercent(gcPercent)
+	runtime.GOMAXPROCS(2) // one to watch the kernel, one for the agent's calls
 	log := slog.New(slog.NewJSONHandler(stderr, nil)).With("program", "hotstick-loader")
 	s, err := parse(args, stderr)
 	if errors.Is(err, flag.ErrHelp) {
