@@ -21,8 +21,8 @@ type hostState struct {
 	loader  link.Response
 	reached bool
 	// away: the newest call was not answered, and that was logged.
-	away bool
-	called  time.Time
+	away   bool
+	called time.Time
 	// news: something changed that the server should know at once.
 	news bool
 	// sent is the highest report in any check-in so far.
