@@ -306,6 +306,9 @@ func TestTheOpenAPIDocumentNamesEveryOperatorRoute(t *testing.T) {
 			t.Errorf("%s %s in the document: %v", r.method, r.path, there)
 		}
 	}
+	if strings.Contains(a.body, "ErrorModel") || !strings.Contains(a.body, "#/components/schemas/Problem") {
+		t.Error("the document describes errors as something other than problems")
+	}
 }
 
 func TestMetricsHaveNoHostInThem(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/hotstick/hotstick/api"
 	"github.com/hotstick/hotstick/internal/strictjson"
 	"github.com/hotstick/hotstick/internal/version"
 )
@@ -32,7 +33,29 @@ func (s *Server) mount(table []route) http.Handler {
 		}
 	}
 	s.document = operator.OpenAPI()
+	documentProblems(s.document)
 	return s.outer(mux)
+}
+
+// documentProblems puts our problem in the place of huma's own error model, which
+// is never sent.
+func documentProblems(doc *huma.OpenAPI) {
+	schemas := doc.Components.Schemas
+	problem := schemas.Schema(reflect.TypeFor[api.Problem](), true, "Problem")
+	for _, path := range doc.Paths {
+		for _, op := range []*huma.Operation{path.Get, path.Post, path.Put, path.Delete} {
+			if op == nil {
+				continue
+			}
+			for _, answer := range op.Responses {
+				if media, there := answer.Content[problemType]; there {
+					media.Schema = problem
+				}
+			}
+		}
+	}
+	delete(schemas.Map(), "ErrorModel")
+	delete(schemas.Map(), "ErrorDetail")
 }
 
 // apiConfig is huma without what it would add by itself: no documentation page
