@@ -12,7 +12,7 @@ import (
 // Names of an authority's files in its directory.
 const (
 	CertificateFile = "ca.pem"
-	keyFile         = "ca.key"
+	KeyFile         = "ca.key"
 )
 
 // Save writes the authority's files into dir, which it makes. It never
@@ -25,7 +25,7 @@ func (a *Authority) Save(dir string) error {
 	if err != nil {
 		return fmt.Errorf("cannot encode the authority's key: %v", err)
 	}
-	if err := writeNew(filepath.Join(dir, keyFile), "PRIVATE KEY", key, 0o600); err != nil {
+	if err := writeNew(filepath.Join(dir, KeyFile), "PRIVATE KEY", key, 0o600); err != nil {
 		return err
 	}
 	return writeNew(filepath.Join(dir, CertificateFile), "CERTIFICATE", a.certificate.Raw, 0o644)
@@ -37,7 +37,7 @@ func OpenAuthority(dir string) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	encoded, err := readPEM(filepath.Join(dir, keyFile), "PRIVATE KEY")
+	encoded, err := readPEM(filepath.Join(dir, KeyFile), "PRIVATE KEY")
 	if err != nil {
 		return nil, err
 	}

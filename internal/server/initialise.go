@@ -16,6 +16,7 @@ import (
 	"github.com/hotstick/hotstick/internal/identity"
 	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/store"
+	"github.com/hotstick/hotstick/internal/store/sqlite"
 )
 
 // Names in the data directory.
@@ -51,11 +52,31 @@ type Initialised struct {
 }
 
 // Initialise makes a data directory: the authority, the online key, the database
-// and the first API token. It refuses a directory that was initialised before.
+// and the first API token. It refuses a directory that was initialised before,
+// and leaves nothing behind where it fails, so that it can be tried again.
 func Initialise(ctx context.Context, dir string, o InitOptions) (Initialised, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return Initialised{}, explainDir(dir, err)
 	}
+	files := []string{filepath.Join(caDir, identity.CertificateFile), filepath.Join(caDir, identity.KeyFile),
+		filepath.Join(keysDir, onlineKey), databaseFile, databaseFile + "-wal", databaseFile + "-shm"}
+	for _, name := range files {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			return Initialised{}, fmt.Errorf("cannot initialise %s: it was initialised before; %s is there", dir, name)
+		}
+	}
+	made, err := initialise(ctx, dir, o)
+	if err != nil {
+		for _, name := range files {
+			// What cannot be removed is named by the next try.
+			_ = os.Remove(filepath.Join(dir, name))
+		}
+		return Initialised{}, explainDir(dir, err)
+	}
+	return made, nil
+}
+
+func initialise(ctx context.Context, dir string, o InitOptions) (Initialised, error) {
 	if o.Domain == "" {
 		o.Domain = identity.DefaultDomain
 	}
@@ -64,20 +85,17 @@ func Initialise(ctx context.Context, dir string, o InitOptions) (Initialised, er
 		return Initialised{}, err
 	}
 	if err := authority.Save(filepath.Join(dir, caDir)); err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			return Initialised{}, fmt.Errorf("cannot initialise %s: it was initialised before", dir)
-		}
-		return Initialised{}, explainDir(dir, err)
+		return Initialised{}, err
 	}
 	online, err := statement.GenerateKey(rand.Reader)
 	if err != nil {
 		return Initialised{}, err
 	}
 	if err := os.MkdirAll(filepath.Join(dir, keysDir), 0o700); err != nil {
-		return Initialised{}, explainDir(dir, err)
+		return Initialised{}, err
 	}
 	if err := online.Save(filepath.Join(dir, keysDir, onlineKey)); err != nil {
-		return Initialised{}, explainDir(dir, err)
+		return Initialised{}, err
 	}
 	made := Initialised{
 		OnlineKey:  online.Public(),
@@ -112,8 +130,12 @@ func addAPIToken(ctx context.Context, s store.Store, role string, person hotstic
 	return secret, err
 }
 
-// explainDir says what is wrong with the data directory and what to do.
+// explainDir says what is wrong with the data directory and what to do. Errors of
+// the database say so themselves.
 func explainDir(dir string, err error) error {
+	if _, own := errors.AsType[*sqlite.Error](err); own {
+		return err
+	}
 	switch {
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("cannot write the data directory %s: it is read-only for this user; choose another with --data-dir or fix its owner: %w", dir, err)

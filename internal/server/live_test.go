@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -240,6 +241,35 @@ func TestADirectoryIsInitialisedOnce(t *testing.T) {
 	}
 	if _, err := Initialise(t.Context(), dir, InitOptions{Now: time.Now()}); err == nil || !strings.Contains(err.Error(), "initialised before") {
 		t.Errorf("a second time: %v", err)
+	}
+}
+
+func TestADirectoryThatCannotBeWrittenIsNamedAndLeftAsItWas(t *testing.T) {
+	t.Parallel()
+	for cause, says := range map[error]string{syscall.EROFS: "read-only", syscall.EACCES: "read-only", syscall.ENOSPC: "full", syscall.ENOENT: "hotstick init"} {
+		err := explainDir("/data", &os.PathError{Op: "open", Path: "/data/x", Err: cause})
+		if !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "/data") || !errors.Is(err, cause) {
+			t.Errorf("%v: %q does not say %q", cause, err, says)
+		}
+	}
+	// The kernel lets nobody make a directory here, not even root.
+	if _, err := Initialise(t.Context(), "/sys/hotstick", InitOptions{Now: time.Now()}); err == nil || !strings.Contains(err.Error(), "/sys/hotstick") {
+		t.Errorf("a directory that cannot be made: %v", err)
+	}
+	// A directory where the online key should be lets the middle of it fail.
+	dir := t.TempDir()
+	block := filepath.Join(dir, keysDir)
+	if err := os.WriteFile(block, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Initialise(t.Context(), dir, InitOptions{Now: time.Now()}); err == nil {
+		t.Fatal("it was initialised over a file")
+	}
+	if err := os.Remove(block); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Initialise(t.Context(), dir, InitOptions{Now: time.Now()}); err != nil {
+		t.Errorf("a second try, after the cause was mended: %v", err)
 	}
 }
 
