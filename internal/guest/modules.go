@@ -131,6 +131,11 @@ func (t *moduleTree) withDependencies(names []string) ([]module, error) {
 			return err
 		}
 		for _, need := range info.Wishes {
+			// Crypto is wished for by the algorithm's name ("crc32c"), which is no
+			// module; the module that every machine can use is called so.
+			if t.paths[need] == "" && t.paths[need+"_generic"] != "" {
+				need += "_generic"
+			}
 			if err := visit(need, " (wished by "+name+")", true); err != nil {
 				return err
 			}

@@ -3,14 +3,12 @@ package kernelpkg
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"debug/elf"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"os/exec"
 
 	"github.com/pierrec/lz4/v4"
 )
@@ -24,8 +22,8 @@ const (
 	payloadLengthOffset = 0x24c
 )
 
-// unzstdFunc decompresses one zstd frame.
-type unzstdFunc func(payload []byte) ([]byte, error)
+// unpackFunc decompresses with a program: "zstd" or "xz".
+type unpackFunc func(program string, payload []byte) ([]byte, error)
 
 // maxKernelSize bounds what is decompressed; a Debian kernel has about 60 MB.
 const maxKernelSize = 512 << 20
@@ -33,8 +31,8 @@ const maxKernelSize = 512 << 20
 // imageBuildID returns the GNU build ID of a bzImage in lower-case hex: what the
 // running kernel shows in /sys/kernel/notes. So artifacts can be built for a
 // kernel that has never been booted.
-func imageBuildID(bzImage []byte, unzstd unzstdFunc) (string, error) {
-	vmlinux, err := unpackImage(bzImage, unzstd)
+func imageBuildID(bzImage []byte, unpack unpackFunc) (string, error) {
+	vmlinux, err := unpackImage(bzImage, unpack)
 	if err != nil {
 		return "", err
 	}
@@ -84,7 +82,7 @@ func align4(n uint32) uint64 { return (uint64(n) + 3) &^ 3 }
 
 // unpackImage returns the vmlinux inside a bzImage. The boot header says where
 // the compressed payload lies; its last four bytes are the unpacked size.
-func unpackImage(b []byte, unzstd unzstdFunc) ([]byte, error) {
+func unpackImage(b []byte, unpack unpackFunc) ([]byte, error) {
 	if len(b) < payloadLengthOffset+4 || string(b[headerMagicOffset:headerMagicOffset+4]) != "HdrS" {
 		return nil, errors.New("cannot unpack kernel: it is no bzImage")
 	}
@@ -98,7 +96,7 @@ func unpackImage(b []byte, unzstd unzstdFunc) ([]byte, error) {
 	if size > maxKernelSize {
 		return nil, fmt.Errorf("cannot unpack kernel: it claims to have %d bytes", size)
 	}
-	out, err := decompress(payload, size, unzstd)
+	out, err := decompress(payload, size, unpack)
 	if err != nil {
 		return nil, fmt.Errorf("cannot unpack kernel: %w", err)
 	}
@@ -108,12 +106,15 @@ func unpackImage(b []byte, unzstd unzstdFunc) ([]byte, error) {
 	return out, nil
 }
 
-func decompress(payload []byte, size uint64, unzstd unzstdFunc) ([]byte, error) {
+func decompress(payload []byte, size uint64, unpack unpackFunc) ([]byte, error) {
 	switch {
 	case bytes.HasPrefix(payload, []byte{0x02, 0x21, 0x4c, 0x18}):
 		return readUpTo(lz4.NewReader(bytes.NewReader(payload)), size)
 	case bytes.HasPrefix(payload, []byte{0x28, 0xb5, 0x2f, 0xfd}):
-		return unzstd(payload)
+		// Debian uses a window of 128 MB, which the standard library's decoder refuses.
+		return unpack("zstd", payload)
+	case bytes.HasPrefix(payload, []byte{0xfd, '7', 'z', 'X', 'Z', 0}):
+		return unpack("xz", payload)
 	case bytes.HasPrefix(payload, []byte{0x1f, 0x8b}):
 		r, err := gzip.NewReader(bytes.NewReader(payload))
 		if err != nil {
@@ -128,16 +129,4 @@ func readUpTo(r io.Reader, size uint64) ([]byte, error) {
 	out := make([]byte, size)
 	n, err := io.ReadFull(r, out)
 	return out[:n], err
-}
-
-// unzstd decompresses with the zstd program. Debian's kernels use a window of
-// 128 MB, which the standard library's decoder refuses.
-func unzstd(ctx context.Context, program string, payload []byte) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, program, "-dcq", "--long=27")
-	cmd.Stdin = bytes.NewReader(payload)
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", program, err)
-	}
-	return out, nil
 }

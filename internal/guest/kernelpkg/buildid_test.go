@@ -80,10 +80,17 @@ func lz4Legacy(t *testing.T, data []byte) []byte {
 
 func TestBuildIDIsFoundWhateverTheCompression(t *testing.T) {
 	kernel := vmlinux(kernelNotes())
-	zstdMagic := []byte{0x28, 0xb5, 0x2f, 0xfd, 0, 0, 0, 0}
-	for name, payload := range map[string][]byte{"gzip": gzipped(kernel), "lz4": lz4Legacy(t, kernel), "zstd": zstdMagic} {
-		id, err := imageBuildID(bzImage(payload, len(kernel)), func([]byte) ([]byte, error) { return kernel, nil })
-		if err != nil || id != someID {
+	for name, payload := range map[string][]byte{
+		"gzip": gzipped(kernel), "lz4": lz4Legacy(t, kernel),
+		"zstd": {0x28, 0xb5, 0x2f, 0xfd, 0, 0, 0, 0}, "xz": {0xfd, '7', 'z', 'X', 'Z', 0, 0, 0},
+	} {
+		unpacked := func(program string, _ []byte) ([]byte, error) {
+			if program != name {
+				t.Errorf("%s is unpacked with %s", name, program)
+			}
+			return kernel, nil
+		}
+		if id, err := imageBuildID(bzImage(payload, len(kernel)), unpacked); err != nil || id != someID {
 			t.Errorf("%s: got %q, %v", name, id, err)
 		}
 	}
@@ -98,7 +105,7 @@ func TestADamagedImageIsRefused(t *testing.T) {
 		b[at] = v
 		return b
 	}
-	noZstd := func([]byte) ([]byte, error) { return nil, errors.New("no zstd here") }
+	noProgram := func(string, []byte) ([]byte, error) { return nil, errors.New("no such program here") }
 	for name, image := range map[string][]byte{
 		"empty":                  nil,
 		"cut inside the header":  cut(600),
@@ -110,7 +117,7 @@ func TestADamagedImageIsRefused(t *testing.T) {
 		"no build ID":            bzImage(gzipped(vmlinux(note("Xen", 6, nil))), len(vmlinux(note("Xen", 6, nil)))),
 		"zstd cannot be read":    bzImage([]byte{0x28, 0xb5, 0x2f, 0xfd, 0, 0, 0, 0}, 8),
 	} {
-		if id, err := imageBuildID(image, noZstd); err == nil {
+		if id, err := imageBuildID(image, noProgram); err == nil {
 			t.Errorf("%s: got build ID %q", name, id)
 		}
 	}

@@ -12,7 +12,7 @@
 //
 //	CACHE/kernels/RELEASE_VERSION/   one unpacked build and its kernel.json
 //	CACHE/resolved/LINE-FLAVOUR-WHICH   the entry a want was resolved to
-//	CACHE/tools/PACKAGE/PROGRAM          busybox for the guests; zstd if the host has none
+//	CACHE/tools/PACKAGE/PROGRAM          busybox for the guests; zstd and xz if the host has none
 //	CACHE/lock                       one writer at a time
 //
 // An entry is prepared under a temporary name and renamed into place when it is

@@ -157,11 +157,7 @@ func install(ctx context.Context, run runner, root string, o offer, progress Pro
 		if err := unpack(ctx, run, dir); err != nil {
 			return err
 		}
-		unzstd, err := zstdTool(ctx, run, root, progress)
-		if err != nil {
-			return err
-		}
-		return finish(dir, o, unzstd)
+		return finish(dir, o, unpacker(ctx, run, root, progress))
 	})
 	if err != nil {
 		return Kernel{}, err
@@ -171,7 +167,7 @@ func install(ctx context.Context, run runner, root string, o offer, progress Pro
 
 // finish turns an unpacked tree into an entry: headers that build where they
 // are, the build ID, and last the description that makes the entry valid.
-func finish(dir string, o offer, unzstd unzstdFunc) error {
+func finish(dir string, o offer, unpack unpackFunc) error {
 	k := Kernel{Release: o.Release, Version: o.Version}
 	var err error
 	if k.Image, err = find(dir, "boot/vmlinuz-"+o.Release); err != nil {
@@ -190,7 +186,7 @@ func finish(dir string, o offer, unzstd unzstdFunc) error {
 	if err != nil {
 		return fmt.Errorf("cannot read kernel image: %w", err)
 	}
-	if k.BuildID, err = imageBuildID(image, unzstd); err != nil {
+	if k.BuildID, err = imageBuildID(image, unpack); err != nil {
 		return fmt.Errorf("cannot read build ID of %s: %w", o.Release, err)
 	}
 	data, err := json.MarshalIndent(k, "", "\t")

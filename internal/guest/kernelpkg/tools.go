@@ -1,6 +1,7 @@
 package kernelpkg
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -19,16 +20,28 @@ func Busybox(ctx context.Context, cache string, progress Progress) (string, erro
 	return tool(ctx, command, root, "busybox-static", "busybox", progress)
 }
 
-// zstdTool returns a decoder that uses the zstd program of this machine, or of
-// Debian's package in the cache where none is installed.
-func zstdTool(ctx context.Context, run runner, root string, progress Progress) (unzstdFunc, error) {
-	program, err := exec.LookPath("zstd")
-	if err != nil {
-		if program, err = tool(ctx, run, root, "zstd", "zstd", progress); err != nil {
-			return nil, err
+// unpacker returns a function that decompresses with the zstd or xz program of
+// this machine, or of Debian's package in the cache where it is not installed.
+func unpacker(ctx context.Context, run runner, root string, progress Progress) unpackFunc {
+	return func(program string, payload []byte) ([]byte, error) {
+		pkg, args := "zstd", []string{"-dcq", "--long=27"}
+		if program == "xz" {
+			pkg, args = "xz-utils", []string{"-dcq"}
 		}
+		path, err := exec.LookPath(program)
+		if err != nil {
+			if path, err = tool(ctx, run, root, pkg, program, progress); err != nil {
+				return nil, err
+			}
+		}
+		cmd := exec.CommandContext(ctx, path, args...)
+		cmd.Stdin = bytes.NewReader(payload)
+		out, err := cmd.Output()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		return out, nil
 	}
-	return func(payload []byte) ([]byte, error) { return unzstd(ctx, program, payload) }, nil
 }
 
 // tool returns a program out of a Debian package, unpacked into the cache. The

@@ -35,7 +35,7 @@ write() {
 # This shell's read forgets half a line when one of its children ends. So another
 # process puts lines together, and the shell gets each of them whole.
 collect() {
-	awk '{ print; fflush() }' <"$line" >"$dir/orders"
+	awk '{ print; fflush() }' <&3 >"$dir/orders"
 }
 
 # A helper outlives this loop if that is killed and started again.
@@ -50,8 +50,9 @@ mkdir -p "$dir"
 for pipe in answered orders; do
 	[ -p "$dir/$pipe" ] || mkfifo "$dir/$pipe"
 done
-stty raw -echo <"$line"
-exec <>"$dir/orders" 2>/dev/console
+# The line stays open from here on: what arrives on a closed one is dropped.
+exec <>"$dir/orders" 2>/dev/console 3<>"$line"
+stty raw -echo <&3
 helper write
 helper collect
 echo "@hotstick hello $boot" >"$line"
