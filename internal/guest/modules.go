@@ -131,10 +131,10 @@ func (t *moduleTree) withDependencies(names []string) ([]module, error) {
 			return err
 		}
 		for _, need := range info.Wishes {
-			// Crypto is wished for by the algorithm's name ("crc32c"), which is no
-			// module; the module that every machine can use is called so.
-			if t.paths[need] == "" && t.paths[need+"_generic"] != "" {
-				need += "_generic"
+			// Crypto is wished for by algorithm ("crypto-crc32c"), which is the alias of
+			// several modules; the one that every machine can use is called so.
+			if algorithm, ok := strings.CutPrefix(need, "crypto_"); ok {
+				need = algorithm + "_generic"
 			}
 			if err := visit(need, " (wished by "+name+")", true); err != nil {
 				return err

@@ -79,8 +79,8 @@ func TestModulesComeAfterWhatTheyNeed(t *testing.T) {
 		"kernel/virtio/virtio_ring.ko": moduleFile("depends="),
 		"kernel/virtio/virtio.ko":      moduleFile("depends=virtio_ring"),
 		"kernel/fs/btrfs.ko":           moduleFile("depends=", "softdep=pre: crc32c not-here virtio post: failover"),
-		"kernel/fs/xfs.ko":             moduleFile("depends=", "softdep=pre: crc32"),
-		"kernel/lib/crc32_generic.ko":  moduleFile("depends="),
+		"kernel/fs/xfs.ko":             moduleFile("depends=", "softdep=pre: crypto-aes"),
+		"kernel/crypto/aes_generic.ko": moduleFile("depends="),
 		"kernel/a.ko":                  moduleFile("depends=b"),
 		"kernel/b.ko":                  moduleFile("depends=a"),
 	})
@@ -91,7 +91,7 @@ func TestModulesComeAfterWhatTheyNeed(t *testing.T) {
 		{"ext4", ""},
 		{"crc32c_generic", ""},
 		{"btrfs", "virtio_ring virtio btrfs"},
-		{"xfs", "crc32_generic xfs"},
+		{"xfs", "aes_generic xfs"},
 		{"a", "b a"}, // a circle ends
 	} {
 		got, err := tree.withDependencies(strings.Fields(tt.ask))
