@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"flag"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -31,6 +32,11 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
 		serveAsChild(dir, os.Getenv(childListen))
 		return
+	}
+	flag.Parse()
+	// These tests wait for clocks far more than for processors.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }
