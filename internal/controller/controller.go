@@ -10,6 +10,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/decide/rollout"
+	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/store"
 )
@@ -51,10 +52,10 @@ type Controller struct {
 	graceEnd time.Time
 	// resting holds plans that are over and have nothing left to do.
 	resting map[hotstick.PlanID]bool
-	// decided is the newest event that the last round has seen, and again is when
-	// that round asked to decide again without one. Only the loop uses them.
-	decided int64
-	again   time.Time
+	// undecided is the first event that no round has seen yet, and again is when
+	// the last round asked to decide again without one. Only the loop uses them.
+	undecided int64
+	again     time.Time
 }
 
 // New makes a controller. Nothing happens before [Controller.Run].
@@ -65,7 +66,7 @@ func New(o Options) *Controller {
 	return &Controller{
 		store: o.Store, catalog: o.Catalog, online: o.Online, limits: o.Limits, log: o.Log,
 		hub: newHub(), plans: newLibrary(), sent: newSentLog(),
-		resting: map[hotstick.PlanID]bool{}, decided: -1,
+		resting: map[hotstick.PlanID]bool{},
 	}
 }
 
@@ -87,7 +88,7 @@ const (
 func (c *Controller) Run(ctx context.Context) error {
 	changes, stop := c.store.Changes()
 	defer stop()
-	if err := c.recover(ctx); err != nil {
+	if err := c.begin(ctx); err != nil {
 		return err
 	}
 	c.renew(time.Now())
@@ -114,9 +115,15 @@ func (c *Controller) Run(ctx context.Context) error {
 	}
 }
 
-// recover learns how long the server was away.
-func (c *Controller) recover(ctx context.Context) error {
+// begin learns where the audit log ends and how long the server was away.
+func (c *Controller) begin(ctx context.Context) error {
 	return c.store.View(ctx, func(tx store.Tx) error {
+		next, err := inventory.Next(tx)
+		if err != nil {
+			return err
+		}
+		c.undecided = next
+		c.hub.begin(next)
 		var newest time.Time
 		hosts, _, err := tx.Hosts().List(store.HostFilter{})
 		if err != nil {
@@ -151,7 +158,7 @@ func (c *Controller) renew(now time.Time) {
 // wake tells held check-ins what happened since it was last called.
 func (c *Controller) wake(ctx context.Context) {
 	err := c.store.View(ctx, func(tx store.Tx) error {
-		events, err := since(tx, c.hub.position())
+		events, err := inventory.Since(tx, c.hub.position())
 		if err != nil {
 			return err
 		}
@@ -202,7 +209,7 @@ func (c *Controller) due(ctx context.Context) ([]hotstick.PlanID, time.Time, err
 	var now time.Time
 	err := c.store.View(ctx, func(tx store.Tx) error {
 		now = tx.Now()
-		events, err := since(tx, c.decided)
+		events, err := inventory.Since(tx, c.undecided)
 		if err != nil {
 			return err
 		}
@@ -217,7 +224,7 @@ func (c *Controller) due(ctx context.Context) ([]hotstick.PlanID, time.Time, err
 		defer c.mu.Unlock()
 		for _, e := range events {
 			delete(c.resting, e.Plan)
-			c.decided = max(c.decided, e.Seq)
+			c.undecided = e.Seq + 1
 		}
 		for _, p := range plans {
 			if !c.resting[p.ID] {
@@ -292,34 +299,4 @@ func (c *Controller) step(tx store.Tx, id hotstick.PlanID) (time.Time, error) {
 		return d.Check, nil
 	}
 	return d.Check, c.commit(tx, plan, d)
-}
-
-// since returns the events after a sequence number, oldest first.
-func since(tx store.Tx, seq int64) ([]store.Event, error) {
-	var events []store.Event
-	before := int64(0)
-	for {
-		page, err := tx.Events().List(store.EventFilter{Before: before, Limit: 200})
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range page {
-			if e.Seq <= seq {
-				return reversed(events), nil
-			}
-			events = append(events, e)
-			before = e.Seq
-		}
-		// From the very beginning the newest page says enough: nobody waits yet.
-		if len(page) < 200 || before == 0 || seq < 0 {
-			return reversed(events), nil
-		}
-	}
-}
-
-func reversed(events []store.Event) []store.Event {
-	for i, j := 0, len(events)-1; i < j; i, j = i+1, j-1 {
-		events[i], events[j] = events[j], events[i]
-	}
-	return events
 }

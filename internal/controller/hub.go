@@ -12,7 +12,8 @@ import (
 type hub struct {
 	mu      sync.Mutex
 	waiting map[hotstick.HostID]map[*waiter]bool
-	seen    int64
+	// next is the first event that was not published yet.
+	next int64
 }
 
 // waiter is one held check-in.
@@ -23,7 +24,7 @@ type waiter struct {
 }
 
 func newHub() *hub {
-	return &hub{waiting: map[hotstick.HostID]map[*waiter]bool{}, seen: -1}
+	return &hub{waiting: map[hotstick.HostID]map[*waiter]bool{}}
 }
 
 // join starts waiting for changes that concern the host.
@@ -47,11 +48,18 @@ func (h *hub) leave(w *waiter) {
 	}
 }
 
-// position is the newest event that was published.
+// begin publishes events from this one on.
+func (h *hub) begin(next int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.next = next
+}
+
+// position is the first event that was not published yet.
 func (h *hub) position() int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.seen
+	return h.next
 }
 
 // publish wakes whom the events concern.
@@ -59,7 +67,7 @@ func (h *hub) publish(events []store.Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, e := range events {
-		h.seen = max(h.seen, e.Seq)
+		h.next = max(h.next, e.Seq+1)
 		if e.Host == "" {
 			h.all()
 			continue

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"sync"
 
+	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/store"
 )
 
@@ -79,17 +80,11 @@ func (f *feed) run(ctx context.Context) error {
 func (f *feed) pull(ctx context.Context) error {
 	return f.store.View(ctx, func(tx store.Tx) error {
 		if !f.started {
-			newest, err := tx.Events().List(store.EventFilter{Limit: 1})
-			if err != nil {
-				return err
-			}
-			f.started = true
-			if len(newest) > 0 {
-				f.next = newest[0].Seq + 1
-			}
-			return nil
+			next, err := inventory.Next(tx)
+			f.next, f.started = next, err == nil
+			return err
 		}
-		events, err := after(tx, f.next)
+		events, err := inventory.Since(tx, f.next)
 		if err != nil {
 			return err
 		}
@@ -100,35 +95,6 @@ func (f *feed) pull(ctx context.Context) error {
 		}
 		return nil
 	})
-}
-
-// after returns the events from a sequence number on, oldest first.
-func after(tx store.Tx, from int64) ([]store.Event, error) {
-	var events []store.Event
-	for before := int64(0); ; {
-		page, err := tx.Events().List(store.EventFilter{Before: before, Limit: backlog})
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range page {
-			if e.Seq < from {
-				return turned(events), nil
-			}
-			events = append(events, e)
-			before = e.Seq
-		}
-		if len(page) < backlog || before == 0 {
-			return turned(events), nil
-		}
-	}
-}
-
-func turned(events []store.Event) []store.Event {
-	out := make([]store.Event, 0, len(events))
-	for i := len(events) - 1; i >= 0; i-- {
-		out = append(out, events[i])
-	}
-	return out
 }
 
 func (f *feed) publish(e store.Event) {
