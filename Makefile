@@ -48,7 +48,7 @@ test-unit:
 
 .PHONY: test-guests
 test-guests: build ## drivers, guests and the demo's checks on real kernels
-	HOTSTICK_GUESTS=1 go test -p 1 -count=1 -timeout $(T_GUESTS) ./internal/guest/... ./internal/driver/... ./internal/demo/...
+	HOTSTICK_GUESTS=1 go test -p 1 -count=1 -timeout $(T_GUESTS) ./internal/guest/... ./internal/driver/... ./internal/loader/... ./internal/demo/...
 
 .PHONY: test-web
 test-web: ## the console in Chromium

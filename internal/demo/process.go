@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -85,13 +86,11 @@ func (d *demo) must(ctx context.Context, args ...string) (result, error) {
 
 // env is the command line's environment: its own configuration, nobody else's.
 func (d *demo) env() []string {
-	env := []string{"XDG_CONFIG_HOME=" + filepath.Join(d.dir, "config"), "NO_COLOR=1", "HOTSTICK_SERVER=https://" + d.listen}
-	for _, kv := range os.Environ() {
-		if !strings.HasPrefix(kv, "HOTSTICK_") && !strings.HasPrefix(kv, "XDG_CONFIG_HOME=") {
-			env = append(env, kv)
-		}
-	}
-	return env
+	env := slices.DeleteFunc(os.Environ(), func(kv string) bool {
+		return strings.HasPrefix(kv, "HOTSTICK_") || strings.HasPrefix(kv, "XDG_CONFIG_HOME=") || strings.HasPrefix(kv, "XDG_STATE_HOME=")
+	})
+	return append(env, "XDG_CONFIG_HOME="+filepath.Join(d.dir, "config"), "XDG_STATE_HOME="+filepath.Join(d.dir, "state"),
+		"HOTSTICK_SERVER=https://"+d.listen, "NO_COLOR=1")
 }
 
 // shown shortens the working directory's path for the screen.

@@ -138,7 +138,7 @@ func explainDir(dir string, err error) error {
 	}
 	switch {
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("cannot write the data directory %s: it is read-only for this user; choose another with --data-dir or fix its owner: %w", dir, err)
+		return fmt.Errorf("cannot write the data directory %s: it is read-only for this user; choose another with --data or fix its owner: %w", dir, err)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("cannot write the data directory %s: its file system is full; free some space: %w", dir, err)
 	case errors.Is(err, fs.ErrNotExist):
