@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hotstick/hotstick/api"
 	"github.com/hotstick/hotstick/internal/identity"
@@ -317,7 +318,7 @@ func TestMetricsHaveNoHostInThem(t *testing.T) {
 	h := w.join("host-1", buildA)
 	w.known(h)
 	a := w.ask("GET", "/metrics", "", "Authorization", w.bearer(identity.Viewer))
-	for _, want := range []string{`hotstick_hosts{state="unpatched"} 1`, `hotstick_plans{status="running"} 0`, "hotstick_build_info{", `hotstick_stop_all 0`,
+	for _, want := range []string{`hotstick_hosts{state="unpatched"} 1`, `hotstick_plans{status="running"} 0`, "hotstick_build_info{", `hotstick_stop_all 0`, "hotstick_catalog_expiry_timestamp_seconds 1.",
 		`hotstick_http_requests_total{code="200",route="POST /agent/v1/enroll"} 1`} {
 		if !strings.Contains(a.body, want) {
 			t.Errorf("the metrics lack %s", want)
@@ -335,6 +336,9 @@ func TestHealthAndVersion(t *testing.T) {
 		if a := w.ask("GET", path, ""); a.status != http.StatusOK {
 			t.Errorf("%s: %d %s", path, a.status, a.body)
 		}
+	}
+	if c, err := w.admin.Catalog(t.Context()); err != nil || c.Warning != "" || time.Until(c.Expires) < 19*24*time.Hour {
+		t.Errorf("a fresh catalog: ends %s, warns %q, %v", c.Expires, c.Warning, err)
 	}
 	if a := w.ask("GET", "/", ""); a.status != http.StatusOK || !strings.Contains(a.header.Get("Content-Security-Policy"), "default-src 'self'") {
 		t.Errorf("the console: %d %v", a.status, a.header)

@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
+	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
@@ -32,7 +34,11 @@ func (s *Server) catalogPage(ctx context.Context, _ *empty) (*body[api.Catalog],
 		if err != nil {
 			return err
 		}
-		out = m.Catalog(hosts, bans, s.publishers())
+		signed, err := s.signed()
+		if err != nil {
+			return err
+		}
+		out = m.Catalog(hosts, bans, signed)
 		return nil
 	})
 	return answerWith(out), err
@@ -163,7 +169,11 @@ func (s *Server) patch(ctx context.Context, in *PatchPath) (*body[api.Patch], er
 		if err != nil {
 			return err
 		}
-		out = m.Patch(p, hosts, bans, s.publishers())
+		signed, err := s.signed()
+		if err != nil {
+			return err
+		}
+		out = m.Patch(p, hosts, bans, signed.By)
 		return nil
 	})
 	return answerWith(out), err
@@ -193,20 +203,30 @@ func (s *Server) patchBan(ctx context.Context, ref hotstick.PatchRef) (*body[api
 	return answerWith(out), err
 }
 
-// publishers names the keys that signed the newest targets metadata.
-func (s *Server) publishers() []string {
-	var targets struct {
+// signed reads from the newest offline-signed metadata who signed the patches and
+// when the first of these signatures ends.
+func (s *Server) signed() (view.Signed, error) {
+	var root, targets struct {
+		Signed struct {
+			Expires time.Time `json:"expires"`
+		} `json:"signed"`
 		Signatures []struct {
 			KeyID string `json:"keyid"`
 		} `json:"signatures"`
 	}
-	// The repository has verified it; this only reads the names.
+	// The repository has verified both; this only reads.
+	if err := json.Unmarshal(s.catalog.Root(), &root); err != nil {
+		return view.Signed{}, fmt.Errorf("cannot read the root: %v", err)
+	}
 	if err := json.Unmarshal(s.catalog.Targets(), &targets); err != nil {
-		return nil
+		return view.Signed{}, fmt.Errorf("cannot read the targets: %v", err)
 	}
-	var keys []string
+	out := view.Signed{Expires: targets.Signed.Expires}
+	if root.Signed.Expires.Before(out.Expires) {
+		out.Expires = root.Signed.Expires
+	}
 	for _, sig := range targets.Signatures {
-		keys = append(keys, sig.KeyID)
+		out.By = append(out.By, sig.KeyID)
 	}
-	return keys
+	return out, nil
 }

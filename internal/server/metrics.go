@@ -117,7 +117,7 @@ func newFleetCollector(s *Server) *fleetCollector {
 		plans:  desc("hotstick_plans", "Plans by status.", []string{"status"}, nil),
 		slots:  desc("hotstick_slots_used", "Units of disruption budgets in use.", nil, nil),
 		stop:   desc("hotstick_stop_all", "1 while new starts are blocked fleet-wide.", nil, nil),
-		expiry: desc("hotstick_catalog_expiry_timestamp_seconds", "When the catalog's first signature expires.", nil, nil),
+		expiry: desc("hotstick_catalog_expiry_timestamp_seconds", "When the first signature of an offline key on the catalog expires.", nil, nil),
 	}
 }
 
@@ -178,7 +178,11 @@ func (c *fleetCollector) collect(tx store.Tx, ch chan<- prometheus.Metric) error
 	}
 	gauge(c.slots, float64(len(slots)))
 	gauge(c.stop, map[bool]float64{true: 1}[stopped])
-	gauge(c.expiry, float64(m.Trusted.Expires.Unix()))
+	signed, err := c.s.signed()
+	if err != nil {
+		return err
+	}
+	gauge(c.expiry, float64(signed.Expires.Unix()))
 	return nil
 }
 

@@ -9,20 +9,37 @@ import (
 	"github.com/hotstick/hotstick/internal/store"
 )
 
-// warnAhead is how long before the catalog expires every screen says so.
-const warnAhead = 7 * 24 * time.Hour
+// Times before an end at which the catalog's page warns.
+const (
+	// warnAhead: of what people renew with their offline keys.
+	warnAhead = 7 * 24 * time.Hour
+	// warnOnline: of what the server renews by itself long before, if it can.
+	warnOnline = time.Hour
+)
 
-// Catalog makes the catalog's page. SignedBy names the keys of the targets metadata.
-func (m Moment) Catalog(hosts []store.Host, bans []store.Ban, signedBy []string) api.Catalog {
-	c := api.Catalog{Patches: []api.Patch{}, Version: m.Trusted.Version, Expires: m.Trusted.Expires, Trust: m.Trusted.Trust}
+// Signed is what the catalog's page rests on beside the view: who signed the
+// targets metadata, and when the first signature of an offline key ends.
+type Signed struct {
+	By      []string
+	Expires time.Time
+}
+
+// Catalog makes the catalog's page.
+func (m Moment) Catalog(hosts []store.Host, bans []store.Ban, signed Signed) api.Catalog {
+	c := api.Catalog{Patches: []api.Patch{}, Version: m.Trusted.Version, Expires: signed.Expires, Trust: m.Trusted.Trust}
 	for _, p := range m.Trusted.Patches {
-		c.Patches = append(c.Patches, m.Patch(p, hosts, bans, signedBy))
+		c.Patches = append(c.Patches, m.Patch(p, hosts, bans, signed.By))
 	}
-	switch left := m.Trusted.Expires.Sub(m.Now); {
-	case left <= 0:
-		c.Warning = "The catalog's signatures have expired: nothing can start until they are renewed."
-	case left < warnAhead:
-		c.Warning = "The catalog's signatures expire in " + left.Round(time.Minute).String() + "; renew them with the offline keys."
+	offline, online := signed.Expires.Sub(m.Now), m.Trusted.Expires.Sub(m.Now)
+	switch {
+	case offline <= 0:
+		c.Warning = "The catalog's signatures have expired: nothing can start until they are renewed with the offline keys."
+	case online <= 0:
+		c.Warning = "The server's own signatures on the catalog have expired: nothing can start until it renews them; its log says why it cannot."
+	case offline < warnAhead:
+		c.Warning = "The catalog's signatures expire in " + offline.Round(time.Minute).String() + "; renew them with the offline keys."
+	case online < warnOnline:
+		c.Warning = "The server's own signatures on the catalog expire in " + online.Round(time.Minute).String() + "; its log says why it cannot renew them."
 	}
 	return c
 }

@@ -71,7 +71,7 @@ func hostText(e store.Event, host string) string {
 	case inventory.HostPermit:
 		return fmt.Sprintf("%s, on its own permit for %s, is %s.", host, e.Patch, stateText(e.State))
 	case inventory.HostReport:
-		return fmt.Sprintf("%s reported %s for %s, which changes nothing.", host, e.State, e.Patch)
+		return fmt.Sprintf("%s says of %s that it is %s.", host, e.Patch, stateText(e.State))
 	case inventory.HostRevoked:
 		return host + " was written off; its identity is revoked."
 	case inventory.SlotsReleased:

@@ -145,12 +145,23 @@ func TestHeadlinesSayTheStateFirst(t *testing.T) {
 }
 
 func TestTheCatalogWarnsBeforeItExpires(t *testing.T) {
-	for left, want := range map[time.Duration]string{30 * 24 * time.Hour: "", 24 * time.Hour: "expire in", -time.Hour: "have expired"} {
+	const day = 24 * time.Hour
+	tests := []struct {
+		offline, online time.Duration
+		want            string
+	}{
+		{30 * day, day, ""},
+		{6 * day, day, "expire in 144h0m0s; renew them with the offline keys"},
+		{-time.Hour, day, "have expired"},
+		{30 * day, 30 * time.Minute, "its log says why"},
+		{30 * day, -time.Minute, "The server's own signatures on the catalog have expired"},
+	}
+	for _, tt := range tests {
 		m := moment("")
-		m.Trusted.Expires = now.Add(left)
-		got := m.Catalog(nil, nil, nil).Warning
-		if (want == "") != (got == "") || !strings.Contains(got, want) {
-			t.Errorf("%s before the end: %q", left, got)
+		m.Trusted.Expires = now.Add(tt.online)
+		got := m.Catalog(nil, nil, Signed{Expires: now.Add(tt.offline)}).Warning
+		if (tt.want == "") != (got == "") || !strings.Contains(got, tt.want) {
+			t.Errorf("%s and %s before the ends: %q; want %q", tt.offline, tt.online, got, tt.want)
 		}
 	}
 }
