@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/durable"
 	"github.com/hotstick/hotstick/internal/statement"
 )
 
@@ -142,36 +143,9 @@ func (h *Home) authority() (*x509.Certificate, error) {
 	return x509.ParseCertificate(block.Bytes)
 }
 
-// write replaces a file durably: a crash leaves the old one or the new one.
-func (h *Home) write(name string, data []byte, mode os.FileMode) (err error) {
-	temp := h.path("." + name + ".new")
-	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("cannot write %s: %w", name, err)
-	}
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", name, err)
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(temp, h.path(name))
-	}
-	if err == nil {
-		err = syncDir(h.dir)
-	}
-	if err != nil {
-		return fmt.Errorf("cannot write %s durably: %w", name, err)
-	}
-	return nil
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+// write replaces a file durably.
+func (h *Home) write(name string, data []byte, mode os.FileMode) error {
+	return durable.Replace(h.dir, name, mode, data)
 }
 
 // LoadIdentity reads the public half of a host's identity from an agent's

@@ -116,7 +116,7 @@ func (a *app) approve(ctx context.Context, c *client.Client, plan, key, file str
 
 // approver is the person whom the key makes sign, if that person may.
 func approver(inspected statement.PlanReview, trust hotstick.Trust, signer statement.Signer, key string) (hotstick.Person, error) {
-	person, known := signoff.PersonOf(trust, signer)
+	person, known := statement.PersonOf(trust, signer.Public())
 	if !known {
 		return "", fail(exitForbidden, "the persons and their keys are in the catalog's root", "cannot sign with %s: the catalog's root binds this key to nobody", key)
 	}

@@ -156,7 +156,7 @@ func (a *app) planAuthor(ctx context.Context, c *client.Client, f planFlags, vie
 		session, err := c.Session(ctx)
 		return session.Person, err
 	}
-	person, known := signoff.PersonOf(view.Trust, signer)
+	person, known := statement.PersonOf(view.Trust, signer.Public())
 	if !known {
 		return "", fail(exitForbidden, "the persons and their keys are in the catalog's root", "cannot sign with %s: the catalog's root binds this key to nobody", f.key)
 	}

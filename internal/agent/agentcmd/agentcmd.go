@@ -34,6 +34,7 @@ import (
 	"github.com/hotstick/hotstick/internal/agent"
 	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/driver/klp"
+	"github.com/hotstick/hotstick/internal/flagenv"
 	"github.com/hotstick/hotstick/internal/loader/link"
 	"github.com/hotstick/hotstick/internal/version"
 )
@@ -121,7 +122,7 @@ func parse(command string, args []string, stderr io.Writer) (settings, error) {
 	if flags.NArg() > 0 {
 		return s, fmt.Errorf("cannot use the argument %q", flags.Arg(0))
 	}
-	if err := fromEnvironment(flags, "HOTSTICK_", os.LookupEnv); err != nil {
+	if err := flagenv.Fill(flags, "HOTSTICK_", os.LookupEnv); err != nil {
 		return s, err
 	}
 	s.join.Authority, s.join.Root = hotstick.Digest(ca), hotstick.Digest(root)
@@ -161,24 +162,6 @@ func prefer(setting *string, given, fallback string) {
 	case *setting == "":
 		*setting = fallback
 	}
-}
-
-// fromEnvironment sets the flags that were not given from the environment.
-func fromEnvironment(flags *flag.FlagSet, prefix string, lookup func(string) (string, bool)) error {
-	given := map[string]bool{}
-	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	var failed error
-	flags.VisitAll(func(f *flag.Flag) {
-		name := prefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		value, set := lookup(name)
-		if !set || given[f.Name] || failed != nil {
-			return
-		}
-		if err := flags.Set(f.Name, value); err != nil {
-			failed = fmt.Errorf("cannot use %s: %v", name, err)
-		}
-	})
-	return failed
 }
 
 // run enrols if needed and runs the agent until the context ends.

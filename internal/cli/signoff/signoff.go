@@ -111,19 +111,6 @@ func checkBudgets(plan hotstick.Plan, asked map[string]int) error {
 	return nil
 }
 
-// PersonOf returns the person that the root metadata binds the key to.
-func PersonOf(trust hotstick.Trust, signer statement.Signer) (hotstick.Person, bool) {
-	public := string(signer.Public())
-	for _, p := range trust.Persons {
-		for _, k := range p.Keys {
-			if string(k) == public {
-				return p.Person, true
-			}
-		}
-	}
-	return "", false
-}
-
 // MayApprove reports why a person cannot approve a plan that was inspected.
 func MayApprove(review statement.PlanReview, person hotstick.Person, trust hotstick.Trust) error {
 	if person == review.Plan.Author && !trust.AuthorMayApprove {

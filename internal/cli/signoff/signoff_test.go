@@ -141,17 +141,3 @@ func TestTheAuthorNeverApprovesAndNobodyTwice(t *testing.T) {
 		t.Errorf("under single control the author was refused: %v", err)
 	}
 }
-
-func TestAKeyLeadsToItsPerson(t *testing.T) {
-	key, err := statement.NewKey([]byte(strings.Repeat("k", 32)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	trust := hotstick.Trust{Persons: []hotstick.TrustedPerson{{Person: "ada", Keys: []hotstick.TrustedKey{[]byte("x"), hotstick.TrustedKey(key.Public())}}}}
-	if p, ok := PersonOf(trust, key); !ok || p != "ada" {
-		t.Errorf("PersonOf = %s, %t", p, ok)
-	}
-	if _, ok := PersonOf(hotstick.Trust{}, key); ok {
-		t.Error("a key of nobody led to somebody")
-	}
-}

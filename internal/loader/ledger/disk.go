@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -11,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/durable"
 )
 
 // Dir keeps a ledger and the loader's own copies of signed bytes in a directory
@@ -52,7 +52,7 @@ func (d *Dir) Load() ([]byte, error) {
 
 // Save replaces the ledger durably.
 func (d *Dir) Save(data []byte) error {
-	return replace(d.path, "ledger.json", data)
+	return durable.Replace(d.path, "ledger.json", 0o600, data)
 }
 
 // Keep stores bytes durably under their digest, which it checks.
@@ -60,7 +60,7 @@ func (d *Dir) Keep(digest hotstick.Digest, data []byte) error {
 	if hotstick.NewDigest(data) != digest {
 		return fmt.Errorf("cannot keep %s: the bytes have another digest", digest.Short())
 	}
-	return replace(filepath.Join(d.path, "kept"), digest.Hex(), data)
+	return durable.Replace(filepath.Join(d.path, "kept"), digest.Hex(), 0o600, data)
 }
 
 // Kept returns kept bytes after checking their digest again; the error is
@@ -110,36 +110,6 @@ func readBounded(path string, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("cannot read %s: it is larger than %d bytes", path, limit)
 	}
 	return data, nil
-}
-
-// replace writes a file so that a crash at any point leaves the old content or
-// the new one: temporary file, sync, rename, sync of the directory.
-func replace(dir, name string, data []byte) (err error) {
-	temp := filepath.Join(dir, "."+name+".new")
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", name, err)
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(temp, filepath.Join(dir, name))
-	}
-	if err == nil {
-		err = syncDir(dir)
-	}
-	if err != nil {
-		return fmt.Errorf("cannot write %s durably: %w", name, err)
-	}
-	return nil
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // Memory is a ledger's disk in memory, for simulated hosts. The zero value is an

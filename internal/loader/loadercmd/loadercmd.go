@@ -23,12 +23,12 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver/klp/klpchange"
+	"github.com/hotstick/hotstick/internal/flagenv"
 	"github.com/hotstick/hotstick/internal/loader"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/link"
@@ -106,7 +106,7 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("cannot use the argument %q: there are flags only", flags.Arg(0))
 	}
-	if err := fromEnvironment(flags, "HOTSTICK_LOADER_", os.LookupEnv); err != nil {
+	if err := flagenv.Fill(flags, "HOTSTICK_LOADER_", os.LookupEnv); err != nil {
 		return nil, err
 	}
 	if err := hotstick.Digest(s.root).Validate(); err != nil {
@@ -116,24 +116,6 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 		return nil, errors.New("cannot use these limits: --agent-silence is at least 1s and --settle is not negative")
 	}
 	return &s, nil
-}
-
-// fromEnvironment sets the flags that were not given from the environment.
-func fromEnvironment(flags *flag.FlagSet, prefix string, lookup func(string) (string, bool)) error {
-	given := map[string]bool{}
-	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	var failed error
-	flags.VisitAll(func(f *flag.Flag) {
-		name := prefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		value, set := lookup(name)
-		if !set || given[f.Name] || failed != nil {
-			return
-		}
-		if err := flags.Set(f.Name, value); err != nil {
-			failed = fmt.Errorf("cannot use %s: %v", name, err)
-		}
-	})
-	return failed
 }
 
 // run puts the loader together and serves until the context ends.

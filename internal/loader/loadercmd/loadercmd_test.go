@@ -3,7 +3,6 @@ package loadercmd
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"io"
 	"io/fs"
 	"os"
@@ -36,26 +35,6 @@ func TestTheCommandLine(t *testing.T) {
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error is %v, want %q", c.what, err, c.want)
 		}
-	}
-}
-
-func TestTheEnvironmentFillsInWhatTheCommandLineLeavesOut(t *testing.T) {
-	env := map[string]string{"X_ONE": "env", "X_TWO_WORDS": "env", "X_THREE": "x"}
-	lookup := func(k string) (string, bool) { v, ok := env[k]; return v, ok }
-	flags := flag.NewFlagSet("x", flag.ContinueOnError)
-	one, two := flags.String("one", "default", ""), flags.String("two-words", "default", "")
-	if err := flags.Parse([]string{"--one", "given"}); err != nil {
-		t.Fatal(err)
-	}
-	if err := fromEnvironment(flags, "X_", lookup); err != nil {
-		t.Fatal(err)
-	}
-	if *one != "given" || *two != "env" {
-		t.Errorf("one is %q, two is %q", *one, *two)
-	}
-	flags.Duration("three", time.Second, "")
-	if err := fromEnvironment(flags, "X_", lookup); err == nil || !strings.Contains(err.Error(), "X_THREE") {
-		t.Errorf("error is %v", err)
 	}
 }
 

@@ -1,0 +1,50 @@
+package durable_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/hotstick/hotstick/internal/durable"
+)
+
+func TestReplace(t *testing.T) {
+	dir := t.TempDir()
+	// What a power cut in the middle of an earlier write left behind.
+	if err := os.WriteFile(filepath.Join(dir, ".f.new"), []byte("half"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, content := range []string{"old", "new and longer", ""} {
+		if err := durable.Replace(dir, "f", 0o600, []byte(content)); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(filepath.Join(dir, "f"))
+		if err != nil || string(got) != content {
+			t.Fatalf("read %q (%v), want %q", got, err, content)
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 1 {
+		t.Errorf("%d files are left (%v)", len(entries), err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, "f")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v (%v)", info.Mode(), err)
+	}
+}
+
+func TestReplaceLeavesTheOldContentIfItCannotWrite(t *testing.T) {
+	dir := t.TempDir()
+	if err := durable.Replace(dir, "f", 0o600, []byte("old")); err != nil {
+		t.Fatal(err)
+	}
+	// A directory stands where the temporary file should be.
+	if err := os.MkdirAll(filepath.Join(dir, ".f.new", "x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := durable.Replace(dir, "f", 0o600, []byte("new")); err == nil {
+		t.Error("was told that the file was written")
+	}
+	if got, _ := os.ReadFile(filepath.Join(dir, "f")); string(got) != "old" {
+		t.Errorf("read %q", got)
+	}
+}
