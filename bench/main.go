@@ -49,7 +49,7 @@ func run() error {
 		return err
 	}
 	fmt.Printf("demo, wall time                       %8.1f s (of it preparing kernels and patches: %.1f s)\n", demo.Seconds, demo.PreparationSeconds)
-	fmt.Printf("rollout start to last host confirmed  %8.1f s (4 hosts, 3 waves, 5 s probation, 2 s bake)\n", demo.RolloutSeconds)
+	fmt.Printf("rollout start to last host confirmed  %8.1f s (4 hosts, 3 waves, 8 s probation, 2 s bake)\n", demo.RolloutSeconds)
 	fmt.Printf("%-38s %8s   %s\n", "", "size", "idle RSS")
 	row("hotstick-agent", "bin/hotstick-agent", demo.Footprint.AgentRSSKiB)
 	row("hotstick-loader", "bin/hotstick-loader", demo.Footprint.LoaderRSSKiB)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick/client"
+	"github.com/hotstick/hotstick/internal/guest"
 	"github.com/hotstick/hotstick/internal/guest/kernelpkg"
 )
 
@@ -67,6 +68,9 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	defer d.close()
 	err = d.play(ctx)
 	report := d.rec.finish(err)
+	if !report.OK {
+		d.collect()
+	}
 	report.writeSummary(o.Out)
 	if o.Stay && !errors.Is(err, context.Canceled) {
 		fmt.Fprintf(o.Out, "\nConsole: https://%s/  token: %s\nEverything keeps running until Ctrl-C.\n", d.listen, d.token)
@@ -167,6 +171,25 @@ func pickAddress(want string) (string, error) {
 		}
 	}
 	return "", &Problem{Text: "cannot listen on " + strings.Join(wishes, " or "), Fix: "name a free port: --listen 127.0.0.1:PORT"}
+}
+
+// collect brings the guests' logs and ledgers home, for whoever looks into a
+// check that did not hold.
+func (d *demo) collect() {
+	ctx, cancel := context.WithTimeout(context.Background(), shortly)
+	defer cancel()
+	for _, m := range d.guests {
+		if m.Guest == nil {
+			continue
+		}
+		out, _, err := m.Run(ctx, "tail -n 40 "+guest.LogDir+"/*.log; cat "+ledgerFile)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(d.dir, m.name, "host.log"), []byte(out), 0o600)
+		}
+		if err != nil {
+			d.rec.note("cannot collect the logs of %s: %v", m.name, err)
+		}
+	}
 }
 
 func (d *demo) dataDir() string { return filepath.Join(d.dir, "data") }

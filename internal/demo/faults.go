@@ -168,11 +168,11 @@ func (d *demo) killHost(ctx context.Context, l *level) error {
 	if next == nil {
 		return fmt.Errorf("cannot find the second wave's host")
 	}
-	// The guest itself waits for the transition and kills at once: a look from
-	// outside would come too late.
-	script := "while ! grep -qs . /sys/kernel/livepatch/" + l.module + "/transition; do :; done; " +
-		"seen=$(cat /sys/kernel/livepatch/" + l.module + "/transition); " +
-		"kill -9 $(pidof hotstick-loader) $(pidof hotstick-agent); echo transition=$seen"
+	// The guest itself waits for the transition and kills at once, with nothing but
+	// the shell's own words: a look from outside, or a fork, could come too late.
+	script := "pids=\"$(pidof hotstick-loader) $(pidof hotstick-agent)\"; f=/sys/kernel/livepatch/" + l.module + "/transition; " +
+		"n=0; seen=; while [ \"$seen\" != 1 ] && [ $n -lt 1000000 ]; do n=$((n+1)); [ -e $f ] && read seen <$f; done; " +
+		"kill -9 $pids; echo transition=$seen"
 	out, err := next.mustSerial(ctx, script)
 	if err != nil {
 		return err

@@ -11,9 +11,10 @@ import (
 )
 
 // Speeds of the demo's plans: short, so that a person can watch. The defaults are
-// minutes, not seconds.
+// minutes, not seconds. The probation must outlast the killer's delay of three
+// seconds, as a real one must outlast the time in which faults show.
 const (
-	probation = "5s"
+	probation = "8s"
 	bake      = "2s"
 )
 

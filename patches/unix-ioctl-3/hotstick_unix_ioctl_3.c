@@ -7,7 +7,7 @@
 #include <linux/workqueue.h>
 #include "../common/unix_ioctl_funcs.h"
 
-static unsigned int delay = 5;
+static unsigned int delay = 3;
 module_param(delay, uint, 0444);
 MODULE_PARM_DESC(delay, "seconds from loading to the panic");
 
