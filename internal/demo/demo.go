@@ -110,7 +110,7 @@ func (d *demo) play(ctx context.Context) error {
 }
 
 func prepare(o Options) (*demo, bool, error) {
-	d := &demo{rec: newRecorder(o.Out, o.Tint), dir: o.Dir, cache: o.Cache, levels: map[int]*level{}, pager: newReceiver()}
+	d := &demo{rec: newRecorder(o.Out, o.Tint), dir: o.Dir, cache: o.Cache, levels: map[int]*level{}}
 	var err error
 	if d.programs, err = findPrograms(o.Programs); err != nil {
 		return nil, false, err
@@ -134,6 +134,7 @@ func prepare(o Options) (*demo, bool, error) {
 	if err != nil {
 		return nil, false, fmt.Errorf("cannot make the demo's directory: %v", err)
 	}
+	d.pager = newReceiver()
 	return d, o.Dir == "", nil
 }
 

@@ -68,6 +68,7 @@ func mustWorld(t *testing.T, line string, services ...Service) *world {
 	}
 	w.g = g
 	t.Cleanup(func() { g.Kill() })
+	t.Logf("to boot it by hand: %s", g.CommandLine())
 	if w.boot, err = g.WaitBoot(ctx); err != nil {
 		t.Fatal(err)
 	}

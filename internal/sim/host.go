@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/agent"
 	"github.com/hotstick/hotstick/internal/driver/fake"
@@ -102,9 +101,6 @@ func (h *Host) wentDown(fake.Crash) {
 
 // Name is the host's name.
 func (h *Host) Name() string { return h.options.Member.Name }
-
-// ID is the host's ID, derived from its identity key.
-func (h *Host) ID() (hotstick.HostID, error) { return h.home.Host() }
 
 // Kernel is the host's simulated kernel, to look at or to crash.
 func (h *Host) Kernel() *fake.Kernel { return h.machine.kernel }

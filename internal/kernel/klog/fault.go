@@ -27,9 +27,6 @@ const (
 	RCUStall Kind = "rcu_stall"
 )
 
-// Kinds returns the closed set, worst first.
-func Kinds() []Kind { return []Kind{Panic, Oops, Bug, Lockup, RCUStall, HungTask, Warning} }
-
 // Fault is one sign of the kernel's ill health.
 type Fault struct {
 	Kind Kind
