@@ -1,7 +1,7 @@
 package hotstick
 
 import (
-	"fmt"
+	"encoding/json"
 	"time"
 )
 
@@ -36,6 +36,73 @@ type Plan struct {
 	// TransitionSeconds bounds the wait for the kernel's transition before it is
 	// reversed.
 	TransitionSeconds int `json:"transition_seconds"`
+	// Gate says what the gates of this plan ask for.
+	Gate GateSettings `json:"gate"`
+	// Calendars are the maintenance windows that hosts name, resolved to instants
+	// when the plan was made, so that nobody needs to know a time zone later.
+	Calendars []Calendar `json:"calendars,omitempty"`
+	// Late says which hosts that the plan does not list may join its last wave;
+	// nil means none.
+	Late *LateRule `json:"late,omitempty"`
+	// Continues is the plan whose work this one takes over, such as one for the
+	// level before. Waves that the older plan had proven keep their credit
+	// ([Wave].Proven), and loaders count delays from the first plan of the chain.
+	// Starting this plan halts the older one.
+	Continues PlanID `json:"continues,omitempty"`
+	// Policy is the document that shaped the plan; zero if none did.
+	Policy PolicyRef `json:"policy,omitzero"`
+	// Approvals raises the number of persons besides the author who must sign; it
+	// never lowers what the catalog's trust asks.
+	Approvals int `json:"approvals,omitempty"`
+	// Emergency is the signed envelope of the template under which the plan may run
+	// faster and with one approval; empty for ordinary plans.
+	Emergency json.RawMessage `json:"emergency,omitempty"`
+}
+
+// PolicyRef names the policy document that shaped a plan.
+type PolicyRef struct {
+	Name   string `json:"name"`
+	Digest Digest `json:"digest"`
+}
+
+// GateSettings are what a plan's gates ask for. Zero values mean the defaults of
+// internal/decide/gate. Rates are in parts per million, so that signed bytes hold
+// no fractions.
+type GateSettings struct {
+	// MinReadings is how many hosts of a wave must be confirmed, if it has as many,
+	// before its gate may pass; waves of fewer need them all.
+	MinReadings int `json:"min_readings,omitempty"`
+	// FreshSeconds is how old the newest reading of a wave may be when its gate
+	// passes.
+	FreshSeconds int `json:"fresh_seconds,omitempty"`
+	// BackgroundPPM is the share of hosts that go down during a rollout for causes
+	// that are not the patch.
+	BackgroundPPM int `json:"background_ppm,omitempty"`
+	// FalseAlarmPPM bounds the chance that the rates alone halt a rollout of a good
+	// patch.
+	FalseAlarmPPM int `json:"false_alarm_ppm,omitempty"`
+	// SlowTransitionMillis slows the rollout down where transitions take longer.
+	SlowTransitionMillis int `json:"slow_transition_millis,omitempty"`
+}
+
+// Calendar lists when hosts of one kind may start. A host may finish what it
+// started after a window has closed.
+type Calendar struct {
+	Name string `json:"name"`
+	// Opens are in order and do not overlap.
+	Opens []Interval `json:"opens"`
+}
+
+// Interval is the time from From until just before Until, in UTC.
+type Interval struct {
+	From  time.Time `json:"from"`
+	Until time.Time `json:"until"`
+}
+
+// LateRule lets hosts that came after planning join the plan's last wave. The
+// labels are compared with those set on the host itself, by the host.
+type LateRule struct {
+	Labels map[string]string `json:"labels"`
 }
 
 // Lane is one kernel build within a plan. Gates run per lane.
@@ -70,6 +137,13 @@ type Wave struct {
 	// BakeSeconds is how long the wave must stay healthy after its last host was
 	// confirmed before the next wave opens.
 	BakeSeconds int `json:"bake_seconds"`
+	// Manual: the wave also waits for an operator's word (next-wave). The word
+	// never replaces a gate or a bake.
+	Manual bool `json:"manual,omitempty"`
+	// Proven: the plan that this one continues passed this wave's gate. Once the
+	// canaries of this plan have passed, the wave opens without waiting for those
+	// before it, and none after it waits for its bake.
+	Proven bool `json:"proven,omitempty"`
 }
 
 // PlanHost is one line of a plan's host list. Identity, Build and Wave are bound
@@ -81,13 +155,56 @@ type PlanHost struct {
 	Build    KernelBuild       `json:"build"`
 	Wave     int               `json:"wave"`
 	Domains  map[string]string `json:"domains,omitempty"`
+	// Calendar names the plan's calendar in whose windows the host may start; empty
+	// means at any time.
+	Calendar string `json:"calendar,omitempty"`
+	// StandIn is set for a host that may take the place of a canary which cannot
+	// start. It may then start in the canary's wave instead of its own.
+	StandIn *StandIn `json:"stand_in,omitempty"`
+}
+
+// StandIn names the canary that a host may stand in for, and its wave. The order
+// of stand-ins of one canary is that of the plan's host list.
+type StandIn struct {
+	For  HostID `json:"for"`
+	Wave int    `json:"wave"`
+}
+
+// EarliestWave is the first wave in which the host may start. The Merkle leaf
+// binds it: it is what a loader holds the host to.
+func (h PlanHost) EarliestWave() int {
+	if h.StandIn != nil {
+		return min(h.Wave, h.StandIn.Wave)
+	}
+	return h.Wave
 }
 
 // Budget bounds the hosts of each domain of one kind (a label key such as rack,
-// or "fleet" for all hosts) that may be disturbed at once.
+// or "fleet" for all hosts) that may be disturbed at once. Exactly one of Max and
+// Percent is set.
 type Budget struct {
 	Domain string `json:"domain"`
-	Max    int    `json:"max"`
+	Max    int    `json:"max,omitempty"`
+	// Percent of the plan's hosts in each domain, rounded down, never below one.
+	Percent int `json:"percent,omitempty"`
+	// Quorum: every member that is down counts, whatever the cause, and a domain
+	// that was begun is finished before the next one begins.
+	Quorum bool `json:"quorum,omitempty"`
+	// Open is how many quorum domains of this kind may be partly done at once; 0
+	// means one.
+	Open int `json:"open,omitempty"`
+	// MixedSeconds bounds how long a quorum domain may run both levels; beyond it
+	// no other domain of the kind begins. 0 means no limit.
+	MixedSeconds int `json:"mixed_seconds,omitempty"`
+}
+
+// Limit is how many hosts of a domain may be disturbed at once, if the plan lists
+// as many hosts of it.
+func (b Budget) Limit(hosts int) int {
+	if b.Percent > 0 {
+		return max(1, hosts*b.Percent/100)
+	}
+	return b.Max
 }
 
 // FleetDomain is the domain kind that every host belongs to.
@@ -99,91 +216,12 @@ const (
 	MaxPlanLanes   = 1000
 	MaxPlanHosts   = 1_000_000
 	MaxPlanBudgets = 32
+	// MaxStandIns bounds the stand-ins of one canary.
+	MaxStandIns = 3
+	// MaxPlanApprovals bounds what a plan asks for beyond the catalog's trust.
+	MaxPlanApprovals = 64
+	// MaxCalendars bounds the calendars of a plan, and MaxIntervals the windows of
+	// each.
+	MaxCalendars = 64
+	MaxIntervals = 1000
 )
-
-// Lane returns the lane of a kernel build.
-func (p Plan) Lane(build KernelBuild) (Lane, bool) {
-	for _, l := range p.Lanes {
-		if l.Build == build {
-			return l, true
-		}
-	}
-	return Lane{}, false
-}
-
-// Validate reports the first thing that is malformed or inconsistent.
-func (p Plan) Validate() error {
-	switch {
-	case p.Schema != PlanSchema:
-		return fmt.Errorf("cannot read plan schema %q: this version knows %s", p.Schema, PlanSchema)
-	case p.Name == "" || len(p.Name) > 200:
-		return fmt.Errorf("cannot use a plan name of %d characters: want 1 to 200", len(p.Name))
-	case p.Author == "":
-		return fmt.Errorf("cannot use a plan without an author")
-	case !p.NotAfter.After(p.CreatedAt):
-		return fmt.Errorf("cannot use a plan that ends before it begins")
-	case p.HostCount < 1 || p.HostCount > MaxPlanHosts:
-		return fmt.Errorf("cannot use a plan of %d hosts: an empty selection is never all hosts", p.HostCount)
-	case p.ProbationSeconds < 1 || p.TransitionSeconds < 1:
-		return fmt.Errorf("cannot use a plan without a probation and a transition limit")
-	}
-	if err := p.Patch.Validate(); err != nil {
-		return err
-	}
-	if err := p.validateLanes(); err != nil {
-		return err
-	}
-	return p.validateWaves()
-}
-
-func (p Plan) validateLanes() error {
-	if len(p.Lanes) == 0 || len(p.Lanes) > MaxPlanLanes {
-		return fmt.Errorf("cannot use a plan of %d lanes: want 1 to %d", len(p.Lanes), MaxPlanLanes)
-	}
-	seen := map[KernelBuild]bool{}
-	for _, l := range p.Lanes {
-		if err := l.Build.Validate(); err != nil {
-			return err
-		}
-		if seen[l.Build] {
-			return fmt.Errorf("cannot use a plan with two lanes for %s", l.Build)
-		}
-		seen[l.Build] = true
-		if err := l.Artifact.Validate(); err != nil {
-			return err
-		}
-		if !modulePattern.MatchString(l.Module) || !driverPattern.MatchString(l.Driver) {
-			return fmt.Errorf("cannot use module %q with driver %q in a plan", l.Module, l.Driver)
-		}
-	}
-	return nil
-}
-
-func (p Plan) validateWaves() error {
-	if len(p.Waves) == 0 || len(p.Waves) > MaxPlanWaves {
-		return fmt.Errorf("cannot use a plan of %d waves: want 1 to %d", len(p.Waves), MaxPlanWaves)
-	}
-	total, delay := 0, 0
-	for i, w := range p.Waves {
-		if w.Hosts < 1 {
-			return fmt.Errorf("cannot use wave %d: it lists no host", i)
-		}
-		if w.DelaySeconds < delay || w.BakeSeconds < 0 {
-			return fmt.Errorf("cannot use wave %d: delays must not shrink and bakes must not be negative", i)
-		}
-		delay = w.DelaySeconds
-		total += w.Hosts
-	}
-	if total != p.HostCount {
-		return fmt.Errorf("cannot use a plan whose waves list %d hosts and whose total says %d", total, p.HostCount)
-	}
-	if len(p.Budgets) == 0 || len(p.Budgets) > MaxPlanBudgets {
-		return fmt.Errorf("cannot use a plan of %d budgets: want 1 to %d", len(p.Budgets), MaxPlanBudgets)
-	}
-	for _, b := range p.Budgets {
-		if b.Domain == "" || b.Max < 1 {
-			return fmt.Errorf("cannot use a budget of %d for domain %q: a budget is at least one host", b.Max, b.Domain)
-		}
-	}
-	return nil
-}

@@ -61,6 +61,22 @@ const (
 	ReasonCatalogExpired   ReasonCode = "catalog_expired"
 	ReasonCatalogUnknown   ReasonCode = "catalog_unknown"
 	ReasonServerRestarting ReasonCode = "server_restarting"
+	ReasonWindowClosed     ReasonCode = "window_closed"
+	ReasonFreeze           ReasonCode = "freeze"
+	ReasonExcluded         ReasonCode = "excluded"
+	ReasonNeedsPromotion   ReasonCode = "needs_promotion"
+	ReasonDomainUnfinished ReasonCode = "domain_unfinished"
+	ReasonDomainIll        ReasonCode = "domain_ill"
+	ReasonStandingBy       ReasonCode = "standing_by"
+	ReasonTooFewReadings   ReasonCode = "too_few_readings"
+	ReasonStaleReadings    ReasonCode = "stale_readings"
+	ReasonSlow             ReasonCode = "slow"
+	ReasonSuperseded       ReasonCode = "superseded"
+	ReasonWrittenOff       ReasonCode = "written_off"
+	ReasonNotEligible      ReasonCode = "not_eligible"
+	ReasonWaived           ReasonCode = "waived"
+	ReasonCaughtUp         ReasonCode = "caught_up"
+	ReasonLabels           ReasonCode = "labels"
 )
 
 // Causes for which a host refuses or fails an attempt.
@@ -87,6 +103,7 @@ const (
 	ReasonStaleEpoch         ReasonCode = "stale_epoch"
 	ReasonLedgerUnwritable   ReasonCode = "ledger_unwritable"
 	ReasonVerificationFailed ReasonCode = "verification_failed"
+	ReasonRevertedBefore     ReasonCode = "reverted_before"
 )
 
 // Causes for which a patch comes back out, or a host is lost.
@@ -103,6 +120,7 @@ const (
 	ReasonGateFailed     ReasonCode = "gate_failed"
 	ReasonSilentAfter    ReasonCode = "silent_after_start"
 	ReasonRemovedOutside ReasonCode = "removed_outside"
+	ReasonRate           ReasonCode = "rate"
 )
 
 // reasonGlossary says in a sentence what each code means. It is also the closed
@@ -132,6 +150,22 @@ var reasonGlossary = map[ReasonCode]string{
 	ReasonCatalogExpired:   "The catalog's signatures have expired.",
 	ReasonCatalogUnknown:   "The host has not verified the catalog yet.",
 	ReasonServerRestarting: "The server has just started and is reading its state.",
+	ReasonWindowClosed:     "The host's maintenance window is closed.",
+	ReasonFreeze:           "A change freeze is on.",
+	ReasonExcluded:         "The host is excluded by an operator.",
+	ReasonNeedsPromotion:   "The wave waits for an operator to open it.",
+	ReasonDomainUnfinished: "Another cluster of its kind was begun and is finished first.",
+	ReasonDomainIll:        "Too many members of a failure domain are down already.",
+	ReasonStandingBy:       "The host stands by for a canary; its own wave has not come.",
+	ReasonTooFewReadings:   "Too few hosts of the wave are confirmed for its gate to judge.",
+	ReasonStaleReadings:    "The newest readings are too old for the gate to judge.",
+	ReasonSlow:             "A cost is above its limit, so the rollout goes on with smaller budgets.",
+	ReasonSuperseded:       "A newer plan continues this one.",
+	ReasonWrittenOff:       "The host was written off by an operator.",
+	ReasonNotEligible:      "The policy does not pick the host.",
+	ReasonWaived:           "A waiver excepts it from the policy.",
+	ReasonCaughtUp:         "The host is back and is caught up.",
+	ReasonLabels:           "The host's own labels do not match the plan's rule for late hosts.",
 
 	ReasonWrongBuild:         "The host runs another kernel build than the plan says.",
 	ReasonNoArtifact:         "The catalog has no artifact for this kernel build.",
@@ -155,6 +189,7 @@ var reasonGlossary = map[ReasonCode]string{
 	ReasonStaleEpoch:         "The statement is from an older epoch of the server.",
 	ReasonLedgerUnwritable:   "The loader cannot write its ledger, so nothing may start.",
 	ReasonVerificationFailed: "The load could not be verified in the kernel.",
+	ReasonRevertedBefore:     "The patch was reverted here; it needs a signed clear to come back.",
 
 	ReasonProbeFailed:    "A health probe failed.",
 	ReasonKernelLog:      "The kernel logged a fault.",
@@ -168,6 +203,7 @@ var reasonGlossary = map[ReasonCode]string{
 	ReasonGateFailed:     "The gate judged the patch bad.",
 	ReasonSilentAfter:    "The host fell silent after it had started.",
 	ReasonRemovedOutside: "The patch was removed by something other than Hotstick.",
+	ReasonRate:           "More hosts fail than the fleet's background explains.",
 }
 
 // Meaning returns one sentence that explains the code to a person, and whether

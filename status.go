@@ -35,7 +35,8 @@ const (
 	// Lost: started, then silent. It keeps its slots until an operator writes
 	// it off.
 	Lost HostState = "lost"
-	// Skipped: left out by a logged decision.
+	// Skipped: passed over by a logged decision, such as one about a host that is
+	// silent. It is caught up if its reason ends while the plan runs.
 	Skipped HostState = "skipped"
 )
 
@@ -53,7 +54,7 @@ var hostTransitions = map[HostState][]HostState{
 	Failed:      {Waiting, Skipped},
 	Reverted:    {},
 	Quarantined: {},
-	Skipped:     {},
+	Skipped:     {Waiting},
 }
 
 // HostStates returns the closed set, in the order of a host's life.

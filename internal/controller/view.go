@@ -17,8 +17,8 @@ func (c *Controller) View(tx store.Tx, plan store.Plan) (rollout.View, error) {
 	if err != nil {
 		return rollout.View{}, err
 	}
-	v := rollout.View{Plan: body, ID: plan.ID, Status: plan.Status, Reason: plan.Reason,
-		Reverting: plan.Reverting, Started: plan.Started, Limits: c.limitsAt(tx.Now())}
+	v := rollout.View{Plan: body, ID: plan.ID, Frame: rollout.Frame{Status: plan.Status, Reason: plan.Reason,
+		Reverting: plan.Reverting, Started: plan.Started, Limits: c.limitsAt(tx.Now())}}
 	if v.StopAll, err = tx.Bans().StopAll(); err != nil {
 		return v, err
 	}
@@ -58,10 +58,13 @@ func viewHost(line store.PlanHost, h store.Host, modules inventory.Modules, now 
 	return rollout.Host{
 		Listed: line.Listed, State: line.State, Attempt: line.Attempt, Reason: line.Reason,
 		Evidence: line.Evidence, Updated: line.Updated, Granted: line.Granted,
-		LastSeen:  h.LastSeen,
-		Announced: slices.Contains(h.Loader.Plans, line.Plan),
-		// Age does not matter here: the decider has LastSeen for that.
-		InEffect: inventory.Read(h, modules, now, now.Sub(h.LastSeen)).Level,
+		Timing: line.Timing,
+		Posture: rollout.Posture{
+			LastSeen:  h.LastSeen,
+			Announced: slices.Contains(h.Loader.Plans, line.Plan),
+			// Age does not matter here: the decider has LastSeen for that.
+			InEffect: inventory.Read(h, modules, now, now.Sub(h.LastSeen)).Level,
+		},
 	}
 }
 

@@ -80,6 +80,8 @@ func (s *Server) track(tx store.Tx, p store.Plan) (view.Track, error) {
 	if t.View, err = s.controller.View(tx, p); err != nil {
 		return t, err
 	}
+	asked := rollout.Open(t.View)
+	t.Why = func(id hotstick.HostID) *hotstick.Reason { return asked.Why(id, tx.Now()) }
 	t.Decision = rollout.Next(t.View, tx.Now())
 	// Next works on the view; the page shows what is stored.
 	if t.View, err = s.controller.View(tx, p); err != nil {
@@ -129,11 +131,11 @@ func (s *Server) approvals(p store.Plan, t *view.Track) error {
 type waiting struct {
 	s     *Server
 	tx    store.Tx
-	plans map[hotstick.PlanID]map[hotstick.HostID]hotstick.Reason
+	plans map[hotstick.PlanID]*rollout.Rollout
 }
 
 func (s *Server) waiting(tx store.Tx) *waiting {
-	return &waiting{s: s, tx: tx, plans: map[hotstick.PlanID]map[hotstick.HostID]hotstick.Reason{}}
+	return &waiting{s: s, tx: tx, plans: map[hotstick.PlanID]*rollout.Rollout{}}
 }
 
 // fill puts into a host's waiting lines what they wait for now.
@@ -143,17 +145,17 @@ func (w *waiting) fill(m view.Moment, lines []store.PlanHost) ([]store.PlanHost,
 		if l.State != hotstick.Waiting || p.Status.Over() {
 			continue
 		}
-		waits, known := w.plans[p.ID]
+		opened, known := w.plans[p.ID]
 		if !known {
 			v, err := w.s.controller.View(w.tx, p)
 			if err != nil {
 				return nil, err
 			}
-			waits = rollout.Next(v, w.tx.Now()).Waits
-			w.plans[p.ID] = waits
+			opened = rollout.Open(v)
+			w.plans[p.ID] = opened
 		}
-		if wait, ok := waits[l.Listed.Host]; ok {
-			lines[i].Reason = &wait
+		if wait := opened.Why(l.Listed.Host, w.tx.Now()); wait != nil {
+			lines[i].Reason = wait
 		}
 	}
 	return lines, nil

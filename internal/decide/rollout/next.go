@@ -8,22 +8,44 @@ import (
 	"github.com/hotstick/hotstick/internal/decide/gate"
 )
 
-// Next decides the next step of one rollout. It may be called at any time and as
-// often as one likes: where nothing is to be done it returns an empty decision
-// with the time at which to look again.
-func Next(v View, now time.Time) Decision {
+func (r *Rollout) next(now time.Time) Decision {
+	v := r.view
 	s := newStep(v, now)
 	switch {
 	case v.Status == hotstick.Proposed || v.Status == hotstick.Approved:
 		s.expire()
-		s.waitAll(s.blocked())
 	case v.Status.Over():
 		s.wind()
 	default:
 		s.drive()
 	}
 	s.release()
+	r.last, r.view = s, s.v
+	if s.d.Status != "" {
+		r.view.Status, r.view.Reason = s.d.Status, s.d.Reason
+	}
+	for _, id := range s.d.Release {
+		r.FreeSlots(r.view.ID, id)
+	}
 	return s.d
+}
+
+func (r *Rollout) why(id hotstick.HostID, now time.Time) *hotstick.Reason {
+	copied := r.view
+	copied.Hosts = slices.Clone(r.view.Hosts)
+	copied.Slots = slices.Clone(r.view.Slots)
+	s := newStep(copied, now)
+	if why := s.blocked(); why != nil {
+		return why
+	}
+	if !now.Before(r.view.Plan.NotAfter) {
+		return &hotstick.Reason{Code: hotstick.ReasonPlanExpired}
+	}
+	i, ok := r.index[id]
+	if !ok || r.view.Hosts[i].State != hotstick.Waiting {
+		return nil
+	}
+	return s.waits(r.view.Hosts[i])
 }
 
 // step is one call of Next: the view, what was derived from it, and the decision
@@ -63,7 +85,6 @@ func newStep(v View, now time.Time) *step {
 	v.Hosts = slices.Clone(v.Hosts) // the step changes hosts as it decides
 	v.Slots = slices.Clone(v.Slots)
 	s := &step{v: v, now: now, used: map[slotKey]bool{}, shut: map[waveLane]*hotstick.Reason{}}
-	s.d.Waits = map[hotstick.HostID]hotstick.Reason{}
 	for _, slot := range v.Slots {
 		s.used[slotKey{slot.Domain, slot.Value, slot.Index}] = true
 	}
@@ -148,7 +169,6 @@ func (s *step) drive() {
 	}
 	if why := s.blocked(); why != nil {
 		s.unadmit(*why)
-		s.waitAll(why)
 		return
 	}
 	s.start()
@@ -216,7 +236,6 @@ func (s *step) wind() {
 	}
 	if why := s.blocked(); why != nil {
 		s.unadmit(*why)
-		s.waitAll(why)
 	}
 }
 
@@ -285,17 +304,6 @@ func (s *step) change(i int, state hotstick.HostState, why hotstick.Reason) {
 	}
 	s.d.Changes = append(s.d.Changes, Change{Host: h.Listed.Host, State: state, Reason: why})
 	h.State, h.Reason, h.Updated = state, &why, s.now
-}
-
-func (s *step) waitAll(why *hotstick.Reason) {
-	if why == nil {
-		return
-	}
-	for _, h := range s.v.Hosts {
-		if h.State == hotstick.Waiting {
-			s.d.Waits[h.Listed.Host] = *why
-		}
-	}
 }
 
 // release frees the slots of hosts that can no longer be disturbed.

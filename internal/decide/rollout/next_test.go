@@ -17,7 +17,8 @@ var t0 = time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 // reached at t0 and every host checked in at t0.
 func fleet(line string) rollout.View {
 	v := rollout.View{
-		ID: "sha256:plan", Status: hotstick.Running, Limits: rollout.DefaultLimits, Started: &t0,
+		ID:    "sha256:plan",
+		Frame: rollout.Frame{Status: hotstick.Running, Limits: rollout.DefaultLimits, Started: &t0},
 		Plan: hotstick.Plan{
 			Patch: hotstick.PatchRef{Name: "fix", Level: 2}, NotAfter: t0.Add(24 * time.Hour),
 			Budgets: []hotstick.Budget{{Domain: hotstick.FleetDomain, Max: 3}},
@@ -35,7 +36,8 @@ func fleet(line string) rollout.View {
 		h := rollout.Host{
 			Listed: hotstick.PlanHost{Host: hotstick.HostID(part[0]), Name: part[0], Wave: wave,
 				Build: hotstick.KernelBuild{Release: part[1], BuildID: part[1]}},
-			State: hotstick.HostState(state), Updated: t0, LastSeen: t0, Announced: true,
+			State: hotstick.HostState(state), Updated: t0,
+			Posture: rollout.Posture{LastSeen: t0, Announced: true},
 		}
 		if state != "waiting" {
 			h.Attempt = 1
@@ -144,12 +146,11 @@ func TestNothingStartsWhen(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			v := fleet("a/x/0:waiting")
 			test.change(&v)
-			d := rollout.Next(v, t0)
-			if len(d.Starts) != 0 {
+			if d := rollout.Next(v, t0); len(d.Starts) != 0 {
 				t.Fatalf("started %v", d.Starts)
 			}
-			if got := d.Waits["a"].Code; got != test.reason {
-				t.Errorf("waits for %q, want %q", got, test.reason)
+			if why := rollout.Open(v).Why("a", t0); why == nil || why.Code != test.reason {
+				t.Errorf("waits for %v, want %q", why, test.reason)
 			}
 		})
 	}

@@ -27,8 +27,7 @@ func (s *step) start() {
 			s.change(i, hotstick.Skipped, why)
 			continue
 		}
-		if why := s.waits(h); why != nil {
-			s.d.Waits[h.Listed.Host] = *why
+		if s.waits(h) != nil {
 			continue
 		}
 		s.admit(i)

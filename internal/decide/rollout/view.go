@@ -34,27 +34,58 @@ import (
 
 // View is everything one decision rests on.
 type View struct {
-	Plan      hotstick.Plan
-	ID        hotstick.PlanID
+	Plan hotstick.Plan
+	ID   hotstick.PlanID
+	Frame
+	// Hosts in the order of the plan's host list; late hosts follow.
+	Hosts []Host
+	// Outsiders are hosts that the plan does not list and that are down in a domain
+	// of one of its budgets.
+	Outsiders []Outsider
+	// Slots in use by all plans, this one included.
+	Slots []Slot
+}
+
+// Frame is what holds for the whole plan at the moment.
+type Frame struct {
 	Status    hotstick.PlanStatus
 	Reason    *hotstick.Reason
 	Reverting bool
 	// Started is when the plan was started and announced.
 	Started *time.Time
-	// Hosts in the order of the plan's host list.
-	Hosts []Host
-	// Slots in use by all plans, this one included.
-	Slots []Slot
+	// Promoted is how many waves, from the first, operators have opened by hand; it
+	// matters for waves that are manual.
+	Promoted int
 	// StopAll blocks every start in the fleet.
 	StopAll bool
 	// Banned: the plan's patch is banned.
 	Banned bool
-	Limits Limits
+	// Freezes are the change freezes that are known now, past ones left out.
+	Freezes []Freeze
+	Limits  Limits
+}
+
+// Freeze is a time in which nothing starts. Reverts go on.
+type Freeze struct {
+	hotstick.Interval
+	// Reason is shown to whoever waits.
+	Reason string
+}
+
+// Outsider is a host outside the plan that is down: it counts in the budgets of
+// its domains.
+type Outsider struct {
+	Host    hotstick.HostID
+	Domains map[string]string
+	// Since is when it went down. Quorum domains count it whenever that was, others
+	// only if it was after the plan's start.
+	Since time.Time
 }
 
 // Limits are the server's time limits.
 type Limits struct {
-	// SilentAfter is how long a started host may be silent before it is lost.
+	// SilentAfter is how long a started host may be silent before it is lost, and a
+	// waiting one before its wave goes on without it.
 	SilentAfter time.Duration
 	// GrantLife is how long after its signing a grant may still start a host,
 	// drift included.
@@ -70,12 +101,24 @@ type Host struct {
 	State   hotstick.HostState
 	Attempt int
 	Reason  *hotstick.Reason
-	// Evidence came with the newest report.
+	// Evidence came with the newest report, as did Timing.
 	Evidence []hotstick.Evidence
+	Timing   hotstick.Timing
 	// Updated is when State was reached, by the server's clock.
 	Updated time.Time
 	// Granted is when the newest grant of the attempt was signed.
 	Granted *time.Time
+	// Standing: it took the place of the canary that it stands in for.
+	Standing bool
+	// Late: it joined by the plan's rule for late hosts and is in no Merkle leaf.
+	Late bool
+	// Recall is set where an operator wants this host back at the level before.
+	Recall *hotstick.Reason
+	Posture
+}
+
+// Posture is what the server knows of a host beside its line in the plan.
+type Posture struct {
 	// LastSeen is the newest check-in; zero if it never checked in.
 	LastSeen time.Time
 	// Announced: the host's loader has the plan in its ledger.
@@ -84,8 +127,15 @@ type Host struct {
 	Elsewhere bool
 	// Struck: the host's loader holds a strike against the patch.
 	Struck bool
+	// RevertedBefore: the patch was reverted on this host and not cleared since.
+	RevertedBefore bool
 	// InEffect is the level in the host's kernel by its newest check-in.
 	InEffect hotstick.PatchRef
+	// Excluded is why an operator keeps the host out, with Until; nil otherwise.
+	Excluded *hotstick.Reason
+	// IllSince is since when the host's own probes fail while no attempt of ours is
+	// under way; zero if they do not.
+	IllSince time.Time
 }
 
 // Slot is one unit of a domain's budget in use.
@@ -115,13 +165,13 @@ type Decision struct {
 	Changes []Change
 	// Release lists terminal hosts whose slots are free again.
 	Release []hotstick.HostID
+	// StandIns are hosts that take a canary's place from now on.
+	StandIns []hotstick.HostID
 	// Check is when to decide again if nothing else happens; zero if only a
 	// change can matter.
 	Check time.Time
 	// Gates are the verdicts, one a wave, for the screens.
 	Gates []gate.Verdict
-	// Waits says for every waiting host what it waits for.
-	Waits map[hotstick.HostID]hotstick.Reason
 }
 
 // Start admits one host for one attempt.
@@ -141,5 +191,5 @@ type Change struct {
 // Empty reports whether there is nothing to commit.
 func (d Decision) Empty() bool {
 	return d.Status == "" && !d.Revert && d.Ban == nil &&
-		len(d.Starts) == 0 && len(d.Changes) == 0 && len(d.Release) == 0
+		len(d.Starts) == 0 && len(d.Changes) == 0 && len(d.Release) == 0 && len(d.StandIns) == 0
 }

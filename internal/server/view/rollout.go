@@ -31,9 +31,11 @@ type Track struct {
 	Lines []store.PlanHost
 	// Hosts are the listed hosts by ID.
 	Hosts map[hotstick.HostID]store.Host
-	// View and Decision are what the decider sees and says now.
+	// View and Decision are what the decider sees and says now; Why asks it about
+	// one host.
 	View     rollout.View
 	Decision rollout.Decision
+	Why      func(hotstick.HostID) *hotstick.Reason
 	// Approvals and Needed come from the plan's signatures.
 	Approvals     []api.Approval
 	Needed        int
@@ -61,8 +63,10 @@ func (m Moment) Rollout(t Track) api.Rollout {
 func (m Moment) cell(t Track, l store.PlanHost) api.Cell {
 	c := api.Cell{Host: l.Listed.Host, Name: l.Listed.Name, Build: l.Listed.Build, State: l.State, Attempt: l.Attempt,
 		Reason: Reason(l.Reason), Domains: l.Listed.Domains, Updated: l.Updated, Timing: l.Timing}
-	if wait, ok := t.Decision.Waits[l.Listed.Host]; ok && l.State == hotstick.Waiting {
-		c.Reason = Reason(&wait)
+	if l.State == hotstick.Waiting && t.Why != nil {
+		if wait := t.Why(l.Listed.Host); wait != nil {
+			c.Reason = Reason(wait)
+		}
 	}
 	if h, ok := t.Hosts[l.Listed.Host]; ok {
 		c.Name, c.Silent = h.Name, m.Silent(h)

@@ -1,0 +1,167 @@
+package hotstick
+
+import (
+	"fmt"
+	"time"
+)
+
+// Lane returns the lane of a kernel build.
+func (p Plan) Lane(build KernelBuild) (Lane, bool) {
+	for _, l := range p.Lanes {
+		if l.Build == build {
+			return l, true
+		}
+	}
+	return Lane{}, false
+}
+
+// Validate reports the first thing that is malformed or inconsistent.
+func (p Plan) Validate() error {
+	switch {
+	case p.Schema != PlanSchema:
+		return fmt.Errorf("cannot read plan schema %q: this version knows %s", p.Schema, PlanSchema)
+	case p.Name == "" || len(p.Name) > 200:
+		return fmt.Errorf("cannot use a plan name of %d characters: want 1 to 200", len(p.Name))
+	case p.Author == "":
+		return fmt.Errorf("cannot use a plan without an author")
+	case !p.NotAfter.After(p.CreatedAt):
+		return fmt.Errorf("cannot use a plan that ends before it begins")
+	case p.HostCount < 1 || p.HostCount > MaxPlanHosts:
+		return fmt.Errorf("cannot use a plan of %d hosts: an empty selection is never all hosts", p.HostCount)
+	case p.ProbationSeconds < 1 || p.TransitionSeconds < 1:
+		return fmt.Errorf("cannot use a plan without a probation and a transition limit")
+	}
+	if err := p.Patch.Validate(); err != nil {
+		return err
+	}
+	if err := p.validateLanes(); err != nil {
+		return err
+	}
+	if err := p.validateRules(); err != nil {
+		return err
+	}
+	return p.validateWaves()
+}
+
+func (p Plan) validateLanes() error {
+	if len(p.Lanes) == 0 || len(p.Lanes) > MaxPlanLanes {
+		return fmt.Errorf("cannot use a plan of %d lanes: want 1 to %d", len(p.Lanes), MaxPlanLanes)
+	}
+	seen := map[KernelBuild]bool{}
+	for _, l := range p.Lanes {
+		if err := l.Build.Validate(); err != nil {
+			return err
+		}
+		if seen[l.Build] {
+			return fmt.Errorf("cannot use a plan with two lanes for %s", l.Build)
+		}
+		seen[l.Build] = true
+		if err := l.Artifact.Validate(); err != nil {
+			return err
+		}
+		if !modulePattern.MatchString(l.Module) || !driverPattern.MatchString(l.Driver) {
+			return fmt.Errorf("cannot use module %q with driver %q in a plan", l.Module, l.Driver)
+		}
+	}
+	return nil
+}
+
+func (p Plan) validateWaves() error {
+	if len(p.Waves) == 0 || len(p.Waves) > MaxPlanWaves {
+		return fmt.Errorf("cannot use a plan of %d waves: want 1 to %d", len(p.Waves), MaxPlanWaves)
+	}
+	total, delay := 0, 0
+	for i, w := range p.Waves {
+		if w.Hosts < 1 {
+			return fmt.Errorf("cannot use wave %d: it lists no host", i)
+		}
+		if w.DelaySeconds < delay || w.BakeSeconds < 0 {
+			return fmt.Errorf("cannot use wave %d: delays must not shrink and bakes must not be negative", i)
+		}
+		delay = w.DelaySeconds
+		total += w.Hosts
+	}
+	if total != p.HostCount {
+		return fmt.Errorf("cannot use a plan whose waves list %d hosts and whose total says %d", total, p.HostCount)
+	}
+	if len(p.Budgets) == 0 || len(p.Budgets) > MaxPlanBudgets {
+		return fmt.Errorf("cannot use a plan of %d budgets: want 1 to %d", len(p.Budgets), MaxPlanBudgets)
+	}
+	for _, b := range p.Budgets {
+		if err := b.validate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b Budget) validate() error {
+	switch {
+	case b.Domain == "":
+		return fmt.Errorf("cannot use a budget that names no kind of domain")
+	case b.Max < 0 || b.Percent < 0 || b.Percent > 100 || b.Open < 0 || b.MixedSeconds < 0:
+		return fmt.Errorf("cannot use the budget of domain %q: its numbers are out of range", b.Domain)
+	case (b.Max == 0) == (b.Percent == 0):
+		return fmt.Errorf("cannot use the budget of domain %q: want at least one host, or a percentage, and not both", b.Domain)
+	case !b.Quorum && (b.Open > 0 || b.MixedSeconds > 0):
+		return fmt.Errorf("cannot use the budget of domain %q: open and mixed_seconds are for quorum domains", b.Domain)
+	}
+	return nil
+}
+
+// Calendar returns the calendar of that name.
+func (p Plan) Calendar(name string) (Calendar, bool) {
+	for _, c := range p.Calendars {
+		if c.Name == name {
+			return c, true
+		}
+	}
+	return Calendar{}, false
+}
+
+func (p Plan) validateRules() error {
+	g := p.Gate
+	if g.MinReadings < 0 || g.FreshSeconds < 0 || g.BackgroundPPM < 0 || g.BackgroundPPM > 1_000_000 ||
+		g.FalseAlarmPPM < 0 || g.FalseAlarmPPM > 1_000_000 || g.SlowTransitionMillis < 0 {
+		return fmt.Errorf("cannot use the plan's gate settings: a number is out of range")
+	}
+	if p.Approvals < 0 || p.Approvals > MaxPlanApprovals {
+		return fmt.Errorf("cannot use a plan that asks for %d approvals: the limit is %d", p.Approvals, MaxPlanApprovals)
+	}
+	if p.Late != nil && len(p.Late.Labels) == 0 {
+		return fmt.Errorf("cannot use a rule for late hosts without labels: an empty selection is never all hosts")
+	}
+	if p.Continues != "" {
+		if err := p.Continues.Validate(); err != nil {
+			return err
+		}
+	}
+	if len(p.Calendars) > MaxCalendars {
+		return fmt.Errorf("cannot use a plan of %d calendars: the limit is %d", len(p.Calendars), MaxCalendars)
+	}
+	seen := map[string]bool{}
+	for _, c := range p.Calendars {
+		if c.Name == "" || seen[c.Name] {
+			return fmt.Errorf("cannot use two calendars of the name %q, or one without", c.Name)
+		}
+		seen[c.Name] = true
+		if err := c.validate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c Calendar) validate() error {
+	if len(c.Opens) == 0 || len(c.Opens) > MaxIntervals {
+		return fmt.Errorf("cannot use calendar %q of %d windows: want 1 to %d", c.Name, len(c.Opens), MaxIntervals)
+	}
+	var last time.Time
+	for _, i := range c.Opens {
+		if !i.Until.After(i.From) || i.From.Before(last) {
+			return fmt.Errorf("cannot use calendar %q: its windows must be in order and not empty", c.Name)
+		}
+		last = i.Until
+	}
+	return nil
+}
