@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"time"
 
@@ -68,20 +69,25 @@ const (
 	longestWait = time.Hour
 )
 
-// Agent is one host's agent.
+// Agent is one host's agent: a [Core] with its surroundings.
 type Agent struct {
 	cfg     Config
 	talk    talk
-	results chan result
+	core    *Core
+	results chan landing
 	answers chan hotstick.Reading
-	pace    []*pace
 
 	// What follows belongs to Run's goroutine.
 
-	host   hostState
-	server serverState
-	flight *flight
+	paces []*pace
+	// probing is the pace that the probes have.
+	probing time.Duration
+	// cancel ends what is under way.
+	cancel context.CancelFunc
 }
+
+// landing hands the result of what was under way to the core.
+type landing func(ctx context.Context) Work
 
 // New makes an agent.
 func New(cfg Config) *Agent {
@@ -95,11 +101,14 @@ func New(cfg Config) *Agent {
 		cfg.Rest = func() {}
 	}
 	client := &http.Client{Transport: cfg.Transport, CheckRedirect: noRedirect}
-	a := &Agent{cfg: cfg, talk: talk{server: cfg.Server, http: client}, results: make(chan result, 1), answers: make(chan hotstick.Reading)}
-	a.host.readings = map[string]hotstick.Reading{}
+	a := &Agent{cfg: cfg, talk: talk{server: cfg.Server, http: client}, results: make(chan landing, 1),
+		answers: make(chan hotstick.Reading), cancel: func() {}}
+	var version int64
 	if view, err := cfg.Catalog.Load(); err == nil {
-		a.server.version = view.Version
+		version = view.Version
 	}
+	a.core = NewCore(CoreConfig{Host: cfg.Host, Loader: impatient{cfg.Loader}, Observer: cfg.Observer, CatalogVersion: version,
+		Uptime: cfg.Uptime, Random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Log: cfg.Log})
 	return a
 }
 
@@ -108,73 +117,105 @@ func noRedirect(*http.Request, []*http.Request) error {
 	return errors.New("cannot follow a redirection")
 }
 
+// impatient is a loader that is not waited for for ever.
+type impatient struct{ link.Loader }
+
+// loaderTime bounds one call of the loader.
+const loaderTime = 10 * time.Second
+
+// Exchange implements [link.Loader].
+func (l impatient) Exchange(ctx context.Context, req link.Request) (link.Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, loaderTime)
+	defer cancel()
+	return l.Loader.Exchange(ctx, req)
+}
+
 // Run works until the context ends.
 func (a *Agent) Run(ctx context.Context) error {
-	started := time.Now()
 	for _, p := range a.cfg.Probes {
 		pace := newPace()
-		a.pace = append(a.pace, pace)
+		a.paces = append(a.paces, pace)
 		go runProbe(ctx, p, pace, a.answers)
 	}
-	local, sync := time.NewTimer(0), time.NewTimer(0)
-	defer local.Stop()
-	defer sync.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
+		var work Work
 		select {
 		case <-ctx.Done():
-			a.recall()
+			a.cancel()
 			return nil
-		case <-local.C:
-			a.call(ctx, link.Request{})
+		case <-timer.C:
+			work = a.core.Wake(ctx)
 		case r := <-a.answers:
-			a.heard(ctx, r)
-		case <-sync.C:
-			a.depart(ctx)
-		case r := <-a.results:
-			a.arrive(ctx, r)
+			work = a.core.Heard(ctx, r)
+		case land := <-a.results:
+			work = land(ctx)
 		}
-		local.Reset(a.untilCall(time.Since(started) < young))
-		sync.Reset(a.untilSync())
+		a.do(ctx, work)
+		timer.Reset(max(0, a.core.Due()-a.cfg.Uptime()))
 	}
 }
 
-// heard takes a probe's answer. While the loader is at work it must know at once.
-func (a *Agent) heard(ctx context.Context, r hotstick.Reading) {
-	a.host.note(r)
-	if a.host.loader.ProbesWanted {
-		a.call(ctx, link.Request{})
+// do does what the core asks for.
+func (a *Agent) do(ctx context.Context, w Work) {
+	if every := a.core.ProbePace(); every != a.probing {
+		a.probing = every
+		for _, p := range a.paces {
+			p.set(every)
+		}
 	}
-}
-
-// untilCall is when to call the loader again.
-func (a *Agent) untilCall(isYoung bool) time.Duration {
+	if w.Recall {
+		a.cancel()
+	}
 	switch {
-	case a.host.loader.Busy:
-		return max(0, paceBusy-time.Since(a.host.called))
-	case isYoung || !a.host.reached:
-		return max(0, paceYoung-time.Since(a.host.called))
+	case w.Sync != nil:
+		a.fly(ctx, func(ctx context.Context) landing { return a.sync(ctx, w) })
+	case w.Catalog:
+		a.fly(ctx, func(ctx context.Context) landing { return a.refresh(ctx, w) })
+	case len(w.Artifacts) > 0:
+		a.fly(ctx, func(ctx context.Context) landing { return a.fetch(ctx, w) })
 	}
-	return longestWait // the next check-in calls it
+	if w.Rest {
+		a.cfg.Rest()
+	}
 }
 
-// untilSync is when to check in again. With news the check-in that the server
-// holds open is recalled, and another one made.
-func (a *Agent) untilSync() time.Duration {
-	switch {
-	case a.flight != nil && a.host.news && a.flight.held:
-		a.recall()
-		return longestWait
-	case a.flight != nil:
-		return longestWait
-	case a.host.news && a.server.failures == 0:
-		return max(0, gap-time.Since(a.server.departed))
-	}
-	return max(0, time.Until(a.server.due))
+// fly does what takes long aside. One thing at a time is under way, so its result
+// always finds room.
+func (a *Agent) fly(ctx context.Context, work func(context.Context) landing) {
+	ctx, cancel := context.WithCancel(ctx)
+	a.cancel = cancel
+	go func() {
+		defer cancel()
+		a.results <- work(ctx)
+	}()
 }
 
-// recall ends a check-in under way; its result then says so.
-func (a *Agent) recall() {
-	if a.flight != nil {
-		a.flight.cancel()
+func (a *Agent) sync(ctx context.Context, w Work) landing {
+	a.cfg.Upkeep(ctx)
+	ctx, cancel := context.WithTimeout(ctx, w.Within)
+	defer cancel()
+	resp, err := a.talk.sync(ctx, w.Sync)
+	return func(ctx context.Context) Work { return a.core.Arrive(ctx, resp, err) }
+}
+
+// refresh brings the agent's catalog up to date.
+func (a *Agent) refresh(ctx context.Context, w Work) landing {
+	ctx, cancel := context.WithTimeout(ctx, w.Within)
+	defer cancel()
+	view, err := a.cfg.Catalog.Refresh(ctx, time.Now())
+	return func(ctx context.Context) Work { return a.core.Refreshed(ctx, view.Version, err) }
+}
+
+// fetch gets artifacts for the loader. One that cannot be had is asked for again.
+func (a *Agent) fetch(ctx context.Context, w Work) landing {
+	ctx, cancel := context.WithTimeout(ctx, w.Within)
+	defer cancel()
+	for _, digest := range w.Artifacts {
+		if _, err := a.cfg.Catalog.Keep(ctx, digest); err != nil {
+			a.cfg.Log.Warn("cannot fetch an artifact", "artifact", digest.Short(), "error", err)
+		}
 	}
+	return a.core.Fetched
 }

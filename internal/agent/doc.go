@@ -12,6 +12,26 @@
 // active rollout the server may hold a check-in open until it has something to
 // say.
 //
+// # Core and surroundings
+//
+// [Core] is the agent's memory and its decisions, without goroutine, timer, wall
+// clock or global randomness; the loader and the observer are called within its
+// methods. [Agent] puts it on a real machine. A simulator drives a core by itself:
+//
+//	core := agent.NewCore(cfg)
+//	at core.Due()            work := core.Wake(ctx)
+//	a probe answered         work := core.Heard(ctx, reading)
+//	work.Sync was answered   work := core.Arrive(ctx, resp, err)
+//	work.Catalog was done    work := core.Refreshed(ctx, version, err)
+//	work.Artifacts were too  work := core.Fetched(ctx)
+//
+// Each method returns the work that is wanted next, and may change Due and
+// ProbePace, so both are read again after each call. What was asked for must end
+// within [Work].Within, with an error if need be, for until then no other check-in
+// departs. After [Work].Recall it ends with context.Canceled, unless it has ended
+// already. A crash of the agent is to forget the core and make a new one; the
+// loader and the catalog's directory keep what must be kept.
+//
 // # When the server is away
 //
 // Nothing happens. Check-ins are tried again with growing pauses, the loader is

@@ -11,10 +11,7 @@ import (
 	"github.com/hotstick/hotstick/internal/wire"
 )
 
-// loaderTime bounds one call of the loader.
-const loaderTime = 10 * time.Second
-
-// hostState is what the agent knows of its own host.
+// hostState is what the agent knows of its own host. Times are uptimes.
 type hostState struct {
 	// loader is the loader's newest answer; reached tells whether the newest call
 	// was answered, and called when it was made.
@@ -22,7 +19,7 @@ type hostState struct {
 	reached bool
 	// away: the newest call was not answered, and that was logged.
 	away   bool
-	called time.Time
+	called time.Duration
 	// news: something changed that the server should know at once.
 	news bool
 	// sent is the highest report in any check-in so far.
@@ -33,7 +30,7 @@ type hostState struct {
 	fresh    []hotstick.Reading
 
 	facts       hotstick.Facts
-	factsAt     time.Time
+	factsAt     time.Duration
 	factsDigest hotstick.Digest
 	patches     []hotstick.LoadedPatch
 }
@@ -49,16 +46,14 @@ func (h *hostState) note(r hotstick.Reading) {
 
 // call exchanges what there is with the loader: its documents go in, its state
 // and reports come back. A loader that is not there is tried again later.
-func (a *Agent) call(ctx context.Context, req link.Request) {
-	h := &a.host
-	h.called = time.Now()
-	req.Readings, req.Acknowledged = h.fresh, a.server.acknowledged
-	ctx, cancel := context.WithTimeout(ctx, loaderTime)
-	defer cancel()
-	resp, err := a.cfg.Loader.Exchange(ctx, req)
+func (c *Core) call(ctx context.Context, req link.Request) {
+	h := &c.host
+	h.called = c.cfg.Uptime()
+	req.Readings, req.Acknowledged = h.fresh, c.server.acknowledged
+	resp, err := c.cfg.Loader.Exchange(ctx, req)
 	if err != nil {
 		if !h.away {
-			a.cfg.Log.Warn("cannot reach the loader", "error", err)
+			c.cfg.Log.Warn("cannot reach the loader", "error", err)
 		}
 		h.reached, h.away, h.loader.Nonce = false, true, ""
 		return
@@ -71,9 +66,6 @@ func (a *Agent) call(ctx context.Context, req link.Request) {
 		h.refuse(wire.DocumentRefusal{Document: r.Document, Reason: r.Reason})
 	}
 	h.loader, h.reached, h.fresh = resp, true, nil
-	for _, p := range a.pace {
-		p.set(resp.ProbesWanted)
-	}
 }
 
 // changed reports whether the loader's state differs in what the server decides
@@ -104,18 +96,18 @@ func (h *hostState) refuse(r wire.DocumentRefusal) {
 
 // observe reads the host for a check-in. Facts are read anew only now and then,
 // or when the live patches changed, because reading every module costs.
-func (a *Agent) observe(ctx context.Context) error {
-	h := &a.host
-	patches, err := a.cfg.Observer.Patches(ctx)
+func (c *Core) observe(ctx context.Context) error {
+	h := &c.host
+	patches, err := c.cfg.Observer.Patches(ctx)
 	if err != nil {
-		a.cfg.Log.Warn("cannot read the live patches", "error", err)
+		c.cfg.Log.Warn("cannot read the live patches", "error", err)
 	}
 	same := slices.EqualFunc(patches, h.patches, func(x, y hotstick.LoadedPatch) bool { return x.Module == y.Module && x.State == y.State })
 	h.patches = patches
-	if same && h.factsDigest != "" && time.Since(h.factsAt) < paceFacts {
+	if same && h.factsDigest != "" && c.cfg.Uptime()-h.factsAt < paceFacts {
 		return nil
 	}
-	facts, err := a.cfg.Observer.Facts(ctx)
+	facts, err := c.cfg.Observer.Facts(ctx)
 	if err != nil {
 		return err
 	}
@@ -123,15 +115,15 @@ func (a *Agent) observe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h.facts, h.factsAt, h.factsDigest = facts, time.Now(), hotstick.NewDigest(encoded)
+	h.facts, h.factsAt, h.factsDigest = facts, c.cfg.Uptime(), hotstick.NewDigest(encoded)
 	return nil
 }
 
 // request is the next check-in.
-func (a *Agent) request() *wire.SyncRequest {
-	h := &a.host
+func (c *Core) request() *wire.SyncRequest {
+	h := &c.host
 	req := &wire.SyncRequest{
-		Protocol: wire.Protocol, Host: a.cfg.Host, Boot: h.facts.Host.BootID, Seq: a.nextSeq(),
+		Protocol: wire.Protocol, Host: c.cfg.Host, Boot: h.facts.Host.BootID, Seq: c.nextSeq(),
 		FactsDigest: h.factsDigest, Patches: h.patches, Reports: fitting(h.loader.Reports),
 		Loader: wire.LoaderState{
 			Nonce: h.loader.Nonce, InEffect: h.loader.InEffect, Busy: h.loader.Busy, Plans: h.loader.Plans,
@@ -139,14 +131,14 @@ func (a *Agent) request() *wire.SyncRequest {
 			Refusals: h.refusals,
 		},
 	}
-	if h.factsDigest != a.server.factsDigest {
+	if h.factsDigest != c.server.factsDigest {
 		req.Facts = &h.facts
 	}
 	for _, r := range h.readings {
 		req.Readings = append(req.Readings, r)
 	}
 	slices.SortFunc(req.Readings, func(x, y hotstick.Reading) int { return compareProbes(x, y) })
-	if a.server.active {
+	if c.server.active {
 		req.HoldSeconds = holdSeconds
 	}
 	return req
@@ -185,7 +177,7 @@ func compareProbes(x, y hotstick.Reading) int {
 
 // nextSeq numbers check-ins by the boot's age in milliseconds, or one more than
 // the last: it rises also over a restart of the agent.
-func (a *Agent) nextSeq() uint64 {
-	a.server.seq = max(a.server.seq+1, uint64(a.cfg.Uptime().Milliseconds()))
-	return a.server.seq
+func (c *Core) nextSeq() uint64 {
+	c.server.seq = max(c.server.seq+1, uint64(c.cfg.Uptime().Milliseconds()))
+	return c.server.seq
 }

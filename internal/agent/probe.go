@@ -81,23 +81,23 @@ func (c *capped) Write(p []byte) (int, error) {
 }
 
 // pace tells a probe's loop how often to ask.
-type pace struct{ wanted chan bool }
+type pace struct{ wanted chan time.Duration }
 
-func newPace() *pace { return &pace{wanted: make(chan bool, 1)} }
+func newPace() *pace { return &pace{wanted: make(chan time.Duration, 1)} }
 
 // set replaces what was set before, if it was not taken yet.
-func (p *pace) set(wanted bool) {
+func (p *pace) set(every time.Duration) {
 	select {
 	case <-p.wanted:
 	default:
 	}
-	p.wanted <- wanted
+	p.wanted <- every
 }
 
-// runProbe asks a probe at its pace until the context ends: at once when the
-// loader starts wanting answers, then often; seldom otherwise.
+// runProbe asks a probe at its pace until the context ends. When it is to be
+// asked more often it is asked at once.
 func runProbe(ctx context.Context, probe Probe, pace *pace, answers chan<- hotstick.Reading) {
-	busy := false
+	every := probeIdle
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -105,11 +105,9 @@ func runProbe(ctx context.Context, probe Probe, pace *pace, answers chan<- hotst
 		case <-ctx.Done():
 			return
 		case wanted := <-pace.wanted:
-			if wanted == busy {
-				continue
-			}
-			busy = wanted
-			if !busy {
+			sooner := wanted < every
+			every = wanted
+			if !sooner {
 				continue
 			}
 		case <-timer.C:
@@ -123,10 +121,6 @@ func runProbe(ctx context.Context, probe Probe, pace *pace, answers chan<- hotst
 		case answers <- reading:
 		case <-ctx.Done():
 			return
-		}
-		every := probeIdle
-		if busy {
-			every = probeBusy
 		}
 		timer.Reset(every)
 	}

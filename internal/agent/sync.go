@@ -1,12 +1,8 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"math/rand/v2"
-	"net/http"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -27,7 +23,7 @@ const (
 	longestPause = time.Minute
 )
 
-// serverState is what the agent knows of its server.
+// serverState is what the agent knows of its server. Times are uptimes.
 type serverState struct {
 	// acknowledged is the highest report that the server has stored.
 	acknowledged uint64
@@ -38,194 +34,143 @@ type serverState struct {
 	active  bool
 	// failures counts check-ins that failed in a row.
 	failures int
-	departed time.Time
-	due      time.Time
+	departed time.Duration
+	due      time.Duration
 	seq      uint64
-	rested   time.Time
+	rested   time.Duration
 	// fetchDue is when missing artifacts may be fetched again.
-	fetchDue time.Time
+	fetchDue time.Duration
 }
 
-// flight is a check-in, or a fetch, under way.
+// flight is a check-in or a fetch under way.
 type flight struct {
-	cancel context.CancelFunc
-	held   bool
+	// req is nil for a fetch.
+	req *wire.SyncRequest
+	// resp is the answer while the catalog is brought up to date for it.
+	resp     *wire.SyncResponse
+	recalled bool
 }
 
-// result is what came back. resp is nil for a fetch.
-type result struct {
-	req     *wire.SyncRequest
-	resp    *wire.SyncResponse
-	err     error
-	version int64
-	fetched bool
-}
+func (f *flight) held() bool { return f.req != nil && f.req.HoldSeconds > 0 }
 
 // depart starts a check-in. The loader is called first, so that the server gets
 // its newest state and a nonce with most of its life before it.
-func (a *Agent) depart(ctx context.Context) {
-	if a.flight != nil {
-		return
+func (c *Core) depart(ctx context.Context) Work {
+	c.call(ctx, link.Request{})
+	c.server.departed = c.cfg.Uptime()
+	if err := c.observe(ctx); err != nil {
+		c.cfg.Log.Error("cannot check in without the host's facts", "error", err)
+		c.failed()
+		return Work{}
 	}
-	a.call(ctx, link.Request{})
-	a.server.departed = time.Now()
-	if err := a.observe(ctx); err != nil {
-		a.cfg.Log.Error("cannot check in without the host's facts", "error", err)
-		a.failed()
-		return
-	}
-	req := a.request()
-	a.host.news = false
-	a.host.sent = max(a.host.sent, newest(req.Reports))
-	version := a.server.version
-	ctx, cancel := context.WithCancel(ctx)
-	a.flight = &flight{cancel: cancel, held: req.HoldSeconds > 0}
-	go func() {
-		a.cfg.Upkeep(ctx)
-		r := result{req: req, version: version}
-		r.resp, r.err = a.talk.sync(ctx, req)
-		if r.err == nil && r.resp.CatalogVersion != version {
-			r.version = a.refresh(ctx, version)
-		}
-		a.results <- r
-	}()
+	req := c.request()
+	c.host.news = false
+	c.host.sent = max(c.host.sent, newest(req.Reports))
+	c.flight = &flight{req: req}
+	return Work{Sync: req, Within: syncTime + time.Duration(req.HoldSeconds)*time.Second}
 }
 
-// refresh brings the agent's catalog up to date and returns its version.
-func (a *Agent) refresh(ctx context.Context, version int64) int64 {
-	ctx, cancel := context.WithTimeout(ctx, fetchTime)
-	defer cancel()
-	view, err := a.cfg.Catalog.Refresh(ctx, time.Now())
-	if err != nil {
-		a.cfg.Log.Warn("cannot take the server's catalog", "error", err)
-		return version
-	}
-	return view.Version
-}
-
-// arrive takes the result of a check-in or a fetch.
-func (a *Agent) arrive(ctx context.Context, r result) {
-	a.flight.cancel()
-	a.flight = nil
+// Arrive takes the server's answer to the check-in under way, or why there is
+// none.
+func (c *Core) Arrive(ctx context.Context, resp *wire.SyncResponse, err error) Work {
+	f := c.flight
 	switch {
-	case r.fetched:
-		a.call(ctx, link.Request{Catalog: true})
-		return
-	case errors.Is(r.err, context.Canceled):
-		a.server.due = time.Now()
-		return
-	case r.err != nil:
-		a.cfg.Log.Warn("cannot check in", "error", r.err, "failures", a.server.failures+1)
-		a.failed()
-		return
+	case errors.Is(err, context.Canceled):
+		c.flight, c.server.due = nil, c.cfg.Uptime()
+	case err != nil:
+		c.cfg.Log.Warn("cannot check in", "error", err, "failures", c.server.failures+1)
+		c.flight = nil
+		c.failed()
+	case resp.CatalogVersion != c.server.version && !f.recalled:
+		f.resp = resp
+		return c.ask(Work{Catalog: true, Within: fetchTime})
+	default:
+		return c.ask(c.take(ctx, f.req, resp))
 	}
-	s := &a.server
-	s.failures, s.active, s.version = 0, r.resp.Active, r.version
-	s.acknowledged = max(s.acknowledged, r.resp.Acknowledged)
-	if r.req.Facts != nil {
-		s.factsDigest = r.req.FactsDigest
+	return c.ask(Work{})
+}
+
+// Refreshed takes the result of bringing the catalog up to date: the version of
+// the agent's copy, or why it is what it was. The answer that named the catalog
+// is taken either way: the loader judges by what it has.
+func (c *Core) Refreshed(ctx context.Context, version int64, err error) Work {
+	if err != nil {
+		c.cfg.Log.Warn("cannot take the server's catalog", "error", err)
+	} else {
+		c.server.version = version
 	}
-	if r.resp.WantFacts {
+	return c.ask(c.take(ctx, c.flight.req, c.flight.resp))
+}
+
+// Fetched tells the loader to look at what was fetched.
+func (c *Core) Fetched(ctx context.Context) Work {
+	c.flight = nil
+	c.call(ctx, link.Request{Catalog: true})
+	return c.ask(Work{})
+}
+
+// take takes the answer to a check-in.
+func (c *Core) take(ctx context.Context, req *wire.SyncRequest, resp *wire.SyncResponse) Work {
+	c.flight = nil
+	s := &c.server
+	s.failures, s.active = 0, resp.Active
+	s.acknowledged = max(s.acknowledged, resp.Acknowledged)
+	if req.Facts != nil {
+		s.factsDigest = req.FactsDigest
+	}
+	if resp.WantFacts {
 		s.factsDigest = ""
 	}
-	a.host.refusals = a.host.refusals[min(len(r.req.Loader.Refusals), len(a.host.refusals)):]
-	stale := a.host.loader.CatalogVersion != s.version
-	if stale || len(r.resp.Documents) > 0 || len(a.host.loader.Reports) > 0 {
-		a.call(ctx, link.Request{Catalog: stale, Documents: r.resp.Documents})
+	c.host.refusals = c.host.refusals[min(len(req.Loader.Refusals), len(c.host.refusals)):]
+	stale := c.host.loader.CatalogVersion != s.version
+	if stale || len(resp.Documents) > 0 || len(c.host.loader.Reports) > 0 {
+		c.call(ctx, link.Request{Catalog: stale, Documents: resp.Documents})
 	}
-	s.due = time.Now().Add(jitter(time.Duration(r.resp.NextMillis) * time.Millisecond))
-	if r.resp.WantFacts {
-		s.due = time.Now()
+	s.due = c.cfg.Uptime() + c.jitter(time.Duration(resp.NextMillis)*time.Millisecond)
+	if resp.WantFacts {
+		s.due = c.cfg.Uptime()
 	}
-	a.fetch(ctx)
-	a.rest()
+	w := c.fetch()
+	w.Rest = c.rest()
+	return w
 }
 
-// fetch gets the artifacts that the loader wants, if any.
-func (a *Agent) fetch(ctx context.Context) {
-	wanted := a.host.loader.WantArtifacts
-	if len(wanted) == 0 || a.flight != nil || time.Now().Before(a.server.fetchDue) {
-		return
+// fetch asks for the artifacts that the loader wants, if any.
+func (c *Core) fetch() Work {
+	wanted, now := c.host.loader.WantArtifacts, c.cfg.Uptime()
+	if len(wanted) == 0 || now < c.server.fetchDue {
+		return Work{}
 	}
-	a.server.fetchDue = time.Now().Add(firstPause)
-	ctx, cancel := context.WithTimeout(ctx, fetchTime)
-	a.flight = &flight{cancel: cancel}
-	go func() {
-		for _, digest := range wanted {
-			if _, err := a.cfg.Catalog.Keep(ctx, digest); err != nil {
-				a.cfg.Log.Warn("cannot fetch an artifact", "artifact", digest.Short(), "error", err)
-			}
-		}
-		a.results <- result{fetched: true}
-	}()
+	c.server.fetchDue = now + firstPause
+	c.flight = &flight{}
+	return Work{Artifacts: wanted, Within: fetchTime}
 }
 
-// failed says when to try again: a pause that doubles, with full jitter, so that
-// a fleet does not come back in one second.
-func (a *Agent) failed() {
-	pause := min(firstPause<<min(a.server.failures, 10), longestPause)
-	a.server.failures++
-	a.server.due = time.Now().Add(pause/2 + rand.N(pause/2+1))
+// failed says when to try again: a pause that doubles, with jitter, so that a
+// fleet does not come back in one second.
+func (c *Core) failed() {
+	pause := min(firstPause<<min(c.server.failures, 10), longestPause)
+	c.server.failures++
+	c.server.due = c.cfg.Uptime() + pause/2 + c.upTo(pause/2)
 }
 
 // jitter spreads a pace by a tenth to both sides.
-func jitter(d time.Duration) time.Duration {
+func (c *Core) jitter(d time.Duration) time.Duration {
 	d = min(max(d, gap), longestWait)
-	return d - d/10 + rand.N(d/5+1)
+	return d - d/10 + c.upTo(d/5)
 }
 
-// rest gives memory back once the host is quiet.
-func (a *Agent) rest() {
-	if a.host.loader.Busy || time.Since(a.server.rested) < paceRest {
-		return
+// upTo is a random time of at most d.
+func (c *Core) upTo(d time.Duration) time.Duration {
+	return time.Duration(c.cfg.Random.Int64N(int64(d) + 1))
+}
+
+// rest says now and then that memory may be given back, once the host is quiet.
+func (c *Core) rest() bool {
+	now := c.cfg.Uptime()
+	if c.host.loader.Busy || now-c.server.rested < paceRest {
+		return false
 	}
-	a.server.rested = time.Now()
-	a.cfg.Rest()
-}
-
-// talk carries messages to the server.
-type talk struct {
-	server string
-	http   *http.Client
-}
-
-// StatusError tells that the server answered with a status other than 200.
-type StatusError struct {
-	Status int
-	// Text is the start of what the server said; opaque.
-	Text string
-}
-
-// Error implements error.
-func (e *StatusError) Error() string {
-	return fmt.Sprintf("cannot talk to the server: it answered %d (%s)", e.Status, e.Text)
-}
-
-func (t talk) sync(ctx context.Context, req *wire.SyncRequest) (*wire.SyncResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, syncTime+time.Duration(req.HoldSeconds)*time.Second)
-	defer cancel()
-	var resp wire.SyncResponse
-	err := t.post(ctx, "/agent/v1/sync", req, wire.MaxRequestBytes, &resp)
-	return &resp, err
-}
-
-func (t talk) post(ctx context.Context, path string, message wire.Message, limit int64, into wire.Message) error {
-	body, err := wire.Encode(message, limit)
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.server+path, bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("cannot make a request: %w", err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := t.http.Do(req)
-	if err != nil {
-		return fmt.Errorf("cannot reach the server: %w", err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return statusError(resp)
-	}
-	return wire.Decode(resp.Body, wire.MaxResponseBytes, into)
+	c.server.rested = now
+	return true
 }
