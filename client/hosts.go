@@ -58,13 +58,15 @@ func (c *Client) AllHosts(ctx context.Context, q HostQuery) ([]api.Host, error) 
 
 // Host asks for everything known of one host, by ID or unique name.
 func (c *Client) Host(ctx context.Context, host string) (api.HostDetail, error) {
-	return ask[api.HostDetail](ctx, c, call{method: http.MethodGet, path: "/api/v1/hosts/" + url.PathEscape(host)})
+	return ask[api.HostDetail](ctx, c, call{method: http.MethodGet, path: hostPath(host)})
 }
 
 // Why asks what a host is doing, why, and what would change it.
 func (c *Client) Why(ctx context.Context, host string) (api.Why, error) {
-	return ask[api.Why](ctx, c, call{method: http.MethodGet, path: "/api/v1/hosts/" + url.PathEscape(host) + "/why"})
+	return ask[api.Why](ctx, c, call{method: http.MethodGet, path: hostPath(host) + "/why"})
 }
+
+func hostPath(host string) string { return "/api/v1/hosts/" + url.PathEscape(host) }
 
 // MakeJoinToken makes a single-use token with which one host may join.
 func (c *Client) MakeJoinToken(ctx context.Context, req api.JoinTokenRequest) (api.JoinToken, error) {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strconv"
 
+	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
 )
 
@@ -40,6 +42,38 @@ func (c *Client) Approve(ctx context.Context, plan string, req api.ApprovalReque
 	return ask[api.Rollout](ctx, c, call{method: http.MethodPost, path: rolloutPath(plan) + "/approvals", body: req})
 }
 
+// CellQuery narrows the hosts of a rollout. Zero values do not filter.
+type CellQuery struct {
+	// Wave is a wave's index, counted from 0.
+	Wave  *int
+	State hotstick.HostState
+	// Build is a kernel build ID.
+	Build string
+	// Search is part of a host's name.
+	Search string
+	Limit  int
+	Page   string
+}
+
+// RolloutHosts asks for one page of a rollout's hosts.
+func (c *Client) RolloutHosts(ctx context.Context, plan string, q CellQuery) (api.CellList, error) {
+	values := url.Values{}
+	if q.Wave != nil {
+		values.Set("wave", strconv.Itoa(*q.Wave))
+	}
+	add(values, "state", string(q.State))
+	add(values, "build", q.Build)
+	add(values, "search", q.Search)
+	addLimit(values, q.Limit)
+	add(values, "page", q.Page)
+	return ask[api.CellList](ctx, c, call{method: http.MethodGet, path: rolloutPath(plan) + "/hosts", query: values})
+}
+
+// WhyRollout asks why a rollout, its waves and its lanes do not move.
+func (c *Client) WhyRollout(ctx context.Context, plan string) (api.RolloutWhy, error) {
+	return ask[api.RolloutWhy](ctx, c, call{method: http.MethodGet, path: rolloutPath(plan) + "/why"})
+}
+
 // Start announces an approved plan and lets its first wave begin.
 func (c *Client) Start(ctx context.Context, plan string) (api.Rollout, error) {
 	return c.act(ctx, plan, "start", api.ActionRequest{})
@@ -62,11 +96,23 @@ func (c *Client) Halt(ctx context.Context, plan string, req api.ActionRequest) (
 
 // Revert halts a rollout and sends hosts that took the patch back to the level
 // before.
-func (c *Client) Revert(ctx context.Context, plan string, req api.ActionRequest) (api.Rollout, error) {
+//
+// With a wave or hosts only those go back, and the rollout goes on.
+func (c *Client) Revert(ctx context.Context, plan string, req api.RevertRequest) (api.Rollout, error) {
 	return c.act(ctx, plan, "revert", req)
 }
 
-func (c *Client) act(ctx context.Context, plan, action string, req api.ActionRequest) (api.Rollout, error) {
+// NextWave gives an operator's word for the next wave that waits for one.
+func (c *Client) NextWave(ctx context.Context, plan string, req api.ActionRequest) (api.Rollout, error) {
+	return c.act(ctx, plan, "next-wave", req)
+}
+
+// Retry gives hosts a new attempt.
+func (c *Client) Retry(ctx context.Context, plan string, req api.RetryRequest) (api.Rollout, error) {
+	return c.act(ctx, plan, "retry", req)
+}
+
+func (c *Client) act(ctx context.Context, plan, action string, req any) (api.Rollout, error) {
 	return ask[api.Rollout](ctx, c, call{method: http.MethodPost, path: rolloutPath(plan) + "/" + action, body: req})
 }
 

@@ -143,7 +143,7 @@ func (a *app) rolloutAction(act action) *cobra.Command {
 }
 
 func (a *app) rolloutRevert() *cobra.Command {
-	var req api.ActionRequest
+	var req api.RevertRequest
 	var hosts []string
 	var yes bool
 	cmd := &cobra.Command{

@@ -153,7 +153,7 @@ func TestRevertSendsEveryHostBackAfterTheRollout(t *testing.T) {
 		hosts := w.fleetOfFour()
 		r := w.running(w.publish(1), quick)
 		w.until(r.Plan, "it is completed", is(hotstick.Completed))
-		_, err := w.admin.Revert(t.Context(), string(r.Plan), api.ActionRequest{Reason: "changed our minds"})
+		_, err := w.admin.Revert(t.Context(), string(r.Plan), api.RevertRequest{Reason: "changed our minds"})
 		w.must(err)
 		r = w.until(r.Plan, "all are back", func(r api.Rollout) bool { return r.States[hotstick.Reverted] == 4 })
 		if r.Reverting {

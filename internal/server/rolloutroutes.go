@@ -238,9 +238,6 @@ type actionInput struct {
 
 // act runs an action that takes a reason, and answers with the rollout.
 func (s *Server) act(ctx context.Context, in *actionInput, do func(context.Context, string, hotstick.Person, string) (hotstick.PlanID, error)) (*body[api.Rollout], error) {
-	if len(in.Body.Hosts) > 0 {
-		return nil, &controller.Refusal{Code: controller.CodeInvalid, Text: "cannot narrow this action to hosts", Hint: "only a revert can be narrowed"}
-	}
 	id, err := do(ctx, in.Plan, callerOf(ctx).Person, in.Body.Reason)
 	if err != nil {
 		return nil, err
@@ -264,7 +261,12 @@ func (s *Server) halt(ctx context.Context, in *actionInput) (*body[api.Rollout],
 	return s.act(ctx, in, s.controller.Halt)
 }
 
-func (s *Server) revert(ctx context.Context, in *actionInput) (*body[api.Rollout], error) {
+type revertInput struct {
+	PlanPath
+	Body api.RevertRequest
+}
+
+func (s *Server) revert(ctx context.Context, in *revertInput) (*body[api.Rollout], error) {
 	id, err := s.controller.Revert(ctx, in.Plan, callerOf(ctx).Person, in.Body.Reason, in.Body.Hosts)
 	if err != nil {
 		return nil, err
