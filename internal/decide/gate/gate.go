@@ -1,28 +1,88 @@
 // Package gate turns readings into a verdict: may the next wave open?
 //
 // A gate stands behind every wave, per lane. Its state is a plain value: the
-// loop feeds it readings with [Observe] and asks with [Judge]; both are pure.
-// The rules, in this order:
+// loop feeds it readings with [Observe], takes them back with [Forget] when a
+// host says something newer, and asks with [Judge]. All are pure, and cost the
+// same however many hosts were seen before.
+//
+// # The rules, in this order
 //
 //  1. A crash whose trace names the patch fails the gate at once: hard evidence.
 //  2. A host that took the patch back out because its own probes, its kernel log
 //     or its taint said so fails the gate.
-//  3. Two hosts lost with one fingerprint fail it; one lost host holds its lane,
-//     for one crash alone may have another cause.
-//  4. Two hosts that failed the load alike fail it; one holds its lane.
-//  5. Until every host of the wave is terminal, and at least one is confirmed,
-//     the gate holds: no data is never taken for health.
-//  6. Then the bake must pass without a failure.
+//  3. Two hosts lost with one crash fingerprint fail it. A crash without a trace,
+//     and silence, have no fingerprint: they are left to the rates (see below).
+//  4. Hosts that failed the load alike, or stalled alike, fail it if there are two
+//     and they are more than [RefusedPPM] explains.
+//  5. One host lost, or one that failed, holds its lane: one alone may have another
+//     cause. The lane goes on only if the wave has [DefaultMinReadings] confirmed
+//     hosts beside it and the rates of this very wave speak for the background
+//     rather than for the patch. So a lost canary always holds its lane, while one
+//     crash among many hundred hosts does not stop a wide wave for ever.
+//  6. Until every host of the wave is terminal, and at least one is confirmed, the
+//     gate holds: no data is never taken for health. Hosts that were ordered back
+//     are no failure and no evidence; hosts skipped by decision are not waited for.
+//  7. Enough hosts must be confirmed: MinReadings of them, and in smaller waves all
+//     that are left. A wave of which most were absent also needs half of those it
+//     lists, or MinReadings if that is less.
+//  8. The bake must pass, counted from the newest confirmed host.
+//  9. Some host of the wave must have been heard of within FreshSeconds.
+//  10. Where more than a tenth of the transitions, and at least two or all of them,
+//     took longer than SlowTransitionMillis, the gate says slow: it opens, and the
+//     rollout halves its budgets, never below one.
 //
-// Confidence is told honestly: with n healthy hosts and no failure, a crash
-// rate below 1-0.05^(1/n) could have been missed ([Verdict.Limit]).
+// # Rates
+//
+// [RateTest] counts over the whole plan: of n hosts that started, k were lost. It
+// fails when k is more than the fleet's background explains, by a test that may be
+// looked at after every report: the likelihood ratio of a mixture of killers
+// (killing 0.2 % to 50 % of their hosts) against the background. For a good patch
+// its chance of ever reaching 1/a is at most a, however often one looks (Ville's
+// inequality). A host counts in n from the moment it is armed, not once its
+// outcome is known: crashes come sooner than confirmations, and counting both at
+// their ends would bias the test against every wide wave. From the second loss on
+// only: one loss alone never fails a plan.
+//
+// [Series] compares one number, such as a probe's answer time, of hosts with the
+// patch and of hosts without it, by a test of the same kind.
+//
+// # The defaults, and why
+//
+//   - [DefaultMinReadings] 30: with 30 healthy hosts a killer of every tenth host
+//     would have shown with 95 %.
+//   - [DefaultFreshSeconds] 900: three times the silence after which a host counts
+//     as lost.
+//   - [DefaultBackgroundPPM] 100: one host in 10,000 goes down for another cause
+//     while it is on probation. Fleets with worse hardware say so in their policy.
+//   - [DefaultFalseAlarmPPM] 10,000: one good rollout in a hundred may be halted
+//     wrongly; half of that is spent on the rates, half on all series together.
+//   - [DefaultSlowMillis] 15,000: transitions take well under a second; a fifth of
+//     the 75 s after which one is reversed is a sign of load.
+//
+// # The honest limit
+//
+// With n healthy hosts and no failure, a crash rate below 1-0.05^(1/n) could have
+// been missed: [Verdict].Limit says so beside every verdict.
 package gate
 
 import (
+	"fmt"
 	"math"
 	"time"
 
 	"github.com/hotstick/hotstick"
+)
+
+// What a gate asks for where a plan's settings say nothing.
+const (
+	DefaultMinReadings   = 30
+	DefaultFreshSeconds  = 900
+	DefaultBackgroundPPM = 100
+	DefaultFalseAlarmPPM = 10_000
+	DefaultSlowMillis    = 15_000
+	// RefusedPPM is the share of hosts that fail a load, or stall, whatever the
+	// patch: busy kernel threads, full disks, modules of others.
+	RefusedPPM = 10_000
 )
 
 // Outcome is what a gate says. The set is closed.
@@ -33,145 +93,67 @@ const (
 	Pass Outcome = "pass"
 	// Hold: not yet; the reason says for what.
 	Hold Outcome = "hold"
-	// Slow: go on, at the pace of one host at a time.
+	// Slow: the next wave may open, with halved budgets.
 	Slow Outcome = "slow"
 	// Fail: the patch is bad; halt and revert.
 	Fail Outcome = "fail"
 )
 
-// Reading is what one host of the wave says of the patch now.
-type Reading struct {
-	Host   hotstick.HostID
-	Name   string
-	State  hotstick.HostState
-	Reason *hotstick.Reason
-	// Fingerprint groups crashes and load failures of one kind.
-	Fingerprint string
-	// At is when the host reached the state, by the server's clock.
-	At time.Time
-}
-
-// Accumulator is a gate's state: counts and the newest times, as a value.
-type Accumulator struct {
-	Needed    int
-	Confirmed int
-	Open      int
-	// Moving counts those of Open that have started.
-	Moving   int
-	Failures int
-	// LastConfirmed is when the newest host was confirmed; the bake counts from it.
-	LastConfirmed time.Time
-	hard          *hotstick.Reason
-	lost          map[string]int
-	refused       map[string]int
-	held          *hotstick.Reason
-}
-
-// New returns the gate of a wave of needed hosts.
-func New(needed int) Accumulator { return Accumulator{Needed: needed} }
-
-// Observe folds one host's reading into the gate's state. Each host is given
-// once; the loop starts from [New] at each decision.
-func Observe(acc Accumulator, r Reading) Accumulator {
-	switch r.State {
-	case hotstick.Confirmed:
-		acc.Confirmed++
-		if r.At.After(acc.LastConfirmed) {
-			acc.LastConfirmed = r.At
-		}
-	case hotstick.Reverting, hotstick.Reverted:
-		acc = observeRevert(acc, r)
-		if r.State == hotstick.Reverting {
-			acc.Open++
-		}
-	case hotstick.Quarantined, hotstick.Lost:
-		acc = observeLoss(acc, r)
-	case hotstick.Failed:
-		acc = observeRefusal(acc, r)
-	case hotstick.Skipped:
-		acc.Needed--
-	default:
-		acc.Open++
-		if r.State.HoldsSlot() {
-			acc.Moving++
-		}
-	}
-	return acc
-}
-
-// observeRevert counts a host that went back. An ordered revert says nothing of
-// the patch; a stalled transition is the host's trouble and holds its lane.
-func observeRevert(acc Accumulator, r Reading) Accumulator {
-	switch code(r) {
-	case hotstick.ReasonRevertOrdered, hotstick.ReasonOperator:
-		return acc
-	case hotstick.ReasonTransitionStalled, hotstick.ReasonAgentSilent:
-		return observeRefusal(acc, r)
-	}
-	acc.Failures++
-	acc.hard = first(acc.hard, gateReason(r))
-	return acc
-}
-
-func observeLoss(acc Accumulator, r Reading) Accumulator {
-	acc.Failures++
-	if code(r) == hotstick.ReasonCrashNamed {
-		acc.hard = first(acc.hard, gateReason(r))
-		return acc
-	}
-	acc.lost = count(acc.lost, r.Fingerprint)
-	if acc.lost[r.Fingerprint] >= 2 {
-		acc.hard = first(acc.hard, gateReason(r))
-	}
-	acc.held = first(acc.held, &hotstick.Reason{Code: hotstick.ReasonCanaryLost, Subject: r.Name, Cause: code(r), Detail: evidence(r)})
-	return acc
-}
-
-func observeRefusal(acc Accumulator, r Reading) Accumulator {
-	acc.Failures++
-	key := string(code(r)) + "\x00" + r.Fingerprint
-	acc.refused = count(acc.refused, key)
-	if acc.refused[key] >= 2 {
-		acc.hard = first(acc.hard, gateReason(r))
-	}
-	acc.held = first(acc.held, &hotstick.Reason{Code: hotstick.ReasonLaneHeld, Subject: r.Name, Cause: code(r), Detail: evidence(r)})
-	return acc
-}
-
 // Verdict is a gate's answer with its evidence.
 type Verdict struct {
-	Outcome   Outcome
-	Reason    hotstick.Reason
+	Outcome Outcome
+	Reason  hotstick.Reason
+	// Confirmed of the Needed hosts are healthy; Failures were lost, went back or
+	// never loaded.
 	Confirmed int
 	Needed    int
 	Failures  int
+	// Costly: transitions take longer than the limit, so budgets are halved,
+	// whatever the outcome.
+	Costly bool
 	// EarliestAt is when the gate may pass at the earliest, if only time is missing.
 	EarliestAt *time.Time
-	// Limit is the upper 95 % bound of the crash rate that this evidence allows.
+	// Limit is the upper 95 % bound of the crash rate that Confirmed healthy hosts
+	// leave possible.
 	Limit float64
 }
 
+// Opens reports whether the next wave may open.
+func (v Verdict) Opens() bool { return v.Outcome == Pass || v.Outcome == Slow }
+
 // Judge gives the verdict at now, for a wave that must bake as long.
 func Judge(acc Accumulator, bake time.Duration, now time.Time) Verdict {
-	v := Verdict{Confirmed: acc.Confirmed, Needed: acc.Needed, Failures: acc.Failures, Limit: Bound(acc.Confirmed)}
+	v := Verdict{
+		Confirmed: acc.Confirmed, Needed: acc.Needed - acc.Decided, Failures: acc.Failures,
+		Costly: acc.costly(), Limit: Bound(acc.Confirmed),
+	}
+	end := acc.LastConfirmed.Add(bake)
+	hard, held := acc.evidence.weigh(acc)
 	switch {
-	case acc.hard != nil:
-		v.Outcome, v.Reason = Fail, *acc.hard
-	case acc.held != nil:
-		v.Outcome, v.Reason = Hold, *acc.held
-	case acc.Needed <= 0:
+	case hard != nil:
+		v.Outcome, v.Reason = Fail, *hard
+	case held != nil:
+		v.Outcome, v.Reason = Hold, *held
+	case acc.Needed > 0 && acc.Needed == acc.Decided+acc.Absent:
 		v.Outcome, v.Reason = Pass, hotstick.Reason{Code: hotstick.ReasonOperator}
 	case acc.Moving > 0:
 		v.Outcome, v.Reason = Hold, hotstick.Reason{Code: hotstick.ReasonUnderWay}
-	case acc.Open > 0 || acc.Confirmed == 0 || acc.Confirmed < acc.Needed:
+	case acc.Open > 0 || acc.Confirmed == 0:
 		v.Outcome, v.Reason = Hold, hotstick.Reason{Code: hotstick.ReasonNoReadings}
+	case acc.Confirmed < acc.enough():
+		v.Outcome, v.Reason = Hold, hotstick.Reason{Code: hotstick.ReasonTooFewReadings,
+			Detail: fmt.Sprintf("%d of %d", acc.Confirmed, acc.enough())}
+	case now.Before(end):
+		v.EarliestAt = &end
+		v.Outcome, v.Reason = Hold, hotstick.Reason{Code: hotstick.ReasonBake, Until: &end}
+	case now.Sub(acc.newest) > acc.settings.fresh():
+		v.Outcome, v.Reason = Hold, hotstick.Reason{Code: hotstick.ReasonStaleReadings}
+	case v.Costly:
+		v.Outcome, v.Reason = Slow, hotstick.Reason{Code: hotstick.ReasonSlow,
+			Detail: fmt.Sprintf("%d of %d transitions took longer than %s", acc.long, acc.timed, acc.settings.slow())}
 	default:
-		end := acc.LastConfirmed.Add(bake)
 		v.EarliestAt = &end
 		v.Outcome, v.Reason = Pass, hotstick.Reason{Code: hotstick.ReasonBake}
-		if now.Before(end) {
-			v.Outcome, v.Reason = Hold, hotstick.Reason{Code: hotstick.ReasonBake, Until: &end}
-		}
 	}
 	return v
 }
@@ -185,44 +167,33 @@ func Bound(n int) float64 {
 	return 1 - math.Pow(0.05, 1/float64(n))
 }
 
-func gateReason(r Reading) *hotstick.Reason {
-	return &hotstick.Reason{Code: hotstick.ReasonGateFailed, Subject: r.Name, Cause: code(r), Detail: evidence(r)}
+// settings are a plan's, with the defaults filled in where they are read.
+type settings hotstick.GateSettings
+
+func (s settings) minReadings() int { return orDefault(s.MinReadings, DefaultMinReadings) }
+
+func (s settings) fresh() time.Duration {
+	return time.Duration(orDefault(s.FreshSeconds, DefaultFreshSeconds)) * time.Second
 }
 
-// evidence is what the host's reason speaks of, with its detail.
-func evidence(r Reading) string {
-	switch {
-	case r.Reason == nil:
-		return string(r.State)
-	case r.Reason.Subject == "" || r.Reason.Detail == r.Reason.Subject:
-		return r.Reason.Detail
-	case r.Reason.Detail == "":
-		return r.Reason.Subject
-	}
-	return r.Reason.Subject + ": " + r.Reason.Detail
+func (s settings) slow() time.Duration {
+	return time.Duration(orDefault(s.SlowTransitionMillis, DefaultSlowMillis)) * time.Millisecond
 }
 
-func code(r Reading) hotstick.ReasonCode {
-	if r.Reason == nil {
-		return ""
-	}
-	return r.Reason.Code
+// background is the share of hosts lost whatever the patch.
+func (s settings) background() float64 {
+	return float64(orDefault(s.BackgroundPPM, DefaultBackgroundPPM)) / 1e6
 }
 
-func first(have, next *hotstick.Reason) *hotstick.Reason {
-	if have != nil {
-		return have
-	}
-	return next
+// alarm is the chance of a false halt that each kind of test may spend: the rates
+// one half, all series together the other.
+func (s settings) alarm() float64 {
+	return float64(orDefault(s.FalseAlarmPPM, DefaultFalseAlarmPPM)) / 2e6
 }
 
-// count returns a copy with one more of key: accumulators are values, so an
-// older one must not change behind its owner's back.
-func count(m map[string]int, key string) map[string]int {
-	next := make(map[string]int, len(m)+1)
-	for k, v := range m {
-		next[k] = v
+func orDefault(n, otherwise int) int {
+	if n > 0 {
+		return n
 	}
-	next[key]++
-	return next
+	return otherwise
 }

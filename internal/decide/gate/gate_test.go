@@ -41,7 +41,7 @@ func TestJudge(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			words := strings.Fields(test.hosts)
-			acc := gate.New(len(words))
+			acc := gate.New(len(words), hotstick.GateSettings{})
 			for _, w := range words {
 				acc = gate.Observe(acc, reading(w))
 			}
@@ -56,7 +56,7 @@ func TestJudge(t *testing.T) {
 func reading(word string) gate.Reading {
 	state, cause, _ := strings.Cut(word, "=")
 	code, subject, _ := strings.Cut(cause, "/")
-	r := gate.Reading{State: hotstick.HostState(state), At: t0, Fingerprint: cause}
+	r := gate.Reading{State: hotstick.HostState(state), At: t0, Seen: t0.Add(time.Hour), Fingerprint: cause}
 	if code != "" {
 		r.Reason = &hotstick.Reason{Code: hotstick.ReasonCode(code), Subject: subject}
 	}
@@ -64,7 +64,7 @@ func reading(word string) gate.Reading {
 }
 
 func TestObserveLeavesOlderStatesAlone(t *testing.T) {
-	before := gate.Observe(gate.New(3), reading("quarantined=crash/rcu"))
+	before := gate.Observe(gate.New(3, hotstick.GateSettings{}), reading("quarantined=crash/rcu"))
 	gate.Observe(before, reading("quarantined=crash/rcu"))
 	if v := gate.Judge(before, 0, t0); v.Outcome != gate.Hold {
 		t.Errorf("a later reading changed an older accumulator: %s", v.Outcome)

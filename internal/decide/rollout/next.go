@@ -57,6 +57,8 @@ type step struct {
 	// gates holds the verdict of each wave's hosts of one lane; the empty key is
 	// the wave as a whole.
 	gates []map[hotstick.KernelBuild]gate.Verdict
+	// rate is why the losses of the whole plan fail it, or nil.
+	rate *hotstick.Reason
 	// canary marks waves in which some lane has its first host.
 	canary []bool
 	// settled marks waves whose hosts are all terminal or lost.
@@ -95,25 +97,31 @@ func newStep(v View, now time.Time) *step {
 // judge runs every wave's gate, per lane and as a whole.
 func (s *step) judge() {
 	accs := make([]map[hotstick.KernelBuild]gate.Accumulator, len(s.v.Plan.Waves))
+	rates := gate.NewRateTest(s.v.Plan.Gate)
 	s.canary = make([]bool, len(accs))
 	s.settled = make([]bool, len(accs))
 	s.bakeEnds = make([]time.Time, len(accs))
 	for i := range accs {
-		accs[i] = map[hotstick.KernelBuild]gate.Accumulator{whole: gate.New(0)}
+		accs[i] = map[hotstick.KernelBuild]gate.Accumulator{whole: gate.New(0, s.v.Plan.Gate)}
 		s.settled[i] = true
 	}
 	seen := s.firstWaves()
 	for _, h := range s.v.Hosts {
 		w := h.Listed.Wave
 		for _, lane := range []hotstick.KernelBuild{whole, h.Listed.Build} {
-			acc := accs[w][lane]
+			acc, known := accs[w][lane]
+			if !known {
+				acc = gate.New(0, s.v.Plan.Gate)
+			}
 			acc.Needed++
 			accs[w][lane] = gate.Observe(acc, reading(h))
 		}
+		rates = rates.Observe(reading(h))
 		s.canary[w] = s.canary[w] || seen[h.Listed.Build] == w
 		s.bakeEnds[w] = later(s.bakeEnds[w], s.bakeEnd(h))
 		s.settled[w] = s.settled[w] && (h.State.Terminal() || h.State == hotstick.Lost)
 	}
+	s.rate = rates.Judge()
 	s.gates = make([]map[hotstick.KernelBuild]gate.Verdict, len(accs))
 	for i, lanes := range accs {
 		s.gates[i] = map[hotstick.KernelBuild]gate.Verdict{}
@@ -139,15 +147,16 @@ func (s *step) firstWaves() map[hotstick.KernelBuild]int {
 func reading(h Host) gate.Reading {
 	return gate.Reading{
 		Host: h.Listed.Host, Name: h.Listed.Name, State: h.State,
-		Reason: h.Reason, Fingerprint: fingerprint(h), At: h.Updated,
+		Reason: h.Reason, Fingerprint: fingerprint(h), At: h.Updated, Seen: h.LastSeen,
+		Transition: time.Duration(h.Timing.TransitionMillis) * time.Millisecond,
 	}
 }
 
 // fingerprint groups losses of one kind: the cause and what it speaks of, such
 // as the function in which the kernel stopped.
 func fingerprint(h Host) string {
-	if h.Reason == nil {
-		return string(h.State)
+	if h.Reason == nil || h.Reason.Subject == "" {
+		return ""
 	}
 	return string(h.Reason.Code) + " " + h.Reason.Subject
 }
@@ -181,6 +190,9 @@ func (s *step) failed() (gate.Verdict, bool) {
 		if v := lanes[whole]; v.Outcome == gate.Fail {
 			return v, true
 		}
+	}
+	if s.rate != nil {
+		return gate.Verdict{Outcome: gate.Fail, Reason: *s.rate}, true
 	}
 	return gate.Verdict{}, false
 }

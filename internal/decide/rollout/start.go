@@ -93,11 +93,11 @@ func (s *step) closed(wave int, lane hotstick.KernelBuild) *hotstick.Reason {
 func (s *step) unpassed(j int, lane hotstick.KernelBuild) *hotstick.Reason {
 	name := s.v.Plan.Waves[j].Name
 	own, listed := s.gates[j][lane]
-	if listed && own.Outcome != gate.Pass {
+	if listed && !own.Opens() {
 		return s.gateReason(name, own)
 	}
 	// One host of the whole fleet goes first, whatever its lane.
-	if all := s.gates[j][whole]; j == 0 && all.Outcome != gate.Pass {
+	if all := s.gates[j][whole]; j == 0 && !all.Opens() {
 		return s.gateReason(name, all)
 	}
 	// Canaries of other lanes are staged: each stage comes to rest and bakes
