@@ -73,6 +73,7 @@ func (h Host) Clone() Host {
 	h.Patches = deep(h.Patches, clonePatch)
 	h.Loader = h.Loader.clone()
 	h.Readings = CloneReadings(h.Readings)
+	h.IllSince, h.Reverted = instant(h.IllSince), list(h.Reverted)
 	return h
 }
 
@@ -136,7 +137,8 @@ func (p Plan) Clone() Plan {
 // Clone returns what a store keeps of h.
 func (h PlanHost) Clone() PlanHost {
 	h.Listed.Domains = dict(h.Listed.Domains)
-	h.Reason, h.Evidence = cloneReason(h.Reason), list(h.Evidence)
+	h.Listed.StandIn = pointer(h.Listed.StandIn)
+	h.Reason, h.Evidence, h.Recall = cloneReason(h.Reason), list(h.Evidence), cloneReason(h.Recall)
 	h.Updated = Instant(h.Updated)
 	h.Granted, h.Started, h.Ended = instant(h.Granted), instant(h.Started), instant(h.Ended)
 	return h
@@ -166,4 +168,22 @@ func (m Message) Clone() Message {
 	m.Body = blob(m.Body)
 	m.Created, m.Due, m.Done = Instant(m.Created), Instant(m.Due), instant(m.Done)
 	return m
+}
+
+// Clone returns what a store keeps of e.
+func (e Exclusion) Clone() Exclusion {
+	e.Until, e.At = Instant(e.Until), Instant(e.At)
+	return e
+}
+
+// Clone returns what a store keeps of f.
+func (f Freeze) Clone() Freeze {
+	f.From, f.Until, f.At = Instant(f.From), Instant(f.Until), Instant(f.At)
+	return f
+}
+
+// Clone returns what a store keeps of c.
+func (c Clear) Clone() Clear {
+	c.Envelope, c.At = blob(c.Envelope), Instant(c.At)
+	return c
 }

@@ -18,6 +18,9 @@ func TestACloneSharesNothing(t *testing.T) {
 	sharesNothing[store.Ban](t)
 	sharesNothing[store.Token](t)
 	sharesNothing[store.Message](t)
+	sharesNothing[store.Exclusion](t)
+	sharesNothing[store.Freeze](t)
+	sharesNothing[store.Clear](t)
 }
 
 func sharesNothing[T interface{ Clone() T }](t *testing.T) {

@@ -58,3 +58,9 @@ func ListedTwice(hosts []PlanHost) bool {
 	}
 	return false
 }
+
+// Unfinished reports whether a line keeps a plan that is over from coming to rest;
+// see [PlanTable].Unfinished.
+func (h PlanHost) Unfinished(p Plan) bool {
+	return h.State.HoldsSlot() || h.State == hotstick.Confirmed && (p.Reverting || h.Recall != nil)
+}

@@ -110,6 +110,11 @@ type Host struct {
 	Reported uint64
 	Loader   HostLoader
 	Readings []hotstick.Reading
+	// IllSince is since when a probe of the host fails; nil while none does.
+	IllSince *time.Time
+	// Reverted are the patch levels that were taken back out of this host and not
+	// cleared since. They are not offered again.
+	Reverted []hotstick.PatchRef
 }
 
 // HostLoader is what the host's loader last said of itself.
@@ -147,6 +152,7 @@ type HostTable interface {
 	// Delete leaves a tombstone: Revoked becomes true and the ID stays taken. It
 	// may be repeated; ErrNotFound if there never was such a host.
 	Delete(id hotstick.HostID) error
+	ExclusionTable
 }
 
 // Plan is a plan and where it stands.
@@ -162,10 +168,12 @@ type Plan struct {
 	Author     hotstick.Person
 	// Reverting: listed hosts that took the patch are being sent back.
 	Reverting bool
-	Created   time.Time
-	Approved  *time.Time
-	Started   *time.Time
-	Ended     *time.Time
+	// Promoted is how many waves, from the first, operators have opened by hand.
+	Promoted int
+	Created  time.Time
+	Approved *time.Time
+	Started  *time.Time
+	Ended    *time.Time
 }
 
 // PlanHost is one host's line in a plan.
@@ -186,6 +194,12 @@ type PlanHost struct {
 	Granted *time.Time
 	Started *time.Time
 	Ended   *time.Time
+	// Standing: the host took the place of the canary that it stands in for.
+	Standing bool
+	// Late: the host joined by the plan's rule; no Merkle leaf has it.
+	Late bool
+	// Recall is set while an operator wants the host back at the level before.
+	Recall *hotstick.Reason
 }
 
 // PlanTable holds plans and their hosts.
@@ -196,18 +210,30 @@ type PlanTable interface {
 	Get(id hotstick.PlanID) (Plan, error)
 	// List returns plans, newest first; active narrows to those not over.
 	List(active bool) ([]Plan, error)
+	// Unfinished returns the plans with something left to do, newest first: those
+	// not over, and those of which a host still holds slots or is to be sent back.
+	Unfinished() ([]Plan, error)
 	// Advance writes the plan if its stored generation is still p.Generation, and
 	// raises the generation by one; ErrConflict otherwise, ErrNotFound if there is
 	// no such plan.
 	Advance(p Plan) error
+	LineTable
+}
+
+// LineTable holds the lines of plans, one a host.
+type LineTable interface {
 	// Hosts returns the plan's hosts by index.
 	Hosts(id hotstick.PlanID) ([]PlanHost, error)
 	Host(id hotstick.PlanID, host hotstick.HostID) (PlanHost, error)
 	// PutHost writes where a listed host stands; ErrNotFound if the plan does not
-	// list it. Index and Listed were fixed by Create and stay.
+	// list it. Index, Listed and Late were fixed when it was listed and stay.
 	PutHost(h PlanHost) error
 	// OfHost returns the host's lines in all plans, newest plan first.
 	OfHost(host hotstick.HostID) ([]PlanHost, error)
+	// AddLate appends a host to a plan's list and returns the line with its Index;
+	// Late becomes true. ErrTaken if the plan lists the host, ErrNotFound if there
+	// is no such plan.
+	AddLate(h PlanHost) (PlanHost, error)
 }
 
 // Slot is one unit of a failure domain's disruption budget, held by one host for
@@ -227,8 +253,10 @@ type SlotTable interface {
 	Take(s Slot) error
 	// Release frees every slot that a host holds for a plan, if any.
 	Release(plan hotstick.PlanID, host hotstick.HostID) error
-	// List returns the slots in use by domain, value and index.
+	// List returns the slots in use by domain, value and index; Held those that a
+	// host holds for a plan.
 	List() ([]Slot, error)
+	Held(plan hotstick.PlanID, host hotstick.HostID) ([]Slot, error)
 }
 
 // Event is one entry of the audit log: what happened, who did it, to what.
@@ -255,6 +283,8 @@ type EventFilter struct {
 	Host hotstick.HostID
 	// Before pages backwards: only events with a smaller Seq; 0 means the end.
 	Before int64
+	// From asks only for events with this Seq or a greater one.
+	From int64
 	// Limit 0 means all.
 	Limit int
 }
@@ -289,11 +319,15 @@ type BanTable interface {
 	// Put inserts or replaces the ban of a patch level.
 	Put(b Ban) error
 	Get(ref hotstick.PatchRef) (Ban, error)
+	// Delete lifts the ban of a patch level, if there is one.
+	Delete(ref hotstick.PatchRef) error
 	// List returns bans by name, then level.
 	List() ([]Ban, error)
 	// StopAll reads the fleet-wide stop; SetStopAll sets it.
 	StopAll() (bool, error)
 	SetStopAll(on bool) error
+	FreezeTable
+	ClearTable
 }
 
 // Token is a credential, stored only as a digest.

@@ -2,7 +2,6 @@ package memory
 
 import (
 	"cmp"
-	"slices"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/store"
@@ -22,18 +21,18 @@ func (t banTable) Get(ref hotstick.PatchRef) (store.Ban, error) {
 	return get(t.tx, t.s.bans, ref)
 }
 
+func (t banTable) Delete(ref hotstick.PatchRef) error {
+	if err := t.writable(); err != nil {
+		return err
+	}
+	remove(t.tx, t.s.bans, ref)
+	return nil
+}
+
 func (t banTable) List() ([]store.Ban, error) {
-	if err := t.usable(); err != nil {
-		return nil, err
-	}
-	var bans []store.Ban
-	for _, b := range t.s.bans {
-		bans = append(bans, b.Clone())
-	}
-	slices.SortFunc(bans, func(a, b store.Ban) int {
+	return rows(t.tx, t.s.bans, func(a, b store.Ban) int {
 		return cmp.Or(cmp.Compare(a.Patch.Name, b.Patch.Name), cmp.Compare(a.Patch.Level, b.Patch.Level))
 	})
-	return bans, nil
 }
 
 func (t banTable) StopAll() (bool, error) { return t.s.stop, t.usable() }

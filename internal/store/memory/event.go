@@ -72,12 +72,12 @@ func (t eventTable) List(f store.EventFilter) ([]store.Event, error) {
 	case f.Plan != "":
 		index = rows.ofPlan[f.Plan]
 	default:
-		for seq := end - 1; seq >= 0 && add(seq); seq-- {
+		for seq := end - 1; seq >= max(0, f.From) && add(seq); seq-- {
 		}
 		return page, nil
 	}
 	n, _ := slices.BinarySearch(index, end)
-	for i := n - 1; i >= 0 && add(index[i]); i-- {
+	for i := n - 1; i >= 0 && index[i] >= f.From && add(index[i]); i-- {
 	}
 	return page, nil
 }

@@ -12,8 +12,8 @@ import (
 type planRows struct {
 	byID  map[hotstick.PlanID]store.Plan
 	lines map[lineKey]store.PlanHost
-	// listed are a plan's hosts by index; they never change. ofHost are the plans
-	// that list a host.
+	// listed are a plan's hosts by index; late ones are appended. ofHost are the
+	// plans that list a host.
 	listed map[hotstick.PlanID][]hotstick.HostID
 	ofHost map[hotstick.HostID][]hotstick.PlanID
 }
@@ -81,6 +81,17 @@ func (t planTable) List(active bool) ([]store.Plan, error) {
 	return plans, nil
 }
 
+func (t planTable) Unfinished() ([]store.Plan, error) {
+	plans, err := t.List(false)
+	return slices.DeleteFunc(plans, func(p store.Plan) bool { return p.Status.Over() && !t.unfinished(p) }), err
+}
+
+func (t planTable) unfinished(p store.Plan) bool {
+	return slices.ContainsFunc(t.s.plans.listed[p.ID], func(host hotstick.HostID) bool {
+		return t.s.plans.lines[lineKey{p.ID, host}].Unfinished(p)
+	})
+}
+
 func (t planTable) Advance(p store.Plan) error {
 	if err := t.writable(); err != nil {
 		return err
@@ -126,9 +137,32 @@ func (t planTable) PutHost(h store.PlanHost) error {
 		return store.ErrNotFound
 	}
 	h = h.Clone()
-	h.Index, h.Listed = old.Index, old.Listed
+	h.Index, h.Listed, h.Late = old.Index, old.Listed, old.Late
 	set(t.tx, t.s.plans.lines, key, h)
 	return nil
+}
+
+func (t planTable) AddLate(h store.PlanHost) (store.PlanHost, error) {
+	if err := t.writable(); err != nil {
+		return h, err
+	}
+	rows := &t.s.plans
+	id, key := h.Listed.Host, lineKey{h.Plan, h.Listed.Host}
+	if _, ok := rows.byID[h.Plan]; !ok {
+		return h, store.ErrNotFound
+	}
+	if _, ok := rows.lines[key]; ok {
+		return h, store.ErrTaken
+	}
+	h = h.Clone()
+	h.Index, h.Late = 0, true
+	if listed := rows.listed[h.Plan]; len(listed) > 0 {
+		h.Index = rows.lines[lineKey{h.Plan, listed[len(listed)-1]}].Index + 1
+	}
+	set(t.tx, rows.lines, key, h)
+	set(t.tx, rows.ofHost, id, append(slices.Clip(rows.ofHost[id]), h.Plan))
+	set(t.tx, rows.listed, h.Plan, append(rows.listed[h.Plan], id))
+	return h.Clone(), nil
 }
 
 func (t planTable) OfHost(host hotstick.HostID) ([]store.PlanHost, error) {

@@ -30,12 +30,17 @@ type Store struct {
 	closed bool
 	hosts  hostRows
 	plans  planRows
-	slots  map[slotKey]store.Slot
+	slots  slotRows
 	events eventRows
 	bans   map[hotstick.PatchRef]store.Ban
 	stop   bool
 	tokens map[hotstick.Digest]store.Token
 	outbox []store.Message // by ID, from 1
+
+	exclusions map[hotstick.HostID]store.Exclusion
+	freezes    map[int64]store.Freeze
+	lastFreeze int64
+	clears     map[hotstick.Digest]store.Clear
 }
 
 // Open returns an empty store that takes its time from clock.
@@ -44,10 +49,14 @@ func Open(clock func() time.Time) *Store {
 		clock:  clock,
 		hosts:  hostRows{byID: map[hotstick.HostID]store.Host{}},
 		plans:  newPlanRows(),
-		slots:  map[slotKey]store.Slot{},
+		slots:  newSlotRows(),
 		events: eventRows{ofPlan: map[hotstick.PlanID][]int64{}, ofHost: map[hotstick.HostID][]int64{}},
 		bans:   map[hotstick.PatchRef]store.Ban{},
 		tokens: map[hotstick.Digest]store.Token{},
+
+		exclusions: map[hotstick.HostID]store.Exclusion{},
+		freezes:    map[int64]store.Freeze{},
+		clears:     map[hotstick.Digest]store.Clear{},
 	}
 }
 

@@ -36,6 +36,11 @@ func (t banTable) Get(ref hotstick.PatchRef) (store.Ban, error) {
 	return one(t.tx, readBan, selectBan+` WHERE patch_name = ? AND patch_level = ?`, ref.Name, ref.Level)
 }
 
+func (t banTable) Delete(ref hotstick.PatchRef) error {
+	_, err := t.exec(`DELETE FROM bans WHERE patch_name = ? AND patch_level = ?`, ref.Name, ref.Level)
+	return err
+}
+
 func (t banTable) List() ([]store.Ban, error) {
 	return all(t.tx, readBan, selectBan+` ORDER BY patch_name, patch_level`)
 }

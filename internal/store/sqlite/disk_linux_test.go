@@ -18,7 +18,7 @@ import (
 // smallDisk mounts a disk of the test's own.
 func smallDisk(t *testing.T) string {
 	dir := t.TempDir()
-	if err := syscall.Mount("hotstick-test", dir, "tmpfs", 0, "size=1m"); err != nil {
+	if err := syscall.Mount("hotstick-test", dir, "tmpfs", 0, "size=2m"); err != nil {
 		t.Skipf("this test needs the right to mount a disk of its own: %v", err)
 	}
 	t.Cleanup(func() {
@@ -32,7 +32,7 @@ func smallDisk(t *testing.T) string {
 // fill writes a file until the disk is full, and returns its name.
 func fill(t *testing.T, dir string) string {
 	name := filepath.Join(dir, "junk")
-	if err := os.WriteFile(name, make([]byte, 2<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+	if err := os.WriteFile(name, make([]byte, 4<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("the disk did not get full: %v", err)
 	}
 	return name

@@ -59,6 +59,9 @@ func (t eventTable) List(f store.EventFilter) ([]store.Event, error) {
 	if f.Before > 0 {
 		query, args = query+` AND seq < ?`, append(args, f.Before)
 	}
+	if f.From > 0 {
+		query, args = query+` AND seq >= ?`, append(args, f.From)
+	}
 	return all(t.tx, readEvent, query+` ORDER BY seq DESC LIMIT ?`, append(args, limited(f.Limit))...)
 }
 

@@ -2,9 +2,11 @@ package sqlite
 
 import (
 	"crypto/sha256"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/store"
@@ -26,9 +28,10 @@ type hostMain struct {
 	name, build, nameFolded, releaseFolded string
 	identity                               string // the bytes
 	digest, boot                           string
-	patches, loader                        string // JSON
+	patches, loader, reverted              string // JSON
 	sum                                    string // the bytes; empty without facts
 	enrolled, reported                     int64
+	ill                                    sql.NullInt64
 	boots                                  int
 	revoked                                bool
 }
@@ -40,13 +43,13 @@ type hostSeen struct {
 }
 
 const selectHost = `SELECT h.n, h.id, h.name, h.build, h.name_folded, h.release_folded, h.identity, h.facts_digest, h.boot,
-	h.patches, h.loader, coalesce(h.facts_sum, x''), h.enrolled, h.reported, h.boots, h.revoked, s.seq, s.last_seen, s.readings
+	h.patches, h.loader, coalesce(h.facts_sum, x''), h.enrolled, h.reported, h.boots, h.revoked, h.ill_since, h.reverted, s.seq, s.last_seen, s.readings
 	FROM hosts h JOIN host_seen s ON s.host = h.n`
 
 func readHost(row scan) (r hostRow, err error) {
 	m, s := &r.main, &r.seen
 	err = row(&r.n, &r.id, &m.name, &m.build, &m.nameFolded, &m.releaseFolded, &m.identity, &m.digest, &m.boot,
-		&m.patches, &m.loader, &m.sum, &m.enrolled, &m.reported, &m.boots, &m.revoked, &s.seq, &s.lastSeen, &s.readings)
+		&m.patches, &m.loader, &m.sum, &m.enrolled, &m.reported, &m.boots, &m.revoked, &m.ill, &m.reverted, &s.seq, &s.lastSeen, &s.readings)
 	return r, err
 }
 
@@ -56,15 +59,24 @@ func newHostRow(h store.Host) (hostRow, error) {
 	patches, err1 := text(h.Patches, len(h.Patches) == 0)
 	loader, err2 := text(h.Loader, false)
 	readings, err3 := text(store.CloneReadings(h.Readings), len(h.Readings) == 0)
+	reverted, err4 := text(h.Reverted, len(h.Reverted) == 0)
 	build := h.Build()
 	return hostRow{id: h.ID,
 		main: hostMain{
 			name: h.Name, build: build.BuildID, nameFolded: store.Fold(h.Name), releaseFolded: store.Fold(build.Release),
-			identity: string(h.Identity), digest: string(h.FactsDigest), boot: h.Boot, patches: patches, loader: loader,
+			identity: string(h.Identity), digest: string(h.FactsDigest), boot: h.Boot, patches: patches, loader: loader, reverted: reverted, ill: ill(h.IllSince),
 			enrolled: h.Enrolled.UnixMicro(), reported: int64(h.Reported), boots: h.Boots, revoked: h.Revoked,
 		},
 		seen: hostSeen{seq: int64(h.Seq), lastSeen: h.LastSeen.UnixMicro(), readings: readings},
-	}, errors.Join(err1, err2, err3)
+	}, errors.Join(err1, err2, err3, err4)
+}
+
+// ill is a time that may be missing, in a form that can be compared.
+func ill(since *time.Time) (n sql.NullInt64) {
+	if since != nil {
+		n.Int64, n.Valid = since.UnixMicro(), true
+	}
+	return n
 }
 
 // host decodes a row and gets its facts.
@@ -74,13 +86,18 @@ func (t hostTable) host(r hostRow) (store.Host, error) {
 	loader, err2 := parse[store.HostLoader](m.loader)
 	readings, err3 := parse[[]hotstick.Reading](s.readings)
 	facts, err4 := t.facts(r)
+	reverted, err5 := parse[[]hotstick.PatchRef](m.reverted)
 	h := store.Host{ID: r.id, Name: m.name, Enrolled: when(m.enrolled), Revoked: m.revoked,
 		Facts: facts, FactsDigest: hotstick.Digest(m.digest), Patches: patches, Boot: m.boot, Boots: m.boots,
-		Seq: uint64(s.seq), LastSeen: when(s.lastSeen), Reported: uint64(m.reported), Loader: loader, Readings: readings}
+		Seq: uint64(s.seq), LastSeen: when(s.lastSeen), Reported: uint64(m.reported), Loader: loader, Readings: readings,
+		Reverted: reverted}
 	if m.identity != "" {
 		h.Identity = []byte(m.identity)
 	}
-	return h, errors.Join(err1, err2, err3, err4)
+	if m.ill.Valid {
+		h.IllSince = whenever(&m.ill.Int64)
+	}
+	return h, errors.Join(err1, err2, err3, err4, err5)
 }
 
 // facts returns a copy of the host's facts.
@@ -220,9 +237,10 @@ func (t hostTable) updateMain(r hostRow) error {
 		sum = []byte(m.sum)
 	}
 	_, err := t.exec(`UPDATE hosts SET name = ?, build = ?, name_folded = ?, release_folded = ?, identity = ?, facts_digest = ?,
-		boot = ?, patches = ?, loader = ?, facts_sum = ?, enrolled = ?, reported = ?, boots = ?, revoked = ? WHERE n = ?`,
+		boot = ?, patches = ?, loader = ?, facts_sum = ?, enrolled = ?, reported = ?, boots = ?, revoked = ?,
+		ill_since = ?, reverted = ? WHERE n = ?`,
 		m.name, m.build, m.nameFolded, m.releaseFolded, []byte(m.identity), m.digest,
-		m.boot, m.patches, m.loader, sum, m.enrolled, m.reported, m.boots, m.revoked, r.n)
+		m.boot, m.patches, m.loader, sum, m.enrolled, m.reported, m.boots, m.revoked, m.ill, m.reverted, r.n)
 	return err
 }
 

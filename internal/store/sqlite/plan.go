@@ -10,14 +10,14 @@ import (
 type planTable struct{ *tx }
 
 const selectPlan = `SELECT id, name, patch_name, patch_level, envelope, status, generation, reason, author, reverting,
-	created, approved, started, ended FROM plans`
+	promoted, created, approved, started, ended FROM plans`
 
 func readPlan(row scan) (p store.Plan, err error) {
 	var generation, created int64
 	var approved, started, ended *int64
 	var reason string
 	err = row(&p.ID, &p.Name, &p.Patch.Name, &p.Patch.Level, &p.Envelope, &p.Status, &generation, &reason, &p.Author, &p.Reverting,
-		&created, &approved, &started, &ended)
+		&p.Promoted, &created, &approved, &started, &ended)
 	if err != nil {
 		return p, err
 	}
@@ -39,9 +39,9 @@ func (t planTable) Create(p store.Plan, hosts []store.PlanHost) error {
 		return err
 	}
 	created, err := t.exec(`INSERT INTO plans (id, name, patch_name, patch_level, envelope, status, over, generation, reason, author,
-		reverting, created, approved, started, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		reverting, promoted, created, approved, started, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 		p.ID, p.Name, p.Patch.Name, p.Patch.Level, present(p.Envelope), p.Status, p.Status.Over(), int64(p.Generation), reason, p.Author,
-		p.Reverting, p.Created.UnixMicro(), instant(p.Approved), instant(p.Started), instant(p.Ended))
+		p.Reverting, p.Promoted, p.Created.UnixMicro(), instant(p.Approved), instant(p.Started), instant(p.Ended))
 	if err == nil && created == 0 {
 		return store.ErrTaken
 	}
@@ -77,16 +77,27 @@ func (t planTable) List(active bool) ([]store.Plan, error) {
 	return all(t.tx, readPlan, query+` ORDER BY created DESC, id`)
 }
 
+// Unfinished looks at what [store.PlanHost].Unfinished does.
+func (t planTable) Unfinished() ([]store.Plan, error) {
+	return all(t.tx, readPlan, selectPlan+` p WHERE over = 0
+		OR EXISTS (SELECT 1 FROM plan_hosts l WHERE l.plan = p.n
+			AND l.state IN ('admitted', 'armed', 'applying', 'probation', 'reverting', 'lost'))
+		OR reverting = 1 AND EXISTS (SELECT 1 FROM plan_hosts l WHERE l.plan = p.n AND l.state = 'confirmed')
+		OR EXISTS (SELECT 1 FROM plan_hosts l WHERE l.plan = p.n AND l.recall <> '' AND +l.state = 'confirmed')
+		ORDER BY created DESC, id`)
+}
+
 func (t planTable) Advance(p store.Plan) error {
 	reason, err := text(p.Clone().Reason, p.Reason == nil)
 	if err != nil {
 		return err
 	}
 	changed, err := t.exec(`UPDATE plans SET name = ?, patch_name = ?, patch_level = ?, envelope = ?, status = ?, over = ?,
-		generation = ?, reason = ?, author = ?, reverting = ?, created = ?, approved = ?, started = ?, ended = ?
+		generation = ?, reason = ?, author = ?, reverting = ?, promoted = ?, created = ?, approved = ?, started = ?, ended = ?
 		WHERE id = ? AND generation = ?`,
 		p.Name, p.Patch.Name, p.Patch.Level, present(p.Envelope), p.Status, p.Status.Over(),
-		int64(p.Generation+1), reason, p.Author, p.Reverting, p.Created.UnixMicro(), instant(p.Approved), instant(p.Started), instant(p.Ended),
+		int64(p.Generation+1), reason, p.Author, p.Reverting, p.Promoted, p.Created.UnixMicro(),
+		instant(p.Approved), instant(p.Started), instant(p.Ended),
 		p.ID, int64(p.Generation))
 	if err != nil || changed > 0 {
 		return err
@@ -99,23 +110,25 @@ func (t planTable) Advance(p store.Plan) error {
 
 // The lines of plans.
 
-const selectLine = `SELECT p.id, l.idx, l.listed, l.state, l.attempt, l.reason, l.evidence, l.timing, l.updated, l.granted, l.started, l.ended
-	FROM plan_hosts l JOIN plans p ON p.n = l.plan`
+const selectLine = `SELECT p.id, l.idx, l.listed, l.state, l.attempt, l.reason, l.evidence, l.timing, l.updated, l.granted, l.started, l.ended,
+	l.standing, l.late, l.recall FROM plan_hosts l JOIN plans p ON p.n = l.plan`
 
 func readLine(row scan) (h store.PlanHost, err error) {
-	var listed, reason, evidence, timing string
+	var listed, reason, evidence, timing, recall string
 	var updated int64
 	var granted, started, ended *int64
-	err = row(&h.Plan, &h.Index, &listed, &h.State, &h.Attempt, &reason, &evidence, &timing, &updated, &granted, &started, &ended)
+	err = row(&h.Plan, &h.Index, &listed, &h.State, &h.Attempt, &reason, &evidence, &timing, &updated, &granted, &started, &ended,
+		&h.Standing, &h.Late, &recall)
 	if err != nil {
 		return h, err
 	}
 	h.Updated, h.Granted, h.Started, h.Ended = when(updated), whenever(granted), whenever(started), whenever(ended)
-	var errs [4]error
+	var errs [5]error
 	h.Listed, errs[0] = parse[hotstick.PlanHost](listed)
 	h.Reason, errs[1] = parse[*hotstick.Reason](reason)
 	h.Evidence, errs[2] = parse[[]hotstick.Evidence](evidence)
 	h.Timing, errs[3] = parse[hotstick.Timing](timing)
+	h.Recall, errs[4] = parse[*hotstick.Reason](recall)
 	return h, errors.Join(errs[:]...)
 }
 
@@ -125,22 +138,50 @@ func (t planTable) list(plan int64, h store.PlanHost) error {
 	if err != nil {
 		return err
 	}
-	reason, evidence, timing, err := lineTexts(h)
+	texts, err := newLineTexts(h)
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(`INSERT INTO plan_hosts (plan, idx, host, listed, state, attempt, reason, evidence, timing, updated, granted, started, ended)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		plan, h.Index, h.Listed.Host, listed, h.State, h.Attempt, reason, evidence, timing,
-		h.Updated.UnixMicro(), instant(h.Granted), instant(h.Started), instant(h.Ended))
+	_, err = t.exec(`INSERT INTO plan_hosts (plan, idx, host, listed, state, attempt, reason, evidence, timing, updated, granted, started, ended,
+		standing, late, recall) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		plan, h.Index, h.Listed.Host, listed, h.State, h.Attempt, texts.reason, texts.evidence, texts.timing,
+		h.Updated.UnixMicro(), instant(h.Granted), instant(h.Started), instant(h.Ended), h.Standing, h.Late, texts.recall)
 	return err
 }
 
-func lineTexts(h store.PlanHost) (reason, evidence, timing string, err error) {
-	reason, err1 := text(h.Reason, h.Reason == nil)
-	evidence, err2 := text(h.Evidence, len(h.Evidence) == 0)
-	timing, err3 := text(h.Timing, h.Timing == hotstick.Timing{})
-	return reason, evidence, timing, errors.Join(err1, err2, err3)
+// lineTexts are the parts of a line that are kept as JSON.
+type lineTexts struct{ reason, evidence, timing, recall string }
+
+func newLineTexts(h store.PlanHost) (t lineTexts, err error) {
+	var errs [4]error
+	t.reason, errs[0] = text(h.Reason, h.Reason == nil)
+	t.evidence, errs[1] = text(h.Evidence, len(h.Evidence) == 0)
+	t.timing, errs[2] = text(h.Timing, h.Timing == hotstick.Timing{})
+	t.recall, errs[3] = text(h.Recall, h.Recall == nil)
+	return t, errors.Join(errs[:]...)
+}
+
+func (t planTable) AddLate(h store.PlanHost) (store.PlanHost, error) {
+	if err := t.writable(); err != nil {
+		return h, err
+	}
+	n, err := t.number(h.Plan)
+	if err != nil {
+		return h, err
+	}
+	_, err = one(t.tx, value[int], `SELECT idx FROM plan_hosts WHERE host = ? AND plan = ?`, h.Listed.Host, n)
+	if err == nil {
+		return h, store.ErrTaken
+	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return h, err
+	}
+	h = h.Clone()
+	h.Late = true
+	if h.Index, err = one(t.tx, value[int], `SELECT coalesce(max(idx) + 1, 0) FROM plan_hosts WHERE plan = ?`, n); err != nil {
+		return h, err
+	}
+	return h, t.list(n, h)
 }
 
 func (t planTable) Hosts(id hotstick.PlanID) ([]store.PlanHost, error) {
@@ -156,14 +197,14 @@ func (t planTable) Host(id hotstick.PlanID, host hotstick.HostID) (store.PlanHos
 }
 
 func (t planTable) PutHost(h store.PlanHost) error {
-	reason, evidence, timing, err := lineTexts(h.Clone())
+	texts, err := newLineTexts(h.Clone())
 	if err != nil {
 		return err
 	}
 	changed, err := t.exec(`UPDATE plan_hosts SET state = ?, attempt = ?, reason = ?, evidence = ?, timing = ?, updated = ?,
-		granted = ?, started = ?, ended = ? WHERE host = ? AND plan = (SELECT n FROM plans WHERE id = ?)`,
-		h.State, h.Attempt, reason, evidence, timing, h.Updated.UnixMicro(),
-		instant(h.Granted), instant(h.Started), instant(h.Ended), h.Listed.Host, h.Plan)
+		granted = ?, started = ?, ended = ?, standing = ?, recall = ? WHERE host = ? AND plan = (SELECT n FROM plans WHERE id = ?)`,
+		h.State, h.Attempt, texts.reason, texts.evidence, texts.timing, h.Updated.UnixMicro(),
+		instant(h.Granted), instant(h.Started), instant(h.Ended), h.Standing, texts.recall, h.Listed.Host, h.Plan)
 	if err == nil && changed == 0 {
 		return store.ErrNotFound
 	}

@@ -21,11 +21,19 @@ func (t slotTable) Release(plan hotstick.PlanID, host hotstick.HostID) error {
 	return err
 }
 
+const selectSlot = `SELECT domain, value, idx, plan, host, taken FROM slots`
+
+func readSlot(row scan) (s store.Slot, err error) {
+	var taken int64
+	err = row(&s.Domain, &s.Value, &s.Index, &s.Plan, &s.Host, &taken)
+	s.Taken = when(taken)
+	return s, err
+}
+
 func (t slotTable) List() ([]store.Slot, error) {
-	return all(t.tx, func(row scan) (s store.Slot, err error) {
-		var taken int64
-		err = row(&s.Domain, &s.Value, &s.Index, &s.Plan, &s.Host, &taken)
-		s.Taken = when(taken)
-		return s, err
-	}, `SELECT domain, value, idx, plan, host, taken FROM slots ORDER BY domain, value, idx`)
+	return all(t.tx, readSlot, selectSlot+` ORDER BY domain, value, idx`)
+}
+
+func (t slotTable) Held(plan hotstick.PlanID, host hotstick.HostID) ([]store.Slot, error) {
+	return all(t.tx, readSlot, selectSlot+` WHERE plan = ? AND host = ? ORDER BY domain, value, idx`, plan, host)
 }

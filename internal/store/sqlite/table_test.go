@@ -87,7 +87,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 				return err
 			}
 		}
-		for _, f := range []store.EventFilter{{}, {Before: 7}, {Plan: "p"}, {Host: "h", Before: 7}, {Host: "h", Plan: "p"}} {
+		for _, f := range []store.EventFilter{{}, {Before: 7}, {From: 7}, {Plan: "p"}, {Host: "h", From: 7}, {Host: "h", Before: 7}, {Host: "h", Plan: "p"}} {
 			if _, err := tx.Events().List(f); err != nil {
 				return err
 			}
@@ -101,7 +101,13 @@ func TestQueriesUseIndexes(t *testing.T) {
 		_, err2 := tx.Plans().OfHost("h")
 		_, err3 := tx.Outbox().Due(tx.Now(), 10)
 		_, _, err4 := tx.Events().Head()
-		return errors.Join(err1, err2, err3, err4)
+		_, err5 := tx.Slots().Held("p", "h")
+		_, err6 := tx.Hosts().Exclusions()
+		_, err7 := tx.Bans().Freezes()
+		_, err8 := tx.Bans().Clears()
+		_, err9 := tx.Plans().Unfinished()
+		_, _ = tx.Hosts().Exclusion("h")
+		return errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, err9)
 	}
 	full := fullHost()
 	if err := s.Update(t.Context(), func(tx store.Tx) error {
@@ -111,6 +117,10 @@ func TestQueriesUseIndexes(t *testing.T) {
 		full.Seq++
 		full.Facts = nil
 		errs = append(errs, tx.Hosts().Put(full), tx.Hosts().Delete(full.ID))
+		_, errLate := tx.Plans().AddLate(store.PlanHost{Plan: "p"})
+		_, errFreeze := tx.Bans().Freeze(store.Freeze{})
+		errs = append(errs, errLate, errFreeze, tx.Hosts().Exclude(store.Exclusion{}), tx.Hosts().Include("h"),
+			tx.Bans().PutClear(store.Clear{}), tx.Bans().Delete(hotstick.PatchRef{}), tx.Bans().Unfreeze(1))
 		_ = tx.Plans().PutHost(store.PlanHost{Plan: "p"})
 		_ = tx.Tokens().Use("d")
 		_ = tx.Outbox().Put(store.Message{ID: 1})
@@ -119,15 +129,17 @@ func TestQueriesUseIndexes(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What may be read from end to end: what is asked for whole, in the order of an
-	// index. What may be sorted: the few plans that list one host.
-	allowed := regexp.MustCompile(`^(SEARCH |SCAN h USING (COVERING )?INDEX hosts_by_(name|build)|SCAN outbox USING INDEX outbox_pending|SCAN events$|SCALAR SUBQUERY|USE TEMP B-TREE FOR LAST TERM OF ORDER BY$)`)
+	// index. What may be sorted: the few plans that list one host. The unfinished
+	// plans are asked for once, when a server starts.
+	allowed := regexp.MustCompile(`^(SEARCH |SCAN h USING (COVERING )?INDEX hosts_by_(name|build)|SCAN outbox USING INDEX outbox_pending|SCAN exclusions$|SCAN (freezes|clears) USING INDEX |SCAN events$|SCALAR SUBQUERY|USE TEMP B-TREE FOR LAST TERM OF ORDER BY$)`)
 	if len(s.writer.stmts) < 30 {
 		t.Fatalf("only %d statements were run", len(s.writer.stmts))
 	}
 	for query := range s.writer.stmts {
 		for _, step := range explainPlan(t, s.Store, query) {
 			ofHost := strings.Contains(query, "ORDER BY p.created") && strings.HasPrefix(step, "USE TEMP B-TREE")
-			if !allowed.MatchString(step) && !ofHost {
+			unfinished := strings.Contains(query, "FROM plans p WHERE over = 0") && !strings.HasPrefix(step, "SCAN l")
+			if !allowed.MatchString(step) && !ofHost && !unfinished {
 				t.Errorf("%s\n\t%s", step, query)
 			}
 		}

@@ -168,6 +168,9 @@ func eventsAreListedNewestFirst(w *world) {
 	w.wantSeqs(store.EventFilter{Limit: 3, Before: 4}, 3, 2, 1)
 	w.wantSeqs(store.EventFilter{Limit: 3, Before: 1}, 0)
 	w.wantSeqs(store.EventFilter{Before: 100, Limit: 1}, 6)
+	w.wantSeqs(store.EventFilter{From: 5}, 6, 5)
+	w.wantSeqs(store.EventFilter{From: 2, Before: 5, Limit: 2}, 4, 3)
+	w.wantSeqs(store.EventFilter{From: 7})
 }
 
 func aPlanOrHostNarrows(w *world) {
@@ -185,6 +188,8 @@ func aPlanOrHostNarrows(w *world) {
 	w.wantSeqs(store.EventFilter{Plan: planID("p"), Before: 8, Limit: 2}, 6, 4)
 	w.wantSeqs(store.EventFilter{Host: hostID(3)}, 9, 6, 3, 0)
 	w.wantSeqs(store.EventFilter{Host: hostID(3), Before: 6}, 3, 0)
+	w.wantSeqs(store.EventFilter{Host: hostID(3), From: 3, Before: 9}, 6, 3)
+	w.wantSeqs(store.EventFilter{Plan: planID("p"), From: 7}, 10, 8)
 	w.wantSeqs(store.EventFilter{Host: hostID(3), Plan: planID("p")}, 6, 0)
 	w.wantSeqs(store.EventFilter{Host: hostID(3), Plan: planID("p"), Limit: 1}, 6)
 	w.wantSeqs(store.EventFilter{Host: hostID(4)})

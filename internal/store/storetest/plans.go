@@ -2,7 +2,9 @@ package storetest
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/store"
@@ -18,6 +20,8 @@ var planTests = []test{
 	{"hosts are listed by index", planHostsAreListedByIndex},
 	{"putting a host keeps what the plan says of it", puttingAHostKeepsItsListing},
 	{"a host's lines come newest plan first", aHostsLinesComeNewestFirst},
+	{"a late host is appended once", aLateHostIsAppendedOnce},
+	{"unfinished plans are those with something left to do", unfinishedPlans},
 }
 
 func aPlanIsCreatedOnce(w *world) {
@@ -153,6 +157,7 @@ func puttingAHostKeepsItsListing(w *world) {
 	full.Plan, full.Listed.Host = p.ID, hostID(1)
 	w.mustUpdate(func(tx store.Tx) error { return tx.Plans().PutHost(full) })
 	want := full.Clone()
+	want.Late = false
 	want.Index, want.Listed = 1, hotstick.PlanHost{Host: hostID(1), Name: "host-1"}
 	w.mustView(func(tx store.Tx) error {
 		got, err := tx.Plans().Host(p.ID, hostID(1))
@@ -183,6 +188,83 @@ func aHostsLinesComeNewestFirst(w *world) {
 		}
 		if want := []hotstick.PlanID{newest.ID, middle.ID, old.ID}; !slices.Equal(got, want) {
 			w.Errorf("got %v, want %v", got, want)
+		}
+		return err
+	})
+}
+
+func aLateHostIsAppendedOnce(w *world) {
+	p := w.createPlan("p", at(0), 3)
+	w.createPlan("none", at(0), 0)
+	late := Full[store.PlanHost]()
+	late.Plan, late.Listed.Host = p.ID, hostID(7)
+	var line store.PlanHost
+	w.mustUpdate(func(tx store.Tx) (err error) { line, err = tx.Plans().AddLate(late); return err })
+	want := late.Clone()
+	want.Index, want.Late = 3, true
+	w.same(line, want)
+	w.wantErr(store.ErrTaken, func(tx store.Tx) error { _, err := tx.Plans().AddLate(late); return err })
+	w.wantErr(store.ErrTaken, func(tx store.Tx) error {
+		_, err := tx.Plans().AddLate(store.PlanHost{Plan: p.ID, Listed: hotstick.PlanHost{Host: hostID(1)}})
+		return err
+	})
+	w.wantErr(store.ErrNotFound, func(tx store.Tx) error {
+		_, err := tx.Plans().AddLate(store.PlanHost{Plan: planID("unknown"), Listed: hotstick.PlanHost{Host: hostID(1)}})
+		return err
+	})
+	w.mustUpdate(func(tx store.Tx) error {
+		line, err := tx.Plans().AddLate(store.PlanHost{Plan: planID("none"), Listed: hotstick.PlanHost{Host: hostID(1)}, State: hotstick.Waiting})
+		if line.Index != 0 {
+			w.Errorf("the first host of an empty list has the place %d", line.Index)
+		}
+		return err
+	})
+	w.mustView(func(tx store.Tx) error {
+		lines, err := tx.Plans().Hosts(p.ID)
+		if len(lines) != 4 || lines[3].Listed.Host != hostID(7) || !lines[3].Late || lines[2].Late {
+			w.Errorf("the lines are %+v", lines)
+		}
+		of, err2 := tx.Plans().OfHost(hostID(7))
+		if len(of) != 1 {
+			w.Errorf("the late host has %d lines, want 1", len(of))
+		}
+		return errors.Join(err, err2)
+	})
+}
+
+func unfinishedPlans(w *world) {
+	recall := &hotstick.Reason{Code: hotstick.ReasonOperator}
+	var want []hotstick.PlanID
+	minute := 0
+	for _, status := range []hotstick.PlanStatus{hotstick.Running, hotstick.Halted, hotstick.Completed} {
+		for _, state := range hotstick.HostStates() {
+			for _, c := range []struct {
+				reverting bool
+				recall    *hotstick.Reason
+			}{{false, nil}, {true, nil}, {false, recall}} {
+				p := w.createPlan(fmt.Sprint(status, state, c), at(0).Add(time.Duration(minute)*time.Minute), 2)
+				minute++
+				p.Status, p.Reverting = status, c.reverting
+				line := store.PlanHost{Plan: p.ID, Listed: hotstick.PlanHost{Host: hostID(1)}, State: state, Recall: c.recall}
+				w.mustUpdate(func(tx store.Tx) error {
+					return errors.Join(tx.Plans().Advance(p), tx.Plans().PutHost(line))
+				})
+				sentBack := state == hotstick.Confirmed && (c.reverting || c.recall != nil)
+				if !status.Over() || state.HoldsSlot() || sentBack {
+					want = append(want, p.ID)
+				}
+			}
+		}
+	}
+	slices.Reverse(want)
+	w.mustView(func(tx store.Tx) error {
+		plans, err := tx.Plans().Unfinished()
+		var got []hotstick.PlanID
+		for _, p := range plans {
+			got = append(got, p.ID)
+		}
+		if !slices.Equal(got, want) {
+			w.Errorf("%d plans are unfinished, want %d", len(got), len(want))
 		}
 		return err
 	})

@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"slots", slotTests},
 		{"events", eventTests},
 		{"bans", banTests},
+		{"orders", orderTests},
 		{"tokens", tokenTests},
 		{"outbox", outboxTests},
 	}

@@ -93,6 +93,14 @@ func aReleaseFrees(w *world) {
 			w.Errorf("left are %v, want 2 and 3", got)
 		}
 	}
+	w.mustView(func(tx store.Tx) error {
+		freed, err1 := tx.Slots().Held("p", "h")
+		held, err2 := tx.Slots().Held("other", "h")
+		if len(freed) != 0 || len(held) != 1 || held[0].Index != 3 {
+			w.Errorf("held are %+v and %+v", freed, held)
+		}
+		return errors.Join(err1, err2)
+	})
 	if err := w.take(store.Slot{Domain: "rack", Index: 0, Host: "next"}); err != nil {
 		w.Errorf("the freed slot: %v", err)
 	}

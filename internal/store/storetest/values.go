@@ -29,14 +29,19 @@ type rows struct {
 	Ban     store.Ban
 	Token   store.Token
 	Message store.Message
+
+	Exclusion store.Exclusion
+	Freeze    store.Freeze
+	Clear     store.Clear
 }
 
 func fullRows() rows {
 	r := rows{Full[store.Host](), Full[store.Plan](), Full[store.PlanHost](), Full[store.Slot](),
-		Full[store.Event](), Full[store.Ban](), Full[store.Token](), Full[store.Message]()}
+		Full[store.Event](), Full[store.Ban](), Full[store.Token](), Full[store.Message](),
+		Full[store.Exclusion](), Full[store.Freeze](), Full[store.Clear]()}
 	r.Host.Revoked = false
 	r.Line.Plan = r.Plan.ID
-	r.Event.Seq, r.Message.ID = 0, 1
+	r.Event.Seq, r.Message.ID, r.Freeze.ID = 0, 1, 1
 	return r
 }
 
@@ -61,6 +66,15 @@ func (r *rows) put(tx store.Tx) error {
 		return err
 	}
 	if err := tx.Tokens().Put(r.Token); err != nil {
+		return err
+	}
+	if err := tx.Hosts().Exclude(r.Exclusion); err != nil {
+		return err
+	}
+	if _, err := tx.Bans().Freeze(r.Freeze); err != nil {
+		return err
+	}
+	if err := tx.Bans().PutClear(r.Clear); err != nil {
 		return err
 	}
 	_, err := tx.Outbox().Add(r.Message)
@@ -93,6 +107,15 @@ func (w *world) read(want rows) (got rows) {
 		check(e)
 		got.Token, e = tx.Tokens().Get(want.Token.Digest)
 		check(e)
+		got.Exclusion, e = tx.Hosts().Exclusion(want.Exclusion.Host)
+		check(e)
+		freezes, e := tx.Bans().Freezes()
+		check(e)
+		clears, e := tx.Bans().Clears()
+		check(e)
+		if len(freezes) == 1 && len(clears) == 1 {
+			got.Freeze, got.Clear = freezes[0], clears[0]
+		}
 		if len(slots) == 1 && len(events) == 1 {
 			got.Slot, got.Event = slots[0], events[0]
 		}
@@ -114,7 +137,8 @@ func (w *world) onlyMessage(tx store.Tx) store.Message {
 
 // kept is what a store returns of rows.
 func (r rows) kept() rows {
-	return rows{r.Host.Clone(), r.Plan.Clone(), r.Line.Clone(), r.Slot, r.Event.Clone(), r.Ban.Clone(), r.Token.Clone(), r.Message.Clone()}
+	return rows{r.Host.Clone(), r.Plan.Clone(), r.Line.Clone(), r.Slot, r.Event.Clone(), r.Ban.Clone(), r.Token.Clone(), r.Message.Clone(),
+		r.Exclusion.Clone(), r.Freeze.Clone(), r.Clear.Clone()}
 }
 
 func (w *world) compare(got, want rows) {

@@ -1,0 +1,179 @@
+package storetest
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/store"
+)
+
+var orderTests = []test{
+	{"an exclusion is replaced and taken back", anExclusionIsReplaced},
+	{"exclusions are listed by host", exclusionsAreListedByHost},
+	{"freezes are listed by their beginning", freezesAreListed},
+	{"a freeze that was taken back is gone, and its ID for good", aFreezeIsTakenBack},
+	{"a clear is kept once", aClearIsKeptOnce},
+	{"clears come oldest first", clearsComeOldestFirst},
+	{"a ban is lifted", aBanIsLifted},
+	{"an update that fails leaves no order behind", aFailedOrderLeavesNothing},
+}
+
+func (w *world) exclusions() (all []store.Exclusion) {
+	w.Helper()
+	w.mustView(func(tx store.Tx) (err error) { all, err = tx.Hosts().Exclusions(); return err })
+	return all
+}
+
+func (w *world) freezes() (ids []int64) {
+	w.Helper()
+	w.mustView(func(tx store.Tx) error {
+		all, err := tx.Bans().Freezes()
+		for _, f := range all {
+			ids = append(ids, f.ID)
+		}
+		return err
+	})
+	return ids
+}
+
+func anExclusionIsReplaced(w *world) {
+	for _, reason := range []string{"first", "second"} {
+		w.mustUpdate(func(tx store.Tx) error {
+			return tx.Hosts().Exclude(store.Exclusion{Host: hostID(1), Until: at(9), Reason: reason, By: "ann"})
+		})
+	}
+	if got := w.exclusions(); len(got) != 1 || got[0].Reason != "second" {
+		w.Errorf("got %+v", got)
+	}
+	for range 2 { // the second time there is nothing to take back
+		w.mustUpdate(func(tx store.Tx) error { return tx.Hosts().Include(hostID(1)) })
+	}
+	w.wantErr(store.ErrNotFound, func(tx store.Tx) error { _, err := tx.Hosts().Exclusion(hostID(1)); return err })
+}
+
+func exclusionsAreListedByHost(w *world) {
+	for _, n := range []int{3, 1, 2} {
+		w.mustUpdate(func(tx store.Tx) error { return tx.Hosts().Exclude(store.Exclusion{Host: hostID(n), Until: at(n)}) })
+	}
+	for i, e := range w.exclusions() {
+		if e.Host != hostID(i+1) || !e.Until.Equal(store.Instant(at(i+1))) {
+			w.Errorf("place %d: %+v", i, e)
+		}
+	}
+}
+
+func freezesAreListed(w *world) {
+	for _, minute := range []int{5, 1, 5, 3} {
+		w.mustUpdate(func(tx store.Tx) error {
+			_, err := tx.Bans().Freeze(store.Freeze{From: at(minute), Until: at(minute + 1)})
+			return err
+		})
+	}
+	if got, want := w.freezes(), []int64{2, 4, 1, 3}; !slices.Equal(got, want) {
+		w.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func aFreezeIsTakenBack(w *world) {
+	freeze := func() (id int64) {
+		w.mustUpdate(func(tx store.Tx) (err error) {
+			id, err = tx.Bans().Freeze(store.Freeze{From: at(1), Until: at(2), Reason: "audit"})
+			return err
+		})
+		return id
+	}
+	first := freeze()
+	w.mustUpdate(func(tx store.Tx) error { return tx.Bans().Unfreeze(first) })
+	w.wantErr(store.ErrNotFound, func(tx store.Tx) error { return tx.Bans().Unfreeze(first) })
+	if second := freeze(); second <= first {
+		w.Errorf("the second freeze got the ID %d after %d", second, first)
+	}
+}
+
+func aClearIsKeptOnce(w *world) {
+	c := Full[store.Clear]()
+	w.mustUpdate(func(tx store.Tx) error { return tx.Bans().PutClear(c) })
+	c.By = "usurper"
+	w.wantErr(store.ErrTaken, func(tx store.Tx) error { return tx.Bans().PutClear(c) })
+	w.mustView(func(tx store.Tx) error {
+		clears, err := tx.Bans().Clears()
+		if len(clears) != 1 || clears[0].By == c.By {
+			w.Errorf("got %+v", clears)
+		}
+		return err
+	})
+}
+
+func clearsComeOldestFirst(w *world) {
+	var want []hotstick.Digest
+	for _, minute := range []int{2, 0, 1} {
+		digest := hotstick.NewDigest([]byte{byte(minute)})
+		want = append(want, digest)
+		w.mustUpdate(func(tx store.Tx) error { return tx.Bans().PutClear(store.Clear{Digest: digest, At: at(minute)}) })
+	}
+	want = []hotstick.Digest{want[1], want[2], want[0]}
+	w.mustView(func(tx store.Tx) error {
+		clears, err := tx.Bans().Clears()
+		for i, c := range clears {
+			if c.Digest != want[i] {
+				w.Errorf("place %d: %s, want %s", i, c.Digest, want[i])
+			}
+		}
+		return err
+	})
+}
+
+func aBanIsLifted(w *world) {
+	ref := hotstick.PatchRef{Name: "fix", Level: 2}
+	w.mustUpdate(func(tx store.Tx) error {
+		return errors.Join(tx.Bans().Put(store.Ban{Patch: ref}), tx.Bans().Put(store.Ban{Patch: hotstick.PatchRef{Name: "fix", Level: 3}}))
+	})
+	for range 2 {
+		w.mustUpdate(func(tx store.Tx) error { return tx.Bans().Delete(ref) })
+	}
+	w.wantErr(store.ErrNotFound, func(tx store.Tx) error { _, err := tx.Bans().Get(ref); return err })
+	w.mustView(func(tx store.Tx) error {
+		bans, err := tx.Bans().List()
+		if len(bans) != 1 {
+			w.Errorf("%d bans are left, want the other one", len(bans))
+		}
+		return err
+	})
+}
+
+func aFailedOrderLeavesNothing(w *world) {
+	boom := errors.New("boom")
+	kept := store.Exclusion{Host: hostID(1), Until: at(1).Add(time.Hour), Reason: "kept"}
+	p := w.createPlan("p", at(0), 2)
+	w.mustUpdate(func(tx store.Tx) error { return tx.Hosts().Exclude(kept) })
+	w.wantErr(boom, func(tx store.Tx) error {
+		_, err1 := tx.Bans().Freeze(store.Freeze{From: at(1), Until: at(2)})
+		_, err2 := tx.Plans().AddLate(store.PlanHost{Plan: p.ID, Listed: hotstick.PlanHost{Host: hostID(8)}, State: hotstick.Waiting})
+		return errors.Join(err1, err2, tx.Hosts().Include(hostID(1)), tx.Hosts().Exclude(store.Exclusion{Host: hostID(2)}),
+			tx.Bans().PutClear(store.Clear{Digest: "d"}), boom)
+	})
+	w.same(w.exclusions()[0], kept.Clone())
+	if got := w.exclusions(); len(got) != 1 {
+		w.Errorf("%d exclusions, want 1", len(got))
+	}
+	if got := w.freezes(); len(got) != 0 {
+		w.Errorf("freezes %v are left", got)
+	}
+	w.mustView(func(tx store.Tx) error {
+		clears, err1 := tx.Bans().Clears()
+		lines, err2 := tx.Plans().Hosts(p.ID)
+		if len(clears) != 0 || len(lines) != 2 {
+			w.Errorf("%d clears and %d lines are left, want 0 and 2", len(clears), len(lines))
+		}
+		return errors.Join(err1, err2)
+	})
+	w.mustUpdate(func(tx store.Tx) error {
+		line, err := tx.Plans().AddLate(store.PlanHost{Plan: p.ID, Listed: hotstick.PlanHost{Host: hostID(9)}, State: hotstick.Waiting})
+		if line.Index != 2 {
+			w.Errorf("the late host got the place %d, want 2", line.Index)
+		}
+		return err
+	})
+}
