@@ -1,6 +1,6 @@
 // Package statement holds the signed statements that people and servers make:
-// plans, grants, bans, halts, orders to revert and clears. It signs them, checks
-// who signed, and hands out their contents only after that.
+// plans, grants, bans, halts, orders to revert, clears and emergency templates. It
+// signs them, checks who signed, and hands out their contents only after that.
 //
 // This comment is the specification of the format.
 //
@@ -27,15 +27,17 @@
 //
 // # Kinds
 //
-//	kind   payload type                           body           signed by                 life
-//	plan   application/vnd.hotstick.plan.v1+json  hotstick.Plan  author and ≥ m approvers  not_after
-//	grant  application/vnd.hotstick.grant.v1+json [Grant]        server key of the epoch   ttl_seconds, at most 60
-//	ban    application/vnd.hotstick.ban.v1+json   [Ban]          server key of the epoch   until cleared
-//	halt   application/vnd.hotstick.halt.v1+json  [Halt]         server key of the epoch   for ever
-//	order  application/vnd.hotstick.order.v1+json [Order]        server key of the epoch   ttl_seconds, at most 60
-//	clear  application/vnd.hotstick.clear.v1+json [Clear]        ≥ m persons               not_after
+//	kind      body           signed by                 life
+//	plan      hotstick.Plan  author and ≥ m approvers  not_after
+//	grant     [Grant]        server key of the epoch   ttl_seconds, at most 60
+//	ban       [Ban]          server key of the epoch   until cleared
+//	halt      [Halt]         server key of the epoch   for ever
+//	order     [Order]        server key of the epoch   ttl_seconds, at most 60
+//	clear     [Clear]        ≥ m persons               not_after
+//	template  [Template]     ≥ m persons               not_after
 //
-// Plans and clears are checked by server and loader, grants and orders by the
+// The payload type of a kind is application/vnd.hotstick.KIND.v1+json. Templates
+// travel inside plans. Plans and clears are checked by server and loader, grants and orders by the
 // loader, bans and halts by agent and loader. An envelope of another kind, or of
 // another version of a kind, is refused. Envelopes of plans are at most
 // [MaxPlanBytes] long, all others at most [MaxBytes].
@@ -46,10 +48,22 @@
 // which comes from the catalog's root metadata and from nowhere else. m is
 // Trust.Approvals. What counts is persons: two keys of one person count once, and
 // the author of a plan is never an approver of it. Only where the trust says
-// author_may_approve (then m is 1) the author's signature suffices.
+// author_may_approve (then m is 1) the author's signature suffices. A plan may ask
+// for more approvers than m (approvals), never for fewer.
 //
 // A plan's identity, hotstick.PlanID, is the digest of its payload, so signatures
 // that are added later leave it as it was and any edit makes another plan.
+//
+// # Emergencies
+//
+// A template says, in calm times and with m signatures, how fast a plan may go when
+// nobody has time to find m approvers. A plan that carries the template's envelope
+// in its field emergency needs one approver, who is another person than its author.
+// It must keep within the template (see [Template.Permits]): the patch, the first
+// wave, every bake, delay, budget and the life; its gates ask for exactly what the
+// template says; it continues no other plan and goes back to no older level. Every
+// loader checks that. The template's signatures are checked under the trust of the
+// moment, so it ends with the persons who signed it.
 //
 // # Epoch
 //
@@ -64,9 +78,19 @@
 //
 //	hotstick/plan-host/v1 LF identity LF release LF arch LF build ID LF wave LF
 //
-// with the identity fingerprint written sha256:…, and the wave in decimal. Leaves
-// stand in the order of the plan's host list; a grant names its index and brings
-// the inclusion proof. Root and proof hashes are written sha256:… as well.
+// with the identity fingerprint written sha256:…, and in decimal the earliest wave
+// in which the host may start: a stand-in's is that of its canary, any other host's
+// is its own. Leaves stand in the order of the plan's host list; a grant names its
+// index and brings the inclusion proof. Root and proof hashes are written sha256:…
+// as well.
+//
+// A stand-in names a listed canary of the same kernel build in an earlier wave that
+// is no stand-in itself; a canary has at most hotstick.MaxStandIns. A wave counts
+// the hosts whose own wave it is, stand-ins too.
+//
+// A grant with late set is for a host that is not listed. It is good only where the
+// plan has a rule for late hosts, for the last wave, on a kernel build with a lane,
+// and if the labels set on the host itself are what the rule says.
 //
 // # Key files
 //

@@ -19,9 +19,11 @@ import (
 
 // Limits of one envelope.
 const (
-	// MaxPlanBytes bounds the envelope of a plan. One with MaxPlanLanes lanes and
-	// MaxPlanWaves waves has about one mebibyte.
-	MaxPlanBytes = 4 << 20
+	// MaxPlanBytes bounds the envelope of a plan. A lane has up to a kilobyte and a
+	// window 64 bytes, a third more in base64: 5,000 lanes with two levels to go back
+	// to and 64 calendars with a window a day for a year are 9 MiB. A check-in and a
+	// call of the loader, which carry the envelope, hold 16 MiB.
+	MaxPlanBytes = 12 << 20
 	// MaxBytes bounds the envelope of every other kind.
 	MaxBytes = 256 << 10
 	// MaxSignatures bounds the signatures of one envelope.
@@ -175,8 +177,8 @@ func KindOf(raw []byte) (Kind, error) {
 }
 
 // Sign wraps body in an envelope with the signatures of all signers. body is the
-// kind's own type: hotstick.Plan, [Grant], [Ban], [Halt], [Order] or [Clear]. It
-// is validated first, so that a fault shows before it is signed.
+// kind's own type: hotstick.Plan, [Grant], [Ban], [Halt], [Order], [Clear] or
+// [Template]. It is validated first, so that a fault shows before it is signed.
 func Sign(kind Kind, body any, signers ...Signer) ([]byte, error) {
 	if err := validate(kind, body); err != nil {
 		return nil, err
@@ -207,8 +209,8 @@ func signPayload(kind Kind, payload []byte, signers []Signer) ([]byte, error) {
 // AddSignature returns the envelope with one more signature. It refuses a key
 // that has signed already. The payload stays byte for byte what it was.
 //
-// The payload is not checked: whoever signs has read it with [InspectPlan] or
-// [ParseClear] before.
+// The payload is not checked: whoever signs has read it with [InspectPlan],
+// [ParseClear] or [ParseTemplate] before.
 func AddSignature(raw []byte, by Signer) ([]byte, error) {
 	e, err := parse(raw)
 	if err != nil {

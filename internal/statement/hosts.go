@@ -17,6 +17,7 @@ import (
 const leafSchema = "hotstick/plan-host/v1"
 
 // leaf returns the canonical text of one host; its parts contain no line feed.
+// wave is the first in which the host may start.
 func leaf(identity hotstick.Fingerprint, build hotstick.KernelBuild, wave int) []byte {
 	b := make([]byte, 0, 256)
 	for _, part := range [...]string{leafSchema, string(identity), build.Release, build.Arch, build.BuildID} {
@@ -46,7 +47,7 @@ func NewHostTree(hosts []hotstick.PlanHost) (*HostTree, error) {
 		if err := checkListed(h, builds); err != nil {
 			return nil, fmt.Errorf("cannot use host %d of the list: %w", i, err)
 		}
-		t.add(int64(i), tlog.RecordHash(leaf(h.Identity, h.Build, h.Wave)))
+		t.add(int64(i), tlog.RecordHash(leaf(h.Identity, h.Build, h.EarliestWave())))
 	}
 	root, err := tlog.TreeHash(t.count, t)
 	if err != nil {
@@ -59,8 +60,8 @@ func NewHostTree(hosts []hotstick.PlanHost) (*HostTree, error) {
 // checkListed checks what goes into a leaf. builds remembers what was valid, since
 // a fleet has few builds and many hosts.
 func checkListed(h hotstick.PlanHost, builds map[hotstick.KernelBuild]bool) error {
-	if h.Wave < 0 || h.Wave >= hotstick.MaxPlanWaves {
-		return fmt.Errorf("cannot use wave %d", h.Wave)
+	if first := h.EarliestWave(); first < 0 || h.Wave >= hotstick.MaxPlanWaves {
+		return fmt.Errorf("cannot use wave %d, or %d", h.Wave, first)
 	}
 	if !builds[h.Build] {
 		if err := h.Build.Validate(); err != nil {
@@ -152,8 +153,10 @@ func ProveHost(hosts []hotstick.PlanHost, index int64) ([]string, error) {
 }
 
 // CheckHost checks that the grant's host is listed in the plan, with exactly this
-// identity, kernel build and wave, and that the build has a lane. Reasons:
-// not_in_plan, wrong_build.
+// identity, kernel build and earliest wave, and that the build has a lane. A late
+// host is not listed; the plan must have a rule for late hosts, and the wave must
+// be its last. The caller still compares that rule with the host's own labels.
+// Reasons: not_in_plan, wrong_build.
 func CheckHost(plan hotstick.Plan, id hotstick.PlanID, grant Grant) error {
 	switch {
 	case grant.Plan != id:
@@ -163,6 +166,9 @@ func CheckHost(plan hotstick.Plan, id hotstick.PlanID, grant Grant) error {
 	}
 	if _, ok := plan.Lane(grant.Build); !ok {
 		return refuse(hotstick.ReasonWrongBuild, "cannot take a grant for %s: the plan has no lane for it", grant.Build)
+	}
+	if grant.Late {
+		return checkLate(plan, grant)
 	}
 	root, err := parseHash(plan.HostsRoot)
 	if err != nil {
@@ -185,9 +191,20 @@ func CheckHost(plan hotstick.Plan, id hotstick.PlanID, grant Grant) error {
 	return nil
 }
 
+func checkLate(plan hotstick.Plan, grant Grant) error {
+	switch {
+	case plan.Late == nil:
+		return refuse(hotstick.ReasonNotInPlan, "cannot take a grant for a late host: the plan admits none")
+	case grant.Wave != len(plan.Waves)-1:
+		return refuse(hotstick.ReasonNotInPlan, "cannot take a grant for a late host in wave %d: late hosts join the last", grant.Wave)
+	}
+	return nil
+}
+
 // CheckHosts checks that hosts is the plan's complete list: the root and all
 // counts agree, no host is listed twice, each host's ID belongs to its identity,
-// and every kernel build has a lane. An approver calls it before signing.
+// every kernel build has a lane, every calendar that is named exists, and stand-ins
+// are as the plan's format says. An approver calls it before signing.
 func CheckHosts(plan hotstick.Plan, hosts []hotstick.PlanHost) error {
 	if len(hosts) != plan.HostCount {
 		return fmt.Errorf("cannot take %d hosts as the list of a plan of %d", len(hosts), plan.HostCount)
@@ -195,6 +212,10 @@ func CheckHosts(plan hotstick.Plan, hosts []hotstick.PlanHost) error {
 	lanes := map[hotstick.KernelBuild]bool{}
 	for _, l := range plan.Lanes {
 		lanes[l.Build] = true
+	}
+	calendars := map[string]bool{}
+	for _, c := range plan.Calendars {
+		calendars[c.Name] = true
 	}
 	seen := make(map[hotstick.Fingerprint]bool, len(hosts))
 	waves := make([]int, len(plan.Waves))
@@ -208,6 +229,8 @@ func CheckHosts(plan hotstick.Plan, hosts []hotstick.PlanHost) error {
 			return fmt.Errorf("cannot take host %d: the ID %.40q does not belong to its identity", i, h.Host)
 		case !lanes[h.Build]:
 			return fmt.Errorf("cannot take host %d (%s): the plan has no lane for %s", i, h.Host, h.Build)
+		case h.Calendar != "" && !calendars[h.Calendar]:
+			return fmt.Errorf("cannot take host %d (%s): the plan has no calendar %.80q", i, h.Host, h.Calendar)
 		}
 		seen[h.Identity] = true
 		waves[h.Wave]++
@@ -217,12 +240,57 @@ func CheckHosts(plan hotstick.Plan, hosts []hotstick.PlanHost) error {
 			return fmt.Errorf("cannot take the list: wave %d has %d hosts and the plan says %d", i, n, plan.Waves[i].Hosts)
 		}
 	}
+	if err := checkStandIns(hosts); err != nil {
+		return err
+	}
 	root, err := HostsRoot(hosts)
 	if err != nil {
 		return err
 	}
 	if root != plan.HostsRoot {
 		return fmt.Errorf("cannot take the list: its root is %s and the plan says %s", root, plan.HostsRoot)
+	}
+	return nil
+}
+
+// checkStandIns checks that every stand-in names a canary of the list that it can
+// prove as much as: of the same kernel build, in an earlier wave, and no stand-in
+// itself. A canary has at most hotstick.MaxStandIns.
+func checkStandIns(hosts []hotstick.PlanHost) error {
+	canaries := map[hotstick.HostID]hotstick.PlanHost{}
+	for _, h := range hosts {
+		if h.StandIn != nil {
+			canaries[h.StandIn.For] = hotstick.PlanHost{}
+		}
+	}
+	if len(canaries) == 0 {
+		return nil
+	}
+	for _, h := range hosts {
+		if _, wanted := canaries[h.Host]; wanted {
+			canaries[h.Host] = h
+		}
+	}
+	taken := map[hotstick.HostID]int{}
+	for i, h := range hosts {
+		if h.StandIn == nil {
+			continue
+		}
+		canary := canaries[h.StandIn.For]
+		taken[canary.Host]++
+		switch {
+		case canary.Host == "":
+			return fmt.Errorf("cannot take host %d (%s): it stands in for %.40q, which is not listed", i, h.Host, h.StandIn.For)
+		case canary.StandIn != nil:
+			return fmt.Errorf("cannot take host %d (%s): it stands in for a stand-in", i, h.Host)
+		case canary.Wave != h.StandIn.Wave || canary.Wave >= h.Wave:
+			return fmt.Errorf("cannot take host %d (%s) of wave %d: it stands in for a canary in wave %d, not in wave %d",
+				i, h.Host, h.Wave, canary.Wave, h.StandIn.Wave)
+		case canary.Build != h.Build:
+			return fmt.Errorf("cannot take host %d (%s): the canary that it stands in for runs %s", i, h.Host, canary.Build)
+		case taken[canary.Host] > hotstick.MaxStandIns:
+			return fmt.Errorf("cannot take host %d (%s): its canary has more than %d stand-ins", i, h.Host, hotstick.MaxStandIns)
+		}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package statement_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 	"pgregory.net/rapid"
@@ -170,18 +171,140 @@ func TestAHostTreeOfNothingIsRefused(t *testing.T) {
 	}
 }
 
-func BenchmarkHostTree(b *testing.B) {
-	list := make([]hotstick.PlanHost, 100_000)
-	for i := range list {
-		list[i] = hotstick.PlanHost{Identity: hotstick.NewDigest([]byte{byte(i), byte(i >> 8), byte(i >> 16)}), Build: build, Wave: 1}
+func TestAStandInIsHeldToItsCanarysWave(t *testing.T) {
+	w := newWorld(t)
+	list := hosts(6)
+	list[3].StandIn = &hotstick.StandIn{For: list[0].Host, Wave: 0}
+	plan := w.plan(list)
+	id := hotstick.NewDigest([]byte("plan"))
+	if err := statement.CheckHosts(plan, list); err != nil {
+		t.Fatal(err)
 	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := statement.NewHostTree(list); err != nil {
-			b.Fatal(err)
+	g := w.grant(id, list, 3)
+	if g.Wave != 0 {
+		t.Fatalf("the grant is for wave %d", g.Wave)
+	}
+	if err := statement.CheckHost(plan, id, g); err != nil {
+		t.Error(err)
+	}
+	g.Wave = 1
+	w.mustRefuse(statement.CheckHost(plan, id, g), hotstick.ReasonNotInPlan)
+	// What nobody signed as a stand-in does not start early.
+	g = w.grant(id, list, 4)
+	g.Wave = 0
+	w.mustRefuse(statement.CheckHost(plan, id, g), hotstick.ReasonNotInPlan)
+}
+
+func TestAnApproverSeesThroughFalseStandIns(t *testing.T) {
+	standIn := func(l []hotstick.PlanHost, i, canary, wave int) {
+		l[i].StandIn = &hotstick.StandIn{For: l[canary].Host, Wave: wave}
+	}
+	for _, test := range []struct {
+		name string
+		edit func(w *world, l []hotstick.PlanHost, p *hotstick.Plan)
+		ok   bool
+	}{
+		{"three of one canary", func(_ *world, l []hotstick.PlanHost, _ *hotstick.Plan) {
+			standIn(l, 1, 0, 0)
+			standIn(l, 3, 0, 0)
+			standIn(l, 4, 0, 0)
+		}, true},
+		{"four of one canary", func(_ *world, l []hotstick.PlanHost, _ *hotstick.Plan) {
+			standIn(l, 1, 0, 0)
+			standIn(l, 3, 0, 0)
+			standIn(l, 4, 0, 0)
+			standIn(l, 6, 0, 0)
+		}, false},
+		{"for a host that is not listed", func(_ *world, l []hotstick.PlanHost, _ *hotstick.Plan) {
+			l[3].StandIn = &hotstick.StandIn{For: hotstick.NewHostID(identityKey(77))}
+		}, false},
+		{"for nobody", func(_ *world, l []hotstick.PlanHost, _ *hotstick.Plan) { l[3].StandIn = &hotstick.StandIn{} }, false},
+		{"for itself", func(_ *world, l []hotstick.PlanHost, _ *hotstick.Plan) { standIn(l, 3, 3, 0) }, false},
+		{"for another build", func(_ *world, l []hotstick.PlanHost, _ *hotstick.Plan) { standIn(l, 2, 0, 0) }, false},
+		{"for a host of the same wave", func(_ *world, l []hotstick.PlanHost, _ *hotstick.Plan) { standIn(l, 3, 4, 1) }, false},
+		{"for a host of a later wave", func(_ *world, l []hotstick.PlanHost, _ *hotstick.Plan) { standIn(l, 0, 3, 1) }, false},
+		{"in another wave than the canary's", func(_ *world, l []hotstick.PlanHost, _ *hotstick.Plan) { standIn(l, 3, 4, 0) }, false},
+		{"in a wave before all", func(_ *world, l []hotstick.PlanHost, _ *hotstick.Plan) { standIn(l, 3, 0, -1) }, false},
+		{"for a stand-in", func(_ *world, l []hotstick.PlanHost, p *hotstick.Plan) {
+			p.Waves = append(p.Waves, hotstick.Wave{Name: "last", Hosts: 1, DelaySeconds: 60})
+			p.Waves[1].Hosts--
+			l[6].Wave = 2
+			standIn(l, 3, 0, 0)
+			standIn(l, 6, 3, 1)
+		}, false},
+		{"and a calendar of the plan", func(_ *world, l []hotstick.PlanHost, p *hotstick.Plan) {
+			p.Calendars = []hotstick.Calendar{{Name: "nights", Opens: []hotstick.Interval{{From: now, Until: now.Add(time.Hour)}}}}
+			l[3].Calendar = "nights"
+		}, true},
+		{"and a calendar that the plan lacks", func(_ *world, l []hotstick.PlanHost, _ *hotstick.Plan) { l[3].Calendar = "nights" }, false},
+	} {
+		w := newWorld(t)
+		list := hosts(7)
+		plan := w.plan(list)
+		test.edit(w, list, &plan)
+		if root, err := statement.HostsRoot(list); err == nil {
+			plan.HostsRoot = root
+		}
+		if err := statement.CheckHosts(plan, list); (err == nil) != test.ok {
+			t.Errorf("%s: %v", test.name, err)
 		}
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(list)), "ns/host")
+}
+
+func TestALateHostJoinsTheLastWaveOfAPlanThatAdmitsIt(t *testing.T) {
+	id := hotstick.NewDigest([]byte("plan"))
+	for _, test := range []struct {
+		name string
+		edit func(*hotstick.Plan, *statement.Grant)
+		code hotstick.ReasonCode
+	}{
+		{"as the rule says", func(*hotstick.Plan, *statement.Grant) {}, ""},
+		{"a plan without the rule", func(p *hotstick.Plan, _ *statement.Grant) { p.Late = nil }, hotstick.ReasonNotInPlan},
+		{"an earlier wave", func(_ *hotstick.Plan, g *statement.Grant) { g.Wave = 0 }, hotstick.ReasonNotInPlan},
+		{"a wave the plan lacks", func(_ *hotstick.Plan, g *statement.Grant) { g.Wave = 2 }, hotstick.ReasonNotInPlan},
+		{"a build without a lane", func(_ *hotstick.Plan, g *statement.Grant) { g.Build.BuildID = "ffffffffffffffff" }, hotstick.ReasonWrongBuild},
+		{"another plan", func(_ *hotstick.Plan, g *statement.Grant) { g.Plan = hotstick.NewDigest([]byte("other")) }, hotstick.ReasonNotInPlan},
+		{"without saying that it is late", func(_ *hotstick.Plan, g *statement.Grant) { g.Late = false }, hotstick.ReasonNotInPlan},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			plan, g := w.plan(hosts(6)), lateGrant(id, 50)
+			plan.Late = &hotstick.LateRule{Labels: map[string]string{"role": "web"}}
+			test.edit(&plan, &g)
+			err := statement.CheckHost(plan, id, g)
+			if test.code == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			w.mustRefuse(err, test.code)
+		})
+	}
+	proved := lateGrant(id, 50)
+	proved.Proof = []string{string(hotstick.NewDigest(nil))}
+	if _, err := statement.Sign(statement.KindGrant, proved, key("server")); err == nil {
+		t.Error("a grant for a late host that also brings a proof was signed")
+	}
+}
+
+// BenchmarkRoot is the Merkle root over a plan's hosts.
+func BenchmarkRoot(b *testing.B) {
+	for _, n := range []int{100_000, 1_000_000} {
+		b.Run(fmt.Sprintf("hosts=%d", n), func(b *testing.B) {
+			list := make([]hotstick.PlanHost, n)
+			for i := range list {
+				list[i] = hotstick.PlanHost{Identity: hotstick.NewDigest([]byte{byte(i), byte(i >> 8), byte(i >> 16)}), Build: build, Wave: 1}
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := statement.HostsRoot(list); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/host")
+		})
+	}
 }
 
 func BenchmarkOpenGrant(b *testing.B) {

@@ -24,6 +24,9 @@ const (
 	KindOrder Kind = "order"
 	// KindClear lifts a strike or a ban; signed by at least m persons.
 	KindClear Kind = "clear"
+	// KindTemplate says how fast plans may go in an emergency; signed by at least m
+	// persons.
+	KindTemplate Kind = "template"
 )
 
 // Grant is the only way a new change starts on a host. It is bound to a nonce
@@ -33,13 +36,18 @@ type Grant struct {
 	Host     hotstick.HostID      `json:"host"`
 	Identity hotstick.Fingerprint `json:"identity"`
 	Build    hotstick.KernelBuild `json:"build"`
-	Wave     int                  `json:"wave"`
-	Attempt  int                  `json:"attempt"`
+	// Wave is the first in which the host may start (hotstick.PlanHost.EarliestWave),
+	// whichever wave it starts in; for a late host it is the plan's last.
+	Wave    int `json:"wave"`
+	Attempt int `json:"attempt"`
 	// Index and Proof show that the host is listed in the plan.
 	Index int64    `json:"index"`
 	Proof []string `json:"proof"`
-	Nonce string   `json:"nonce"`
-	Epoch uint64   `json:"epoch"`
+	// Late: the host is not listed and joins by the plan's rule for late hosts, which
+	// its own loader judges. There is no proof then.
+	Late  bool   `json:"late,omitempty"`
+	Nonce string `json:"nonce"`
+	Epoch uint64 `json:"epoch"`
 	// Generation is the plan's generation when the grant was made.
 	Generation uint64 `json:"generation"`
 	// TTLSeconds is its life on the loader's monotonic clock, counted from the

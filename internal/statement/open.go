@@ -1,6 +1,7 @@
 package statement
 
 import (
+	"errors"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -22,6 +23,9 @@ func open[T any](raw []byte, kind Kind) (*envelope, T, error) {
 		return nil, body, refuse(hotstick.ReasonSignature, "cannot read the %s: %v", kind, err)
 	}
 	if err := validate(kind, body); err != nil {
+		if refusal, ok := errors.AsType[*Error](err); ok {
+			return nil, body, refusal
+		}
 		return nil, body, refuse(hotstick.ReasonSignature, "%v", err)
 	}
 	return e, body, nil

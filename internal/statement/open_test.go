@@ -31,6 +31,8 @@ func open(raw []byte, kind statement.Kind, trust hotstick.Trust) (err error) {
 		_, err = statement.OpenOrder(raw, trust)
 	case statement.KindClear:
 		_, err = statement.OpenClear(raw, trust, now)
+	case statement.KindTemplate:
+		_, err = statement.OpenTemplate(raw, trust, now)
 	}
 	return err
 }
@@ -59,6 +61,7 @@ func (w *world) examples() []example {
 		{statement.KindHalt, statement.Halt{Plan: id, Reason: reason, Epoch: 3, IssuedAt: now}, server},
 		{statement.KindOrder, statement.Order{Plan: id, Host: list[3].Host, Nonce: "n-2", Epoch: 3, TTLSeconds: 60, Reason: reason}, server},
 		{statement.KindClear, w.clear(), []string{"bob", "dan"}},
+		{statement.KindTemplate, w.template(), []string{"cid", "dan"}},
 	}
 }
 
@@ -371,6 +374,13 @@ func TestGoldenStatements(t *testing.T) {
 			t.Errorf("%s: %v", e.kind, err)
 		}
 	}
+	first, err := os.ReadFile(filepath.Join("testdata", "plan-of-the-first-version.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := open(first, statement.KindPlan, w.trust); err != nil {
+		t.Errorf("a plan as the first version wrote it: %v", err)
+	}
 }
 
 // FuzzOpen feeds the parser. Whatever opens must have been signed by us, so its
@@ -378,7 +388,7 @@ func TestGoldenStatements(t *testing.T) {
 func FuzzOpen(f *testing.F) {
 	w := newWorld(nil)
 	payloads := map[string]bool{}
-	for _, kind := range []statement.Kind{statement.KindPlan, statement.KindGrant, statement.KindBan, statement.KindHalt, statement.KindOrder, statement.KindClear} {
+	for _, kind := range []statement.Kind{statement.KindPlan, statement.KindGrant, statement.KindBan, statement.KindHalt, statement.KindOrder, statement.KindClear, statement.KindTemplate} {
 		golden, err := os.ReadFile(filepath.Join("testdata", string(kind)+".json"))
 		if err != nil {
 			f.Fatal(err)

@@ -30,8 +30,12 @@ type PlanReview struct {
 	ID   hotstick.PlanID
 	// Approvers are the persons besides the author who have validly signed, sorted.
 	Approvers []hotstick.Person
-	// Needed is how many of them the plan needs; 0 under single control.
+	// Needed is how many of them the plan needs; 0 under single control, and 1 under
+	// an emergency template, unless the plan itself asks for more.
 	Needed int
+	// Emergency is the template that the plan runs under, signed by enough persons;
+	// nil for ordinary plans. Its life was not checked.
+	Emergency *Template
 	// Candidates are the persons who could still approve, sorted.
 	Candidates []hotstick.Person
 	// Ignored counts signatures that are wrong, by nobody we know, or by another
@@ -63,6 +67,14 @@ func InspectPlan(raw []byte, trust hotstick.Trust) (PlanReview, error) {
 	if trust.AuthorMayApprove {
 		r.Needed = 0
 	}
+	if len(plan.Emergency) > 0 {
+		t, err := openTemplate(plan.Emergency, trust)
+		if err != nil {
+			return PlanReview{}, err
+		}
+		r.Emergency, r.Needed = &t, min(r.Needed, 1)
+	}
+	r.Needed = max(r.Needed, plan.Approvals)
 	signed := personsOf(e, trust)
 	if !slices.Contains(signed, plan.Author) {
 		return PlanReview{}, refuse(hotstick.ReasonSignature, "cannot take the plan: its author %q has not validly signed it", plan.Author)
@@ -84,7 +96,9 @@ func InspectPlan(raw []byte, trust hotstick.Trust) (PlanReview, error) {
 
 // OpenPlan verifies a plan completely: its author and enough other persons have
 // signed exactly these bytes, its life is not over at now, and its epoch is the
-// trust's. The errors are *Error with reasons signature, not_approved,
+// trust's. For a plan under an emergency template one other person is enough, if
+// at least m signed the template, its life is not over either, and the plan keeps
+// within it. The errors are *Error with reasons signature, not_approved,
 // plan_expired, stale_epoch or catalog_unknown (an epoch that the trust does not
 // know yet, or no trust at all).
 func OpenPlan(raw []byte, trust hotstick.Trust, now time.Time) (hotstick.Plan, hotstick.PlanID, error) {
@@ -97,6 +111,12 @@ func OpenPlan(raw []byte, trust hotstick.Trust, now time.Time) (hotstick.Plan, h
 	}
 	if !now.Before(r.Plan.NotAfter) {
 		err := refuse(hotstick.ReasonPlanExpired, "cannot take the plan: its life ended at %s", r.Plan.NotAfter.Format(time.RFC3339))
+		return hotstick.Plan{}, "", err
+	}
+	if t := r.Emergency; t != nil && (!now.Before(t.NotAfter) || r.Plan.NotAfter.Sub(now) > t.life()) {
+		// The plan's word for when it was made is not enough.
+		err := refuse(hotstick.ReasonPlanExpired, "cannot take the plan: it must end within %d seconds and with its emergency template, at %s",
+			t.LifeSeconds, t.NotAfter.Format(time.RFC3339))
 		return hotstick.Plan{}, "", err
 	}
 	if !r.Approved() {

@@ -3,6 +3,7 @@ package statement_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -259,6 +260,19 @@ func TestSignRefusesAPlanThatNobodyWouldTake(t *testing.T) {
 			p.Lanes[0].RevertTo = []hotstick.RevertTarget{{Patch: p.Patch, Artifact: p.Lanes[0].Artifact, Module: "m"}}
 		}},
 		{"two budgets of one domain", func(p *hotstick.Plan) { p.Budgets = append(p.Budgets, p.Budgets[0]) }},
+		{"a proven wave of a plan that continues none", func(p *hotstick.Plan) { p.Waves[1].Proven = true }},
+		{"a window in local time", func(p *hotstick.Plan) {
+			from := now.In(time.FixedZone("", 3600))
+			p.Calendars = []hotstick.Calendar{{Name: "nights", Opens: []hotstick.Interval{{From: from, Until: from.Add(time.Hour)}}}}
+		}},
+		{"an endless name of a calendar", func(p *hotstick.Plan) {
+			p.Calendars = []hotstick.Calendar{{Name: strings.Repeat("x", 1000), Opens: []hotstick.Interval{{From: now, Until: now.Add(time.Hour)}}}}
+		}},
+		{"a rule for late hosts that any label fits", func(p *hotstick.Plan) { p.Late = &hotstick.LateRule{Labels: map[string]string{"role": ""}} }},
+		{"an endless label of late hosts", func(p *hotstick.Plan) {
+			p.Late = &hotstick.LateRule{Labels: map[string]string{"role": strings.Repeat("x", 1000)}}
+		}},
+		{"an emergency that is no template", func(p *hotstick.Plan) { p.Emergency = json.RawMessage("null") }},
 		{"a long name of its author", func(p *hotstick.Plan) { p.Author = hotstick.Person(strings.Repeat("x", 1000)) }},
 	}
 	for _, test := range tests {
@@ -273,12 +287,13 @@ func TestSignRefusesAPlanThatNobodyWouldTake(t *testing.T) {
 func TestTheLargestPlanFits(t *testing.T) {
 	w := newWorld(t)
 	plan := w.plan(hosts(4))
+	// More lanes than a plan may have today: the format must not be what limits it.
+	const lanes, windows = 5000, 366
 	plan.Lanes, plan.Waves, plan.HostCount = nil, nil, hotstick.MaxPlanWaves
-	for i := range hotstick.MaxPlanLanes {
-		b := build
-		b.BuildID = hotstick.NewDigest([]byte{byte(i), byte(i >> 8)}).Hex()[:40]
-		lane := hotstick.Lane{Build: b, Driver: "klp", Artifact: hotstick.NewDigest([]byte(b.BuildID)), Module: strings.Repeat("m", 55)}
-		for level := range 4 {
+	for i := range lanes {
+		b := hotstick.KernelBuild{Release: "6.12.57+deb13-cloud-amd64-unsigned", Arch: "x86_64", BuildID: hotstick.NewDigest([]byte{byte(i), byte(i >> 8)}).Hex()[:40]}
+		lane := hotstick.Lane{Build: b, Driver: "klp", Artifact: hotstick.NewDigest([]byte(b.BuildID)), Module: strings.Repeat("m", 55), RevertTo: []hotstick.RevertTarget{{}}}
+		for level := range 2 {
 			lane.RevertTo = append(lane.RevertTo, hotstick.RevertTarget{Patch: hotstick.PatchRef{Name: strings.Repeat("p", 63), Level: level + 1},
 				Artifact: hotstick.NewDigest([]byte{byte(level)}), Module: strings.Repeat("m", 55)})
 		}
@@ -287,8 +302,56 @@ func TestTheLargestPlanFits(t *testing.T) {
 	for range hotstick.MaxPlanWaves {
 		plan.Waves = append(plan.Waves, hotstick.Wave{Name: strings.Repeat("w", 60), Hosts: 1})
 	}
+	for i := range hotstick.MaxCalendars {
+		c := hotstick.Calendar{Name: fmt.Sprint("calendar ", i)}
+		for day := range windows {
+			open := now.AddDate(0, 0, day)
+			c.Opens = append(c.Opens, hotstick.Interval{From: open, Until: open.Add(4 * time.Hour)})
+		}
+		plan.Calendars = append(plan.Calendars, c)
+	}
+	if encoded := base64.StdEncoding.EncodedLen(len(mustMarshal(t, plan))); encoded > statement.MaxPlanBytes-(64<<10) {
+		t.Errorf("a plan of %d lanes and %d calendars has %d bytes", lanes, hotstick.MaxCalendars, encoded)
+	}
+	plan.Lanes = plan.Lanes[:min(lanes, hotstick.MaxPlanLanes)]
 	if _, _, err := statement.OpenPlan(w.mustSign(statement.KindPlan, plan, "ann", "bob", "cid"), w.trust, now); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestAPlanMayAskForMoreApprovers(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		single  bool
+		asks    int
+		signers []string
+		missing int
+	}{
+		{"no more than the trust asks", false, 1, []string{"ann", "bob", "cid"}, 0},
+		{"no less than the trust asks", false, 1, []string{"ann", "bob"}, 1},
+		{"one more", false, 3, []string{"ann", "bob", "cid"}, 1},
+		{"one more, who is there", false, 3, []string{"ann", "bob", "cid", "dan"}, 0},
+		{"under single control", true, 1, []string{"ann"}, 1},
+		{"under single control, by the author again", true, 1, []string{"ann", "ann's other"}, 1},
+		{"under single control, by another person", true, 1, []string{"ann", "bob"}, 0},
+	} {
+		w := newWorld(t)
+		w.trust.Persons[0].Keys = append(w.trust.Persons[0].Keys, hotstick.TrustedKey(key("ann's other").Public()))
+		if test.single {
+			w.trust.Approvals, w.trust.AuthorMayApprove = 1, true
+		}
+		plan := w.plan(hosts(4))
+		plan.Approvals = test.asks
+		raw := w.mustSign(statement.KindPlan, plan, test.signers...)
+		r, err := statement.InspectPlan(raw, w.trust)
+		if err != nil || r.Missing() != test.missing || r.SingleControl() {
+			t.Errorf("%s: %d are missing, %v", test.name, r.Missing(), err)
+		}
+		if _, _, err = statement.OpenPlan(raw, w.trust, now); test.missing > 0 {
+			w.mustRefuse(err, hotstick.ReasonNotApproved)
+		} else if err != nil {
+			t.Errorf("%s: %v", test.name, err)
+		}
 	}
 }
 

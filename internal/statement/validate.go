@@ -24,6 +24,10 @@ const (
 	// MaxSeconds bounds every time span in a plan, so that none of them overflows
 	// when it is added to a time: two years.
 	MaxSeconds = 2 * 366 * 24 * 3600
+	// MaxLateLabels bounds the labels of a rule for late hosts; a host has no more.
+	MaxLateLabels = 64
+	// maxNameBytes bounds the names of calendars, and labels and their values.
+	maxNameBytes = 128
 	// maxReasonText bounds subject and detail of a reason, in bytes.
 	maxReasonText = 4 << 10
 )
@@ -31,7 +35,7 @@ const (
 // known reports whether the kind is one of ours.
 func (k Kind) known() bool {
 	switch k {
-	case KindPlan, KindGrant, KindBan, KindHalt, KindOrder, KindClear:
+	case KindPlan, KindGrant, KindBan, KindHalt, KindOrder, KindClear, KindTemplate:
 		return true
 	}
 	return false
@@ -54,6 +58,8 @@ func validate(kind Kind, body any) error {
 		want, err = KindOrder, b.Validate()
 	case Clear:
 		want, err = KindClear, b.Validate()
+	case Template:
+		want, err = KindTemplate, b.Validate()
 	}
 	if want == "" || want != kind {
 		return fmt.Errorf("cannot sign a %T as a %s", body, kind)
@@ -70,6 +76,8 @@ func (g Grant) Validate() error {
 		return errors.New("cannot use a grant with a negative wave or index")
 	case len(g.Proof) > MaxProof:
 		return fmt.Errorf("cannot use a grant with a proof of %d hashes: the limit is %d", len(g.Proof), MaxProof)
+	case g.Late && (g.Index != 0 || len(g.Proof) > 0):
+		return errors.New("cannot use a grant for a late host that also brings a proof")
 	}
 	if err := errors.Join(g.Plan.Validate(), g.Identity.Validate(), g.Build.Validate()); err != nil {
 		return err
@@ -197,20 +205,68 @@ func validatePlan(p hotstick.Plan) error {
 		if w.DelaySeconds < 0 || w.DelaySeconds > MaxSeconds || w.BakeSeconds > MaxSeconds {
 			return fmt.Errorf("cannot use wave %d: its delay and bake must be 0 to %d seconds", i, MaxSeconds)
 		}
+		if w.Proven && p.Continues == "" {
+			return fmt.Errorf("cannot use wave %d as proven: the plan continues no other", i)
+		}
 	}
 	for _, l := range p.Lanes {
 		if err := validateRevertTo(l); err != nil {
 			return err
 		}
 	}
-	domains := map[string]bool{}
-	for _, b := range p.Budgets {
-		if domains[b.Domain] {
-			return fmt.Errorf("cannot use a plan with two budgets for %q", b.Domain)
+	if err := checkBudgets(p.Budgets); err != nil {
+		return err
+	}
+	if err := validateCalendars(p.Calendars); err != nil {
+		return err
+	}
+	if err := validateLate(p.Late); err != nil {
+		return err
+	}
+	return validateEmergency(p)
+}
+
+func validateCalendars(calendars []hotstick.Calendar) error {
+	for _, c := range calendars {
+		if len(c.Name) > maxNameBytes {
+			return fmt.Errorf("cannot use a calendar's name of %d bytes: the limit is %d", len(c.Name), maxNameBytes)
 		}
-		domains[b.Domain] = true
+		for _, i := range c.Opens {
+			if err := errors.Join(checkTime(i.From), checkTime(i.Until)); err != nil {
+				return fmt.Errorf("cannot use calendar %q: %w", c.Name, err)
+			}
+		}
 	}
 	return nil
+}
+
+func validateLate(rule *hotstick.LateRule) error {
+	if rule == nil {
+		return nil
+	}
+	if len(rule.Labels) > MaxLateLabels {
+		return fmt.Errorf("cannot use a rule for late hosts with %d labels: the limit is %d", len(rule.Labels), MaxLateLabels)
+	}
+	for k, v := range rule.Labels {
+		if k == "" || v == "" || len(k) > maxNameBytes || len(v) > maxNameBytes {
+			return fmt.Errorf("cannot use the label %.80q in a rule for late hosts: names and values have 1 to %d bytes", k, maxNameBytes)
+		}
+	}
+	return nil
+}
+
+// validateEmergency checks that a plan keeps within the template that it carries,
+// so that nobody signs one that no loader would take. Who signed the template is
+// checked when the plan is opened.
+func validateEmergency(p hotstick.Plan) error {
+	if len(p.Emergency) == 0 {
+		return nil
+	}
+	unverified, err := ParseTemplate(p.Emergency)
+	if err != nil {
+		return err
+	}
+	return unverified.Template.Permits(p)
 }
 
 func validateRevertTo(l hotstick.Lane) error {

@@ -138,8 +138,29 @@ func (w *world) grant(id hotstick.PlanID, list []hotstick.PlanHost, index int) s
 		w.Fatal(err)
 	}
 	h := list[index]
-	return statement.Grant{Plan: id, Host: h.Host, Identity: h.Identity, Build: h.Build, Wave: h.Wave, Attempt: 1,
+	return statement.Grant{Plan: id, Host: h.Host, Identity: h.Identity, Build: h.Build, Wave: h.EarliestWave(), Attempt: 1,
 		Index: int64(index), Proof: proof, Nonce: "n-1", Epoch: 3, Generation: 7, TTLSeconds: 60}
+}
+
+// lateGrant is a grant of the plan for host i, which is not listed.
+func lateGrant(id hotstick.PlanID, i int) statement.Grant {
+	return statement.Grant{Plan: id, Host: hotstick.NewHostID(identityKey(i)), Identity: identity(i), Build: build, Wave: 1, Attempt: 1,
+		Late: true, Nonce: "n-1", Epoch: 3, Generation: 7, TTLSeconds: 60}
+}
+
+func (w *world) template() statement.Template {
+	return statement.Template{Name: "night watch", Patches: []string{"unix-*"}, FirstWaveHosts: 1, ProbationSeconds: 30, BakeSeconds: 10, DelaySeconds: 60,
+		Budgets: []hotstick.Budget{{Domain: hotstick.FleetDomain, Percent: 50}}, LifeSeconds: 24 * 3600, IssuedAt: now.Add(-30 * 24 * time.Hour), NotAfter: now.Add(60 * 24 * time.Hour)}
+}
+
+// hasty is a plan that keeps within a template that cid and dan signed.
+func (w *world) hasty(list []hotstick.PlanHost) hotstick.Plan {
+	w.Helper()
+	p := w.plan(list)
+	p.NotAfter, p.Waves[0].BakeSeconds = now.Add(12*time.Hour), 10
+	p.Budgets = []hotstick.Budget{{Domain: hotstick.FleetDomain, Percent: 50}}
+	p.Emergency = w.mustSign(statement.KindTemplate, w.template(), "cid", "dan")
+	return p
 }
 
 func (w *world) ban() statement.Ban {
