@@ -26,7 +26,8 @@ func (a *app) server() *cobra.Command {
 		Long: `Serves console, operator API and hosts from a data directory that hotstick init
 made, until it is interrupted. What server.yaml in that directory says, these
 flags override; HOTSTICK_WEBHOOK_URL and HOTSTICK_WEBHOOK_SECRET name where holds,
-halts, reverts and strikes are told.
+halts, reverts and strikes are told, HOTSTICK_ALERTMANAGER_URL where alerts are
+pushed.
 
 The log goes to standard error, as JSON unless that is a terminal.`,
 		Args: exactly(),
@@ -76,9 +77,9 @@ func (a *app) serverOptions(f serverFlags) (server.Options, error) {
 		config.URL = f.url
 	}
 	config.Names = append(config.Names, f.names...)
-	o := config.options(f.data)
+	o, err := config.options(f.data)
 	o.Log = a.log(f.verbose)
-	return o, nil
+	return o, err
 }
 
 // log is a service's log: for people on a terminal, for programs elsewhere.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hotstick/hotstick/internal/cli/found"
 	"github.com/hotstick/hotstick/internal/cli/strict"
+	"github.com/hotstick/hotstick/internal/notify"
 	"github.com/hotstick/hotstick/internal/server"
 )
 
@@ -21,8 +22,8 @@ import (
 const configFile = "server.yaml"
 
 // serverConfig is server.yaml: what the server is told at every start. Flags win
-// over it, and HOTSTICK_WEBHOOK_URL, HOTSTICK_WEBHOOK_SECRET and
-// HOTSTICK_POLL_SECONDS too.
+// over it, and HOTSTICK_WEBHOOK_URL, HOTSTICK_WEBHOOK_SECRET,
+// HOTSTICK_ALERTMANAGER_URL and HOTSTICK_POLL_SECONDS too.
 type serverConfig struct {
 	Listen string `yaml:"listen,omitempty"`
 	// URL is how hosts and people reach the server, if not by Listen.
@@ -30,11 +31,54 @@ type serverConfig struct {
 	// Names are further host names and addresses for its certificate.
 	Names []string `yaml:"names,omitempty"`
 	// PollSeconds is how often a host with nothing to do checks in.
-	PollSeconds int           `yaml:"poll_seconds,omitempty"`
-	Webhook     webhookConfig `yaml:"webhook,omitempty"`
+	PollSeconds  int                `yaml:"poll_seconds,omitempty"`
+	Webhook      webhookConfig      `yaml:"webhook,omitempty"`
+	Alertmanager alertmanagerConfig `yaml:"alertmanager,omitempty"`
+	Quiet        quietConfig        `yaml:"quiet,omitempty"`
 }
 
-// webhookConfig is where holds, halts, reverts and strikes are told.
+// alertmanagerConfig is where alerts are pushed.
+type alertmanagerConfig struct {
+	URL string `yaml:"url,omitempty"`
+	// Labels are added to every alert.
+	Labels map[string]string `yaml:"labels,omitempty"`
+}
+
+// quietConfig is when people do not want to be told of what can wait.
+type quietConfig struct {
+	// Hours are times of the week, such as "22:00-06:00" or "sat,sun 00:00-24:00".
+	Hours []string `yaml:"hours,omitempty"`
+	// Zone is the time zone of Hours, such as Europe/Berlin; UTC if it is empty.
+	Zone string `yaml:"zone,omitempty"`
+	// Windows: also while a maintenance window of the rollout is open.
+	Windows bool `yaml:"windows,omitempty"`
+	// GroupSeconds is how long what can wait is collected before it is told.
+	GroupSeconds int `yaml:"group_seconds,omitempty"`
+}
+
+func (c quietConfig) quiet() (notify.Quiet, error) {
+	q := notify.Quiet{Windows: c.Windows, Zone: time.UTC}
+	if c.Zone != "" {
+		zone, err := time.LoadLocation(c.Zone)
+		if err != nil || c.Zone == "Local" {
+			return q, usage("name it as the time zone database does, such as Europe/Berlin", "cannot find the time zone %q of the quiet hours", c.Zone)
+		}
+		q.Zone = zone
+	}
+	for _, text := range c.Hours {
+		span, err := notify.ParseSpan(text)
+		if err != nil {
+			return q, usage("the days are mon to sun", "%v", err)
+		}
+		q.Hours = append(q.Hours, span)
+	}
+	if c.GroupSeconds < 0 || c.GroupSeconds > 3600 {
+		return q, usage("give whole seconds, 1 to 3600", "cannot collect notifications for %d s", c.GroupSeconds)
+	}
+	return q, nil
+}
+
+// webhookConfig is where what happened is told, message by message.
 type webhookConfig struct {
 	URL string `yaml:"url,omitempty"`
 	// Secret signs each message (Standard Webhooks): whsec_ and base 64, or text.
@@ -73,6 +117,9 @@ func (c *serverConfig) overlay(getenv func(string) string) error {
 	if v := getenv("HOTSTICK_WEBHOOK_SECRET"); v != "" {
 		c.Webhook.Secret = v
 	}
+	if v := getenv("HOTSTICK_ALERTMANAGER_URL"); v != "" {
+		c.Alertmanager.URL = v
+	}
 	if v := getenv("HOTSTICK_POLL_SECONDS"); v != "" {
 		n, err := strconv.Atoi(v)
 		if err != nil {
@@ -87,10 +134,13 @@ func (c *serverConfig) overlay(getenv func(string) string) error {
 }
 
 // options are what the server is made with.
-func (c serverConfig) options(data string) server.Options {
+func (c serverConfig) options(data string) (server.Options, error) {
+	quiet, err := c.Quiet.quiet()
 	return server.Options{Dir: data, Listen: c.Listen, URL: c.URL, Names: c.Names,
-		Webhook: server.Webhook{URL: c.Webhook.URL, Secret: c.Webhook.Secret},
-		Limits:  server.Limits{IdleInterval: time.Duration(c.PollSeconds) * time.Second}}
+		Notify: server.Notify{Webhook: server.Webhook{URL: c.Webhook.URL, Secret: c.Webhook.Secret},
+			Alertmanager: server.Alertmanager{URL: c.Alertmanager.URL, Labels: c.Alertmanager.Labels},
+			Quiet:        quiet, Group: time.Duration(c.Quiet.GroupSeconds) * time.Second},
+		Limits: server.Limits{IdleInterval: time.Duration(c.PollSeconds) * time.Second}}, err
 }
 
 // dialable is an address to call where a server listens: one that listens

@@ -1,5 +1,5 @@
-// Package notify delivers the outbox: a rollout that held, halted or went back,
-// and a host that was struck, must reach a person whose screen is off.
+// Package notify tells people what happened: a rollout that held, halted or went
+// back, and a host that was struck, must reach a person whose screen is off.
 //
 // # Webhook
 //
@@ -20,4 +20,14 @@
 // of 200 to 299 ends a message. Everything else, redirects included, is tried
 // again with growing pauses; after [MaxAttempts] tries the message is given up
 // and logged. Delivery is at least once.
+//
+// What can wait is collected for a while and told as one message per patch and
+// kind ([Digest]); in quiet times ([Quiet]) it waits for their end. Halts, reverts
+// and the fleet-wide stop never wait.
+//
+// # Alertmanager
+//
+// An [Alerter] pushes what lasts ([Conditions]) to an Alertmanager: when it begins,
+// every minute, and once more when it ends. It rests on the plans as they stand and
+// not on the outbox, so nothing is lost or doubled by a restart.
 package notify

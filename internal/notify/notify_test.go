@@ -134,7 +134,7 @@ func deliver(t *testing.T, f *flaky, while time.Duration) []store.Message {
 		s := memory.Open(time.Now)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		d := NewDeliverer(s, f, slog.New(slog.DiscardHandler))
+		d := NewDeliverer(Options{Store: s, Sender: f, Log: slog.New(slog.DiscardHandler)})
 		go func() {
 			defer close(done)
 			_ = d.Run(ctx)

@@ -81,12 +81,7 @@ func (w *Webhook) Send(ctx context.Context, id string, body []byte, now time.Tim
 	req.Header.Set("webhook-signature", "v1,"+sign(w.secret, id, timestamp, body))
 	resp, err := w.http.Do(req)
 	if err != nil {
-		// The URL may hold a secret; the cause alone is told.
-		var failed *url.Error
-		if errors.As(err, &failed) {
-			err = failed.Err
-		}
-		return fmt.Errorf("cannot send the notification: %v", err)
+		return fmt.Errorf("cannot send the notification: %v", withoutURL(err))
 	}
 	defer resp.Body.Close()
 	// Read a little, so that the connection can be used again.
@@ -95,6 +90,14 @@ func (w *Webhook) Send(ctx context.Context, id string, body []byte, now time.Tim
 		return fmt.Errorf("cannot send the notification: the receiver answered %d", resp.StatusCode)
 	}
 	return nil
+}
+
+// withoutURL is the cause of a failed request alone: the URL may hold a secret.
+func withoutURL(err error) error {
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		return failed.Err
+	}
+	return err
 }
 
 func sign(secret []byte, id, timestamp string, body []byte) string {

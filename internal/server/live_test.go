@@ -147,14 +147,43 @@ func (r *receiver) kinds() []string {
 	return kinds
 }
 
-func TestAWebhookTellsOfAHaltAStrikeAndARevert(t *testing.T) {
+// alertmanager notes the names of the alerts that it is told of.
+type alertmanager struct {
+	mu    sync.Mutex
+	names []string
+}
+
+// ServeHTTP implements http.Handler.
+func (m *alertmanager) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
+	var alerts []notify.Alert
+	if r.URL.Path != "/api/v2/alerts" || json.NewDecoder(r.Body).Decode(&alerts) != nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, a := range alerts {
+		m.names = append(m.names, a.Labels["alertname"])
+	}
+}
+
+// kinds returns them.
+func (m *alertmanager) kinds() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.names)
+}
+
+func TestPeopleAreToldOfAHaltAStrikeAndARevert(t *testing.T) {
 	t.Parallel()
 	r := &receiver{secret: "a webhook's secret", fail: 1}
 	hook := httptest.NewServer(r)
 	defer hook.Close()
 	w := newWorld(t, memory.Open(time.Now))
 	w.stop()
-	w.options.Webhook = Webhook{URL: hook.URL, Secret: r.secret}
+	m := &alertmanager{}
+	pushed := httptest.NewServer(m)
+	defer pushed.Close()
+	w.options.Notify = Notify{Webhook: Webhook{URL: hook.URL, Secret: r.secret}, Alertmanager: Alertmanager{URL: pushed.URL}, Group: 100 * time.Millisecond}
 	w.start()
 	w.admin = w.client(identity.Admin)
 	hosts := w.fleetOfFour()
@@ -165,12 +194,13 @@ func TestAWebhookTellsOfAHaltAStrikeAndARevert(t *testing.T) {
 	}
 	plan := w.running(w.publish(1), quick).Plan
 	w.until(plan, "it is halted", is(hotstick.Halted))
-	want := []string{inventory.NotifyStrike, inventory.NotifyHalt, inventory.NotifyRevert}
+	want := []string{inventory.NotifyStrike, inventory.NotifyHalt, inventory.NotifyRevert,
+		notify.AlertHalted, notify.AlertStruck}
 	deadline := time.After(30 * time.Second)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		got := r.kinds()
+		got := append(r.kinds(), m.kinds()...)
 		if !slices.ContainsFunc(want, func(k string) bool { return !slices.Contains(got, k) }) {
 			break
 		}
@@ -202,8 +232,9 @@ func TestWhatAServerSaysWhenItCannotStart(t *testing.T) {
 		{"there is no directory", func(o *Options) { o.Dir = filepath.Join(w.dir, "nothing") }, []string{"not initialised", "hotstick init"}},
 		{"the directory is empty", func(o *Options) { o.Dir = t.TempDir() }, []string{"not initialised", "hotstick init"}},
 		{"the URL is not one", func(o *Options) { o.URL = "http://x" }, []string{"want https://"}},
-		{"the webhook is not one", func(o *Options) { o.Webhook.URL = "ftp://x" }, []string{"webhook"}},
-		{"the secret is short", func(o *Options) { o.Webhook = Webhook{URL: "https://x", Secret: "short"} }, []string{"at least 16"}},
+		{"the webhook is not one", func(o *Options) { o.Notify.Webhook.URL = "ftp://x" }, []string{"webhook"}},
+		{"the Alertmanager is not one", func(o *Options) { o.Notify.Alertmanager.URL = "am:9093" }, []string{"Alertmanager"}},
+		{"the secret is short", func(o *Options) { o.Notify.Webhook = Webhook{URL: "https://x", Secret: "short"} }, []string{"at least 16"}},
 	}
 	for _, tt := range tests {
 		o := w.options

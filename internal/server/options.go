@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick/internal/decide/rollout"
+	"github.com/hotstick/hotstick/internal/notify"
 	"github.com/hotstick/hotstick/internal/store"
 )
 
@@ -26,13 +27,32 @@ type Options struct {
 	Names []string
 	// Store serves from an open store instead of hotstick.db; the caller closes it.
 	Store store.Store
-	// Webhook is told about holds, halts, reverts and strikes.
-	Webhook Webhook
-	Limits  Limits
+	// Notify says who is told of holds, halts, reverts and strikes, of approvals that
+	// are wanted and of rollouts that are finished.
+	Notify Notify
+	Limits Limits
 	// Log takes the server's log; nil means slog.Default.
 	Log *slog.Logger
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+}
+
+// Notify is who is told, and when not.
+type Notify struct {
+	Webhook      Webhook
+	Alertmanager Alertmanager
+	// Quiet says when people do not want to be told of what can wait.
+	Quiet notify.Quiet
+	// Group is how long what can wait is collected before it is told; 0 means
+	// [notify.DefaultGroup].
+	Group time.Duration
+}
+
+// Alertmanager is where alerts are pushed; an empty URL means nowhere.
+type Alertmanager struct {
+	URL string
+	// Labels are added to every alert.
+	Labels map[string]string
 }
 
 // Webhook is where notifications go; an empty URL means nowhere.

@@ -34,11 +34,14 @@ type Server struct {
 	catalog    *catalog.Repository
 	controller *controller.Controller
 	deliverer  *notify.Deliverer
-	feed       *feed
-	metrics    *metrics
-	guesses    *limiter
-	document   *huma.OpenAPI
-	serving    serving
+	// alerter is nil where no Alertmanager is configured.
+	alerter  *notify.Alerter
+	tallies  *tallies
+	feed     *feed
+	metrics  *metrics
+	guesses  *limiter
+	document *huma.OpenAPI
+	serving  serving
 	// closing ends live streams when the server shuts down.
 	closing chan struct{}
 }
@@ -83,10 +86,6 @@ func (s *Server) open(ctx context.Context) error {
 	if s.catalog, err = catalog.OpenRepository(filepath.Join(o.Dir, catalogDir), online); err != nil {
 		return fmt.Errorf("cannot open the catalog in %s: %w", filepath.Join(o.Dir, catalogDir), err)
 	}
-	sender, err := webhookSender(o.Webhook)
-	if err != nil {
-		return err
-	}
 	s.store = o.Store
 	if s.store == nil {
 		if s.store, err = openStore(ctx, o.Dir, o.Now); err != nil {
@@ -96,19 +95,11 @@ func (s *Server) open(ctx context.Context) error {
 	}
 	s.controller = controller.New(controller.Options{Store: s.store, Catalog: s.catalog, Online: online,
 		Limits: o.Limits.Rollout, Log: o.Log})
-	s.deliverer = notify.NewDeliverer(s.store, sender, o.Log)
+	s.tallies = newTallies()
 	s.metrics = newMetrics()
 	s.feed = newFeed(s.store, s.metrics.observe, o.Log)
 	s.metrics.registry.MustRegister(newFleetCollector(s))
-	return nil
-}
-
-// webhookSender returns nil where nobody is to be told.
-func webhookSender(w Webhook) (notify.Sender, error) {
-	if w.URL == "" {
-		return nil, nil
-	}
-	return notify.NewWebhook(w.URL, w.Secret)
+	return s.tell()
 }
 
 // face opens the listener and builds the handler.
@@ -182,6 +173,9 @@ func (s *Server) Run(ctx context.Context) error {
 	loops := []func(context.Context) error{
 		s.controller.Run, s.deliverer.Run, s.feed.run,
 		func(context.Context) error { return web.ServeTLS(s.serving.listener, "", "") },
+	}
+	if s.alerter != nil {
+		loops = append(loops, s.alerter.Run)
 	}
 	ended := make(chan error, len(loops))
 	var running sync.WaitGroup
