@@ -1,0 +1,300 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+)
+
+// scalar is a leaf that reads itself from a document.
+type scalar interface{ read(text string) error }
+
+// binder fills one document's structs from its nodes. Unlike a decoder it does not
+// stop at the first mistake, and it remembers where everything stood, so that later
+// checks can point there.
+type binder struct {
+	text     text
+	document string
+	// places holds the position of each value by its path, such as rings[1].after.
+	places   map[string]position
+	problems Problems
+}
+
+func (b *binder) report(at position, hint, format string, args ...any) {
+	b.problems = append(b.problems, b.text.problem(at, b.document, hint, format, args...))
+}
+
+// place is where a path stands, or the nearest part of it that does.
+func (b *binder) place(path string) position {
+	for {
+		if at, ok := b.places[path]; ok {
+			return at
+		}
+		cut := strings.LastIndexAny(path, ".[")
+		if cut < 0 {
+			return b.places[""]
+		}
+		path = path[:cut]
+	}
+}
+
+// wrong reports a problem at a path.
+func (b *binder) wrong(path, hint, format string, args ...any) {
+	b.report(b.place(path), hint, format, args...)
+}
+
+func (b *binder) bind(node ast.Node, into reflect.Value, path string) {
+	at := positionOf(node)
+	b.places[path] = at
+	if leaf, ok := into.Addr().Interface().(scalar); ok {
+		if s, ok := b.text1(node, path); ok {
+			if err := leaf.read(s); err != nil {
+				b.report(at, "", "%v", err)
+			}
+		}
+		return
+	}
+	switch into.Kind() {
+	case reflect.Pointer:
+		fresh := reflect.New(into.Type().Elem())
+		b.bind(node, fresh.Elem(), path)
+		into.Set(fresh)
+	case reflect.Struct:
+		b.bindStruct(node, into, path)
+	case reflect.Map:
+		b.bindMap(node, into, path)
+	case reflect.Slice:
+		b.bindSlice(node, into, path)
+	default:
+		if s, ok := b.text1(node, path); ok {
+			b.bindLeaf(s, into, path)
+		}
+	}
+}
+
+// bindLeaf reads the plain kinds.
+func (b *binder) bindLeaf(s string, into reflect.Value, path string) {
+	switch into.Kind() {
+	case reflect.String:
+		into.SetString(s)
+	case reflect.Int:
+		n, err := strconv.Atoi(s)
+		if err != nil || strconv.Itoa(n) != s {
+			b.wrong(path, "", "cannot read %q as a whole number", s)
+			return
+		}
+		into.SetInt(int64(n))
+	case reflect.Bool:
+		if s != "true" && s != "false" {
+			b.wrong(path, "", "cannot read %q: want true or false", s)
+			return
+		}
+		into.SetBool(s == "true")
+	}
+}
+
+// text1 is the text of a scalar node; anything else is a problem.
+func (b *binder) text1(node ast.Node, path string) (string, bool) {
+	switch n := node.(type) {
+	case *ast.StringNode:
+		return n.Value, true
+	case *ast.LiteralNode:
+		return n.Value.Value, true
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+		return n.GetToken().Value, true
+	case *ast.NullNode:
+		b.wrong(path, "leave the key out, or give it a value", "cannot use an empty value")
+	case *ast.MappingNode, *ast.SequenceNode:
+		b.wrong(path, "", "cannot read a %s here: want a single value", kindOf(node))
+	default:
+		b.unsupported(node)
+	}
+	return "", false
+}
+
+func (b *binder) bindStruct(node ast.Node, into reflect.Value, path string) {
+	m, ok := b.mapping(node)
+	if !ok {
+		return
+	}
+	fields := map[string]int{}
+	var known []string
+	for i := range into.NumField() {
+		if name := into.Type().Field(i).Tag.Get("yaml"); name != "" && name != "-" {
+			fields[name] = i
+			known = append(known, name)
+		}
+	}
+	for _, entry := range m.Values {
+		key, ok := b.key(entry)
+		if !ok {
+			continue
+		}
+		i, known1 := fields[key]
+		if !known1 {
+			b.report(positionOf(entry.Key), nearest(key, known), "cannot use the unknown key %q", key)
+			continue
+		}
+		b.bind(entry.Value, into.Field(i), join(path, key))
+	}
+}
+
+func (b *binder) bindMap(node ast.Node, into reflect.Value, path string) {
+	m, ok := b.mapping(node)
+	if !ok {
+		return
+	}
+	if len(m.Values) == 0 {
+		b.wrong(path, "leave the key out", "cannot use an empty mapping")
+	}
+	into.Set(reflect.MakeMap(into.Type()))
+	for _, entry := range m.Values {
+		key, ok := b.key(entry)
+		if !ok {
+			continue
+		}
+		value := reflect.New(into.Type().Elem()).Elem()
+		b.bind(entry.Value, value, join(path, key))
+		into.SetMapIndex(reflect.ValueOf(key), value)
+	}
+}
+
+func (b *binder) bindSlice(node ast.Node, into reflect.Value, path string) {
+	list, ok := node.(*ast.SequenceNode)
+	if !ok {
+		b.other(node, "list")
+		return
+	}
+	if len(list.Values) == 0 {
+		b.wrong(path, "leave the key out", "cannot use an empty list")
+	}
+	if len(list.Values) > maxItems {
+		b.wrong(path, "", "cannot use a list of %d entries: the limit is %d", len(list.Values), maxItems)
+		return
+	}
+	into.Set(reflect.MakeSlice(into.Type(), len(list.Values), len(list.Values)))
+	for i, v := range list.Values {
+		b.bind(v, into.Index(i), fmt.Sprintf("%s[%d]", path, i))
+	}
+}
+
+func (b *binder) mapping(node ast.Node) (*ast.MappingNode, bool) {
+	m, ok := node.(*ast.MappingNode)
+	if !ok {
+		b.other(node, "mapping")
+	}
+	return m, ok
+}
+
+// key is the text of a mapping's key.
+func (b *binder) key(entry *ast.MappingValueNode) (string, bool) {
+	switch k := entry.Key.(type) {
+	case *ast.StringNode:
+		return k.Value, true
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+		return k.GetToken().Value, true
+	default:
+		b.unsupported(entry.Key)
+		return "", false
+	}
+}
+
+// other reports that a node is not of the wanted kind.
+func (b *binder) other(node ast.Node, want string) {
+	switch node.(type) {
+	case *ast.NullNode:
+		b.report(positionOf(node), "leave the key out, or give it a value", "cannot use an empty value: want a %s", want)
+	case *ast.MappingNode, *ast.SequenceNode, *ast.StringNode, *ast.LiteralNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+		b.report(positionOf(node), "", "cannot read a %s here: want a %s", kindOf(node), want)
+	default:
+		b.unsupported(node)
+	}
+}
+
+// unsupported refuses the parts of YAML that policies have no use for.
+func (b *binder) unsupported(node ast.Node) {
+	b.report(positionOf(node), "write the value itself", "cannot use %s in a policy", kindOf(node))
+}
+
+func kindOf(node ast.Node) string {
+	switch node.(type) {
+	case *ast.MappingNode:
+		return "mapping"
+	case *ast.SequenceNode:
+		return "list"
+	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode:
+		return "anchors"
+	case *ast.TagNode:
+		return "tags"
+	case *ast.InfinityNode, *ast.NanNode:
+		return "numbers without an end"
+	case *ast.NullNode:
+		return "empty keys"
+	}
+	return "single value"
+}
+
+// positionOf is where a node begins.
+func positionOf(node ast.Node) position {
+	if m, ok := node.(*ast.MappingNode); ok && !m.IsFlowStyle && len(m.Values) > 0 {
+		node = m.Values[0].Key
+	}
+	t := node.GetToken()
+	if t == nil || t.Position == nil {
+		return position{}
+	}
+	return position{line: max(t.Position.Line, 1), column: max(t.Position.Column, 1)}
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+// nearest is a hint that names the known word most like a misspelt one.
+func nearest(word string, known []string) string {
+	best, distance := "", 3
+	for _, k := range known {
+		if d := edits(word, k); d < distance {
+			best, distance = k, d
+		}
+	}
+	if best != "" {
+		return fmt.Sprintf("did you mean %s?", best)
+	}
+	known = slices.Sorted(slices.Values(known))
+	return "choose one of " + strings.Join(known, ", ")
+}
+
+// edits counts the letters to change, add or drop between two words.
+func edits(a, b string) int {
+	if len(a) > 64 {
+		return len(a)
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+var errEmpty = errors.New("cannot use an empty value")

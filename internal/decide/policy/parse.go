@@ -1,0 +1,220 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+
+	"github.com/hotstick/hotstick"
+)
+
+// APIVersion is the only format that this version reads.
+const APIVersion = "hotstick/policy/v1"
+
+// kinds are the kinds of documents.
+var kinds = []string{"Policy", "Calendar", "Freeze", "Waiver"}
+
+// Set is the documents of one text, read and checked.
+type Set struct {
+	digest    hotstick.Digest
+	text      text
+	language  language
+	policies  []*policyRule
+	calendars []*calendarRule
+	freezes   []*freezeRule
+	waivers   []*waiverRule
+}
+
+// A document with where its parts stand, and with its expressions compiled.
+type (
+	policyRule struct {
+		policyDoc
+		*binder
+		applies  condition
+		eligible []condition
+		rings    []condition
+		windows  []condition
+		last     condition
+	}
+	calendarRule struct {
+		calendarDoc
+		*binder
+	}
+	freezeRule struct {
+		freezeDoc
+		*binder
+		when condition
+	}
+	waiverRule struct {
+		waiverDoc
+		*binder
+		when condition
+	}
+)
+
+// Parse reads a text of one or more documents and checks them. Its error is
+// [Problems]: everything that is wrong, with places.
+func Parse(raw []byte) (*Set, error) {
+	docs, problems := split(raw)
+	if err := problems.orNil(); err != nil {
+		return nil, err
+	}
+	language, err := newLanguage()
+	if err != nil {
+		return nil, err
+	}
+	s := &Set{digest: hotstick.NewDigest(raw), text: newText(raw), language: language}
+	for _, d := range docs {
+		problems = append(problems, s.add(d)...)
+	}
+	if len(docs) == 0 {
+		problems = append(problems, Problem{Message: "there is no document", Hint: "begin with apiVersion: " + APIVersion})
+	}
+	if err := problems.orNil(); err != nil {
+		return nil, err
+	}
+	if err := s.check().orNil(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// split parses the YAML of a text into the bodies of its documents.
+func split(raw []byte) (bodies []ast.Node, problems Problems) {
+	if len(raw) > MaxBytes {
+		return nil, Problems{{Message: fmt.Sprintf("it is longer than %d bytes", MaxBytes)}}
+	}
+	if !utf8.Valid(raw) {
+		return nil, Problems{{Message: "it is not UTF-8 text"}}
+	}
+	// The parser panics on some malformed tags; to whoever wrote the text that is a
+	// malformed document like any other.
+	defer func() {
+		if p := recover(); p != nil {
+			bodies, problems = nil, Problems{{Message: "it is not YAML"}}
+		}
+	}()
+	tokens := lexer.Tokenize(string(raw))
+	if at, deep := depth(tokens); deep {
+		return nil, Problems{newText(raw).problem(at, "", "", "it is nested deeper than %d levels", maxDepth)}
+	}
+	file, err := parser.Parse(tokens, 0)
+	if err != nil {
+		return nil, Problems{syntax(raw, err)}
+	}
+	for _, d := range file.Docs {
+		if d.Body != nil && d.Body.Type() != ast.NullType {
+			bodies = append(bodies, d.Body)
+		}
+	}
+	if len(bodies) > MaxDocuments {
+		return nil, Problems{{Message: fmt.Sprintf("it has %d documents: the limit is %d", len(bodies), MaxDocuments)}}
+	}
+	return bodies, nil
+}
+
+// depth finds the first place that is nested too deep, for the parser needs more
+// than linear time there.
+func depth(tokens token.Tokens) (position, bool) {
+	open, dashes, last := 0, 0, 0
+	for _, t := range tokens {
+		switch t.Type {
+		case token.SequenceStartType, token.MappingStartType:
+			open++
+		case token.SequenceEndType, token.MappingEndType:
+			open--
+		case token.SequenceEntryType, token.MappingKeyType:
+			if t.Position.Line != last {
+				dashes, last = 0, t.Position.Line
+			}
+			dashes++
+		}
+		if open > maxDepth || dashes > maxDepth || t.Position.IndentLevel > 2*maxDepth {
+			return position{t.Position.Line, t.Position.Column}, true
+		}
+	}
+	return position{}, false
+}
+
+// syntax makes a problem of the YAML parser's error.
+func syntax(raw []byte, err error) Problem {
+	var placed yaml.Error
+	if !errors.As(err, &placed) || placed.GetToken() == nil {
+		return Problem{Message: "it is not YAML: " + err.Error()}
+	}
+	at := placed.GetToken().Position
+	return newText(raw).problem(position{at.Line, at.Column}, "", "", "%s", placed.GetMessage())
+}
+
+// add reads one document into the set.
+func (s *Set) add(body ast.Node) Problems {
+	b := &binder{text: s.text, places: map[string]position{}}
+	head, ok := s.head(b, body)
+	if !ok {
+		return b.problems
+	}
+	b.document = head.Kind + " " + string(head.Name)
+	switch head.Kind {
+	case "Policy":
+		p := &policyRule{binder: b}
+		b.bind(body, reflect.ValueOf(&p.policyDoc).Elem(), "")
+		s.policies = append(s.policies, p)
+	case "Calendar":
+		c := &calendarRule{binder: b}
+		b.bind(body, reflect.ValueOf(&c.calendarDoc).Elem(), "")
+		s.calendars = append(s.calendars, c)
+	case "Freeze":
+		f := &freezeRule{binder: b}
+		b.bind(body, reflect.ValueOf(&f.freezeDoc).Elem(), "")
+		s.freezes = append(s.freezes, f)
+	case "Waiver":
+		w := &waiverRule{binder: b}
+		b.bind(body, reflect.ValueOf(&w.waiverDoc).Elem(), "")
+		s.waivers = append(s.waivers, w)
+	}
+	return b.problems
+}
+
+// head reads what every document begins with, and leaves the rest.
+func (s *Set) head(b *binder, body ast.Node) (header, bool) {
+	var h header
+	m, ok := b.mapping(body)
+	if !ok {
+		return h, false
+	}
+	only := &ast.MappingNode{BaseNode: m.BaseNode, Start: m.Start, IsFlowStyle: m.IsFlowStyle}
+	for _, entry := range m.Values {
+		if k, ok := entry.Key.(*ast.StringNode); ok && slices.Contains([]string{"apiVersion", "kind", "name"}, k.Value) {
+			only.Values = append(only.Values, entry)
+		}
+	}
+	quiet := &binder{text: s.text, places: map[string]position{}}
+	quiet.bind(only, reflect.ValueOf(&h).Elem(), "")
+	b.places[""] = positionOf(body)
+	for path, at := range quiet.places {
+		if path != "" {
+			b.places[path] = at
+		}
+	}
+	switch {
+	case h.APIVersion != APIVersion:
+		b.wrong("apiVersion", "write apiVersion: "+APIVersion, "cannot read apiVersion %q: this version knows %s", h.APIVersion, APIVersion)
+	case !slices.Contains(kinds, h.Kind):
+		b.wrong("kind", nearest(h.Kind, kinds), "cannot read kind %q", h.Kind)
+	case h.Name == "" && len(quiet.problems) == 0:
+		b.wrong("", "add name:", "cannot use a document without a name")
+	case h.Name == "":
+		b.problems = append(b.problems, quiet.problems...)
+	default:
+		return h, true
+	}
+	return h, false
+}
