@@ -378,6 +378,14 @@ func TestAClearLiftsAStrikeOnceAndOnlyForListedHosts(t *testing.T) {
 	if len(w.last.Strikes) != 1 {
 		t.Error("one clear lifted two strikes")
 	}
+	// The same words with one signature more are still the same clear.
+	again, err := statement.AddSignature(mine, thief)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.exchange(again); len(w.last.Strikes) != 1 {
+		t.Error("a used clear lifted another strike in a new envelope")
+	}
 }
 
 func TestABanOlderThanItsClearStaysLifted(t *testing.T) {

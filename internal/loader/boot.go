@@ -66,6 +66,9 @@ func judgeBoot(l *ledger.Ledger, clean bool, crashes []Crash, at moment) {
 		}
 		r := hotstick.Report{Plan: l.Permit.Plan, Attempt: l.Permit.Attempt, Patch: l.Permit.Level.Patch,
 			State: hotstick.Quarantined, Reason: reason, Evidence: evidence}
+		if p := l.Plan(l.Permit.Plan); p != nil && p.State == hotstick.Confirmed {
+			p.State = hotstick.Quarantined
+		}
 		strike(l, l.Permit.Level.Patch, at.boot, reason.Code)
 		addReport(l, at, r)
 	}

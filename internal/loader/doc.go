@@ -22,15 +22,25 @@
 // A grant, or a permit. A grant is accepted if it and the plan it names verify
 // under the loader's own copy of the catalog, it quotes a nonce that this process
 // made less than a minute ago, it names this host's pinned identity with a valid
-// proof, the wave's delay has passed on the ledger's clock since the plan was
-// announced, the plan was not halted, the patch is neither banned nor struck, the
+// proof for the earliest wave in which this host may start, that wave's delay has
+// passed on the ledger's clock since the plan was announced, the plan was not halted, the patch is neither banned nor struck, the
 // catalog lists the very bytes for the running build, the level is not older than
 // one confirmed before, and the plan's signatures name the level that is in
 // effect now as one to go back to. See judgeGrant.
 //
+// A late host is not in the plan's list and brings no proof. Its loader compares
+// the plan's rule for late hosts with the labels set on the host itself, and holds
+// it to the delay of the plan's last wave.
+//
+// The delays of a plan that continues another one count from the first plan of that
+// chain that this loader saw, unless the older plan was halted for any other cause
+// than being superseded. The older plan stays halted.
+//
 // A permit is what a confirmed attempt leaves behind: after a reboot, when
 // nothing is loaded, the same bytes may be applied again without anybody's word,
-// and go through probation again. See reapply.
+// and go through probation again. See reapply. The permit before it is kept: where
+// the newest level is struck, banned or withdrawn, the level before it comes back
+// instead of none.
 //
 // # One load
 //
@@ -58,6 +68,16 @@
 // says otherwise, the attempt was interrupted. Otherwise it is a strike: reported
 // once, as quarantined, with what persistent memory holds of the crash, and the
 // patch is never armed on this host again without a signed clear.
+//
+// # Driving a loader
+//
+// [Loader.Run] is a small loop for real hosts. Everything else happens in New, Tick,
+// Exchange and Stop, on the caller's goroutine, from what [Config] gives: with the
+// same clock, disk, kernel, driver, catalog and random bytes the same calls do the
+// same. A simulator calls Tick when the time that the last Tick returned is over,
+// and also after each Exchange that answers busy. A crash of the process is to drop
+// the loader, at any call of its disk or driver, and to make a new one on what the
+// disk holds.
 //
 // # The clean mark
 //

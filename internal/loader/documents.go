@@ -85,7 +85,7 @@ func (l *Loader) takePlan(raw []byte) *hotstick.Reason {
 		return l.unwritable(err)
 	}
 	err = l.change(func(led *ledger.Ledger) {
-		record.AnnouncedMillis = led.Clock(l.cfg.Clock.Uptime())
+		record.AnnouncedMillis = announced(led, plan.Continues, led.Clock(l.cfg.Clock.Uptime()))
 		led.Plans = append(led.Plans, record)
 		prunePlans(led)
 	})
@@ -95,6 +95,17 @@ func (l *Loader) takePlan(raw []byte) *hotstick.Reason {
 	l.cfg.Log.Info("plan announced", "plan", id.Short(), "patch", plan.Patch.String())
 	l.sweep()
 	return nil
+}
+
+// announced is from when a plan's delays count: from now, or from where those of
+// the plan count that it continues. That one may have been superseded; of one that
+// was halted for any other cause nothing is inherited.
+func announced(l *ledger.Ledger, continues hotstick.PlanID, now int64) int64 {
+	old := l.Plan(continues)
+	if old == nil || l.Halted(continues) && old.HaltReason != hotstick.ReasonSuperseded {
+		return now
+	}
+	return old.AnnouncedMillis
 }
 
 // keepAgain puts back the kept envelope of a known plan if it was lost.
@@ -112,12 +123,12 @@ func (l *Loader) keepAgain(id hotstick.PlanID, raw []byte) *hotstick.Reason {
 	return nil
 }
 
-// prunePlans keeps the newest plans. One with an open attempt, and the one that
-// the permit rests on, stay: they may be ordered back.
+// prunePlans keeps the newest plans. One with an open attempt, and those that the
+// permits rest on, stay: they may be ordered back.
 func prunePlans(l *ledger.Ledger) {
 	for i := 0; len(l.Plans) > ledger.MaxPlans && i < len(l.Plans); {
 		id := l.Plans[i].ID
-		if l.Attempt != nil && l.Attempt.Plan == id || l.Permit != nil && l.Permit.Plan == id {
+		if l.Attempt != nil && l.Attempt.Plan == id || l.Permit != nil && l.Permit.Plan == id || l.Former != nil && l.Former.Plan == id {
 			i++
 			continue
 		}
@@ -170,10 +181,16 @@ func (l *Loader) takeHalt(raw []byte) *hotstick.Reason {
 	case len(l.led.Halts) >= ledger.MaxHalts:
 		return because(hotstick.ReasonLedgerUnwritable, "the list of halts is full; nothing starts any more")
 	}
-	if err := l.change(func(led *ledger.Ledger) { led.Halts = append(led.Halts, halt.Plan) }); err != nil {
+	err = l.change(func(led *ledger.Ledger) {
+		led.Halts = append(led.Halts, halt.Plan)
+		if p := led.Plan(halt.Plan); p != nil {
+			p.HaltReason = halt.Reason.Code
+		}
+	})
+	if err != nil {
 		return l.unwritable(err)
 	}
-	l.cfg.Log.Info("plan halted", "plan", halt.Plan.Short())
+	l.cfg.Log.Info("plan halted", "plan", halt.Plan.Short(), "reason", halt.Reason.Code)
 	return nil
 }
 
@@ -183,9 +200,12 @@ func (l *Loader) takeClear(raw []byte) *hotstick.Reason {
 	if err != nil {
 		return reasonOf(err)
 	}
-	digest := hotstick.NewDigest(raw)
+	id, err := statement.IDOf(raw)
+	if err != nil {
+		return reasonOf(err)
+	}
 	for _, c := range l.led.Clears {
-		if c.Document == digest {
+		if c.Document == id {
 			return nil
 		}
 	}
@@ -202,7 +222,7 @@ func (l *Loader) takeClear(raw []byte) *hotstick.Reason {
 				return b.Patch == clearance.Patch && !b.IssuedAt.After(clearance.IssuedAt)
 			})
 		}
-		led.Clears = append(led.Clears, ledger.Clear{Document: digest, Patch: clearance.Patch,
+		led.Clears = append(led.Clears, ledger.Clear{Document: id, Patch: clearance.Patch,
 			Ban: clearance.Ban, IssuedAt: clearance.IssuedAt})
 	})
 	if err != nil {

@@ -171,7 +171,7 @@ func (l *Loader) answer(refusals []link.Refusal) (link.Response, error) {
 	return resp, nil
 }
 
-// wanted lists artifacts that known plans and the permit need and that are not
+// wanted lists artifacts that known plans and the permits need and that are not
 // on the loader's own disk yet.
 func (l *Loader) wanted() []hotstick.Digest {
 	var digests []hotstick.Digest
@@ -182,8 +182,10 @@ func (l *Loader) wanted() []hotstick.Digest {
 		}
 		seen[d] = true
 	}
-	if l.led.Permit != nil {
-		add(l.led.Permit.Level.Artifact)
+	for _, p := range []*ledger.Permit{l.led.Permit, l.led.Former} {
+		if p != nil {
+			add(p.Level.Artifact)
+		}
 	}
 	for _, p := range l.led.Plans {
 		if p.Artifact != "" && !l.led.Halted(p.ID) && p.State == "" {

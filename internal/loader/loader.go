@@ -18,8 +18,7 @@ import (
 	"github.com/hotstick/hotstick/internal/loader/link"
 )
 
-// Config is what a loader is made of. All fields but Limits, Random and Log are
-// required.
+// Config is what a loader is made of. All fields from Limits on may be left out.
 type Config struct {
 	Driver   driver.Changer
 	Clock    Clock
@@ -29,6 +28,9 @@ type Config struct {
 	Identity Identity
 	// Limits are DefaultLimits if zero.
 	Limits Limits
+	// Labels are those set on this host itself, which rules for late hosts are
+	// compared with. Nil: there are none.
+	Labels Labels
 	// Random gives the nonces; crypto/rand if nil.
 	Random io.Reader
 	// Rest is called when the loader has nothing to do any more, to give memory
@@ -92,6 +94,9 @@ type attemptRun struct {
 func New(cfg Config) (*Loader, error) {
 	if cfg.Limits == (Limits{}) {
 		cfg.Limits = DefaultLimits
+	}
+	if cfg.Labels == nil {
+		cfg.Labels = func() (map[string]string, error) { return nil, nil }
 	}
 	if cfg.Random == nil {
 		cfg.Random = rand.Reader
@@ -252,8 +257,10 @@ func (l *Loader) ours() []ledger.Level {
 			levels = append(levels, *a.Before)
 		}
 	}
-	if l.led.Permit != nil {
-		levels = append(levels, l.led.Permit.Level)
+	for _, p := range []*ledger.Permit{l.led.Permit, l.led.Former} {
+		if p != nil {
+			levels = append(levels, p.Level)
+		}
 	}
 	for _, p := range l.led.Plans {
 		if p.Level != nil {

@@ -14,9 +14,10 @@ import (
 // Only the permit is needed: no server, no grant, no fresh catalog. What was
 // confirmed once on this build comes back after each reboot unless it was
 // banned, recalled or struck, something is loaded already, or the host keeps
-// going down.
+// going down. Where that is so, the level confirmed before it comes back instead
+// (see recallable).
 func reapply(s permitSituation) (bool, *hotstick.Reason) {
-	p := s.led.Permit
+	p := s.permit
 	switch {
 	case p == nil || s.led.Attempt != nil || p.AppliedBoot == s.boot || p.HeldBoot == s.boot:
 		return false, nil
@@ -42,7 +43,9 @@ func reapply(s permitSituation) (bool, *hotstick.Reason) {
 
 // permitSituation is what re-applying rests on.
 type permitSituation struct {
-	led      ledger.Ledger
+	led ledger.Ledger
+	// permit is the one that counts.
+	permit   *ledger.Permit
 	boot     string
 	build    hotstick.KernelBuild
 	uptime   time.Duration
@@ -75,13 +78,27 @@ func (l *Loader) idle(ctx context.Context) bool {
 	if err == nil && p.AppliedBoot == l.boot && p.HeldBoot != l.boot {
 		l.noticeRemoval(*p, patches)
 	}
-	ok, _ := reapply(permitSituation{led: l.led, boot: l.boot, build: l.build, uptime: l.cfg.Clock.Uptime(),
+	p = l.recallable()
+	ok, _ := reapply(permitSituation{led: l.led, permit: p, boot: l.boot, build: l.build, uptime: l.cfg.Clock.Uptime(),
 		settle: l.cfg.Limits.Settle, patches: patches, observed: err == nil,
 		blocked: l.blocked(p.Level.Patch), listed: l.listed(p.Level)})
 	if !ok {
 		return false
 	}
 	return l.armPermit(*p)
+}
+
+// recallable returns the permit whose level is to come back after a reboot: the
+// newest, or the one before it where the newest level is banned, struck or no
+// longer listed. Nothing steps in for a level that was in effect in this boot. The
+// caller holds mu and has made sure that there is a permit.
+func (l *Loader) recallable() *ledger.Permit {
+	p := l.led.Permit
+	gone := l.blocked(p.Level.Patch) != nil || l.viewed && !l.listed(p.Level)
+	if gone && l.led.Former != nil && p.AppliedBoot != l.boot && p.HeldBoot != l.boot {
+		return l.led.Former
+	}
+	return p
 }
 
 // armPermit writes the intent to apply the permit's level again. The caller

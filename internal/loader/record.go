@@ -113,12 +113,7 @@ func finish(l *ledger.Ledger, a ledger.Attempt, end hotstick.HostState, reason *
 	}
 	switch end {
 	case hotstick.Confirmed:
-		permit := ledger.Permit{Level: a.Level, Plan: a.Plan, Attempt: a.Number, AppliedBoot: at.boot}
-		if a.Plan == "" && l.Permit != nil {
-			permit.Plan, permit.Attempt = l.Permit.Plan, l.Permit.Attempt
-		}
-		l.Permit = &permit
-		l.Confirmed[a.Level.Patch.Name] = max(l.Confirmed[a.Level.Patch.Name], a.Level.Patch.Level)
+		confirm(l, a, at)
 	case hotstick.Reverted:
 		settleRevert(l, a, at)
 	case hotstick.Failed:
@@ -134,34 +129,59 @@ func finish(l *ledger.Ledger, a ledger.Attempt, end hotstick.HostState, reason *
 	}
 }
 
+// confirm makes the permit of a level. A new level's predecessor stays as the
+// former permit; a former permit that had to step in is the only one from then on.
+func confirm(l *ledger.Ledger, a ledger.Attempt, at moment) {
+	permit := ledger.Permit{Level: a.Level, Plan: a.Plan, Attempt: a.Number, AppliedBoot: at.boot}
+	old, former := l.Permit, l.Former
+	switch {
+	case a.Plan != "" && old != nil && old.Level.Patch != a.Level.Patch:
+		l.Former = old
+	case a.Plan == "" && old != nil && old.Level.Patch == a.Level.Patch:
+		permit.Plan, permit.Attempt = old.Plan, old.Attempt
+	case a.Plan == "" && former != nil:
+		permit.Plan, permit.Attempt = former.Plan, former.Attempt
+		l.Former = nil
+	}
+	l.Permit = &permit
+	l.Confirmed[a.Level.Patch.Name] = max(l.Confirmed[a.Level.Patch.Name], a.Level.Patch.Level)
+}
+
 // settleRevert says what may come back after the next reboot, now that the level
 // before is in effect again.
 func settleRevert(l *ledger.Ledger, a ledger.Attempt, at moment) {
+	if a.Plan == "" {
+		// It came from its permit and was unhealthy: not twice in one boot.
+		hold(l.Permit, a.Level.Patch, at.boot)
+		hold(l.Former, a.Level.Patch, at.boot)
+		return
+	}
 	if l.Permit == nil || l.Permit.Level.Patch != a.Level.Patch {
 		return
 	}
-	permit := *l.Permit
-	switch {
-	case a.Plan == "":
-		// It came from the permit and was unhealthy: not twice in one boot.
-		permit.HeldBoot = at.boot
-	case a.Before != nil && at.inEffect == a.Before.Patch:
-		permit = ledger.Permit{Level: *a.Before, Plan: a.Plan, Attempt: a.Number, AppliedBoot: at.boot}
-	default:
-		l.Permit = nil
-		return
+	l.Permit, l.Former = nil, nil
+	if a.Before != nil && at.inEffect == a.Before.Patch {
+		l.Permit = &ledger.Permit{Level: *a.Before, Plan: a.Plan, Attempt: a.Number, AppliedBoot: at.boot}
 	}
-	l.Permit = &permit
+}
+
+func hold(p *ledger.Permit, ref hotstick.PatchRef, boot string) {
+	if p != nil && p.Level.Patch == ref {
+		p.HeldBoot = boot
+	}
 }
 
 // strike remembers that the host went down with a patch. The permit of a struck
-// level is void.
+// level is void, and the one before it counts again.
 func strike(l *ledger.Ledger, ref hotstick.PatchRef, boot string, code hotstick.ReasonCode) {
 	if !l.Struck(ref) {
 		l.Strikes = append(l.Strikes, ledger.Strike{Patch: ref, Boot: boot, Reason: code})
 	}
 	if l.Permit != nil && l.Permit.Level.Patch == ref {
-		l.Permit = nil
+		l.Permit, l.Former = l.Former, nil
+	}
+	if l.Former != nil && l.Former.Level.Patch == ref {
+		l.Former = nil
 	}
 }
 

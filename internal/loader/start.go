@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
@@ -23,7 +25,7 @@ func (l *Loader) takeGrant(ctx context.Context, raw []byte, observed bool) *hots
 	verdict, reason := judgeGrant(s)
 	switch verdict {
 	case admit:
-		if reason = l.start(s); reason == nil {
+		if reason = l.start(s, hotstick.NewDigest(raw)); reason == nil {
 			return nil
 		}
 	case never:
@@ -63,6 +65,9 @@ func (l *Loader) grantSituation(ctx context.Context, grant statement.Grant, obse
 		s.doubt = reasonOf(err)
 		return s
 	}
+	if grant.Late {
+		s.doubt = l.judgeLate(*plan.Late)
+	}
 	s.patch, s.hasPatch = l.view.Patch(plan.Patch)
 	s.blocked = l.blocked(plan.Patch)
 	if artifact, ok := s.patch.Artifact(l.build); ok {
@@ -73,6 +78,21 @@ func (l *Loader) grantSituation(ctx context.Context, grant statement.Grant, obse
 		}
 	}
 	return s
+}
+
+// judgeLate says why a plan's rule for late hosts does not fit this host. Only what
+// was set on the host itself counts: neither the server nor the agent is asked.
+func (l *Loader) judgeLate(rule hotstick.LateRule) *hotstick.Reason {
+	labels, err := l.cfg.Labels()
+	if err != nil {
+		return because(hotstick.ReasonLabels, clip(err.Error()))
+	}
+	for _, k := range slices.Sorted(maps.Keys(rule.Labels)) {
+		if labels[k] != rule.Labels[k] {
+			return &hotstick.Reason{Code: hotstick.ReasonLabels, Subject: k, Detail: clip(fmt.Sprintf("want %q, this host has %q", rule.Labels[k], labels[k]))}
+		}
+	}
+	return nil
 }
 
 // knownPlan verifies a kept plan again, under the trust of now: an approver whose
@@ -106,7 +126,7 @@ func (l *Loader) levelInEffect() *ledger.Level {
 
 // start writes the intent. Only if that is durable, the nonce is spent and the
 // next tick may load.
-func (l *Loader) start(s grantSituation) *hotstick.Reason {
+func (l *Loader) start(s grantSituation, document hotstick.Digest) *hotstick.Reason {
 	artifact, _ := s.patch.Artifact(l.build)
 	intent, err := l.intent(ledger.Level{
 		Patch: s.patch.Ref, Driver: s.patch.Driver, Module: artifact.Module, Artifact: artifact.Digest,
@@ -116,7 +136,7 @@ func (l *Loader) start(s grantSituation) *hotstick.Reason {
 	if err != nil {
 		return because(hotstick.ReasonVerificationFailed, clip(err.Error()))
 	}
-	intent.Plan, intent.Number, intent.Before = s.grant.Plan, s.grant.Attempt, s.before
+	intent.Plan, intent.Number, intent.Grant, intent.Before = s.grant.Plan, s.grant.Attempt, document, s.before
 	if err := l.change(func(led *ledger.Ledger) { arm(led, intent, l.moment(l.patches)) }); err != nil {
 		return l.unwritable(err)
 	}

@@ -179,8 +179,13 @@ func TestALedgerForgetsNothing(t *testing.T) {
 					t.Fatalf("went back: seq %d after %d, %d halts of %d", led.Seq, seq, len(led.Halts), halts)
 				}
 				seq = led.Seq
-				if led.Permit != nil && led.Struck(led.Permit.Level.Patch) {
-					t.Fatal("a struck level has a permit")
+				for _, p := range []*ledger.Permit{led.Permit, led.Former} {
+					if p != nil && led.Struck(p.Level.Patch) {
+						t.Fatal("a struck level has a permit")
+					}
+				}
+				if led.Former != nil && (led.Permit == nil || led.Permit.Level.Patch == led.Former.Level.Patch) {
+					t.Fatalf("the former permit is %+v, the newest %+v", led.Former, led.Permit)
 				}
 				for n, times := range quarantined {
 					if times > 1 {

@@ -79,6 +79,9 @@ type Catalog interface {
 	Artifact(ctx context.Context, digest hotstick.Digest) ([]byte, error)
 }
 
+// Labels returns the host's own labels, as whoever administers the host set them.
+type Labels func() (map[string]string, error)
+
 // Identity returns the public half of the host's identity key. It is asked until
 // it succeeds once; then its fingerprint is pinned in the ledger.
 type Identity func() (ed25519.PublicKey, error)

@@ -75,6 +75,11 @@ type world struct {
 	probe string
 	// mute stops the agent.
 	mute bool
+	// place edits the plan's host list before it is signed; this host is the second.
+	place func(hosts []hotstick.PlanHost)
+	// labels are those set on the host itself.
+	labels    map[string]string
+	labelsErr error
 	// acked is what the server has stored; it stores nothing while deaf.
 	acked    uint64
 	seen     uint64
@@ -145,6 +150,7 @@ func (w *world) start() {
 	l, err := loader.New(loader.Config{
 		Driver: &watched{Kernel: w.machine, w: w}, Clock: host, Disk: w.disk, Kernel: host, Catalog: (*staging)(w), Limits: w.limits,
 		Identity: func() (ed25519.PublicKey, error) { return identity.Public(), nil },
+		Labels:   func() (map[string]string, error) { return w.labels, w.labelsErr },
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -240,6 +246,9 @@ func (w *world) plan(p hotstick.Patch, edit func(*hotstick.Plan)) (json.RawMessa
 	other := hotstick.PlanHost{Host: hotstick.NewHostID(thief.Public()), Name: "n2",
 		Identity: hotstick.NewFingerprint(thief.Public()), Build: plan.Lanes[0].Build}
 	hosts := []hotstick.PlanHost{other, me}
+	if w.place != nil {
+		w.place(hosts)
+	}
 	root, err := statement.HostsRoot(hosts)
 	if err != nil {
 		w.t.Fatal(err)
@@ -271,7 +280,7 @@ func (w *world) grant(id hotstick.PlanID, attempt int, edit func(*statement.Gran
 		w.t.Fatal(err)
 	}
 	g := statement.Grant{Plan: id, Host: hotstick.NewHostID(identity.Public()), Identity: hotstick.NewFingerprint(identity.Public()),
-		Build: build, Wave: 0, Attempt: attempt, Index: 1, Proof: proof, Nonce: w.last.Nonce, Epoch: 3, Generation: 1, TTLSeconds: 60}
+		Build: build, Wave: w.plans[id][1].EarliestWave(), Attempt: attempt, Index: 1, Proof: proof, Nonce: w.last.Nonce, Epoch: 3, Generation: 1, TTLSeconds: 60}
 	if edit != nil {
 		edit(&g)
 	}
@@ -284,7 +293,11 @@ func (w *world) ban(p hotstick.Patch) json.RawMessage {
 }
 
 func (w *world) halt(id hotstick.PlanID) json.RawMessage {
-	return w.sign(statement.KindHalt, statement.Halt{Plan: id, Reason: hotstick.Reason{Code: hotstick.ReasonOperator},
+	return w.haltBecause(id, hotstick.ReasonOperator)
+}
+
+func (w *world) haltBecause(id hotstick.PlanID, code hotstick.ReasonCode) json.RawMessage {
+	return w.sign(statement.KindHalt, statement.Halt{Plan: id, Reason: hotstick.Reason{Code: code},
 		Epoch: 3, IssuedAt: w.now.Truncate(time.Second)}, server)
 }
 

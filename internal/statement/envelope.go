@@ -176,6 +176,17 @@ func KindOf(raw []byte) (Kind, error) {
 	return e.kind, nil
 }
 
+// IDOf identifies what a statement says, whoever signed it: the digest of its
+// payload. Whoever must take a statement only once goes by it, because the same
+// payload with one signature more or less is another envelope. Nothing is verified.
+func IDOf(raw []byte) (hotstick.Digest, error) {
+	e, err := parse(raw)
+	if err != nil {
+		return "", err
+	}
+	return hotstick.NewDigest(e.payload), nil
+}
+
 // Sign wraps body in an envelope with the signatures of all signers. body is the
 // kind's own type: hotstick.Plan, [Grant], [Ban], [Halt], [Order], [Clear] or
 // [Template]. It is validated first, so that a fault shows before it is signed.

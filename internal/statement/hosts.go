@@ -16,10 +16,9 @@ import (
 
 const leafSchema = "hotstick/plan-host/v1"
 
-// leaf returns the canonical text of one host; its parts contain no line feed.
+// leaf appends the canonical text of one host to b; its parts contain no line feed.
 // wave is the first in which the host may start.
-func leaf(identity hotstick.Fingerprint, build hotstick.KernelBuild, wave int) []byte {
-	b := make([]byte, 0, 256)
+func leaf(b []byte, identity hotstick.Fingerprint, build hotstick.KernelBuild, wave int) []byte {
 	for _, part := range [...]string{leafSchema, string(identity), build.Release, build.Arch, build.BuildID} {
 		b = append(append(b, part...), '\n')
 	}
@@ -43,11 +42,13 @@ func NewHostTree(hosts []hotstick.PlanHost) (*HostTree, error) {
 	t := &HostTree{count: int64(len(hosts))}
 	t.stored = make([]tlog.Hash, 0, tlog.StoredHashCount(t.count))
 	builds := map[hotstick.KernelBuild]bool{}
+	text := make([]byte, 0, 256)
 	for i, h := range hosts {
 		if err := checkListed(h, builds); err != nil {
 			return nil, fmt.Errorf("cannot use host %d of the list: %w", i, err)
 		}
-		t.add(int64(i), tlog.RecordHash(leaf(h.Identity, h.Build, h.EarliestWave())))
+		text = leaf(text[:0], h.Identity, h.Build, h.EarliestWave())
+		t.add(int64(i), tlog.RecordHash(text))
 	}
 	root, err := tlog.TreeHash(t.count, t)
 	if err != nil {
@@ -183,7 +184,7 @@ func CheckHost(plan hotstick.Plan, id hotstick.PlanID, grant Grant) error {
 			return refuse(hotstick.ReasonNotInPlan, "%v", err)
 		}
 	}
-	h := tlog.RecordHash(leaf(grant.Identity, grant.Build, grant.Wave))
+	h := tlog.RecordHash(leaf(nil, grant.Identity, grant.Build, grant.Wave))
 	if err := tlog.CheckRecord(proof, int64(plan.HostCount), root, grant.Index, h); err != nil {
 		return refuse(hotstick.ReasonNotInPlan, "cannot take the grant: host %s with %s in wave %d is not host %d of the plan",
 			grant.Host, grant.Build, grant.Wave, grant.Index)

@@ -57,8 +57,11 @@ func (l *Ledger) validate() error {
 			return err
 		}
 	}
-	if l.Permit != nil {
-		if err := l.Permit.Level.validate(); err != nil {
+	for _, p := range []*Permit{l.Permit, l.Former} {
+		if p == nil {
+			continue
+		}
+		if err := p.Level.validate(); err != nil {
 			return err
 		}
 	}

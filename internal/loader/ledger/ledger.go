@@ -9,7 +9,9 @@
 // sees the old document or the new one, never a mixture. Reading is strict: an
 // unknown field, a missing or newer schema, or a value outside its closed set
 // makes the whole ledger unreadable, and a loader with an unreadable ledger
-// starts nothing.
+// starts nothing. Fields may be added to the schema as long as their absence means
+// what it meant before; a version that does not know one of them then refuses a
+// ledger that uses it.
 //
 // # The ledger's clock
 //
@@ -62,7 +64,10 @@ type Ledger struct {
 	// intent without which nothing is loaded.
 	Attempt *Attempt `json:"attempt,omitempty"`
 	// Permit is the newest confirmed level: it may come back after a reboot.
-	Permit  *Permit  `json:"permit,omitempty"`
+	Permit *Permit `json:"permit,omitempty"`
+	// Former is the permit before the newest one. It counts again where the newest
+	// level may not come back: struck, banned, or no longer listed.
+	Former  *Permit  `json:"former,omitempty"`
 	Strikes []Strike `json:"strikes,omitempty"`
 	Bans    []Ban    `json:"bans,omitempty"`
 	// Clears are those already used; none is used twice.
@@ -113,6 +118,8 @@ type Attempt struct {
 	// Plan is empty for a level that comes back from a permit.
 	Plan   hotstick.PlanID `json:"plan,omitempty"`
 	Number int             `json:"number"`
+	// Grant is the digest of the grant that started it; empty for a permit's.
+	Grant hotstick.Digest `json:"grant,omitempty"`
 	// Phase is Armed, Applying, Probation or Reverting.
 	Phase hotstick.HostState `json:"phase"`
 	// Boot is the boot in which the intent was written.
@@ -144,9 +151,11 @@ type Plan struct {
 	// Artifact is what the plan wants on this host's build; empty if it has no
 	// lane for it.
 	Artifact hotstick.Digest `json:"artifact,omitempty"`
-	// AnnouncedMillis is the ledger's clock when the plan was first taken; the
-	// plan's delays count from here.
+	// AnnouncedMillis is the ledger's clock when the plan was first taken, or the
+	// first plan of the chain that it continues; the plan's delays count from here.
 	AnnouncedMillis int64 `json:"announced_millis"`
+	// HaltReason is why the plan was halted; empty if it was not.
+	HaltReason hotstick.ReasonCode `json:"halt_reason,omitempty"`
 	// NotAfter ends the plan's life.
 	NotAfter time.Time `json:"not_after"`
 	// Attempt is the highest attempt that was ever taken; grants at or below it
@@ -190,6 +199,7 @@ type Ban struct {
 
 // Clear is a used clear. It also keeps bans out that were issued before it.
 type Clear struct {
+	// Document is the digest of the clear's payload, whoever signed it.
 	Document hotstick.Digest   `json:"document"`
 	Patch    hotstick.PatchRef `json:"patch"`
 	Ban      bool              `json:"ban"`
@@ -274,6 +284,10 @@ func (l *Ledger) Clone() Ledger {
 	if l.Permit != nil {
 		p := *l.Permit
 		c.Permit = &p
+	}
+	if l.Former != nil {
+		p := *l.Former
+		c.Former = &p
 	}
 	return c
 }

@@ -42,6 +42,30 @@ func TestALedgerComesBackAsItWas(t *testing.T) {
 	}
 }
 
+// A ledger as the first version wrote it means what it meant. What was added since
+// comes back too.
+func TestALedgerOfTheFirstVersionIsRead(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join("testdata", "of-the-first-version.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := ledger.Decode(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(first, full()) {
+		t.Errorf("read %+v", first)
+	}
+	first.Former, first.Attempt.Grant, first.Plans[0].HaltReason = first.Permit, hotstick.NewDigest(nil), hotstick.ReasonSuperseded
+	data, err = ledger.Encode(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back, err := ledger.Decode(data); err != nil || !reflect.DeepEqual(back, first) {
+		t.Errorf("read %+v, %v", back, err)
+	}
+}
+
 func TestAMalformedLedgerIsRefused(t *testing.T) {
 	good, err := ledger.Encode(full())
 	if err != nil {
