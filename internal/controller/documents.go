@@ -283,7 +283,7 @@ func (c *Controller) issue(tx store.Tx, plan store.Plan, line store.PlanHost, re
 	}
 	document, err := statement.Sign(statement.KindGrant, statement.Grant{
 		Plan: plan.ID, Host: line.Listed.Host, Identity: line.Listed.Identity, Build: line.Listed.Build,
-		Wave: line.Listed.Wave, Attempt: line.Attempt, Index: int64(line.Index), Proof: proof,
+		Wave: line.Listed.EarliestWave(), Attempt: line.Attempt, Index: int64(line.Index), Proof: proof,
 		Nonce: req.Loader.Nonce, Epoch: c.catalog.View().Trust.Epoch, Generation: plan.Generation,
 		TTLSeconds: statement.MaxGrantSeconds,
 	}, c.online)

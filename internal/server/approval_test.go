@@ -139,6 +139,9 @@ func TestAPatchForAnotherKernelBuildIsLeftOutAndNeverTaken(t *testing.T) {
 	var plan hotstick.Plan
 	w.must(json.Unmarshal(d.Payload, &plan))
 	for i := range d.Hosts {
+		d.Hosts[i].StandIn = nil // which would be refused first
+	}
+	for i := range d.Hosts {
 		if d.Hosts[i].Build == buildA {
 			d.Hosts[i].Build = buildB
 			break

@@ -183,7 +183,7 @@ func (w *world) crowd(ref hotstick.PatchRef, n int) (api.Rollout, []*simulated) 
 	var plan hotstick.Plan
 	w.must(jsonInto(d.Payload, &plan))
 	for i := range d.Hosts {
-		d.Hosts[i].Wave = 0
+		d.Hosts[i].Wave, d.Hosts[i].StandIn = 0, nil
 	}
 	plan.Waves = []hotstick.Wave{{Name: "all", Hosts: n, BakeSeconds: 1}}
 	plan.Budgets = []hotstick.Budget{{Domain: hotstick.FleetDomain, Max: n}}

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/hotstick/hotstick/internal/controller"
 	"github.com/hotstick/hotstick/internal/decide/compat"
 	"github.com/hotstick/hotstick/internal/decide/planner"
+	"github.com/hotstick/hotstick/internal/decide/policy"
 	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/store"
@@ -32,7 +34,7 @@ func (s *Server) makeDraft(ctx context.Context, req api.DraftRequest) (planner.D
 	if !ok {
 		return planner.Draft{}, &controller.Refusal{Code: controller.CodeNotFound, Text: "cannot find this patch in the catalog", Hint: "list them with hotstick patch list"}
 	}
-	settings, err := planSettings(req.Settings)
+	shape, err := planShape(req.Settings)
 	if err != nil {
 		return planner.Draft{}, err
 	}
@@ -41,7 +43,7 @@ func (s *Server) makeDraft(ctx context.Context, req api.DraftRequest) (planner.D
 		return planner.Draft{}, err
 	}
 	in := planner.Request{Name: req.Name, Patch: patch, Author: req.Author, Epoch: trusted.Trust.Epoch,
-		Catalog: trusted.Patches, Settings: settings, Root: statement.HostsRoot}
+		Catalog: trusted.Patches, Shape: shape, Root: statement.HostsRoot}
 	err = s.store.View(ctx, func(tx store.Tx) error {
 		in.Now = tx.Now()
 		bans, err := tx.Bans().List()
@@ -98,9 +100,10 @@ func selectHosts(tx store.Tx, selector inventory.Selector, trusted catalog.View)
 	return picked, nil
 }
 
-// planSettings checks the speeds that a person asks for.
-func planSettings(in api.PlanSettings) (planner.Settings, error) {
-	out := planner.Settings{Budgets: in.Budgets}
+// planShape checks the speeds that a person asks for. One bake is that of every
+// wave.
+func planShape(in api.PlanSettings) (policy.Shape, error) {
+	var out policy.Shape
 	for _, f := range []struct {
 		name string
 		from int
@@ -108,8 +111,8 @@ func planSettings(in api.PlanSettings) (planner.Settings, error) {
 	}{
 		{"probation_seconds", in.ProbationSeconds, &out.Probation},
 		{"transition_seconds", in.TransitionSeconds, &out.Transition},
-		{"bake_seconds", in.BakeSeconds, &out.Bake},
-		{"delay_seconds", in.DelaySeconds, &out.Delay},
+		{"bake_seconds", in.BakeSeconds, &out.Waves.Bake},
+		{"delay_seconds", in.DelaySeconds, &out.Waves.Delay},
 		{"life_seconds", in.LifeSeconds, &out.Life},
 	} {
 		if f.from < 0 || f.from > maxPlanSeconds {
@@ -117,10 +120,13 @@ func planSettings(in api.PlanSettings) (planner.Settings, error) {
 		}
 		*f.to = time.Duration(f.from) * time.Second
 	}
-	for kind, limit := range in.Budgets {
+	out.Waves.FirstBake, out.Waves.CanaryBake = out.Waves.Bake, out.Waves.Bake
+	for _, kind := range slices.Sorted(maps.Keys(in.Budgets)) {
+		limit := in.Budgets[kind]
 		if kind == "" || len(kind) > 63 || limit < 1 || limit > hotstick.MaxPlanHosts {
 			return out, &controller.Refusal{Code: controller.CodeInvalid, Text: "cannot use settings.budgets: a budget is at least one host of a kind of failure domain", Hint: "write rack=1, where rack is a label of hosts"}
 		}
+		out.Budgets = append(out.Budgets, hotstick.Budget{Domain: kind, Max: limit})
 	}
 	return out, nil
 }

@@ -16,29 +16,52 @@ type Host struct {
 	Facts    *hotstick.Facts
 	Patches  []hotstick.LoadedPatch
 	InEffect hotstick.PatchRef
-	Strikes  []hotstick.PatchRef
+	// Strikes are the levels that the host's loader holds a strike against.
+	Strikes []hotstick.PatchRef
+	// Reverted are the levels that were reverted on the host and not cleared since.
+	Reverted []hotstick.PatchRef
 }
 
-// Check returns why the patch cannot go to the host, or nil. Known says which
-// module names belong to our catalog; any other live patch is foreign.
-func Check(h Host, p hotstick.Patch, known func(module string) bool) *hotstick.Reason {
+// Rules are what one patch level asks of hosts.
+type Rules struct {
+	patch  hotstick.Patch
+	builds map[hotstick.KernelBuild]bool
+	known  func(module string) bool
+}
+
+// For makes the rules of a patch level. Known says which module names belong to
+// our catalog; any other live patch is foreign.
+func For(p hotstick.Patch, known func(module string) bool) Rules {
+	r := Rules{patch: p, builds: make(map[hotstick.KernelBuild]bool, len(p.Artifacts)), known: known}
+	for _, a := range p.Artifacts {
+		r.builds[a.Build] = true
+	}
+	return r
+}
+
+// Check returns why the patch cannot go to the host, or nil.
+func (r Rules) Check(h Host) *hotstick.Reason {
+	ref := r.patch.Ref
 	if h.Facts == nil {
 		return &hotstick.Reason{Code: hotstick.ReasonHostSilent}
 	}
-	if _, ok := p.Artifact(h.Facts.Kernel.Build); !ok {
+	if !r.builds[h.Facts.Kernel.Build] {
 		return &hotstick.Reason{Code: hotstick.ReasonNoArtifact, Subject: h.Facts.Kernel.Build.String()}
 	}
-	if slices.Contains(h.Strikes, p.Ref) {
-		return &hotstick.Reason{Code: hotstick.ReasonStruck, Subject: p.Ref.String()}
+	if slices.Contains(h.Strikes, ref) {
+		return &hotstick.Reason{Code: hotstick.ReasonStruck, Subject: ref.String()}
 	}
-	if h.InEffect.Name == p.Ref.Name && h.InEffect.Level >= p.Ref.Level {
-		return inEffect(h.InEffect, p.Ref)
+	if slices.Contains(h.Reverted, ref) {
+		return &hotstick.Reason{Code: hotstick.ReasonRevertedBefore, Subject: ref.String()}
 	}
-	if why := driverRefuses(h.Facts, p.Driver); why != nil {
+	if h.InEffect.Name == ref.Name && h.InEffect.Level >= ref.Level {
+		return inEffect(h.InEffect, ref)
+	}
+	if why := driverRefuses(h.Facts, r.patch.Driver); why != nil {
 		return why
 	}
-	if p.Replace {
-		return foreign(h.Patches, known)
+	if r.patch.Replace {
+		return foreign(h.Patches, r.known)
 	}
 	return nil
 }

@@ -1,0 +1,2 @@
+// Package planner turns a selection of hosts into a plan.
+package planner

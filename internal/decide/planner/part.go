@@ -1,0 +1,441 @@
+package planner
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/hotstick/hotstick"
+)
+
+// block is a stretch of the plan's waves: the canary stages of the builds that
+// are met first in it, its ordinary hosts, then its clusters. A plan has a block
+// for each ring, then one for the critical hosts of each ring; one that continues
+// another has a block before each of the older plan's waves.
+type block struct {
+	ring int
+	last bool
+	// old is the wave of the plan before that this block holds; nil if it is cut
+	// anew.
+	old    *oldWave
+	stages []int32 // hosts of each canary stage
+	parts  [2]part // ordinary hosts, clusters
+	// from is the number of its first wave in the plan.
+	from int
+}
+
+// part is hosts that are cut into waves together. Waves of a part are counted
+// from 0.
+type part struct {
+	hosts ordered // by place
+	count int32
+	// limits are the sizes of the widening waves but the last; that one, and those
+	// that spread caps add to it, have none.
+	limits []int32
+	// members counts the hosts of each domain; rowOf is 0 for domains that are too
+	// small for their cap to matter.
+	members, rowOf []int32
+	// rows are what fills up: the part itself, then each domain that matters.
+	rows []row
+	// cells holds, for each row, stride waves.
+	cells  []cell
+	stride int
+}
+
+type row struct {
+	cap int32 // row 0 has limits instead
+	// open is the first wave with room, while the part is cut from scratch.
+	open int32
+	list ordered // of its hosts, by place; filled for [Planner.Change]
+}
+
+// cell is the hosts of a row in one wave: how many, and which comes last.
+type cell struct{ count, last int32 }
+
+// unlimited is the size of waves without a limit.
+const unlimited = int32(1) << 30
+
+// plan assigns every listed host from scratch.
+func (p *Planner) plan() error {
+	order, err := p.shuffle()
+	if err != nil {
+		return err
+	}
+	p.fill(order)
+	p.pick()
+	p.divide(order)
+	floor := 0
+	for i := range p.blocks {
+		b := &p.blocks[i]
+		for _, n := range b.stages {
+			floor += int(n)
+		}
+		for j := range b.parts {
+			if err := p.cut(b, &b.parts[j], floor); err != nil {
+				return err
+			}
+		}
+	}
+	return p.number()
+}
+
+// shuffle gives every listed host its place and returns them in that order.
+func (p *Planner) shuffle() ([]int32, error) {
+	prefix := fnv(fnv(14695981039346656037, p.req.Patch.Ref.String()), "\x00")
+	type keyed struct {
+		key  uint64
+		slot int32
+	}
+	all := make([]keyed, 0, len(p.hosts))
+	for i := range p.hosts {
+		if k := &p.hosts[i]; k.listed {
+			p.setKey(int32(i), prefix)
+			all = append(all, keyed{k.key, int32(i)})
+		}
+	}
+	if len(all) == 0 {
+		out := p.leftOut()
+		return nil, &Refusal{Reason: emptyReason(out), LeftOut: out}
+	}
+	if len(all) > hotstick.MaxPlanHosts {
+		return nil, fmt.Errorf("cannot make a plan of %d hosts: the limit is %d", len(all), hotstick.MaxPlanHosts)
+	}
+	slices.SortFunc(all, func(a, b keyed) int {
+		switch {
+		case a.key < b.key:
+			return -1
+		case a.key > b.key:
+			return 1
+		}
+		return p.byKey(a.slot, b.slot)
+	})
+	order := make([]int32, len(all))
+	for i, k := range all {
+		order[i] = k.slot
+		if i > 0 && p.src[k.slot].ID == p.src[order[i-1]].ID {
+			return nil, fmt.Errorf("cannot make a plan that lists host %s twice", p.src[k.slot].ID)
+		}
+	}
+	return order, nil
+}
+
+// setKey places a host; prefix is the hash's state after the patch.
+func (p *Planner) setKey(i int32, prefix uint64) {
+	k := &p.hosts[i]
+	k.key = mix(fnv(prefix, string(p.src[i].ID))) | ordinary
+	k.at = k.key
+	if k.cluster >= 0 {
+		k.at = p.named.clusters[k.cluster]
+	}
+}
+
+// divide puts every host that is not a staged canary into its part.
+func (p *Planner) divide(order []int32) {
+	pinned := p.seat()
+	counts := make([]int, 2*len(p.blocks))
+	for _, h := range order {
+		k := &p.hosts[h]
+		if k.canary {
+			continue
+		}
+		k.part = p.partOf(h, pinned)
+		counts[k.part]++
+	}
+	lists := make([][]int32, len(counts))
+	for i, n := range counts {
+		lists[i] = make([]int32, 0, n)
+	}
+	for _, h := range order { // clusters first
+		if k := &p.hosts[h]; !k.canary && k.cluster >= 0 {
+			lists[k.part] = append(lists[k.part], h)
+		}
+	}
+	for _, list := range lists {
+		slices.SortFunc(list, p.byPlace)
+	}
+	for _, h := range order {
+		if k := &p.hosts[h]; !k.canary && k.cluster < 0 {
+			lists[k.part] = append(lists[k.part], h)
+		}
+	}
+	for i, list := range lists {
+		q := &p.blocks[i/2].parts[i%2]
+		*q = part{hosts: newOrdered(list), count: int32(len(list))}
+	}
+}
+
+// seat marks the staged canaries, and returns the clusters that they begin, each
+// with its block.
+func (p *Planner) seat() map[[2]int32]bool {
+	for i := range p.hosts {
+		p.hosts[i].canary = false
+	}
+	pinned := map[[2]int32]bool{}
+	for i := range p.lanes {
+		c := p.lanes[i].canary
+		if p.lanes[i].count == 0 || c.stage == inPlace {
+			continue
+		}
+		k := &p.hosts[c.host]
+		k.canary, k.part, k.wave = true, int16(c.block), int16(c.stage)
+		if k.cluster >= 0 {
+			pinned[[2]int32{c.block, k.cluster}] = true
+		}
+	}
+	return pinned
+}
+
+// partOf says in which part a host is cut: clusters have one of their own, but
+// for those of which a canary is a member. These go on first of all, to be of two
+// levels no longer than they must.
+func (p *Planner) partOf(h int32, pinned map[[2]int32]bool) int16 {
+	k := &p.hosts[h]
+	if old, kept := p.old.wave(p.src[h].ID); kept {
+		return int16(2 * (1 + old))
+	}
+	b := p.pools[p.varieties[k.variety].pool].block
+	if k.cluster < 0 || pinned[[2]int32{b, k.cluster}] {
+		return int16(2 * b)
+	}
+	return int16(2*b + 1)
+}
+
+// limits returns the sizes of the widening waves but the last. None is smaller
+// than floor, the number of canaries that went before.
+func limits(widen []int, hosts, floor int) []int32 {
+	var sizes []int32
+	done := 0
+	for _, percent := range widen[:len(widen)-1] {
+		upTo := max(done+max(1, floor), hosts*percent/100)
+		if upTo >= hosts {
+			break
+		}
+		sizes = append(sizes, int32(upTo-done))
+		done = upTo
+	}
+	return sizes
+}
+
+// cut gives every host of a part the first wave that has room for it. A host of
+// a wave that the plan before had keeps that wave.
+func (p *Planner) cut(b *block, q *part, floor int) error {
+	if q.count == 0 {
+		return nil
+	}
+	q.rows = []row{{}}
+	if b.old == nil {
+		q.limits = limits(p.req.Shape.Waves.Widen, int(q.count), floor)
+		q.tighten(&p.fleet)
+	}
+	q.stride = q.guess()
+	for {
+		if q.stride > hotstick.MaxPlanWaves {
+			q.stride = hotstick.MaxPlanWaves + 1 // one more than may be used
+		}
+		q.cells = make([]cell, len(q.rows)*q.stride)
+		for i := range q.rows {
+			q.rows[i].open = 0
+		}
+		switch {
+		case q.place(&p.fleet):
+			return nil
+		case q.stride > hotstick.MaxPlanWaves:
+			return p.tooManyWaves(q)
+		}
+		q.stride *= 2
+	}
+}
+
+// tighten finds the domains with more hosts than their cap.
+func (q *part) tighten(f *fleet) {
+	if f.spreads == 0 {
+		return
+	}
+	q.members, q.rowOf = make([]int32, len(f.named.kindOf)), make([]int32, len(f.named.kindOf))
+	for h := range q.hosts.all() {
+		for _, d := range f.spread(h) {
+			q.members[d]++
+		}
+	}
+	for d, n := range q.members {
+		if kind := int(f.named.kindOf[d]); kind < f.spreads && n > f.caps[kind] {
+			q.rowOf[d] = int32(len(q.rows))
+			q.rows = append(q.rows, row{cap: f.caps[kind]})
+		}
+	}
+}
+
+// spread returns a host's domains of the kinds that have a cap.
+func (f *fleet) spread(h int32) []int32 {
+	return f.domains[int(h)*len(f.kinds):][:f.spreads]
+}
+
+// guess is how many waves the part will need at least, and some to spare.
+func (q *part) guess() int {
+	need := 0
+	for d, n := range q.members {
+		if r := q.rowOf[d]; r > 0 {
+			need = max(need, int((n+q.rows[r].cap-1)/q.rows[r].cap))
+		}
+	}
+	return max(need, len(q.limits)) + 6
+}
+
+func (p *Planner) tooManyWaves(q *part) error {
+	worst, text := float64(0), "the spread caps together"
+	for d, n := range q.members {
+		if r := q.rowOf[d]; r > 0 && float64(n)/float64(q.rows[r].cap) > worst {
+			worst = float64(n) / float64(q.rows[r].cap)
+			text = fmt.Sprintf("%d hosts of %s=%q at %d a wave", n, p.kinds[p.named.kindOf[d]], p.named.valueOf[d], q.rows[r].cap)
+		}
+	}
+	return fmt.Errorf("cannot spread the plan over %d waves or fewer: %s need more", hotstick.MaxPlanWaves, text)
+}
+
+// place cuts the part from scratch, units in order. It reports whether the waves
+// that cells holds were enough.
+func (q *part) place(f *fleet) bool {
+	unit := make([]int32, 0, 16)
+	for h := range q.hosts.all() {
+		k := &f.hosts[h]
+		switch {
+		case k.at&ordinary != 0:
+			if !q.settle(f, unit) || !q.settleOne(f, h) {
+				return false
+			}
+			unit = unit[:0]
+		case len(unit) > 0 && f.hosts[unit[0]].cluster != k.cluster:
+			if !q.settle(f, unit) {
+				return false
+			}
+			unit = append(unit[:0], h)
+		default:
+			unit = append(unit, h)
+		}
+	}
+	return q.settle(f, unit)
+}
+
+// settle gives all members of a cluster the first wave that has room for them
+// together. A wave that would stay empty takes one cluster whatever its limit. If
+// spread caps part the cluster, each member goes on its own.
+func (q *part) settle(f *fleet, unit []int32) bool {
+	if len(unit) == 0 {
+		return true
+	}
+	if len(unit) > 1 && !q.parted(f, unit) {
+		for w := 0; w < q.stride; w++ {
+			if q.fitsAll(f, unit, w) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, h := range unit {
+		if !q.settleOne(f, h) {
+			return false
+		}
+	}
+	return true
+}
+
+// parted reports whether no wave can take the whole cluster.
+func (q *part) parted(f *fleet, unit []int32) bool {
+	n := map[int32]int32{}
+	for _, h := range unit {
+		for _, d := range f.spread(h) {
+			if n[d]++; q.row(d) > 0 && n[d] > q.rows[q.row(d)].cap {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// fitsAll puts the cluster into the wave if it has room.
+func (q *part) fitsAll(f *fleet, unit []int32, w int) bool {
+	if n := q.cells[w].count; n > 0 && n+int32(len(unit)) > q.limit(0, w) {
+		return false
+	}
+	for i, h := range unit {
+		if !q.spreads(f.spread(h), w) {
+			for _, h := range unit[:i] {
+				q.add(f, h, w, -1)
+			}
+			return false
+		}
+		q.add(f, h, w, 1)
+	}
+	return true
+}
+
+// settleOne gives a host the first wave with room in all its rows.
+func (q *part) settleOne(f *fleet, h int32) bool {
+	w := q.rows[0].open
+	spread := f.spread(h)
+	for _, d := range spread {
+		if r := q.row(d); r > 0 {
+			w = max(w, q.rows[r].open)
+		}
+	}
+	for ; int(w) < q.stride; w++ {
+		if q.room(spread, int(w)) {
+			q.add(f, h, int(w), 1)
+			return true
+		}
+	}
+	return false
+}
+
+func (q *part) row(d int32) int32 {
+	if q.rowOf == nil || int(d) >= len(q.rowOf) {
+		return 0
+	}
+	return q.rowOf[d]
+}
+
+func (q *part) room(spread []int32, w int) bool {
+	return q.cells[w].count < q.limit(0, w) && q.spreads(spread, w)
+}
+
+// spreads reports whether the spread caps leave room in a wave.
+func (q *part) spreads(spread []int32, w int) bool {
+	for _, d := range spread {
+		if r := q.row(d); r > 0 && q.cells[int(r)*q.stride+w].count >= q.rows[r].cap {
+			return false
+		}
+	}
+	return true
+}
+
+// limit is how many hosts of a row a wave may hold.
+func (q *part) limit(r int32, w int) int32 {
+	switch {
+	case r > 0:
+		return q.rows[r].cap
+	case w < len(q.limits):
+		return q.limits[w]
+	}
+	return unlimited
+}
+
+// add counts a host into a wave, or with n = -1 out of it.
+func (q *part) add(f *fleet, h int32, w int, n int32) {
+	f.hosts[h].wave = int16(w)
+	q.tally(0, h, w, n)
+	for _, d := range f.spread(h) {
+		if r := q.row(d); r > 0 {
+			q.tally(r, h, w, n)
+		}
+	}
+}
+
+func (q *part) tally(r, h int32, w int, n int32) {
+	c := &q.cells[int(r)*q.stride+w]
+	c.count += n
+	c.last = h
+	o := &q.rows[r].open
+	*o = min(*o, int32(w))
+	for int(*o) < q.stride && q.cells[int(r)*q.stride+int(*o)].count >= q.limit(r, int(*o)) {
+		*o++
+	}
+}
