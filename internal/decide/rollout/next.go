@@ -8,164 +8,17 @@ import (
 	"github.com/hotstick/hotstick/internal/decide/gate"
 )
 
-func (r *Rollout) next(now time.Time) Decision {
-	v := r.view
-	s := newStep(v, now)
-	switch {
-	case v.Status == hotstick.Proposed || v.Status == hotstick.Approved:
-		s.expire()
-	case v.Status.Over():
-		s.wind()
-	default:
-		s.drive()
-	}
-	s.release()
-	r.last, r.view = s, s.v
-	if s.d.Status != "" {
-		r.view.Status, r.view.Reason = s.d.Status, s.d.Reason
-	}
-	for _, id := range s.d.Release {
-		r.FreeSlots(r.view.ID, id)
-	}
-	return s.d
-}
-
-func (r *Rollout) why(id hotstick.HostID, now time.Time) *hotstick.Reason {
-	copied := r.view
-	copied.Hosts = slices.Clone(r.view.Hosts)
-	copied.Slots = slices.Clone(r.view.Slots)
-	s := newStep(copied, now)
-	if why := s.blocked(); why != nil {
-		return why
-	}
-	if !now.Before(r.view.Plan.NotAfter) {
-		return &hotstick.Reason{Code: hotstick.ReasonPlanExpired}
-	}
-	i, ok := r.index[id]
-	if !ok || r.view.Hosts[i].State != hotstick.Waiting {
-		return nil
-	}
-	return s.waits(r.view.Hosts[i])
-}
-
-// step is one call of Next: the view, what was derived from it, and the decision
-// as it grows.
+// step is one call of Next: the decision as it grows.
 type step struct {
-	v   View
-	now time.Time
-	d   Decision
-	// gates holds the verdict of each wave's hosts of one lane; the empty key is
-	// the wave as a whole.
-	gates []map[hotstick.KernelBuild]gate.Verdict
-	// rate is why the losses of the whole plan fail it, or nil.
-	rate *hotstick.Reason
-	// canary marks waves in which some lane has its first host.
-	canary []bool
-	// settled marks waves whose hosts are all terminal or lost.
-	settled []bool
-	// bakeEnds is when each wave's newest confirmed host ends its bake.
-	bakeEnds []time.Time
-	used     map[slotKey]bool
-	// shut remembers why a wave is closed for a lane, so that large waves ask once.
-	shut map[waveLane]*hotstick.Reason
-}
-
-type waveLane struct {
-	wave int
-	lane hotstick.KernelBuild
-}
-
-type slotKey struct {
-	domain, value string
-	index         int
-}
-
-// whole is the lane key of a wave as a whole; no kernel build is empty.
-var whole hotstick.KernelBuild
-
-func newStep(v View, now time.Time) *step {
-	v.Hosts = slices.Clone(v.Hosts) // the step changes hosts as it decides
-	v.Slots = slices.Clone(v.Slots)
-	s := &step{v: v, now: now, used: map[slotKey]bool{}, shut: map[waveLane]*hotstick.Reason{}}
-	for _, slot := range v.Slots {
-		s.used[slotKey{slot.Domain, slot.Value, slot.Index}] = true
-	}
-	s.judge()
-	return s
-}
-
-// judge runs every wave's gate, per lane and as a whole.
-func (s *step) judge() {
-	accs := make([]map[hotstick.KernelBuild]gate.Accumulator, len(s.v.Plan.Waves))
-	rates := gate.NewRateTest(s.v.Plan.Gate)
-	s.canary = make([]bool, len(accs))
-	s.settled = make([]bool, len(accs))
-	s.bakeEnds = make([]time.Time, len(accs))
-	for i := range accs {
-		accs[i] = map[hotstick.KernelBuild]gate.Accumulator{whole: gate.New(0, s.v.Plan.Gate)}
-		s.settled[i] = true
-	}
-	seen := s.firstWaves()
-	for _, h := range s.v.Hosts {
-		w := h.Listed.Wave
-		for _, lane := range []hotstick.KernelBuild{whole, h.Listed.Build} {
-			acc, known := accs[w][lane]
-			if !known {
-				acc = gate.New(0, s.v.Plan.Gate)
-			}
-			acc.Needed++
-			accs[w][lane] = gate.Observe(acc, reading(h))
-		}
-		rates = rates.Observe(reading(h))
-		s.canary[w] = s.canary[w] || seen[h.Listed.Build] == w
-		s.bakeEnds[w] = later(s.bakeEnds[w], s.bakeEnd(h))
-		s.settled[w] = s.settled[w] && (h.State.Terminal() || h.State == hotstick.Lost)
-	}
-	s.rate = rates.Judge()
-	s.gates = make([]map[hotstick.KernelBuild]gate.Verdict, len(accs))
-	for i, lanes := range accs {
-		s.gates[i] = map[hotstick.KernelBuild]gate.Verdict{}
-		bake := time.Duration(s.v.Plan.Waves[i].BakeSeconds) * time.Second
-		for lane, acc := range lanes {
-			s.gates[i][lane] = gate.Judge(acc, bake, s.now)
-		}
-		s.d.Gates = append(s.d.Gates, s.gates[i][whole])
-	}
-}
-
-// firstWaves returns the first wave in which each lane has a host.
-func (s *step) firstWaves() map[hotstick.KernelBuild]int {
-	first := map[hotstick.KernelBuild]int{}
-	for _, h := range s.v.Hosts {
-		if w, ok := first[h.Listed.Build]; !ok || h.Listed.Wave < w {
-			first[h.Listed.Build] = h.Listed.Wave
-		}
-	}
-	return first
-}
-
-func reading(h Host) gate.Reading {
-	return gate.Reading{
-		Host: h.Listed.Host, Name: h.Listed.Name, State: h.State,
-		Reason: h.Reason, Fingerprint: fingerprint(h), At: h.Updated, Seen: h.LastSeen,
-		Transition: time.Duration(h.Timing.TransitionMillis) * time.Millisecond,
-	}
-}
-
-// fingerprint groups losses of one kind: the cause and what it speaks of, such
-// as the function in which the kernel stopped.
-func fingerprint(h Host) string {
-	if h.Reason == nil || h.Reason.Subject == "" {
-		return ""
-	}
-	return string(h.Reason.Code) + " " + h.Reason.Subject
+	r *Rollout
+	d Decision
 }
 
 // drive is the step of a plan that is running or held.
 func (s *step) drive() {
-	s.lose()
-	if v, bad := s.failed(); bad {
-		s.fail(v)
+	s.urgent()
+	if why := s.r.failed(s.d.Gates); why != nil {
+		s.fail(*why)
 		s.wind()
 		return
 	}
@@ -173,176 +26,292 @@ func (s *step) drive() {
 		s.wind()
 		return
 	}
-	if s.v.Reverting {
-		s.sendBack()
-	}
-	if why := s.blocked(); why != nil {
+	s.sendBack()
+	if why := s.r.blocked(); why != nil {
 		s.unadmit(*why)
 		return
 	}
+	s.shutWindows()
+	s.pass()
+	s.release()
 	s.start()
 	s.complete()
 }
 
-// failed finds the first gate that judged the patch bad.
-func (s *step) failed() (gate.Verdict, bool) {
-	for _, lanes := range s.gates {
-		if v := lanes[whole]; v.Outcome == gate.Fail {
-			return v, true
+// failed says which gate judged the patch bad: a wave's, the whole plan's, or the
+// rates of losses; nil if none did.
+func (r *Rollout) failed(waves []gate.Verdict) *hotstick.Reason {
+	for _, v := range waves {
+		if v.Outcome == gate.Fail {
+			return &v.Reason
 		}
 	}
-	if s.rate != nil {
-		return gate.Verdict{Outcome: gate.Fail, Reason: *s.rate}, true
+	if v := gate.Judge(r.all.acc, 0, r.now); v.Outcome == gate.Fail {
+		return &v.Reason
 	}
-	return gate.Verdict{}, false
+	return r.rate.Judge()
 }
 
-func (s *step) fail(v gate.Verdict) {
-	reason := v.Reason
+func (s *step) fail(reason hotstick.Reason) {
+	f := &s.r.frame
 	s.d.Status, s.d.Reason = hotstick.Halted, &reason
-	s.d.Revert = !s.v.Reverting
-	s.v.Status, s.v.Reason, s.v.Reverting = hotstick.Halted, &reason, true
-	if !s.v.Banned {
-		s.d.Ban = &reason
+	s.d.Revert = !f.Reverting
+	f.Status, f.Reason, f.Reverting = hotstick.Halted, &reason, true
+	if !f.Banned {
+		s.d.Ban, f.Banned = &reason, true
 	}
 }
 
 // blocked says why nothing of this plan may start now, or nil.
-func (s *step) blocked() *hotstick.Reason {
+func (r *Rollout) blocked() *hotstick.Reason {
+	f := &r.frame
 	switch {
-	case s.v.Status == hotstick.Proposed:
+	case f.Status == hotstick.Proposed:
 		return &hotstick.Reason{Code: hotstick.ReasonNotApproved}
-	case s.v.Status == hotstick.Approved:
+	case f.Status == hotstick.Approved:
 		return &hotstick.Reason{Code: hotstick.ReasonNotStarted}
-	case s.v.Status == hotstick.Halted:
-		return &hotstick.Reason{Code: hotstick.ReasonPlanHalted, Cause: causeOf(s.v.Reason)}
-	case s.v.Status == hotstick.Expired:
+	case f.Status == hotstick.Halted:
+		return &hotstick.Reason{Code: hotstick.ReasonPlanHalted, Cause: causeOf(f.Reason)}
+	case f.Status == hotstick.Expired || !r.now.Before(r.plan.NotAfter):
 		return &hotstick.Reason{Code: hotstick.ReasonPlanExpired}
-	case s.v.Banned:
-		return &hotstick.Reason{Code: hotstick.ReasonBanned, Subject: s.v.Plan.Patch.String()}
-	case s.v.StopAll:
+	case f.Banned:
+		return &hotstick.Reason{Code: hotstick.ReasonBanned, Subject: r.plan.Patch.String()}
+	case f.StopAll:
 		return &hotstick.Reason{Code: hotstick.ReasonStopAll}
-	case s.v.Status == hotstick.Held:
-		return &hotstick.Reason{Code: hotstick.ReasonPlanHeld, Cause: causeOf(s.v.Reason)}
+	case f.Reverting:
+		return &hotstick.Reason{Code: hotstick.ReasonRevertOrdered, Cause: causeOf(f.Reason)}
+	case f.Status == hotstick.Held:
+		return &hotstick.Reason{Code: hotstick.ReasonPlanHeld, Cause: causeOf(f.Reason)}
 	}
-	return nil
+	return r.frozen()
 }
 
-// expire ends a plan whose signed life is over.
+// expire ends a plan whose signed life is over. What is skipped then is a gap, but
+// the plan's work is done if nothing else is left.
 func (s *step) expire() bool {
-	if s.now.Before(s.v.Plan.NotAfter) {
-		s.check(s.v.Plan.NotAfter)
+	r := s.r
+	if r.now.Before(r.plan.NotAfter) {
 		return false
 	}
-	s.d.Status, s.d.Reason = hotstick.Expired, &hotstick.Reason{Code: hotstick.ReasonPlanExpired}
-	s.v.Status = hotstick.Expired
+	status, why := hotstick.Expired, &hotstick.Reason{Code: hotstick.ReasonPlanExpired}
+	if r.frame.Status == hotstick.Running && r.unfinished == 0 && !r.frame.Reverting {
+		status, why = hotstick.Completed, nil
+	}
+	s.end(status, why)
 	return true
+}
+
+// complete ends a running plan of which every host is terminal and none can come
+// back.
+func (s *step) complete() {
+	r := s.r
+	if len(s.d.Starts) == 0 && r.unfinished == 0 && r.returning == 0 && r.wantedBack == 0 {
+		s.end(hotstick.Completed, nil)
+	}
+}
+
+func (s *step) end(status hotstick.PlanStatus, why *hotstick.Reason) {
+	s.d.Status, s.d.Reason = status, why
+	s.r.frame.Status, s.r.frame.Reason = status, why
 }
 
 // wind lets a plan that is over come to rest: nothing is admitted any more, and
 // reverts go on.
 func (s *step) wind() {
-	s.lose()
-	if s.v.Reverting {
-		s.sendBack()
-	}
-	if why := s.blocked(); why != nil {
+	s.urgent()
+	s.sendBack()
+	if why := s.r.blocked(); why != nil {
 		s.unadmit(*why)
 	}
 }
 
-// complete ends a running plan of which every host is terminal.
-func (s *step) complete() {
-	if len(s.d.Starts) > 0 {
-		return
-	}
-	for _, h := range s.v.Hosts {
-		if !h.State.Terminal() || h.State == hotstick.Interrupted {
+// urgent takes the steps that depend on no status: hosts that started and fell
+// silent are lost, admissions that were not and cannot be used are taken back, and
+// hosts under way that an operator wants back are ordered so.
+func (s *step) urgent() {
+	r := s.r
+	s.each(&r.urgent, func(i int32, h *Host) {
+		why := r.cause(i)
+		switch r.at[i].phase {
+		case missing:
+			s.change(i, hotstick.Lost, why)
+		case dropped:
+			s.change(i, hotstick.Waiting, why)
+		case ordered:
+			s.change(i, hotstick.Reverting, why)
+		}
+	})
+}
+
+// pass lets hosts go that cannot start, takes in those that are back, and puts
+// stand-ins in place, until nothing changes: who is passed over may open the next
+// wave.
+func (s *step) pass() {
+	for {
+		s.r.fronts()
+		n := len(s.d.Changes) + len(s.d.StandIns)
+		s.tasks()
+		s.skip()
+		s.r.fronts()
+		s.staff()
+		if n == len(s.d.Changes)+len(s.d.StandIns) {
 			return
 		}
 	}
-	s.d.Status = hotstick.Completed
 }
 
-// lose marks hosts that started, or may have, and then fell silent.
-func (s *step) lose() {
-	for i, h := range s.v.Hosts {
-		if !mayBeRunning(h) {
-			continue
+func (s *step) tasks() {
+	r := s.r
+	s.each(&r.tasks, func(i int32, h *Host) {
+		why := r.cause(i)
+		switch r.at[i].phase {
+		case leaving:
+			s.change(i, hotstick.Skipped, why)
+		case retry, returned:
+			s.change(i, hotstick.Waiting, why)
 		}
-		limit := h.LastSeen.Add(s.v.Limits.SilentAfter)
-		if s.now.Before(limit) {
-			s.check(limit)
-			continue
-		}
-		s.change(i, hotstick.Lost, hotstick.Reason{Code: hotstick.ReasonSilentAfter})
-	}
+	})
 }
 
-func mayBeRunning(h Host) bool {
-	switch h.State {
-	case hotstick.Armed, hotstick.Applying, hotstick.Probation, hotstick.Reverting:
-		return true
-	case hotstick.Admitted:
-		return h.Granted != nil
+// skip passes over the absent hosts of open waves.
+func (s *step) skip() {
+	r := s.r
+	var all []int32
+	for _, c := range r.skipping {
+		c.stirred = false
+		if c.open {
+			all = append(all, c.absent.items...)
+		}
 	}
-	return false
+	r.skipping = r.skipping[:0]
+	slices.SortFunc(all, r.compare)
+	for _, i := range all {
+		why := r.cause(i)
+		s.change(i, hotstick.Skipped, why)
+	}
 }
 
 // unadmit takes back admissions whose grants can no longer start a host.
 func (s *step) unadmit(why hotstick.Reason) {
-	for i, h := range s.v.Hosts {
-		if h.State != hotstick.Admitted {
-			continue
+	r := s.r
+	s.each(&r.admitted, func(i int32, h *Host) {
+		if r.unusable(h, &edges{now: r.now}) {
+			s.change(i, hotstick.Waiting, why)
 		}
-		if h.Granted != nil {
-			end := h.Granted.Add(s.v.Limits.GrantLife)
-			// A host that is silent since may have started: lose() decides.
-			if s.now.Before(end) || h.LastSeen.Before(end) {
-				s.check(end)
-				continue
-			}
+	})
+}
+
+// shutWindows takes back admissions of hosts whose window has closed.
+func (s *step) shutWindows() {
+	r := s.r
+	if len(r.calendars) == 1 {
+		return
+	}
+	s.each(&r.admitted, func(i int32, h *Host) {
+		if why := r.calendarOf(h).closed(); why != nil && r.unusable(h, &edges{now: r.now}) {
+			s.change(i, hotstick.Waiting, *why)
 		}
-		s.change(i, hotstick.Waiting, why)
+	})
+}
+
+// each calls f for the hosts of a queue in their order; f may move them.
+func (s *step) each(q *queue, f func(int32, *Host)) {
+	if q.len() == 0 {
+		return
+	}
+	all := slices.Clone(q.items)
+	slices.SortFunc(all, s.r.compare)
+	for _, i := range all {
+		f(i, &s.r.hosts[i])
 	}
 }
 
-// change records a host's step and applies it to the view, so that later rules
-// of the same decision see it.
-func (s *step) change(i int, state hotstick.HostState, why hotstick.Reason) {
-	h := &s.v.Hosts[i]
-	if !h.State.CanBecome(state) {
+func (r *Rollout) compare(a, b int32) int {
+	switch {
+	case a == b:
+		return 0
+	case r.before(a, b):
+		return -1
+	}
+	return 1
+}
+
+// change records a host's step and takes it, so that later rules of the same
+// decision see it.
+func (s *step) change(i int32, state hotstick.HostState, why hotstick.Reason) {
+	r := s.r
+	if !r.hosts[i].State.CanBecome(state) {
 		return
 	}
-	s.d.Changes = append(s.d.Changes, Change{Host: h.Listed.Host, State: state, Reason: why})
-	h.State, h.Reason, h.Updated = state, &why, s.now
+	s.d.Changes = append(s.d.Changes, Change{Host: r.hosts[i].Listed.Host, State: state, Reason: why})
+	r.alter(i, func(h *Host) {
+		h.State, h.Reason, h.Updated = state, &why, r.now
+		if state == hotstick.Waiting {
+			h.Granted = nil
+		}
+	})
 }
 
 // release frees the slots of hosts that can no longer be disturbed.
 func (s *step) release() {
-	held := map[hotstick.HostID]bool{}
-	for _, slot := range s.v.Slots {
-		if slot.Plan == s.v.ID {
-			held[slot.Host] = true
-		}
-	}
-	for _, h := range s.v.Hosts {
-		if held[h.Listed.Host] && !h.State.HoldsSlot() {
+	r := s.r
+	slices.SortFunc(r.release, r.compare)
+	for _, i := range r.release {
+		r.at[i].freeing = false
+		if h := &r.hosts[i]; !h.State.HoldsSlot() && r.ownSlots(i) {
 			s.d.Release = append(s.d.Release, h.Listed.Host)
+			r.FreeSlots(r.id, h.Listed.Host)
 		}
 	}
+	r.release = r.release[:0]
 }
 
-// check asks to be called again at t, if nothing asked for an earlier time.
-func (s *step) check(t time.Time) {
-	if t.After(s.now) && (s.d.Check.IsZero() || t.Before(s.d.Check)) {
-		s.d.Check = t
+// check is when to decide again if nothing else happens.
+func (r *Rollout) check() time.Time {
+	var next time.Time
+	at := func(t time.Time) {
+		if t.After(r.now) && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
 	}
+	due := func(h *heap[int32]) {
+		if h.len() > 0 {
+			at(time.Unix(0, r.at[h.top()].until).UTC())
+		}
+	}
+	due(&r.dueMoving)
+	if r.blocked() != nil {
+		for _, i := range r.admitted.items {
+			if g := r.hosts[i].Granted; g != nil {
+				at(g.Add(r.frame.Limits.GrantLife))
+			}
+		}
+	}
+	if r.patient.len() > 0 && r.reverting() {
+		at(time.Unix(0, r.patient.top().patience).UTC())
+	}
+	if r.reverting() || !r.frame.Status.Over() {
+		due(&r.dueResting)
+	}
+	if r.frame.Status.Over() {
+		return next
+	}
+	at(r.plan.NotAfter)
+	for _, l := range r.lanes {
+		at(l.until)
+	}
+	for _, c := range r.calendars {
+		at(c.edge)
+	}
+	for _, f := range r.frame.Freezes {
+		at(f.From)
+		at(f.Until)
+	}
+	at(r.delayed)
+	return next
 }
 
-func causeOf(r *hotstick.Reason) hotstick.ReasonCode {
-	if r == nil {
-		return ""
-	}
-	return r.Code
+// reverting reports whether confirmed hosts wait to go back.
+func (r *Rollout) reverting() bool {
+	return r.wantedBack > 0 || r.frame.Reverting && r.all.acc.Confirmed > 0
 }

@@ -70,11 +70,11 @@ func (w *world) decide() {
 			h.State, h.Reason, h.Updated = c.State, &c.Reason, w.now
 		})
 	}
-	for _, s := range d.Starts {
-		w.admit(s)
-	}
 	for _, id := range d.Release {
 		w.free(id)
+	}
+	for _, s := range d.Starts {
+		w.admit(s)
 	}
 	if d.Status != "" {
 		w.v.Status = d.Status

@@ -1,10 +1,10 @@
 package rollout
 
 import (
+	"slices"
 	"time"
 
 	"github.com/hotstick/hotstick"
-	"github.com/hotstick/hotstick/internal/decide/gate"
 )
 
 // Rollout is one plan as the decider keeps it between decisions, so that a
@@ -14,67 +14,131 @@ import (
 //
 // A Rollout is not safe for concurrent use.
 type Rollout struct {
-	view  View
-	index map[hotstick.HostID]int
-	last  *step
+	plan  hotstick.Plan
+	id    hotstick.PlanID
+	frame Frame
+	hosts []Host
+	index map[hotstick.HostID]int32
+	// held are the slots of all plans, by the host that they are held for.
+	held      map[hotstick.HostID][]Slot
+	outsiders map[hotstick.HostID]Outsider
+	// built: the book below was derived from what is above and holds for the time
+	// now. It is thrown away where the clock went back, or a limit changed.
+	built bool
+	now   time.Time
+	book
 }
 
-// Open takes up a plan.
+// Open takes up a plan. The view is copied as far as it changes later.
 func Open(v View) *Rollout {
-	r := &Rollout{view: v, index: make(map[hotstick.HostID]int, len(v.Hosts))}
-	for i, h := range v.Hosts {
-		r.index[h.Listed.Host] = i
+	r := &Rollout{plan: v.Plan, id: v.ID, frame: v.Frame, hosts: slices.Clone(v.Hosts),
+		index: make(map[hotstick.HostID]int32, len(v.Hosts)), held: map[hotstick.HostID][]Slot{},
+		outsiders: make(map[hotstick.HostID]Outsider, len(v.Outsiders))}
+	for i := range r.hosts {
+		r.index[r.hosts[i].Listed.Host] = int32(i)
+	}
+	for _, s := range v.Slots {
+		r.held[s.Host] = append(r.held[s.Host], s)
+	}
+	for _, o := range v.Outsiders {
+		r.outsiders[o.Host] = o
 	}
 	return r
 }
 
 // SetFrame replaces what holds for the whole plan.
-func (r *Rollout) SetFrame(f Frame) { r.view.Frame = f }
+func (r *Rollout) SetFrame(f Frame) {
+	if f.Limits != r.frame.Limits || !sameTime(f.Started, r.frame.Started) {
+		r.built = false
+	}
+	r.frame = f
+	if r.built {
+		r.stirLanes()
+	}
+}
 
 // SetHost replaces what is known of one listed host, or adds a late one.
 func (r *Rollout) SetHost(h Host) {
-	if i, ok := r.index[h.Listed.Host]; ok {
-		r.view.Hosts[i] = h
-		return
+	i, known := r.index[h.Listed.Host]
+	switch {
+	case known && r.built:
+		r.alter(i, func(have *Host) { *have = h })
+	case known:
+		r.hosts[i] = h
+	default:
+		i = int32(len(r.hosts))
+		r.index[h.Listed.Host] = i
+		r.hosts = append(r.hosts, h)
+		if r.built {
+			r.enter(i)
+			r.place(i)
+		}
 	}
-	r.index[h.Listed.Host] = len(r.view.Hosts)
-	r.view.Hosts = append(r.view.Hosts, h)
 }
 
 // SetOutsider replaces what is known of a host outside the plan; down is false
 // for one that came back.
 func (r *Rollout) SetOutsider(o Outsider, down bool) {
-	kept := r.view.Outsiders[:0]
-	for _, x := range r.view.Outsiders {
-		if x.Host != o.Host {
-			kept = append(kept, x)
+	if have, ok := r.outsiders[o.Host]; ok {
+		delete(r.outsiders, o.Host)
+		if r.built {
+			r.countOutsider(have, -1)
 		}
 	}
 	if down {
-		kept = append(kept, o)
+		r.outsiders[o.Host] = o
+		if r.built {
+			r.countOutsider(o, 1)
+		}
 	}
-	r.view.Outsiders = kept
 }
 
 // TakeSlot notes a slot that another plan holds; FreeSlots forgets all that it
 // holds for a host. The plan's own slots follow from its decisions.
-func (r *Rollout) TakeSlot(s Slot) { r.view.Slots = append(r.view.Slots, s) }
+func (r *Rollout) TakeSlot(s Slot) { r.changeSlots(s.Host, append(slices.Clip(r.held[s.Host]), s)) }
 
 // FreeSlots forgets the slots that a plan holds for a host.
 func (r *Rollout) FreeSlots(plan hotstick.PlanID, host hotstick.HostID) {
-	kept := r.view.Slots[:0]
-	for _, s := range r.view.Slots {
-		if s.Plan != plan || s.Host != host {
+	var kept []Slot
+	for _, s := range r.held[host] {
+		if s.Plan != plan {
 			kept = append(kept, s)
 		}
 	}
-	r.view.Slots = kept
+	if len(kept) != len(r.held[host]) {
+		r.changeSlots(host, kept)
+	}
 }
 
-// Next decides what to do now, and takes it for done: whoever cannot commit the
-// decision must throw the Rollout away. Where nothing is to be done the decision
-// is empty and says when to look again.
-func (r *Rollout) Next(now time.Time) Decision { return r.next(now) }
+// changeSlots replaces the slots that are held for a host. What it counts for in
+// its domains follows.
+func (r *Rollout) changeSlots(host hotstick.HostID, slots []Slot) {
+	outsider, out := r.outsiders[host]
+	if r.built && out {
+		r.countOutsider(outsider, -1)
+	}
+	old := r.held[host]
+	if len(slots) == 0 {
+		delete(r.held, host)
+	} else {
+		r.held[host] = slots
+	}
+	if !r.built {
+		return
+	}
+	for _, s := range old {
+		r.countSlot(s, -1)
+	}
+	for _, s := range slots {
+		r.countSlot(s, 1)
+	}
+	if out {
+		r.countOutsider(outsider, 1)
+	}
+	if i, ok := r.index[host]; ok {
+		r.settle(i)
+	}
+}
 
 // Host returns what is known of a listed host.
 func (r *Rollout) Host(id hotstick.HostID) (Host, bool) {
@@ -82,55 +146,37 @@ func (r *Rollout) Host(id hotstick.HostID) (Host, bool) {
 	if !ok {
 		return Host{}, false
 	}
-	return r.view.Hosts[i], true
+	return r.hosts[i], true
 }
 
-// Why says what keeps one host from moving; nil if nothing does.
-func (r *Rollout) Why(id hotstick.HostID, now time.Time) *hotstick.Reason { return r.why(id, now) }
+// Frame returns what holds for the whole plan.
+func (r *Rollout) Frame() Frame { return r.frame }
 
-// Stuck says what keeps the rollout as a whole from moving; nil while it moves or
-// where it has nothing left to do.
-func (r *Rollout) Stuck(now time.Time) *hotstick.Reason { return nil }
-
-// WaveStatus is where one wave stands.
-type WaveStatus struct {
-	Gate gate.Verdict
-	// Closed is why no further host of it may start; nil if it is open or over.
-	Closed *hotstick.Reason
-	// Absent counts its hosts that are passed over for now, such as silent ones.
-	Absent int
+// Next decides what to do now, and takes it for done: whoever cannot commit the
+// decision must throw the Rollout away. Where nothing is to be done the decision
+// is empty and says when to look again; after one that is not empty, ask again at
+// once.
+func (r *Rollout) Next(now time.Time) Decision {
+	r.advance(now)
+	s := &step{r: r}
+	s.d.Gates = r.verdicts()
+	s.release()
+	switch {
+	case r.frame.Status == hotstick.Proposed || r.frame.Status == hotstick.Approved:
+		s.expire()
+	case r.frame.Status.Over():
+		s.wind()
+	default:
+		s.drive()
+	}
+	s.release()
+	s.d.Check = r.check()
+	return s.d
 }
-
-// Waves says where each wave stands.
-func (r *Rollout) Waves(now time.Time) []WaveStatus { return nil }
-
-// LaneStatus is where one lane stands.
-type LaneStatus struct {
-	Build  hotstick.KernelBuild
-	States map[hotstick.HostState]int
-	// Wave is the furthest wave that is open for the lane.
-	Wave int
-	// Held is why the lane does not go on by itself; nil if it does.
-	Held *hotstick.Reason
-}
-
-// Lanes says where each lane stands, in the order of the plan's lanes.
-func (r *Rollout) Lanes(now time.Time) []LaneStatus { return nil }
-
-// DomainStatus is one failure domain and its budget.
-type DomainStatus struct {
-	Domain, Value string
-	// Used counts hosts that hold slots, for whichever plan, and Ill those that are
-	// down for another cause and count as well.
-	Used, Ill, Limit int
-	Quorum           bool
-	// MixedSince is since when a quorum domain runs both levels; nil if it does not.
-	MixedSince *time.Time
-}
-
-// Domains lists the domains of which anything is used or ill, and every quorum
-// domain that is partly done.
-func (r *Rollout) Domains(now time.Time) []DomainStatus { return nil }
 
 // Next decides once, from scratch.
 func Next(v View, now time.Time) Decision { return Open(v).Next(now) }
+
+func sameTime(a, b *time.Time) bool {
+	return a == b || a != nil && b != nil && a.Equal(*b)
+}

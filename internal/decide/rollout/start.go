@@ -2,203 +2,181 @@ package rollout
 
 import (
 	"fmt"
-	"time"
+	"slices"
 
 	"github.com/hotstick/hotstick"
-	"github.com/hotstick/hotstick/internal/decide/gate"
 )
 
-// start admits every waiting host whose wave is open and whose domains have
-// room, in the order of the plan's host list.
+// batch bounds how many hosts one decision starts, and how many it sends back, so
+// that no single commit takes long. The next decision goes on at once.
+const batch = 1000
+
+// start admits every waiting host whose wave is open and whose domains have room,
+// in the order of the plan's host list. Candidates are the first hosts of the open
+// pens, and of the queues of domains that have room; who turns out to wait for
+// another domain moves to that one's queue. So a host that cannot start is not
+// looked at again before what it waits for has changed.
 func (s *step) start() {
-	for i := range s.v.Hosts {
-		h := s.v.Hosts[i]
-		if h.State == hotstick.Interrupted {
-			s.retry(i)
-			h = s.v.Hosts[i]
+	r := s.r
+	r.refresh()
+	for len(s.d.Starts) < batch && !r.fleetFull() {
+		q := r.source()
+		if q == nil {
+			return
 		}
-		if h.State == hotstick.Admitted {
+		i := q.top()
+		if p := r.penOf(i); !p.pen.open {
+			r.move(i, p)
 			continue
 		}
-		if h.State != hotstick.Waiting {
-			continue
-		}
-		if why, skip := leaveOut(h, s.v.Plan); skip {
-			s.change(i, hotstick.Skipped, why)
-			continue
-		}
-		if s.waits(h) != nil {
+		if d := r.blockedBy(i); d != nil {
+			r.move(i, &d.parked)
 			continue
 		}
 		s.admit(i)
+		r.calm()
 	}
 }
 
-// retry makes a new attempt of one that was cut short for a cause that is not
-// the patch.
-func (s *step) retry(i int) {
-	why := hotstick.Reason{Code: hotstick.ReasonCleanShutdown}
-	if r := s.v.Hosts[i].Reason; r != nil {
-		why = *r
+// refresh brings all that follows from gates and domains up to date.
+func (r *Rollout) refresh() {
+	r.fronts()
+	r.halve()
+	r.calm()
+	for _, k := range r.kinds {
+		k.overdue = r.mixedTooLong(k)
 	}
-	s.change(i, hotstick.Waiting, why)
 }
 
-// leaveOut says which hosts a plan passes over for good.
-func leaveOut(h Host, p hotstick.Plan) (hotstick.Reason, bool) {
-	switch {
-	case h.Struck:
-		return hotstick.Reason{Code: hotstick.ReasonStruck, Subject: p.Patch.String()}, true
-	case h.InEffect.Name == p.Patch.Name && h.InEffect.Level >= p.Patch.Level:
-		return hotstick.Reason{Code: hotstick.ReasonAlreadyInEffect, Subject: h.InEffect.String()}, true
+// fleetFull reports whether a domain that holds every host is full.
+func (r *Rollout) fleetFull() bool {
+	for _, k := range r.kinds {
+		if d := k.domains["all"]; k.name == hotstick.FleetDomain && d != nil && !r.room(d) {
+			return true
+		}
 	}
-	return hotstick.Reason{}, false
+	return false
 }
 
-// waits says what a waiting host waits for, or nil if it may start.
-func (s *step) waits(h Host) *hotstick.Reason {
-	if why := s.closed(h.Listed.Wave, h.Listed.Build); why != nil {
-		return why
+// source is the queue whose first host comes first of all that could start; nil if
+// there is none.
+func (r *Rollout) source() *queue {
+	var best *queue
+	for r.hot.len() > 0 {
+		q := r.hot.top()
+		d := q.domain
+		if q.pen != nil && q.pen.open || d != nil && r.room(d) && r.mayBegin(d) {
+			best = q
+			break
+		}
+		r.hot.remove(q.hot)
 	}
-	if why := s.delayed(h); why != nil {
-		return why
+	for _, k := range r.kinds {
+		if k.begin.len() > 0 && r.mayBegin(k.begin.top()) {
+			if q := &k.begin.top().parked; best == nil || r.headBefore(q, best) {
+				best = q
+			}
+		}
 	}
-	if h.LastSeen.IsZero() || s.now.Sub(h.LastSeen) > s.v.Limits.SilentAfter {
-		return &hotstick.Reason{Code: hotstick.ReasonHostSilent, Subject: h.Listed.Name}
-	}
-	if h.Elsewhere {
-		return &hotstick.Reason{Code: hotstick.ReasonOtherPlan}
-	}
-	if _, why := s.slots(h); why != nil {
-		return why
+	return best
+}
+
+// mayBegin reports whether a domain may be worked on as far as the other domains
+// of its kind go.
+func (r *Rollout) mayBegin(d *domain) bool {
+	k := d.kind
+	return !k.quorum || d.partlyAt >= 0 || len(k.partly) < k.open && !k.overdue
+}
+
+// blockedBy is the first domain of a host that has no room or may not begin; nil
+// if it may start.
+func (r *Rollout) blockedBy(i int32) *domain {
+	for _, d := range r.at[i].domains {
+		if d != nil && (!r.room(d) || !r.mayBegin(d)) {
+			return d
+		}
 	}
 	return nil
 }
 
-// closed says why a wave is not open for a lane, or nil.
-func (s *step) closed(wave int, lane hotstick.KernelBuild) *hotstick.Reason {
-	key := waveLane{wave, lane}
-	if why, known := s.shut[key]; known {
+// move puts a host into another queue.
+func (r *Rollout) move(i int32, to *queue) {
+	r.dequeue(i)
+	r.queueIn(to, i)
+}
+
+// halve brings the limits in line with what the gates say of costs.
+func (r *Rollout) halve() {
+	if slow := r.slow(); slow != r.halved {
+		r.halved = slow
+		for _, k := range r.kinds {
+			for _, d := range k.domains {
+				r.stir(d)
+			}
+		}
+	}
+}
+
+func (s *step) admit(i int32) {
+	r, id := s.r, s.r.hosts[i].Listed.Host
+	var slots []Slot
+	for _, d := range r.at[i].domains {
+		if d != nil {
+			slots = append(slots, Slot{Domain: d.kind.name, Value: d.value, Index: d.indexes.free(), Plan: r.id, Host: id})
+		}
+	}
+	r.changeSlots(id, append(slices.Clip(r.held[id]), slots...))
+	r.alter(i, func(h *Host) {
+		h.Attempt++
+		h.State, h.Updated, h.Granted = hotstick.Admitted, r.now, nil
+		h.Reason, h.Evidence, h.Timing = &hotstick.Reason{Code: hotstick.ReasonAwaitingGrant}, nil, hotstick.Timing{}
+	})
+	s.d.Starts = append(s.d.Starts, Start{Host: id, Attempt: r.hosts[i].Attempt, Slots: slots})
+}
+
+// fullReason says why a domain lets nobody start.
+func (r *Rollout) fullReason(d *domain) *hotstick.Reason {
+	if r.room(d) {
+		why := &hotstick.Reason{Code: hotstick.ReasonDomainUnfinished, Subject: d.String()}
+		if k := d.kind; len(k.partly) > 0 {
+			first := k.partly[0]
+			for _, other := range k.partly {
+				if other.before(first) {
+					first = other
+				}
+			}
+			why.Detail = fmt.Sprintf("%s is partly done", first)
+		}
 		return why
 	}
-	var why *hotstick.Reason
-	for j := 0; j < wave && why == nil; j++ {
-		why = s.unpassed(j, lane)
+	limit := r.limit(d)
+	why := &hotstick.Reason{Code: hotstick.ReasonBudget, Subject: d.String(),
+		Detail: fmt.Sprintf("%d of %d in use", d.used+d.extra, limit)}
+	down := d.down
+	switch {
+	case r.halved && d.used+d.extra < d.limit:
+		why.Code = hotstick.ReasonSlow
+	case down >= limit:
+		why.Code = hotstick.ReasonDomainIll
+		why.Detail = fmt.Sprintf("%d down, of at most %d", down, limit)
 	}
-	s.shut[key] = why
+	if name := r.lostIn(d); name != "" {
+		why.Cause = hotstick.ReasonSilentAfter
+		why.Detail = fmt.Sprintf("%s keeps its slot until it is written off (%s)", name, why.Detail)
+	}
 	return why
 }
 
-// unpassed says why wave j keeps later waves of a lane closed, or nil.
-func (s *step) unpassed(j int, lane hotstick.KernelBuild) *hotstick.Reason {
-	name := s.v.Plan.Waves[j].Name
-	own, listed := s.gates[j][lane]
-	if listed && !own.Opens() {
-		return s.gateReason(name, own)
-	}
-	// One host of the whole fleet goes first, whatever its lane.
-	if all := s.gates[j][whole]; j == 0 && !all.Opens() {
-		return s.gateReason(name, all)
-	}
-	// Canaries of other lanes are staged: each stage comes to rest and bakes
-	// before the next, but one that holds only its own lane does not stop others.
-	if !s.canary[j] {
-		return nil
-	}
-	if !s.settled[j] {
-		return &hotstick.Reason{Code: hotstick.ReasonWaveNotOpen, Subject: name}
-	}
-	if end := s.bakeEnds[j]; s.now.Before(end) {
-		s.check(end)
-		return &hotstick.Reason{Code: hotstick.ReasonBake, Subject: name, Until: &end}
-	}
-	return nil
-}
-
-// bakeEnd is when a confirmed host has been healthy for its wave's bake; the
-// zero time for any other host.
-func (s *step) bakeEnd(h Host) time.Time {
-	if h.State != hotstick.Confirmed {
-		return time.Time{}
-	}
-	return h.Updated.Add(time.Duration(s.v.Plan.Waves[h.Listed.Wave].BakeSeconds) * time.Second)
-}
-
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
-}
-
-func (s *step) gateReason(wave string, v gate.Verdict) *hotstick.Reason {
-	why := v.Reason
-	if v.EarliestAt != nil {
-		s.check(*v.EarliestAt)
-	}
-	if why.Code == hotstick.ReasonNoReadings || why.Code == hotstick.ReasonUnderWay {
-		why = hotstick.Reason{Code: hotstick.ReasonWaveNotOpen, Subject: wave}
-	}
-	if why.Subject == "" {
-		why.Subject = wave
-	}
-	return &why
-}
-
-// delayed holds a host until the plan's signed delay has passed since the start.
-// Loaders measure the same delay on their own clocks; this check only spares
-// them grants that they would refuse.
-func (s *step) delayed(h Host) *hotstick.Reason {
-	delay := time.Duration(s.v.Plan.Waves[h.Listed.Wave].DelaySeconds) * time.Second
-	if delay == 0 || s.v.Started == nil {
-		return nil
-	}
-	if !h.Announced {
-		return &hotstick.Reason{Code: hotstick.ReasonDelay, Detail: "the host has not seen the plan yet"}
-	}
-	end := s.v.Started.Add(delay)
-	if s.now.Before(end) {
-		s.check(end)
-		return &hotstick.Reason{Code: hotstick.ReasonDelay, Until: &end}
-	}
-	return nil
-}
-
-func (s *step) admit(i int) {
-	h := &s.v.Hosts[i]
-	slots, _ := s.slots(*h)
-	for _, slot := range slots {
-		s.used[slotKey{slot.Domain, slot.Value, slot.Index}] = true
-	}
-	h.Attempt++
-	h.State, h.Granted, h.Updated = hotstick.Admitted, nil, s.now
-	s.d.Starts = append(s.d.Starts, Start{Host: h.Listed.Host, Attempt: h.Attempt, Slots: slots})
-	s.v.Slots = append(s.v.Slots, slots...)
-}
-
-// slots finds a free slot in every domain the host is in, or says which is full.
-func (s *step) slots(h Host) ([]Slot, *hotstick.Reason) {
-	var slots []Slot
-	for _, b := range s.v.Plan.Budgets {
-		value := domainValue(h.Listed, b.Domain)
-		index := 0
-		for index < b.Max && s.used[slotKey{b.Domain, value, index}] {
-			index++
+// lostIn names the first lost host of a domain; empty if there is none.
+func (r *Rollout) lostIn(d *domain) string {
+	first := int32(-1)
+	for _, i := range r.lost.items {
+		if slices.Contains(r.at[i].domains, d) && (first < 0 || r.before(i, first)) {
+			first = i
 		}
-		if index == b.Max {
-			return nil, &hotstick.Reason{Code: hotstick.ReasonBudget,
-				Subject: b.Domain + "=" + value, Detail: fmt.Sprintf("%d of %d in use", b.Max, b.Max)}
-		}
-		slots = append(slots, Slot{Domain: b.Domain, Value: value, Index: index, Plan: s.v.ID, Host: h.Listed.Host})
 	}
-	return slots, nil
-}
-
-// domainValue says which domain of a kind a host is in. Hosts without the label
-// share one domain: what is unknown is not taken for apart.
-func domainValue(h hotstick.PlanHost, kind string) string {
-	if kind == hotstick.FleetDomain {
-		return "all"
+	if first < 0 {
+		return ""
 	}
-	return h.Domains[kind]
+	return r.hosts[first].Listed.Name
 }

@@ -1,24 +1,78 @@
-// Package rollout decides the next step of a rollout: [Next] takes everything
-// the server knows of one plan and the time, and returns what to commit. It is
-// pure: same view, same time, same decision, and it never depends on the order
-// of a map.
+// Package rollout decides the next step of a rollout: [Rollout.Next] takes
+// everything the server knows of one plan and the time, and returns what to
+// commit. It is pure: same knowledge, same time, same decision, and it never
+// depends on the order of a map, nor on the order in which the knowledge came.
 //
-// # The rules
+// # Waves, lanes and gates
 //
-//   - A wave opens per lane when every host of the earlier waves in that lane is
-//     terminal, the earlier waves' gates passed and their bake is over. The very
-//     first wave also gates the other lanes: one host of the fleet goes first.
-//   - A host starts only if every failure domain it is in has a free slot before
-//     it starts. Slots are held from admission to the end of probation; a lost
-//     host keeps its slot.
-//   - A failed gate halts the plan for good, bans the patch and sends every host
-//     that took it back to the level before.
-//   - After a halt nothing is admitted. An admitted host whose last grant may
-//     still be alive keeps its slot until that grant is over.
-//   - Reverts ignore holds and halts and have their own budget: a quarter of the
-//     plan's hosts, at least one at a time. A host that reverts by itself needs
-//     no room.
-//   - A host that started and then fell silent is lost.
+//   - A wave opens per lane when the gates of the earlier waves in that lane
+//     passed. The very first wave also gates the other lanes: one host of the fleet
+//     goes first. A wave in which some lane has its first host is a canary wave: it
+//     must come to rest as a whole, and bake, before any later wave opens, though a
+//     canary that holds only its own lane does not stop others.
+//   - What was passed stays passed: once a host of a later wave of the lane has
+//     been admitted, hosts of the earlier wave that come back are caught up and close
+//     nothing again. Only a failure there still holds the lane.
+//   - A wave whose hosts were all passed over gives no readings. It passes only if
+//     another host of the lane (for the first wave: of the plan) is confirmed, or ran
+//     the level before.
+//   - A host that failed for a cause of its own ([HostCause]) is no reading.
+//   - A proven wave opens once the canary waves have passed, and later waves do not
+//     wait for its bake. A lost or refusing host in it still holds the lane.
+//   - A manual wave, and all behind it, wait for an operator's word in addition.
+//   - A late host belongs to the last wave.
+//   - A failed gate, of a wave or of the plan as a whole, or the rate test, halts the
+//     plan for good, bans the patch and sends every host that took it back to the
+//     level before.
+//
+// # Hosts that cannot start
+//
+//   - A host that is struck, reverted before, recalled or already at the level is
+//     skipped at once. One that is silent for SilentAfter, excluded, or without a
+//     window before the plan's end is skipped once its wave is open. It is caught up
+//     when its reason ends while the plan runs.
+//   - A canary that was skipped, that failed for a cause of its own, or whose window
+//     is more than [FarWindow] away is replaced by the first of its stand-ins that
+//     could start. Where it comes back, it starts once its wave has passed.
+//   - An interrupted host is tried again: at once, after a minute, after five
+//     minutes; then it is skipped for the cause that cut it short.
+//   - The plan is completed when every host is terminal and no skipped one can come
+//     back; at NotAfter what is skipped then is a gap.
+//
+// # Budgets
+//
+//   - A host starts only if every failure domain it is in has room before it
+//     starts: the hosts that hold a slot there, for whichever plan, and those that
+//     are down must be fewer than the limit. Slots are held from admission to the
+//     end of probation; a lost host keeps its slot until it is written off.
+//   - A host without the label of a budget's kind is in no domain of that kind.
+//     [hotstick.FleetDomain] needs no label. Two budgets of one kind are one: the
+//     stricter holds.
+//   - In quorum domains every member counts that is silent, ill or lost, whatever the
+//     cause. In others those count that fell ill, or silent, since the plan's
+//     start; who is silent for more than [GapAfter] is a gap.
+//   - A quorum domain is partly done while a member is under way, or while one has
+//     the level and another could start now. While as many as Open are, or one is
+//     for longer than MixedSeconds, no other of its kind begins. Members that cannot
+//     be worked on therefore block nobody.
+//   - A gate that says slow halves every limit, never below one.
+//
+// # Time
+//
+//   - Nothing starts in a freeze, nor a host outside its windows; what has started
+//     goes on. An admission that was not used until then is taken back.
+//   - After a halt, hold, freeze, ban or stop nothing is admitted. An admitted host
+//     whose last grant may still be alive keeps its slot until that grant is over.
+//   - A host that started, or may have, and then fell silent is lost.
+//
+// # Reverts
+//
+// Reverts ignore holds, halts, freezes and windows, and go before starts. Hosts
+// under way may always go back. Confirmed hosts go within the reverts' own budget: a
+// quarter of the listed hosts of each failure domain, in quorum domains one, those
+// that are down included. There is no dead end: where only members that are down
+// keep a domain full, one host at a time may go, in quorum domains once nobody
+// came back for [RevertPatience]. A silent host is ordered back when it is back.
 //
 // The loop in internal/controller commits a decision on the condition that the
 // plan's generation has not moved, and unique slot rows; so two servers may
@@ -148,8 +202,9 @@ type Slot struct {
 }
 
 // Decision is what to commit. An empty decision changes nothing. The loop applies
-// Changes before Starts: an interrupted host becomes waiting and is admitted for
-// its next attempt in one decision.
+// StandIns, Changes, Release and Starts in this order: an interrupted host becomes
+// waiting and is admitted for its next attempt in one decision, and a start may
+// take a slot that is released.
 type Decision struct {
 	// Status is the plan's new status, empty if it stays.
 	Status hotstick.PlanStatus

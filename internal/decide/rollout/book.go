@@ -1,0 +1,389 @@
+package rollout
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/decide/gate"
+)
+
+// book is what follows from what is known of a plan at one time: who stands
+// where, what every gate and domain counts, and who could be next. Each change of
+// one host moves only that host in it.
+type book struct {
+	at []spot
+	waveBook
+	budgetBook
+	queueBook
+	calendars map[string]*calendar
+	posts     []*post
+	postOf    map[hotstick.HostID]*post
+}
+
+// queueBook holds the hosts that wait for a decision of their own kind. Every
+// host is in at most one queue, these and those of pens and domains.
+type queueBook struct {
+	byOrder func(a, b int32) bool
+	queued  func(i int32, at int)
+	// urgent hosts are decided on whatever the plan's status, tasks only while it
+	// runs.
+	urgent, tasks queue
+	// admitted, moving, lost and confirmed hosts, and those that are recalled.
+	admitted, moving, lost, confirmed, recalled queue
+	// dueMoving and dueResting are the deadlines of hosts under way and of others.
+	dueMoving, dueResting heap[int32]
+	// release are hosts whose slots are free again.
+	release []int32
+	// unfinished counts hosts that are not terminal; returning counts skipped ones
+	// that may come back.
+	unfinished, returning int
+	// wantedBack counts confirmed hosts that are recalled.
+	wantedBack int
+}
+
+// queue is hosts in the order of the plan's host list. A queue of hosts that wait
+// to start is a pen's or a domain's.
+type queue struct {
+	heap[int32]
+	pen    *pen
+	domain *domain
+	// cell is set for the hosts of it that are to be passed over.
+	cell *cell
+	// sends: a domain's queue of reverts, not of starts.
+	sends bool
+	// hot is its place among the sources of the next starts; -1 if it is none.
+	hot int
+}
+
+func (r *Rollout) newQueue() queue {
+	q := queue{hot: -1}
+	q.less, q.moved = r.byOrder, r.queued
+	return q
+}
+
+// spot is where one host stands.
+type spot struct {
+	lane, wave int32
+	cell       *cell
+	// domains has one entry a kind, nil where the host is in none.
+	domains []*domain
+	stance
+	// replaced: a stand-in has taken this canary's place.
+	replaced bool
+	post     *post
+	queue    *queue
+	queueAt  int
+	// due is where the host stands in its deadline heap.
+	due     *heap[int32]
+	dueAt   int
+	freeing bool
+}
+
+// stance is what a host is at the moment, to queues and domains.
+type stance struct {
+	phase phase
+	// until is when the stance changes by itself, in nanoseconds of the epoch; 0
+	// for never.
+	until int64
+	// extra has a bit for each kind in whose domain the host counts without holding a
+	// slot there, down for each in which it is down.
+	extra, down uint32
+	// moving: under way and not lost; done: it has the level; back: reverting.
+	moving, done, back bool
+}
+
+// build derives the book from all that is known.
+func (r *Rollout) build(now time.Time) {
+	r.now, r.built = now, true
+	r.book = book{at: make([]spot, len(r.hosts), len(r.hosts)+len(r.hosts)/8)}
+	r.byOrder = r.before
+	r.queued = func(i int32, at int) { r.at[i].queueAt = at }
+	for _, q := range []*queue{&r.urgent, &r.tasks, &r.admitted, &r.moving, &r.lost, &r.confirmed, &r.recalled} {
+		*q = r.newQueue()
+	}
+	for _, h := range []*heap[int32]{&r.dueMoving, &r.dueResting} {
+		h.less = func(a, b int32) bool {
+			if x, y := r.at[a].until, r.at[b].until; x != y {
+				return x < y
+			}
+			return a < b
+		}
+		h.moved = func(i int32, at int) { r.at[i].dueAt = at }
+	}
+	r.buildCalendars()
+	r.buildWaves()
+	r.buildKinds()
+	for i := range r.hosts {
+		r.locate(int32(i))
+	}
+	r.limitDomains()
+	r.buildPosts()
+	for _, slots := range r.held {
+		for _, s := range slots {
+			r.countSlot(s, 1)
+		}
+	}
+	for _, o := range r.outsiders {
+		r.countOutsider(o, 1)
+	}
+	for i := range r.hosts {
+		r.place(int32(i))
+	}
+}
+
+// advance brings the book up to now.
+func (r *Rollout) advance(now time.Time) {
+	if !r.built || now.Before(r.now) {
+		r.build(now)
+		return
+	}
+	r.now = now
+	r.turnCalendars()
+	for _, h := range []*heap[int32]{&r.dueMoving, &r.dueResting} {
+		for h.len() > 0 && r.at[h.top()].until <= now.UnixNano() {
+			r.settle(h.top())
+		}
+	}
+}
+
+// before orders hosts: as the plan lists them, late ones after that by their ID.
+func (r *Rollout) before(a, b int32) bool {
+	x, y := &r.hosts[a], &r.hosts[b]
+	switch {
+	case x.Late != y.Late:
+		return y.Late
+	case x.Late:
+		return cmp.Less(x.Listed.Host, y.Listed.Host)
+	}
+	return a < b
+}
+
+// enter makes room for a host that came after the book was built.
+func (r *Rollout) enter(i int32) {
+	r.at = append(r.at, spot{})
+	r.locate(i)
+	r.limitDomains()
+	r.keepTo(i)
+	for _, d := range r.at[i].domains {
+		if d != nil && len(d.members) == 1 {
+			r.countEarlier(d)
+		}
+	}
+}
+
+// countEarlier counts what was known of a domain before the plan had a host in it.
+func (r *Rollout) countEarlier(d *domain) {
+	for _, slots := range r.held {
+		for _, s := range slots {
+			if r.domain(s.Domain, s.Value) == d {
+				r.countSlot(s, 1)
+			}
+		}
+	}
+	for _, o := range r.outsiders {
+		if o.Domains[d.kind.name] == d.value || d.kind.name == hotstick.FleetDomain {
+			r.countOutsiderIn(d, o, 1)
+		}
+	}
+}
+
+// locate finds a host's lane and domains, which never change.
+func (r *Rollout) locate(i int32) {
+	s := &r.at[i]
+	s.queueAt, s.dueAt = -1, -1
+	s.lane = r.laneIndex(r.hosts[i].Listed.Build)
+	s.domains = r.domainsOf(i)
+}
+
+// alter changes one host and everything that follows from it.
+func (r *Rollout) alter(i int32, change func(*Host)) {
+	state, updated := r.hosts[i].State, r.hosts[i].Updated
+	r.lift(i)
+	change(&r.hosts[i])
+	r.place(i)
+	s, h := &r.at[i], &r.hosts[i]
+	// What the first wave says, and when a canary wave is baked, matters to all.
+	if w := s.cell.wave; (w.index == 0 || w.canary && w.unsettled == 0) && (state != h.State || !updated.Equal(h.Updated)) {
+		r.stirLanes()
+	}
+	if s.post != nil {
+		r.staffed(s.post)
+	}
+}
+
+// lift takes what a host's line says out of the counts of its gates.
+func (r *Rollout) lift(i int32) {
+	r.observe(i, -1)
+	r.count(i, -1)
+}
+
+// place puts it in again.
+func (r *Rollout) place(i int32) {
+	r.join(i)
+	r.count(i, 1)
+	r.observe(i, 1)
+	r.settle(i)
+	if s := &r.at[i]; !s.freeing && r.ownSlots(i) && !r.hosts[i].State.HoldsSlot() {
+		s.freeing = true
+		r.release = append(r.release, i)
+	}
+}
+
+// count adds a host to, or takes it from, what the plan, its lane and its wave
+// count.
+func (r *Rollout) count(i int32, n int) {
+	h, s := &r.hosts[i], &r.at[i]
+	if !h.State.Terminal() || h.State == hotstick.Interrupted {
+		r.unfinished += n
+		if h.State != hotstick.Lost && !(s.replaced && idle(h)) {
+			r.rest(s.wave, n)
+		}
+	}
+	if r.mayReturn(h) {
+		r.returning += n
+		s.cell.away += n
+	}
+	switch h.State {
+	case hotstick.Waiting, hotstick.Interrupted:
+		s.cell.waiting += n
+	case hotstick.Confirmed:
+		if h.Recall != nil {
+			r.wantedBack += n
+		}
+	}
+	l := r.lanes[s.lane]
+	if h.State == hotstick.Confirmed || skippedFor(h, hotstick.ReasonAlreadyInEffect) {
+		l.evidence += n
+		if r.evidence += n; r.evidence == 0 || r.evidence == n {
+			r.stirLanes()
+		}
+	}
+	if h.Attempt > 0 {
+		if s.cell.started += n; s.cell.started <= 1 {
+			l.reach(r)
+		}
+	}
+	l.states[h.State] += n
+	l.dirty = true
+}
+
+// ownSlots reports whether the plan holds slots for a host.
+func (r *Rollout) ownSlots(i int32) bool {
+	for _, s := range r.held[r.hosts[i].Listed.Host] {
+		if s.Plan == r.id {
+			return true
+		}
+	}
+	return false
+}
+
+// settle finds out anew what a host is at the moment.
+func (r *Rollout) settle(i int32) {
+	s := &r.at[i]
+	old, now := s.stance, r.stanceOf(i)
+	s.stance = now
+	r.recount(s, old, now)
+	r.enqueue(i)
+	due := &r.dueResting
+	if state := r.hosts[i].State; state.HoldsSlot() && state != hotstick.Lost {
+		due = &r.dueMoving
+	}
+	switch {
+	case s.dueAt >= 0 && (now.until == 0 || s.due != due):
+		s.due.remove(s.dueAt)
+		fallthrough
+	case s.dueAt < 0 && now.until != 0:
+		if now.until != 0 {
+			s.due = due
+			due.push(i)
+		}
+	case s.dueAt >= 0:
+		s.due.fix(s.dueAt)
+	}
+}
+
+// enqueue moves a host to the queue of its phase.
+func (r *Rollout) enqueue(i int32) {
+	s := &r.at[i]
+	want := r.queueOf(i)
+	if s.queue == want {
+		return
+	}
+	// Who waits for a domain stays there while nothing else keeps it.
+	if q := s.queue; want != nil && q != nil && q.domain != nil && (q.sends && s.phase.goesBack() || !q.sends && s.phase == ready) {
+		return
+	}
+	r.dequeue(i)
+	if want != nil {
+		r.queueIn(want, i)
+	}
+}
+
+// queueOf is the queue of a host's phase, nil for none.
+func (r *Rollout) queueOf(i int32) *queue {
+	switch s := &r.at[i]; s.phase {
+	case leaving, retry, returned:
+		return &r.tasks
+	case absent:
+		return &s.cell.absent
+	case ready:
+		return r.penOf(i)
+	case admitted:
+		return &r.admitted
+	case dropped, missing, ordered:
+		return &r.urgent
+	case moving:
+		return &r.moving
+	case astray:
+		return &r.lost
+	case patched:
+		return &r.confirmed
+	case recalled:
+		return &r.recalled
+	}
+	return nil
+}
+
+func (r *Rollout) dequeue(i int32) {
+	s := &r.at[i]
+	if s.queue == nil {
+		return
+	}
+	q := s.queue
+	q.remove(s.queueAt)
+	s.queue = nil
+	r.queueChanged(q)
+}
+
+func (r *Rollout) queueIn(q *queue, i int32) {
+	r.at[i].queue = q
+	q.push(i)
+	r.queueChanged(q)
+}
+
+// reading is what one host says of the patch, to the gates.
+func (r *Rollout) reading(i int32) gate.Reading {
+	h := &r.hosts[i]
+	rd := gate.Reading{Host: h.Listed.Host, Name: h.Listed.Name, State: h.State, Reason: h.Reason,
+		Fingerprint: fingerprint(h), At: h.Updated, Seen: h.LastSeen,
+		Transition: time.Duration(h.Timing.TransitionMillis) * time.Millisecond}
+	switch {
+	case r.at[i].replaced && idle(h):
+		rd.State, rd.Reason = hotstick.Skipped, &hotstick.Reason{Code: hotstick.ReasonStandingBy}
+	case h.State == hotstick.Failed && hostCause(h.Reason):
+		rd.State = hotstick.Skipped
+	case skippedFor(h, hotstick.ReasonHostSilent) && h.Excluded != nil:
+		rd.Reason = h.Excluded
+	}
+	return rd
+}
+
+// fingerprint groups losses of one kind by the cause and what it speaks of, such
+// as the function in which the kernel stopped; empty where nothing tells the kind.
+func fingerprint(h *Host) string {
+	if h.Reason == nil || h.Reason.Subject == "" {
+		return ""
+	}
+	return string(h.Reason.Code) + " " + h.Reason.Subject
+}

@@ -1,0 +1,406 @@
+package rollout
+
+import (
+	"slices"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/decide/gate"
+)
+
+// waveBook is what the waves and lanes of a plan come to.
+type waveBook struct {
+	waves  []*wave
+	lanes  []*lane
+	laneOf map[hotstick.KernelBuild]int32
+	// all is the gate over the whole plan, rate its test of losses.
+	all  tally
+	rate gate.RateTest
+	// evidence counts hosts of the plan that run the level.
+	evidence int
+	// cells with hosts to pass over since their wave is open.
+	skipping []*cell
+	// delayed is when the next wave's signed delay ends; zero if none is left.
+	delayed time.Time
+}
+
+// wave is one wave over all lanes.
+type wave struct {
+	index int
+	hotstick.Wave
+	tally
+	// canary: some lane has its first host here.
+	canary bool
+	// unsettled counts hosts that are neither terminal nor lost.
+	unsettled int
+	cells     []*cell
+}
+
+// lane is one kernel build in all waves.
+type lane struct {
+	build hotstick.KernelBuild
+	// cells by wave, nil where the lane has no host.
+	cells    []*cell
+	evidence int
+	states   map[hotstick.HostState]int
+	// reached is the furthest ordinary, and proven the furthest proven wave of which
+	// a host was ever admitted; -1 for none.
+	reached, proven int
+	// front is the first wave that does not let the lane pass, and why;
+	// len(waves) and nil if all do. provenFront is the same for proven waves.
+	front, provenFront int
+	why, provenWhy     *hotstick.Reason
+	dirty              bool
+	// until is when the fronts change by themselves; unsure: ask each time.
+	until  time.Time
+	unsure bool
+}
+
+// cell is the hosts of one lane in one wave.
+type cell struct {
+	wave *wave
+	lane *lane
+	tally
+	// started counts hosts that were ever admitted, waiting those that may be, away
+	// those that were skipped and may come back.
+	started, waiting, away int
+	// open: the hosts may start, as far as waves go; past: the wave has passed.
+	open, past bool
+	absent     queue
+	pens       []*pen
+	stirred    bool
+}
+
+// tally is a gate with what is needed to keep it exact.
+type tally struct {
+	acc     gate.Accumulator
+	members []int32
+	// latest is when the newest host was confirmed; lapsed: it has to be found anew.
+	latest time.Time
+	lapsed bool
+}
+
+func (r *Rollout) buildWaves() {
+	r.laneOf = map[hotstick.KernelBuild]int32{}
+	for i, w := range r.plan.Waves {
+		r.waves = append(r.waves, &wave{index: i, Wave: w, tally: tally{acc: gate.New(0, r.plan.Gate)}})
+	}
+	r.all = tally{acc: gate.New(0, r.plan.Gate)}
+	r.rate = gate.NewRateTest(r.plan.Gate)
+	for _, l := range r.plan.Lanes {
+		r.laneIndex(l.Build)
+	}
+	first := map[hotstick.KernelBuild]int{}
+	for i := range r.hosts {
+		h := &r.hosts[i]
+		if w, ok := first[h.Listed.Build]; !h.Late && (!ok || h.Listed.Wave < w) {
+			first[h.Listed.Build] = h.Listed.Wave
+		}
+	}
+	for _, w := range first {
+		r.waves[w].canary = true
+	}
+}
+
+// laneIndex returns a build's lane, and makes it where the plan's list has none.
+func (r *Rollout) laneIndex(b hotstick.KernelBuild) int32 {
+	if i, ok := r.laneOf[b]; ok {
+		return i
+	}
+	i := int32(len(r.lanes))
+	r.laneOf[b] = i
+	r.lanes = append(r.lanes, &lane{build: b, cells: make([]*cell, len(r.waves)), states: map[hotstick.HostState]int{},
+		reached: -1, proven: -1, dirty: true})
+	return i
+}
+
+// join puts a host in the cell of its lane and wave.
+func (r *Rollout) join(i int32) {
+	s := &r.at[i]
+	w := r.waveOf(&r.hosts[i])
+	if s.cell != nil && s.cell.wave.index == w {
+		return
+	}
+	if c := s.cell; c != nil {
+		c.leave(i)
+		c.wave.acc.Needed--
+	} else {
+		r.all.acc.Needed++
+	}
+	l := r.lanes[s.lane]
+	c := l.cells[w]
+	if c == nil {
+		c = &cell{wave: r.waves[w], lane: l, tally: tally{acc: gate.New(0, r.plan.Gate)}, absent: r.newQueue()}
+		c.absent.cell = c
+		l.cells[w] = c
+		c.wave.cells = append(c.wave.cells, c)
+	}
+	c.members = append(c.members, i)
+	c.acc.Needed++
+	c.wave.acc.Needed++
+	s.cell, s.wave = c, int32(w)
+	l.dirty = true
+}
+
+// leave takes out a host that starts in another wave from now on.
+func (c *cell) leave(i int32) {
+	at := slices.Index(c.members, i)
+	c.members[at] = c.members[len(c.members)-1]
+	c.members = c.members[:len(c.members)-1]
+	c.acc.Needed--
+}
+
+// observe adds a host's reading to its gates, or takes it back.
+func (r *Rollout) observe(i int32, n int) {
+	rd, s := r.reading(i), &r.at[i]
+	for _, t := range []*tally{&s.cell.tally, &s.cell.wave.tally, &r.all} {
+		if n > 0 {
+			t.acc = gate.Observe(t.acc, rd)
+			if rd.State == hotstick.Confirmed && !rd.At.Before(t.latest) {
+				t.latest, t.lapsed = rd.At, false
+			}
+			continue
+		}
+		t.acc = gate.Forget(t.acc, rd)
+		t.lapsed = t.lapsed || rd.State == hotstick.Confirmed && rd.At.Equal(t.latest)
+	}
+	if n > 0 {
+		r.rate = r.rate.Observe(rd)
+	} else {
+		r.rate = r.rate.Forget(rd)
+	}
+}
+
+// newest is when the newest of the members was confirmed; zero if none is.
+func (r *Rollout) newest(t *tally, members func(func(int32))) time.Time {
+	if t.lapsed {
+		t.lapsed, t.latest = false, time.Time{}
+		members(func(i int32) {
+			if h := &r.hosts[i]; h.State == hotstick.Confirmed && h.Updated.After(t.latest) {
+				t.latest = h.Updated
+			}
+		})
+	}
+	return t.latest
+}
+
+func (c *cell) each(f func(int32)) {
+	for _, i := range c.members {
+		f(i)
+	}
+}
+
+func (w *wave) each(f func(int32)) {
+	for _, c := range w.cells {
+		c.each(f)
+	}
+}
+
+// bake is how long later waves wait after a wave's last host was confirmed.
+func (w *wave) bake() time.Duration {
+	if w.Proven && !w.canary {
+		return 0
+	}
+	return time.Duration(w.BakeSeconds) * time.Second
+}
+
+func (r *Rollout) judge(c *cell) gate.Verdict {
+	c.acc.LastConfirmed = r.newest(&c.tally, c.each)
+	return gate.Judge(c.acc, c.wave.bake(), r.now)
+}
+
+func (r *Rollout) judgeWave(w *wave) gate.Verdict {
+	w.acc.LastConfirmed = r.newest(&w.tally, w.each)
+	return gate.Judge(w.acc, w.bake(), r.now)
+}
+
+// verdicts judges every wave, for the screens.
+func (r *Rollout) verdicts() []gate.Verdict {
+	out := make([]gate.Verdict, len(r.waves))
+	for i, w := range r.waves {
+		out[i] = r.judgeWave(w)
+	}
+	return out
+}
+
+// rest counts a host of a wave that is not at rest.
+func (r *Rollout) rest(w int32, n int) {
+	was := r.waves[w].unsettled
+	r.waves[w].unsettled += n
+	if r.waves[w].canary && (was == 0 || was+n == 0) {
+		r.stirLanes()
+	}
+}
+
+// reach finds the furthest waves of which a host was ever admitted.
+func (l *lane) reach(r *Rollout) {
+	l.reached, l.proven = -1, -1
+	for w := len(l.cells) - 1; w >= 0 && l.reached < 0; w-- {
+		c := l.cells[w]
+		switch {
+		case c == nil || c.started == 0:
+		case !c.wave.Proven || c.wave.canary:
+			l.reached = w
+		case l.proven < 0:
+			l.proven = w
+		}
+	}
+	l.dirty = true
+}
+
+func (r *Rollout) stirLanes() {
+	for _, l := range r.lanes {
+		l.dirty = true
+	}
+}
+
+// fronts finds out how far every lane may go, where something changed.
+func (r *Rollout) fronts() {
+	if !r.delayed.IsZero() && !r.now.Before(r.delayed) {
+		r.stirLanes()
+	}
+	r.delayed = r.nextDelay()
+	for _, l := range r.lanes {
+		if l.dirty || l.unsure || !l.until.IsZero() && !r.now.Before(l.until) {
+			r.advanceLane(l)
+		}
+	}
+}
+
+func (r *Rollout) advanceLane(l *lane) {
+	l.dirty, l.unsure, l.until = false, false, time.Time{}
+	n := len(r.waves)
+	l.front, l.why, l.provenFront, l.provenWhy = n, nil, n, nil
+	for j := 0; j < n && (l.front == n || l.provenFront == n); j++ {
+		why, failed := r.unpassed(j, l)
+		if why == nil {
+			continue
+		}
+		if l.front == n {
+			l.front, l.why = j, why
+		}
+		if l.provenFront == n && (failed || r.waves[j].canary) {
+			l.provenFront, l.provenWhy = j, why
+		}
+	}
+	for _, c := range l.cells {
+		if c != nil {
+			r.setOpen(c, r.shut(c.wave.index, l) == nil, l.front > c.wave.index)
+		}
+	}
+}
+
+// setOpen notes whether the hosts of a cell may start as far as waves go.
+func (r *Rollout) setOpen(c *cell, open, past bool) {
+	c.open, c.past = open, past
+	if open && c.absent.len() > 0 {
+		r.stirCell(c)
+	}
+	for _, p := range c.pens {
+		r.setPen(p)
+	}
+}
+
+// stirCell notes that a cell has hosts to pass over.
+func (r *Rollout) stirCell(c *cell) {
+	if !c.stirred {
+		c.stirred = true
+		r.skipping = append(r.skipping, c)
+	}
+}
+
+// shut says why a wave is not open for a lane, or nil. It rests on the lane's
+// fronts.
+func (r *Rollout) shut(w int, l *lane) *hotstick.Reason {
+	proven := r.waves[w].Proven && !r.waves[w].canary
+	switch {
+	case proven && w > l.provenFront:
+		return l.provenWhy
+	case !proven && w > l.front:
+		return l.why
+	}
+	for j := r.frame.Promoted; j <= w; j++ {
+		if j >= 0 && r.waves[j].Manual {
+			return &hotstick.Reason{Code: hotstick.ReasonNeedsPromotion, Subject: r.waves[j].Name}
+		}
+	}
+	return nil
+}
+
+// unpassed says why wave j keeps later waves of a lane closed, or nil; failed: for
+// a host that was lost or refused.
+func (r *Rollout) unpassed(j int, l *lane) (why *hotstick.Reason, failed bool) {
+	w := r.waves[j]
+	passed := l.reached > j || w.canary && l.proven > j
+	if c := l.cells[j]; c != nil && len(c.members) > 0 {
+		if why, failed := r.closedBy(w, &c.tally, r.judge(c), l, l.evidence, passed); why != nil {
+			return why, failed
+		}
+	}
+	// One host of the whole fleet goes first, whatever its lane.
+	if j == 0 && w.acc.Needed > 0 {
+		if why, failed := r.closedBy(w, &w.tally, r.judgeWave(w), l, r.evidence, passed); why != nil {
+			return why, failed
+		}
+	}
+	// Canaries of other lanes are staged: each stage comes to rest and bakes
+	// before the next, but one that holds only its own lane does not stop others.
+	if !w.canary || passed {
+		return nil, false
+	}
+	if w.unsettled > 0 {
+		return &hotstick.Reason{Code: hotstick.ReasonWaveNotOpen, Subject: w.Name}, false
+	}
+	newest := r.newest(&w.tally, w.each)
+	if end := newest.Add(w.bake()); !newest.IsZero() && r.now.Before(end) {
+		l.again(end)
+		return &hotstick.Reason{Code: hotstick.ReasonBake, Subject: w.Name, Until: &end}, false
+	}
+	return nil, false
+}
+
+// closedBy says why a gate keeps later waves closed, or nil.
+func (r *Rollout) closedBy(w *wave, t *tally, v gate.Verdict, l *lane, evidence int, passed bool) (*hotstick.Reason, bool) {
+	switch why := v.Reason; {
+	case v.Outcome == gate.Fail || why.Code == hotstick.ReasonCanaryLost || why.Code == hotstick.ReasonLaneHeld:
+		return &why, true
+	case passed:
+		return nil, false
+	case v.Opens() && t.acc.Confirmed == 0 && evidence == 0:
+		return &hotstick.Reason{Code: hotstick.ReasonLaneHeld, Subject: w.Name, Cause: hotstick.ReasonNoReadings}, false
+	case v.Opens():
+		l.unsure = true // readings get stale
+		return nil, false
+	case why.Code == hotstick.ReasonNoReadings || why.Code == hotstick.ReasonUnderWay:
+		return &hotstick.Reason{Code: hotstick.ReasonWaveNotOpen, Subject: w.Name}, false
+	default:
+		if v.EarliestAt != nil {
+			l.again(*v.EarliestAt)
+		}
+		if why.Subject == "" {
+			why.Subject = w.Name
+		}
+		return &why, false
+	}
+}
+
+// again asks for the lane to be looked at once more at t.
+func (l *lane) again(t time.Time) {
+	if l.until.IsZero() || t.Before(l.until) {
+		l.until = t
+	}
+}
+
+// slow reports whether a cost is above its limit: over the whole plan, or in the
+// furthest wave that has started.
+func (r *Rollout) slow() bool {
+	if gate.Judge(r.all.acc, 0, r.now).Costly {
+		return true
+	}
+	for _, w := range slices.Backward(r.waves) {
+		if w.acc.Started > 0 {
+			return gate.Judge(w.acc, 0, r.now).Costly
+		}
+	}
+	return false
+}
