@@ -1,0 +1,10 @@
+package trace
+
+// Kinds returns every kind of the schema, in the order of its description.
+func Kinds() []Kind {
+	return []Kind{
+		KindBegin, KindFault,
+		KindPlan, KindPlanStatus, KindHostState, KindGate, KindGrant, KindSlot, KindBan, KindClear, KindStopAll, KindShown, KindWriteOff, KindLeaf,
+		KindBoot, KindDown, KindSeen, KindIntent, KindLoad, KindPhase, KindKernel, KindDisable, KindUnload, KindForce, KindStrike, KindLearned, KindRefused,
+	}
+}
