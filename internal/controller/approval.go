@@ -32,7 +32,7 @@ func (c *Controller) Submit(ctx context.Context, raw []byte, hosts []hotstick.Pl
 	}
 	plan := store.Plan{ID: review.ID, Name: review.Plan.Name, Patch: review.Plan.Patch, Envelope: raw,
 		Status: hotstick.Proposed, Author: review.Plan.Author}
-	err = c.store.Update(ctx, func(tx store.Tx) error {
+	err = c.Update(ctx, func(tx store.Tx) error {
 		return c.propose(tx, plan, review, hosts, who)
 	})
 	if errors.Is(err, store.ErrTaken) {
@@ -55,6 +55,9 @@ func (c *Controller) propose(tx store.Tx, plan store.Plan, review statement.Plan
 	if have {
 		return refuse(CodeBanned, "lifting a ban needs a clear signed by the approvers", "cannot take this plan: %s is banned", plan.Patch)
 	}
+	if err := c.checkContinues(tx, review.Plan); err != nil {
+		return err
+	}
 	lines := make([]store.PlanHost, len(hosts))
 	for i, listed := range hosts {
 		if err := checkListed(tx, listed); err != nil {
@@ -67,12 +70,15 @@ func (c *Controller) propose(tx store.Tx, plan store.Plan, review statement.Plan
 	if err := tx.Plans().Create(plan, lines); err != nil {
 		return err
 	}
-	_, err = tx.Events().Append(store.Event{Kind: inventory.PlanProposed, Actor: string(who), Plan: plan.ID,
+	e, err := tx.Events().Append(store.Event{Kind: inventory.PlanProposed, Actor: string(who), Plan: plan.ID,
 		Patch: plan.Patch, State: string(plan.Status)})
-	if err != nil || !review.Approved() {
+	if err != nil {
 		return err
 	}
-	w := &committing{tx: tx, plan: plan, now: tx.Now()}
+	if !review.Approved() {
+		return inventory.Notify(tx, inventory.NotifyApproval, e)
+	}
+	w := &committing{c: c, tx: tx, plan: plan, now: tx.Now()}
 	return w.approve(plan.Author)
 }
 
@@ -286,6 +292,9 @@ func (c *Controller) Start(ctx context.Context, plan string, who hotstick.Person
 			if why, err = operatorReason(who, reason); err != nil {
 				return err
 			}
+		}
+		if err := w.supersede(who); err != nil {
+			return err
 		}
 		return w.become(hotstick.Running, why, who)
 	})

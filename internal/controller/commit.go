@@ -16,6 +16,7 @@ const actor = "controller"
 
 // committing is one decision on its way into the store.
 type committing struct {
+	c    *Controller
 	tx   store.Tx
 	plan store.Plan
 	now  time.Time
@@ -24,7 +25,7 @@ type committing struct {
 // commit writes a decision: everything or nothing, and only if the plan's
 // generation is still the one that was read.
 func (c *Controller) commit(tx store.Tx, plan store.Plan, d rollout.Decision) error {
-	w := &committing{tx: tx, plan: plan, now: tx.Now()}
+	w := &committing{c: c, tx: tx, plan: plan, now: tx.Now()}
 	if d.Status != "" {
 		w.plan.Status, w.plan.Reason = d.Status, d.Reason
 		if d.Status.Over() {
@@ -32,12 +33,16 @@ func (c *Controller) commit(tx store.Tx, plan store.Plan, d rollout.Decision) er
 		}
 	}
 	w.plan.Reverting = w.plan.Reverting || d.Revert
-	if err := tx.Plans().Advance(w.plan); err != nil {
+	if err := w.advance(); err != nil {
 		return err
 	}
-	w.plan.Generation++
+	for _, host := range d.StandIns {
+		if err := w.standIn(host); err != nil {
+			return err
+		}
+	}
 	for _, ch := range d.Changes {
-		if err := w.change(ch); err != nil {
+		if err := w.change(ch, actor); err != nil {
 			return err
 		}
 	}
@@ -73,7 +78,7 @@ func (w *committing) event(e store.Event) (store.Event, error) {
 	return w.tx.Events().Append(e)
 }
 
-func (w *committing) change(ch rollout.Change) error {
+func (w *committing) change(ch rollout.Change, who string) error {
 	line, err := w.tx.Plans().Host(w.plan.ID, ch.Host)
 	if err != nil {
 		return err
@@ -89,7 +94,7 @@ func (w *committing) change(ch rollout.Change) error {
 	case ch.State.Terminal():
 		line.Ended = &w.now
 	}
-	return w.put(line, actor)
+	return w.put(line, who)
 }
 
 // put writes a host's line with its event.
@@ -99,6 +104,20 @@ func (w *committing) put(line store.PlanHost, who string) error {
 	}
 	_, err := w.event(store.Event{Kind: inventory.HostState, Actor: who, Host: line.Listed.Host,
 		HostName: line.Listed.Name, State: string(line.State), Reason: line.Reason})
+	return err
+}
+
+// standIn lets a host take the place of the canary that it stands in for.
+func (w *committing) standIn(host hotstick.HostID) error {
+	line, err := w.tx.Plans().Host(w.plan.ID, host)
+	if err != nil || line.Standing {
+		return err
+	}
+	line.Standing = true
+	if err := w.tx.Plans().PutHost(line); err != nil {
+		return err
+	}
+	_, err = w.event(store.Event{Kind: inventory.HostStandsIn, Actor: actor, Host: host, HostName: line.Listed.Name})
 	return err
 }
 
@@ -136,18 +155,33 @@ func (w *committing) release(host hotstick.HostID) error {
 	return err
 }
 
-// status records the plan's new status and tells people of holds and halts.
+// status records the plan's new status and tells people of holds, halts and ends.
 func (w *committing) status(who string) error {
 	e, err := w.event(store.Event{Kind: inventory.PlanStatus, Actor: who, State: string(w.plan.Status), Reason: w.plan.Reason})
 	if err != nil {
 		return err
 	}
+	kind := ""
 	switch w.plan.Status {
 	case hotstick.Held:
-		return inventory.Notify(w.tx, inventory.NotifyHold, e)
+		kind = inventory.NotifyHold
 	case hotstick.Halted:
-		return inventory.Notify(w.tx, inventory.NotifyHalt, e)
+		kind = inventory.NotifyHalt
+	case hotstick.Completed:
+		kind = inventory.NotifyFinish
 	}
+	if kind == "" {
+		return nil
+	}
+	return inventory.Notify(w.tx, kind, e)
+}
+
+// advance raises the plan's generation, on the condition that nobody else did.
+func (w *committing) advance() error {
+	if err := w.tx.Plans().Advance(w.plan); err != nil {
+		return err
+	}
+	w.plan.Generation++
 	return nil
 }
 

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/store"
 	"github.com/hotstick/hotstick/internal/wire"
@@ -175,12 +177,12 @@ func TestWhatAnAnswerCarries(t *testing.T) {
 		_, err := w.control.Revert(w.Context(), string(w.plan), "alice", "no", nil)
 		w.must(err)
 		pass(time.Second)
-		if got := answer(); got != "[order halt] true" {
+		if got := answer(); got != "[order halt ban] true" {
 			t.Errorf("to a host that is ordered back: %s", got)
 		}
 		w.must(w.control.Ban(w.Context(), patch, "alice", "bad"))
-		if got := answer(); got != "[order ban] true" {
-			t.Errorf("with a new nonce, the halt on its way, and a ban: %s", got)
+		if got := answer(); got != "[order] true" {
+			t.Errorf("with a new nonce, and the halt and the ban on their way: %s", got)
 		}
 		w.checkIn(0, 90, w.says(2, hotstick.Reverted, nil))
 		seq = 90
@@ -248,7 +250,7 @@ func TestAHoldEndsWithItsContextAndItsTime(t *testing.T) {
 	})
 }
 
-func TestRevertingSingleHostsKeepsToTheBudget(t *testing.T) {
+func TestSingleHostsAreRecalledAndMarked(t *testing.T) {
 	inBubble(t, 8, func(w *world) {
 		defer w.run(w.control)()
 		for seq := uint64(2); w.status().Status == hotstick.Running; seq++ {
@@ -263,15 +265,27 @@ func TestRevertingSingleHostsKeepsToTheBudget(t *testing.T) {
 			}
 			return ids
 		}
-		_, err := w.control.Revert(w.Context(), string(w.plan), "alice", "", ids(3))
-		refusedAs(t, err, CodeRefused)
-		_, err = w.control.Revert(w.Context(), string(w.plan), "alice", "", []hotstick.HostID{"h-aaaaaaaaaaaaaaaa"})
+		_, err := w.control.Revert(w.Context(), string(w.plan), "alice", "", []hotstick.HostID{"h-aaaaaaaaaaaaaaaa"})
 		refusedAs(t, err, CodeNotFound)
-		_, err = w.control.Revert(w.Context(), string(w.plan), "alice", "", ids(2))
-		w.must(err)
-		if got := w.states(); got[hotstick.Reverting] != 2 || got[hotstick.Confirmed] != 6 {
-			t.Errorf("states %v; want two reverting", got)
+		for range 2 { // the second time there is nothing to do
+			_, err = w.control.Revert(w.Context(), string(w.plan), "alice", "no", ids(3))
+			w.must(err)
 		}
+		if got := w.kindsLogged()[inventory.HostRecalled]; got != 3 {
+			t.Errorf("%d hosts were recalled, want 3", got)
+		}
+		w.must(w.store.View(w.Context(), func(tx store.Tx) error {
+			for i, listed := range w.hosts {
+				h, err := tx.Hosts().Get(listed.Host)
+				if err != nil {
+					return err
+				}
+				if marked := slices.Contains(h.Reverted, patch); marked != (i < 3) {
+					t.Errorf("host %d is marked: %v", i, marked)
+				}
+			}
+			return nil
+		}))
 	})
 }
 

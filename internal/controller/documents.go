@@ -26,6 +26,9 @@ type Outgoing struct {
 // holds it for at most hold while the host is in a rollout and there is nothing
 // to send. A grant in it was recorded before this returns.
 func (c *Controller) Documents(ctx context.Context, req wire.SyncRequest, hold time.Duration) (Outgoing, error) {
+	if hold <= 0 {
+		return c.collect(ctx, req)
+	}
 	w := c.hub.join(req.Host)
 	defer c.hub.leave(w)
 	timer := time.NewTimer(hold)
@@ -33,7 +36,7 @@ func (c *Controller) Documents(ctx context.Context, req wire.SyncRequest, hold t
 	for {
 		// Asked after joining, so that a change in between is not missed.
 		out, err := c.collect(ctx, req)
-		if err != nil || hold <= 0 || len(out.Documents) > 0 || !out.Active {
+		if err != nil || len(out.Documents) > 0 || !out.Active {
 			return out, err
 		}
 		select {
@@ -102,6 +105,7 @@ func (p *parcel) pack() error {
 		// A newer check-in took this one's place; the host does not read this answer.
 		return nil
 	}
+	p.c.feed.add(heard{id: host.ID, seen: host.LastSeen, effect: p.c.inEffect(host)})
 	active, err := p.tx.Plans().List(true)
 	if err != nil {
 		return err
@@ -117,12 +121,18 @@ func (p *parcel) pack() error {
 			err = p.line(active[i], line)
 		case line.State == hotstick.Reverting:
 			err = p.order(line)
+		default:
+			// What a plan that is over has begun still comes to its end.
+			p.out.Active = p.out.Active || line.State.HoldsSlot() && line.State != hotstick.Lost
 		}
 		if err != nil {
 			return err
 		}
 	}
 	if err := p.halts(active); err != nil {
+		return err
+	}
+	if err := p.clears(); err != nil {
 		return err
 	}
 	return p.bans()
@@ -217,7 +227,7 @@ func (p *parcel) bans() error {
 // if anything that it depends on does not hold any more.
 func (c *Controller) grant(ctx context.Context, id hotstick.PlanID, req wire.SyncRequest) (json.RawMessage, error) {
 	var made issued
-	err := c.store.Update(ctx, func(tx store.Tx) error {
+	err := c.Update(ctx, func(tx store.Tx) error {
 		made = issued{}
 		plan, line, ok, err := c.grantable(tx, id, req)
 		if err != nil || !ok {
@@ -277,16 +287,20 @@ func (c *Controller) grantable(tx store.Tx, id hotstick.PlanID, req wire.SyncReq
 // issue signs the grant and records it: from this commit until the grant's life
 // is over the host may start.
 func (c *Controller) issue(tx store.Tx, plan store.Plan, line store.PlanHost, req wire.SyncRequest) (json.RawMessage, error) {
-	proof, err := c.plans.prove(tx, plan.ID, line.Index)
-	if err != nil {
-		return nil, err
-	}
-	document, err := statement.Sign(statement.KindGrant, statement.Grant{
+	grant := statement.Grant{
 		Plan: plan.ID, Host: line.Listed.Host, Identity: line.Listed.Identity, Build: line.Listed.Build,
-		Wave: line.Listed.EarliestWave(), Attempt: line.Attempt, Index: int64(line.Index), Proof: proof,
+		Wave: line.Listed.EarliestWave(), Attempt: line.Attempt, Late: line.Late,
 		Nonce: req.Loader.Nonce, Epoch: c.catalog.View().Trust.Epoch, Generation: plan.Generation,
 		TTLSeconds: statement.MaxGrantSeconds,
-	}, c.online)
+	}
+	if !line.Late {
+		var err error
+		if grant.Proof, err = c.plans.prove(tx, plan.ID, line.Index); err != nil {
+			return nil, err
+		}
+		grant.Index = int64(line.Index)
+	}
+	document, err := statement.Sign(statement.KindGrant, grant, c.online)
 	if err != nil {
 		return nil, err
 	}

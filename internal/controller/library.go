@@ -56,9 +56,11 @@ func (l *library) prove(tx store.Tx, id hotstick.PlanID, index int) ([]string, e
 		if err != nil {
 			return nil, err
 		}
-		hosts := make([]hotstick.PlanHost, len(lines))
-		for i, line := range lines {
-			hosts[i] = line.Listed
+		var hosts []hotstick.PlanHost
+		for _, line := range lines {
+			if !line.Late { // late hosts are in no tree
+				hosts = append(hosts, line.Listed)
+			}
 		}
 		if tree, err = statement.NewHostTree(hosts); err != nil {
 			return nil, err

@@ -53,19 +53,30 @@ func operatorReason(who hotstick.Person, text string) (*hotstick.Reason, error) 
 	return &hotstick.Reason{Code: hotstick.ReasonOperator, Subject: string(who), Detail: text}, nil
 }
 
+// ordered is the reason of an action that needs one.
+func ordered(who hotstick.Person, text string) (*hotstick.Reason, error) {
+	switch {
+	case who == "":
+		return nil, refuse(CodeInvalid, "sign in as a person", "cannot do this for nobody: it is logged with a name")
+	case strings.TrimSpace(text) == "":
+		return nil, refuse(CodeInvalid, "say why, for whoever reads the log", "cannot do this without a reason")
+	}
+	return operatorReason(who, text)
+}
+
 // onPlan runs fn on a plan in a transaction; where the plan was changed
 // meanwhile it is read again.
 func (c *Controller) onPlan(ctx context.Context, plan string, fn func(w *committing) error) (hotstick.PlanID, error) {
 	var id hotstick.PlanID
 	var err error
 	for range decideTries {
-		err = c.store.Update(ctx, func(tx store.Tx) error {
+		err = c.Update(ctx, func(tx store.Tx) error {
 			p, err := Find(tx, plan)
 			if err != nil {
 				return err
 			}
 			id = p.ID
-			return fn(&committing{tx: tx, plan: p, now: tx.Now()})
+			return fn(&committing{c: c, tx: tx, plan: p, now: tx.Now()})
 		})
 		if !errors.Is(err, store.ErrConflict) {
 			break
@@ -145,84 +156,6 @@ func (c *Controller) toStatus(ctx context.Context, plan string, status hotstick.
 	})
 }
 
-// Revert sends hosts back to the level before: all that took the patch, after
-// which the rollout is halted, or only those listed.
-func (c *Controller) Revert(ctx context.Context, plan string, who hotstick.Person, reason string, hosts []hotstick.HostID) (hotstick.PlanID, error) {
-	return c.onPlan(ctx, plan, func(w *committing) error {
-		why, err := operatorReason(who, reason)
-		if err != nil {
-			return err
-		}
-		if len(hosts) > 0 {
-			return w.revertHosts(hosts, who, *why)
-		}
-		return w.revertAll(who, why)
-	})
-}
-
-func (w *committing) revertAll(who hotstick.Person, why *hotstick.Reason) error {
-	switch {
-	case w.plan.Status == hotstick.Proposed || w.plan.Status == hotstick.Approved:
-		return refuse(CodeConflict, "halt it instead", "cannot revert this rollout: it has not been started")
-	case w.plan.Reverting:
-		return nil
-	}
-	w.plan.Reverting = true
-	if !w.plan.Status.Over() {
-		if err := w.become(hotstick.Halted, why, who); err != nil {
-			return err
-		}
-		return w.reverting(string(who))
-	}
-	w.plan.Reason = why
-	if err := w.tx.Plans().Advance(w.plan); err != nil {
-		return err
-	}
-	w.plan.Generation++
-	return w.reverting(string(who))
-}
-
-// revertShare mirrors the decider's budget for reverts: a quarter of the plan.
-const revertShare = 4
-
-// revertHosts orders single hosts back. They must fit the reverts' budget, for
-// nothing spreads them over time.
-func (w *committing) revertHosts(hosts []hotstick.HostID, who hotstick.Person, why hotstick.Reason) error {
-	lines, err := w.tx.Plans().Hosts(w.plan.ID)
-	if err != nil {
-		return err
-	}
-	if room := max(1, len(lines)/revertShare); len(hosts) > room {
-		return refuse(CodeRefused, "revert fewer at once, or the whole rollout, which the server spreads over time",
-			"cannot revert %d hosts at once: the budget is %d", len(hosts), room)
-	}
-	if err := w.tx.Plans().Advance(w.plan); err != nil {
-		return err
-	}
-	w.plan.Generation++
-	ordered := hotstick.Reason{Code: hotstick.ReasonRevertOrdered, Subject: why.Subject, Detail: why.Detail}
-	for _, host := range hosts {
-		line, err := w.tx.Plans().Host(w.plan.ID, host)
-		if errors.Is(err, store.ErrNotFound) {
-			return refuse(CodeNotFound, "", "cannot revert a host that this plan does not list")
-		}
-		if err != nil {
-			return err
-		}
-		if line.State == hotstick.Reverting {
-			continue
-		}
-		if !line.State.CanBecome(hotstick.Reverting) || line.State == hotstick.Admitted {
-			return refuse(CodeConflict, "", "cannot revert %s: it is %s", line.Listed.Host, line.State)
-		}
-		line.State, line.Reason, line.Updated, line.Ended = hotstick.Reverting, &ordered, w.now, nil
-		if err := w.put(line, string(who)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Ban forbids a patch level fleet-wide.
 func (c *Controller) Ban(ctx context.Context, patch hotstick.PatchRef, who hotstick.Person, reason string) error {
 	if strings.TrimSpace(reason) == "" {
@@ -235,7 +168,7 @@ func (c *Controller) Ban(ctx context.Context, patch hotstick.PatchRef, who hotst
 	if err != nil {
 		return err
 	}
-	return c.store.Update(ctx, func(tx store.Tx) error {
+	return c.Update(ctx, func(tx store.Tx) error {
 		return c.ban(tx, patch, *why, string(who), "")
 	})
 }
@@ -250,8 +183,8 @@ func (c *Controller) StopAll(ctx context.Context, who hotstick.Person, reason st
 	stop := hotstick.Reason{Code: hotstick.ReasonStopAll, Subject: string(who), Detail: why.Detail}
 	for range decideTries {
 		var halted []hotstick.PlanID
-		err = c.store.Update(ctx, func(tx store.Tx) error {
-			halted, err = haltEverything(tx, who, stop)
+		err = c.Update(ctx, func(tx store.Tx) error {
+			halted, err = c.haltEverything(tx, who, stop)
 			return err
 		})
 		if !errors.Is(err, store.ErrConflict) {
@@ -261,7 +194,7 @@ func (c *Controller) StopAll(ctx context.Context, who hotstick.Person, reason st
 	return nil, err
 }
 
-func haltEverything(tx store.Tx, who hotstick.Person, stop hotstick.Reason) ([]hotstick.PlanID, error) {
+func (c *Controller) haltEverything(tx store.Tx, who hotstick.Person, stop hotstick.Reason) ([]hotstick.PlanID, error) {
 	if err := tx.Bans().SetStopAll(true); err != nil {
 		return nil, err
 	}
@@ -278,7 +211,7 @@ func haltEverything(tx store.Tx, who hotstick.Person, stop hotstick.Reason) ([]h
 	}
 	var halted []hotstick.PlanID
 	for _, p := range plans {
-		w := &committing{tx: tx, plan: p, now: tx.Now()}
+		w := &committing{c: c, tx: tx, plan: p, now: tx.Now()}
 		if err := w.become(hotstick.Halted, &stop, who); err != nil {
 			return nil, fmt.Errorf("cannot halt plan %s: %w", p.ID.Short(), err)
 		}
@@ -293,7 +226,7 @@ func (c *Controller) Lift(ctx context.Context, who hotstick.Person, reason strin
 	if err != nil {
 		return err
 	}
-	return c.store.Update(ctx, func(tx store.Tx) error {
+	return c.Update(ctx, func(tx store.Tx) error {
 		stopped, err := tx.Bans().StopAll()
 		if err != nil || !stopped {
 			return err

@@ -34,7 +34,7 @@ func final(code hotstick.ReasonCode, busy bool) bool {
 }
 
 func (c *Controller) cannotRevert(ctx context.Context, id hotstick.PlanID, host hotstick.HostID, why hotstick.Reason) error {
-	err := c.store.Update(ctx, func(tx store.Tx) error {
+	err := c.Update(ctx, func(tx store.Tx) error {
 		plan, err := tx.Plans().Get(id)
 		if err != nil {
 			return err
@@ -43,7 +43,7 @@ func (c *Controller) cannotRevert(ctx context.Context, id hotstick.PlanID, host 
 		if err != nil || line.State != hotstick.Reverting {
 			return err
 		}
-		w := &committing{tx: tx, plan: plan, now: tx.Now()}
+		w := &committing{c: c, tx: tx, plan: plan, now: tx.Now()}
 		line.State, line.Updated, line.Ended = hotstick.Failed, w.now, &w.now
 		line.Reason = &hotstick.Reason{Code: hotstick.ReasonRevertFailed, Subject: string(why.Code), Detail: why.Detail}
 		return w.put(line, string(host))

@@ -1,7 +1,10 @@
 package controller
 
 import (
+	"cmp"
+	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -11,61 +14,202 @@ import (
 )
 
 // View gathers everything that a decision on the plan rests on, as the
-// transaction sees it.
+// transaction sees it. It reads every host of the plan: [Controller.Ask] does not.
 func (c *Controller) View(tx store.Tx, plan store.Plan) (rollout.View, error) {
+	c.picture.mu.Lock()
+	defer c.picture.mu.Unlock()
+	if c.picture.next < 0 {
+		if err := c.picture.prime(tx, c.limitsAt(tx.Now()).SilentAfter); err != nil {
+			return rollout.View{}, err
+		}
+	}
+	return c.view(tx, plan)
+}
+
+// view is View for whoever holds the lock of the picture.
+func (c *Controller) view(tx store.Tx, plan store.Plan) (rollout.View, error) {
 	body, err := c.plans.plan(plan)
 	if err != nil {
 		return rollout.View{}, err
 	}
-	v := rollout.View{Plan: body, ID: plan.ID, Frame: rollout.Frame{Status: plan.Status, Reason: plan.Reason,
-		Reverting: plan.Reverting, Started: plan.Started, Limits: c.limitsAt(tx.Now())}}
-	if v.StopAll, err = tx.Bans().StopAll(); err != nil {
-		return v, err
-	}
-	if v.Banned, err = banned(tx, plan.Patch); err != nil {
+	v := rollout.View{Plan: body, ID: plan.ID}
+	if v.Frame, err = c.frame(tx, plan, body); err != nil {
 		return v, err
 	}
 	slots, err := tx.Slots().List()
 	if err != nil {
 		return v, err
 	}
-	elsewhere := map[hotstick.HostID]bool{}
 	for _, s := range slots {
-		v.Slots = append(v.Slots, rollout.Slot{Domain: s.Domain, Value: s.Value, Index: s.Index, Plan: s.Plan, Host: s.Host})
-		if s.Plan != plan.ID {
-			elsewhere[s.Host] = true
-		}
+		v.Slots = append(v.Slots, viewSlot(s))
 	}
 	lines, err := tx.Plans().Hosts(plan.ID)
 	if err != nil {
 		return v, err
 	}
-	modules := inventory.NewModules(c.catalog.View().Patches)
 	v.Hosts = make([]rollout.Host, len(lines))
 	for i, line := range lines {
 		h, err := tx.Hosts().Get(line.Listed.Host)
 		if err != nil {
 			return v, err
 		}
-		v.Hosts[i] = viewHost(line, h, modules, tx.Now())
-		v.Hosts[i].Elsewhere = elsewhere[h.ID]
-		v.Hosts[i].Struck = slices.Contains(h.Loader.Strikes, plan.Patch)
+		if v.Hosts[i], err = c.viewHost(tx, line, h, plan.Patch); err != nil {
+			return v, err
+		}
+		v.Hosts[i].Elsewhere = c.picture.elsewhere(plan.ID, h.ID)
 	}
-	return v, nil
+	v.Outsiders, err = c.outsiders(tx, v)
+	return v, err
 }
 
-func viewHost(line store.PlanHost, h store.Host, modules inventory.Modules, now time.Time) rollout.Host {
-	return rollout.Host{
+// frame gathers what holds for the whole plan.
+func (c *Controller) frame(tx store.Tx, plan store.Plan, body hotstick.Plan) (rollout.Frame, error) {
+	f := rollout.Frame{Status: plan.Status, Reason: plan.Reason, Reverting: plan.Reverting, Promoted: plan.Promoted,
+		Limits: c.limitsAt(tx.Now())}
+	var err error
+	if f.Started, err = c.started(tx, plan, body); err != nil {
+		return f, err
+	}
+	if f.StopAll, err = tx.Bans().StopAll(); err != nil {
+		return f, err
+	}
+	if f.Banned, err = banned(tx, plan.Patch); err != nil {
+		return f, err
+	}
+	freezes, err := tx.Bans().Freezes()
+	for _, z := range freezes {
+		if z.Until.After(tx.Now()) {
+			f.Freezes = append(f.Freezes, rollout.Freeze{Interval: hotstick.Interval{From: z.From, Until: z.Until}, Reason: z.Reason})
+		}
+	}
+	return f, err
+}
+
+// maxChain bounds how many plans may continue one another before their delays
+// count anew.
+const maxChain = 64
+
+// started is when the plan's delays began to count: loaders count them from the
+// first plan of a chain of plans that continue one another.
+func (c *Controller) started(tx store.Tx, plan store.Plan, body hotstick.Plan) (*time.Time, error) {
+	at := plan.Started
+	for range maxChain {
+		if at == nil || body.Continues == "" {
+			break
+		}
+		older, err := tx.Plans().Get(body.Continues)
+		if errors.Is(err, store.ErrNotFound) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if body, err = c.plans.plan(older); err != nil {
+			return nil, err
+		}
+		if older.Started != nil {
+			at = older.Started
+		}
+	}
+	return at, nil
+}
+
+func viewSlot(s store.Slot) rollout.Slot {
+	return rollout.Slot{Domain: s.Domain, Value: s.Value, Index: s.Index, Plan: s.Plan, Host: s.Host}
+}
+
+// viewHost is what is known of a listed host, but for what other plans do.
+func (c *Controller) viewHost(tx store.Tx, line store.PlanHost, h store.Host, patch hotstick.PatchRef) (rollout.Host, error) {
+	v := rollout.Host{
 		Listed: line.Listed, State: line.State, Attempt: line.Attempt, Reason: line.Reason,
 		Evidence: line.Evidence, Updated: line.Updated, Granted: line.Granted,
-		Timing: line.Timing,
+		Timing: line.Timing, Standing: line.Standing, Late: line.Late, Recall: line.Recall,
 		Posture: rollout.Posture{
-			LastSeen:  h.LastSeen,
-			Announced: slices.Contains(h.Loader.Plans, line.Plan),
-			// Age does not matter here: the decider has LastSeen for that.
-			InEffect: inventory.Read(h, modules, now, now.Sub(h.LastSeen)).Level,
+			LastSeen:       h.LastSeen,
+			Announced:      slices.Contains(h.Loader.Plans, line.Plan),
+			Struck:         slices.Contains(h.Loader.Strikes, patch),
+			RevertedBefore: slices.Contains(h.Reverted, patch),
+			InEffect:       c.inEffect(h),
 		},
 	}
+	if h.IllSince != nil && !line.State.HoldsSlot() {
+		v.IllSince = *h.IllSince
+	}
+	e, err := tx.Hosts().Exclusion(h.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return v, nil
+	}
+	if err == nil && tx.Now().Before(e.Until) {
+		v.Excluded = excluded(e)
+	}
+	return v, err
+}
+
+// outsiders lists the hosts that the plan does not list and that are down in a
+// domain of its hosts.
+func (c *Controller) outsiders(tx store.Tx, v rollout.View) ([]rollout.Outsider, error) {
+	domains := domainsOf(v)
+	if len(domains) == 0 {
+		return nil, nil
+	}
+	listed := make(map[hotstick.HostID]bool, len(v.Hosts))
+	for _, h := range v.Hosts {
+		listed[h.Listed.Host] = true
+	}
+	var found []rollout.Outsider
+	for id, k := range c.picture.hosts {
+		if !k.down || listed[id] {
+			continue
+		}
+		h, err := tx.Hosts().Get(id)
+		if err != nil {
+			return nil, err
+		}
+		if o, down := c.outsider(v.Plan, domains, h); down {
+			found = append(found, o)
+		}
+	}
+	slices.SortFunc(found, func(a, b rollout.Outsider) int { return cmp.Compare(a.Host, b.Host) })
+	return found, nil
+}
+
+// domainsOf lists the domains that the plan's hosts are in, for each kind that has
+// a budget; the fleet, in which every host is, apart.
+func domainsOf(v rollout.View) map[string]map[string]bool {
+	domains := map[string]map[string]bool{}
+	for _, b := range v.Plan.Budgets {
+		if b.Domain == hotstick.FleetDomain {
+			continue
+		}
+		values := map[string]bool{}
+		for _, h := range v.Hosts {
+			values[h.Listed.Domains[b.Domain]] = true
+		}
+		domains[b.Domain] = values
+	}
+	return domains
+}
+
+// modules keeps the index over the catalog's modules until the catalog changes.
+type modules struct {
+	mu      sync.Mutex
+	version int64
+	index   inventory.Modules
+}
+
+// inEffect is the level in a host's kernel by its newest check-in, however old.
+func (c *Controller) inEffect(h store.Host) hotstick.PatchRef {
+	if len(h.Patches) == 0 {
+		return hotstick.PatchRef{}
+	}
+	view := c.catalog.View()
+	c.modules.mu.Lock()
+	if c.modules.index == nil || c.modules.version != view.Version {
+		c.modules.version, c.modules.index = view.Version, inventory.NewModules(view.Patches)
+	}
+	index := c.modules.index
+	c.modules.mu.Unlock()
+	return inventory.Read(h, index, h.LastSeen, 0).Level
 }
 
 // limitsAt returns the limits for a decision at now: until the grace after a

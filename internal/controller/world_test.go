@@ -215,3 +215,17 @@ func (w *world) kinds(documents []json.RawMessage) []statement.Kind {
 	}
 	return kinds
 }
+
+// kindsLogged counts the events of the log by kind.
+func (w *world) kindsLogged() map[string]int {
+	w.Helper()
+	kinds := map[string]int{}
+	w.must(w.store.View(w.Context(), func(tx store.Tx) error {
+		events, err := tx.Events().List(store.EventFilter{})
+		for _, e := range events {
+			kinds[e.Kind]++
+		}
+		return err
+	}))
+	return kinds
+}

@@ -25,8 +25,33 @@ const (
 	HostPermit = "host.permit"
 	// HostReport: a report that changes nothing, such as one of an old attempt.
 	HostReport = "host.report"
-	// HostRevoked: the host's identity was ended.
+	// HostRevoked: an operator (Actor) wrote the host off, for Reason: its identity is
+	// ended and its lines in plans are skipped.
 	HostRevoked = "host.revoked"
+	// HostIll: a probe of the host began to fail; the evidence is the probe and what
+	// it said. HostWell: none fails any more.
+	HostIll  = "host.ill"
+	HostWell = "host.well"
+	// HostUnstruck: the host's loader holds no strike against Patch any more.
+	HostUnstruck = "host.unstruck"
+	// HostMarked: Patch was taken back out of the host, and is not offered to it again
+	// before a clear; Reason says why it was. HostCleared: a signed clear, whose digest
+	// is State, allows it again.
+	HostMarked  = "host.marked"
+	HostCleared = "host.cleared"
+	// HostExcluded: an operator (Actor) keeps the host out until Reason.Until, for
+	// Reason.Detail. HostIncluded: an operator took that back.
+	HostExcluded = "host.excluded"
+	HostIncluded = "host.included"
+	// HostJoined: the host joined the last wave of a running plan by its rule for
+	// late hosts.
+	HostJoined = "host.joined"
+	// HostStandsIn: the host takes the place of the canary that it stands in for.
+	HostStandsIn = "host.stands_in"
+	// HostRecalled: an operator (Actor) wants the host back at the level before its
+	// attempt in the plan, for Reason. The order follows as the budget of reverts
+	// allows.
+	HostRecalled = "host.recalled"
 	// SlotsReleased: the host no longer counts against its disruption budgets.
 	SlotsReleased = "slots.released"
 	// GrantIssued: a grant was signed for the host.
@@ -40,13 +65,28 @@ const (
 	PlanStatus = "plan.status"
 	// PlanReverting: hosts that took the patch are being sent back.
 	PlanReverting = "plan.reverting"
+	// PlanPromoted: an operator (Actor) opened the wave whose name is State.
+	PlanPromoted = "plan.promoted"
+	// PlanRetried: an operator (Actor) let hosts that had failed wait for a new
+	// attempt; State is how many.
+	PlanRetried = "plan.retried"
+	// WaveReverting: an operator (Actor) sends back the wave whose name is State.
+	WaveReverting = "plan.wave_reverting"
 
 	// PatchBanned: nobody may arm the patch any more.
 	PatchBanned = "patch.banned"
+	// PatchCleared: a clear that enough persons signed was taken in; State is its
+	// digest. It lifts the ban if Reason.Code is banned, and what was held against the
+	// hosts that it lists.
+	PatchCleared = "patch.cleared"
 	// FleetStopped and FleetLifted: new starts are blocked everywhere, and
 	// allowed again.
 	FleetStopped = "fleet.stopped"
 	FleetLifted  = "fleet.lifted"
+	// FleetFrozen: an operator (Actor) froze changes; State is the freeze's ID, and
+	// Reason.Until its end. FleetThawed: the freeze of the ID State was taken back.
+	FleetFrozen = "fleet.frozen"
+	FleetThawed = "fleet.thawed"
 	// CatalogPublished: signed targets metadata was taken in.
 	CatalogPublished = "catalog.published"
 	// SessionOpened and SessionClosed: somebody signed in to, and out of, the

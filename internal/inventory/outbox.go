@@ -17,6 +17,10 @@ const (
 	NotifyStrike = "host.struck"
 	NotifySelf   = "host.reverted"
 	NotifyStop   = "fleet.stopped"
+	// NotifyApproval: a plan waits for approvers.
+	NotifyApproval = "rollout.approval_wanted"
+	// NotifyFinish: a rollout completed.
+	NotifyFinish = "rollout.finished"
 )
 
 // Notification is the body of one outgoing message.

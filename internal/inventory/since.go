@@ -14,15 +14,13 @@ const sincePage = 256
 func Since(tx store.Tx, from int64) ([]store.Event, error) {
 	var events []store.Event
 	for before := int64(0); ; {
-		page, err := tx.Events().List(store.EventFilter{Before: before, Limit: sincePage})
+		page, err := tx.Events().List(store.EventFilter{Before: before, From: from, Limit: sincePage})
 		if err != nil {
 			return nil, err
 		}
-		for _, e := range page {
-			if e.Seq >= from {
-				events = append(events, e)
-			}
-			before = e.Seq
+		events = append(events, page...)
+		if len(page) > 0 {
+			before = page[len(page)-1].Seq
 		}
 		// Before 0 would mean the end of the log again.
 		if len(page) < sincePage || before <= from || before == 0 {

@@ -1,0 +1,269 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/decide/rollout"
+	"github.com/hotstick/hotstick/internal/inventory"
+	"github.com/hotstick/hotstick/internal/store"
+)
+
+// Round wakes held check-ins, decides on every plan that may have something to do,
+// and returns how long to wait before the next round if nothing changes. [Run]
+// calls it; a simulation may call it instead of running the loop.
+func (c *Controller) Round(ctx context.Context) time.Duration {
+	c.wake(ctx)
+	plans, now, err := c.due(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			c.log.Error("cannot read the plans", "error", err)
+		}
+		return retry
+	}
+	next := now.Add(longest)
+	for _, id := range plans {
+		check, err := c.Decide(ctx, id)
+		if err != nil {
+			if ctx.Err() == nil {
+				c.log.Error("cannot decide on a plan", "plan", id.Short(), "error", err)
+			}
+			check = now.Add(retry)
+		}
+		if !check.IsZero() && check.Before(next) {
+			next = check
+		}
+	}
+	if silent := c.nextSilence(now); !silent.IsZero() && silent.Before(next) {
+		next = silent
+	}
+	return max(coalesce, next.Sub(now))
+}
+
+// due lists the plans that may have something to do, in order.
+func (c *Controller) due(ctx context.Context) ([]hotstick.PlanID, time.Time, error) {
+	var ids []hotstick.PlanID
+	var now time.Time
+	err := c.store.View(ctx, func(tx store.Tx) error {
+		now = tx.Now()
+		c.picture.mu.Lock()
+		defer c.picture.mu.Unlock()
+		if _, err := c.catchUp(tx); err != nil {
+			return err
+		}
+		for id := range c.picture.awake {
+			ids = append(ids, id)
+		}
+		slices.Sort(ids)
+		return nil
+	})
+	return ids, now, err
+}
+
+// nextSilence is when the next host may fall silent, as far as a kept plan may
+// care; zero if none is kept.
+func (c *Controller) nextSilence(now time.Time) time.Time {
+	c.picture.mu.Lock()
+	defer c.picture.mu.Unlock()
+	if len(c.picture.lives) == 0 || len(c.picture.silence) == 0 {
+		return time.Time{}
+	}
+	return c.picture.silence[0].at.Add(c.limitsAt(now).SilentAfter)
+}
+
+// decideTries bounds how often a decision is made anew after somebody else was
+// faster.
+const decideTries = 5
+
+// Decide makes and commits the next decision on one plan, and returns when to
+// decide again; the zero time means that only a change can matter.
+func (c *Controller) Decide(ctx context.Context, id hotstick.PlanID) (time.Time, error) {
+	c.deciding.Lock()
+	defer c.deciding.Unlock()
+	var check time.Time
+	for range decideTries {
+		due, at, err := c.ready(ctx, id)
+		if err != nil || !due {
+			return at, err
+		}
+		err = c.Update(ctx, func(tx store.Tx) error {
+			check, err = c.step(tx, id)
+			return err
+		})
+		if err == nil {
+			return check, nil
+		}
+		c.doubt()
+		if !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrTaken) {
+			return check, err
+		}
+	}
+	return check, store.ErrConflict
+}
+
+// doubt throws away what is kept: it may be ahead of the store.
+func (c *Controller) doubt() {
+	c.picture.mu.Lock()
+	defer c.picture.mu.Unlock()
+	c.picture.forget()
+}
+
+// ready takes the plan up, if it is not kept yet, outside of any write transaction,
+// and reports whether anything is to be decided on it now, or when.
+func (c *Controller) ready(ctx context.Context, id hotstick.PlanID) (due bool, at time.Time, err error) {
+	for fresh := false; !fresh && err == nil; {
+		err = c.store.View(ctx, func(tx store.Tx) error {
+			c.picture.mu.Lock()
+			defer c.picture.mu.Unlock()
+			var err error
+			if fresh, err = c.catchUp(tx); err != nil || !fresh {
+				return err
+			}
+			l, err := c.keep(tx, id)
+			if err != nil {
+				return err
+			}
+			now := l.now(tx)
+			due, at = l.dirty || !l.check.IsZero() && !now.Before(l.check), l.check
+			return nil
+		})
+	}
+	return due, at, err
+}
+
+// keep returns the plan as it is kept, and takes it up first if need be. The
+// caller holds mu and is caught up.
+func (c *Controller) keep(tx store.Tx, id hotstick.PlanID) (*live, error) {
+	if l := c.picture.lives[id]; l != nil {
+		return l, nil
+	}
+	plan, err := tx.Plans().Get(id)
+	if err != nil {
+		return nil, err
+	}
+	view, err := c.view(tx, plan)
+	if err != nil {
+		return nil, err
+	}
+	l := &live{id: id, body: view.Plan, r: rollout.Open(view), frame: view.Frame, dirty: true, domains: domainsOf(view), calendar: lateCalendar(view)}
+	if err := c.findLate(tx, l); err != nil {
+		return nil, err
+	}
+	c.picture.lives[id] = l
+	c.picture.awake[id] = true
+	return l, nil
+}
+
+// step decides on what the write transaction sees and commits that.
+func (c *Controller) step(tx store.Tx, id hotstick.PlanID) (time.Time, error) {
+	c.picture.mu.Lock()
+	defer c.picture.mu.Unlock()
+	fresh, err := c.catchUp(tx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if !fresh {
+		// A write transaction sees everything. What the picture has besides never was.
+		return time.Time{}, store.ErrConflict
+	}
+	l, err := c.keep(tx, id)
+	if err != nil {
+		return time.Time{}, err
+	}
+	plan, err := tx.Plans().Get(id)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if err := c.admitLate(tx, l, plan); err != nil {
+		return time.Time{}, err
+	}
+	if err := c.reframe(tx, l, plan); err != nil {
+		return time.Time{}, err
+	}
+	d := l.r.Next(l.now(tx))
+	l.check, l.dirty = d.Check, !d.Empty()
+	if l.dirty {
+		if err := c.commit(tx, plan, d); err != nil {
+			return time.Time{}, err
+		}
+		return tx.Now(), c.takeIn(tx, id)
+	}
+	if plan.Status.Over() && d.Check.IsZero() {
+		delete(c.picture.lives, id)
+		delete(c.picture.awake, id)
+	}
+	return d.Check, nil
+}
+
+// reframe tells the rollout what holds for the whole plan, if that changed.
+func (c *Controller) reframe(tx store.Tx, l *live, plan store.Plan) error {
+	frame, err := c.frame(tx, plan, l.body)
+	if err != nil {
+		return err
+	}
+	if !reflect.DeepEqual(frame, l.frame) {
+		l.r.SetFrame(frame)
+		l.frame = frame
+	}
+	return nil
+}
+
+// Ask lets fn look at a plan's rollout as it is kept, or as the transaction sees it
+// where it is not. Nothing else is decided meanwhile, so fn must be quick; the
+// rollout ends with it.
+func (c *Controller) Ask(tx store.Tx, plan store.Plan, fn func(r *rollout.Rollout, now time.Time)) error {
+	c.picture.mu.Lock()
+	defer c.picture.mu.Unlock()
+	if l := c.picture.lives[plan.ID]; l != nil {
+		if err := c.reframe(tx, l, plan); err != nil {
+			return err
+		}
+		fn(l.r, l.now(tx))
+		return nil
+	}
+	if c.picture.next < 0 {
+		if err := c.picture.prime(tx, c.limitsAt(tx.Now()).SilentAfter); err != nil {
+			return err
+		}
+	}
+	view, err := c.view(tx, plan)
+	if err != nil {
+		return err
+	}
+	fn(rollout.Open(view), tx.Now())
+	return nil
+}
+
+// Update runs fn as the store does, and traces what it committed.
+func (c *Controller) Update(ctx context.Context, fn func(store.Tx) error) error {
+	var from, until int64
+	returned := false
+	err := c.store.Update(ctx, func(tx store.Tx) error {
+		returned = false
+		var err error
+		if c.tracer.on() {
+			if from, err = inventory.Next(tx); err != nil {
+				return err
+			}
+		}
+		if err := fn(tx); err != nil {
+			return err
+		}
+		returned = true
+		if c.tracer.on() {
+			until, err = inventory.Next(tx)
+		}
+		return err
+	})
+	if err != nil && returned {
+		c.doubt() // somebody may have looked at what did not come to last
+	}
+	if err == nil && c.tracer.on() {
+		return c.trace(ctx, from, until)
+	}
+	return err
+}

@@ -1,0 +1,129 @@
+package controller
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/decide/rollout"
+	"github.com/hotstick/hotstick/internal/inventory"
+	"github.com/hotstick/hotstick/internal/store"
+)
+
+// findLate looks for hosts that enrolled after the plan was made, when the plan is
+// taken up. Hosts that come or change later are found by their events.
+func (c *Controller) findLate(tx store.Tx, l *live) error {
+	if l.body.Late == nil {
+		return nil
+	}
+	for id := range c.picture.hosts {
+		if _, listed := l.r.Host(id); listed {
+			continue
+		}
+		h, err := tx.Hosts().Get(id)
+		if err != nil {
+			return err
+		}
+		if h.Enrolled.After(l.body.CreatedAt) && c.joins(l.body, h) {
+			l.joining = append(l.joining, id)
+		}
+	}
+	slices.Sort(l.joining)
+	return nil
+}
+
+func (c *Controller) joins(body hotstick.Plan, h store.Host) bool {
+	return !h.Revoked && h.Facts != nil && inLane(body, h.Facts.Kernel.Build) && labelled(body.Late, h.Facts.Labels)
+}
+
+func inLane(body hotstick.Plan, build hotstick.KernelBuild) bool {
+	_, ok := body.Lane(build)
+	return ok
+}
+
+// labelled reports whether the labels have every one of the rule's. A rule without
+// labels takes nobody.
+func labelled(rule *hotstick.LateRule, labels map[string]string) bool {
+	if rule == nil || len(rule.Labels) == 0 {
+		return false
+	}
+	for key, want := range rule.Labels {
+		if have, ok := labels[key]; !ok || have != want {
+			return false
+		}
+	}
+	return true
+}
+
+// admitLate appends the hosts that may join to the plan's list, while it may still
+// start any.
+func (c *Controller) admitLate(tx store.Tx, l *live, plan store.Plan) error {
+	joining := l.joining
+	l.joining = nil
+	if !plan.Status.Active() || !tx.Now().Before(l.body.NotAfter) {
+		return nil
+	}
+	for _, id := range joining {
+		h, err := tx.Hosts().Get(id)
+		if err != nil {
+			return err
+		}
+		if !c.joins(l.body, h) {
+			continue
+		}
+		if err := c.join(tx, l, plan, h); err != nil && !errors.Is(err, store.ErrTaken) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Controller) join(tx store.Tx, l *live, plan store.Plan, h store.Host) error {
+	last := len(l.body.Waves) - 1
+	line, err := tx.Plans().AddLate(store.PlanHost{Plan: plan.ID, State: hotstick.Waiting, Updated: tx.Now(),
+		Reason: &hotstick.Reason{Code: hotstick.ReasonWaveNotOpen, Subject: l.body.Waves[last].Name},
+		Listed: hotstick.PlanHost{Host: h.ID, Name: h.Name, Identity: hotstick.NewFingerprint(h.Identity), Build: h.Build(),
+			Wave: last, Domains: lateDomains(l.body, h), Calendar: l.calendar}})
+	if err != nil {
+		return err
+	}
+	_, err = tx.Events().Append(store.Event{Kind: inventory.HostJoined, Actor: actor, Plan: plan.ID, Patch: plan.Patch,
+		Host: h.ID, HostName: h.Name, Generation: plan.Generation})
+	if err != nil {
+		return err
+	}
+	view, err := c.viewHost(tx, line, h, plan.Patch)
+	if err != nil {
+		return err
+	}
+	view.Elsewhere = c.picture.elsewhere(plan.ID, h.ID)
+	l.r.SetOutsider(rollout.Outsider{Host: h.ID}, false)
+	l.r.SetHost(view)
+	for kind, values := range l.domains {
+		values[line.Listed.Domains[kind]] = true
+	}
+	return nil
+}
+
+// lateDomains are the failure domains of a host by its labels, for the kinds that
+// the plan has budgets for.
+func lateDomains(body hotstick.Plan, h store.Host) map[string]string {
+	domains := map[string]string{}
+	for _, b := range body.Budgets {
+		if value, ok := h.Facts.Labels[b.Domain]; ok && b.Domain != hotstick.FleetDomain {
+			domains[b.Domain] = value
+		}
+	}
+	return domains
+}
+
+// lateCalendar is the calendar that late hosts start by: the first that a host of
+// the last wave has, so that a plan made for windows keeps them.
+func lateCalendar(v rollout.View) string {
+	for _, h := range v.Hosts {
+		if h.Listed.Wave == len(v.Plan.Waves)-1 && h.Listed.Calendar != "" {
+			return h.Listed.Calendar
+		}
+	}
+	return ""
+}

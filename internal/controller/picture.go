@@ -1,0 +1,351 @@
+package controller
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/decide/rollout"
+	"github.com/hotstick/hotstick/internal/inventory"
+	"github.com/hotstick/hotstick/internal/store"
+)
+
+// picture is what the controller keeps between decisions, so that a decision after
+// one report touches only what that report changed. All of it may be thrown away
+// at any time and is made again from the store.
+//
+// It is brought up to date from the audit log: every change that matters has an
+// event, whichever server made it. Signs of life have none. Those that this server
+// heard come through the feed; before a host is taken for silent, the store is
+// asked, for it may have talked to another server.
+//
+// Its lock is taken inside transactions, never the other way round.
+type picture struct {
+	mu sync.Mutex
+	// next is the first event that was not taken in; -1 before the store was read.
+	next  int64
+	lives map[hotstick.PlanID]*live
+	// awake are the plans that may have something to do, whether or not they are kept.
+	awake map[hotstick.PlanID]bool
+	hosts map[hotstick.HostID]*known
+	// silence orders hosts that are not down by when they were last heard of.
+	silence silenceHeap
+	// held counts, for each host, the plans that hold slots for it.
+	held map[hotstick.HostID]map[hotstick.PlanID]bool
+}
+
+// live is one plan that is not at rest.
+type live struct {
+	id   hotstick.PlanID
+	body hotstick.Plan
+	r    *rollout.Rollout
+	// frame is what the rollout was told last of the plan as a whole.
+	frame rollout.Frame
+	// check is when to decide again if nothing happens; dirty says that something did.
+	check time.Time
+	dirty bool
+	// at is the newest time that the rollout was asked about: its clock never goes
+	// back.
+	at time.Time
+	// domains are the values of each kind of domain with a budget that the plan's
+	// hosts are in.
+	domains map[string]map[string]bool
+	// calendar is the one that late hosts start by.
+	calendar string
+	// joining are hosts that the plan's rule for late hosts may take.
+	joining []hotstick.HostID
+}
+
+// known is a host as far as silence is concerned.
+type known struct {
+	id   hotstick.HostID
+	seen time.Time
+	// told is the LastSeen that rollouts were told last: mere signs of life are
+	// passed on only now and then.
+	told time.Time
+	// down: it has been silent for too long.
+	down bool
+}
+
+func newPicture() *picture {
+	m := &picture{}
+	m.forget()
+	return m
+}
+
+// forget throws everything away. The caller holds mu or is alone.
+func (m *picture) forget() {
+	m.next = -1
+	m.lives, m.awake = map[hotstick.PlanID]*live{}, map[hotstick.PlanID]bool{}
+	m.hosts, m.silence = map[hotstick.HostID]*known{}, nil
+	m.held = map[hotstick.HostID]map[hotstick.PlanID]bool{}
+}
+
+// now is the time for which a plan's rollout is asked, in a transaction of this
+// time.
+func (l *live) now(tx store.Tx) time.Time {
+	if tx.Now().After(l.at) {
+		l.at = tx.Now()
+	}
+	return l.at
+}
+
+// plans returns the kept plans in a fixed order.
+func (m *picture) plans() []*live {
+	all := make([]*live, 0, len(m.lives))
+	for _, l := range m.lives {
+		all = append(all, l)
+	}
+	slices.SortFunc(all, func(a, b *live) int { return cmp.Compare(a.id, b.id) })
+	return all
+}
+
+// prime reads what the store has, but for the plans themselves.
+func (m *picture) prime(tx store.Tx, silentAfter time.Duration) error {
+	m.forget()
+	next, err := inventory.Next(tx)
+	if err != nil {
+		return err
+	}
+	hosts, _, err := tx.Hosts().List(store.HostFilter{})
+	if err != nil {
+		return err
+	}
+	for _, h := range hosts {
+		k := &known{id: h.ID, seen: h.LastSeen, told: h.LastSeen, down: tx.Now().Sub(h.LastSeen) >= silentAfter}
+		m.hosts[h.ID] = k
+		if !k.down {
+			m.silence.push(k)
+		}
+	}
+	slots, err := tx.Slots().List()
+	if err != nil {
+		return err
+	}
+	for _, s := range slots {
+		m.hold(s.Plan, s.Host, true)
+	}
+	plans, err := tx.Plans().Unfinished()
+	if err != nil {
+		return err
+	}
+	for _, p := range plans {
+		m.awake[p.ID] = true
+	}
+	m.next = next
+	return nil
+}
+
+// hold notes whether a plan holds slots for a host.
+func (m *picture) hold(plan hotstick.PlanID, host hotstick.HostID, holds bool) {
+	switch plans := m.held[host]; {
+	case holds && plans == nil:
+		m.held[host] = map[hotstick.PlanID]bool{plan: true}
+	case holds:
+		plans[plan] = true
+	default:
+		delete(plans, plan)
+		if len(plans) == 0 {
+			delete(m.held, host)
+		}
+	}
+}
+
+// newest is when any host was last heard of.
+func (m *picture) newest() time.Time {
+	var newest time.Time
+	for _, k := range m.hosts {
+		if k.seen.After(newest) {
+			newest = k.seen
+		}
+	}
+	return newest
+}
+
+// elsewhere reports whether another plan holds slots for the host.
+func (m *picture) elsewhere(plan hotstick.PlanID, host hotstick.HostID) bool {
+	plans := m.held[host]
+	return len(plans) > 1 || len(plans) == 1 && !plans[plan]
+}
+
+// catchUp brings everything up to date with what the transaction sees. It reports
+// false for a snapshot that is older than what is known already; then nothing was
+// done. The caller holds mu.
+func (c *Controller) catchUp(tx store.Tx) (bool, error) {
+	m := c.picture
+	silentAfter := c.limitsAt(tx.Now()).SilentAfter
+	if c.feed.lost() {
+		m.forget()
+	}
+	if m.next < 0 {
+		return true, m.prime(tx, silentAfter)
+	}
+	next, err := inventory.Next(tx)
+	if err != nil || next < m.next {
+		return false, err
+	}
+	if err := c.takeIn(tx, ""); err != nil {
+		return false, err
+	}
+	c.hear(tx.Now(), silentAfter)
+	return true, c.fallSilent(tx, silentAfter)
+}
+
+// takeIn applies the events that were not taken in yet. What the plan skip did is
+// known to its rollout already.
+func (c *Controller) takeIn(tx store.Tx, skip hotstick.PlanID) error {
+	m := c.picture
+	events, err := inventory.Since(tx, m.next)
+	if err != nil || len(events) == 0 {
+		return err
+	}
+	var n news
+	for _, e := range events {
+		n.read(e)
+	}
+	for _, id := range n.plans {
+		m.awake[id] = true
+		if l := m.lives[id]; l != nil {
+			l.dirty = true
+		}
+	}
+	if n.fleet {
+		for _, l := range m.plans() {
+			l.dirty = true
+		}
+	}
+	for _, key := range n.slots {
+		if err := c.syncSlots(tx, key, skip); err != nil {
+			return err
+		}
+	}
+	for _, id := range n.hosts {
+		if err := c.syncHost(tx, id, skip); err != nil {
+			return err
+		}
+	}
+	m.next = events[len(events)-1].Seq + 1
+	return nil
+}
+
+// news is what a run of events touched, each thing once and in order.
+type news struct {
+	plans []hotstick.PlanID
+	hosts []hotstick.HostID
+	slots []holder
+	fleet bool
+	seen  map[any]bool
+}
+
+// holder is a host for which a plan holds slots.
+type holder struct {
+	plan hotstick.PlanID
+	host hotstick.HostID
+}
+
+func (n *news) read(e store.Event) {
+	if e.Plan != "" && n.first(e.Plan) {
+		n.plans = append(n.plans, e.Plan)
+	}
+	if e.Host != "" && n.first(e.Host) {
+		n.hosts = append(n.hosts, e.Host)
+	}
+	switch e.Kind {
+	case inventory.HostState, inventory.SlotsReleased:
+		taken := e.Kind == inventory.HostState && e.State == string(hotstick.Admitted)
+		if key := (holder{e.Plan, e.Host}); (taken || e.Kind == inventory.SlotsReleased) && n.first(key) {
+			n.slots = append(n.slots, key)
+		}
+	case inventory.PatchBanned, inventory.PatchCleared, inventory.FleetStopped, inventory.FleetLifted,
+		inventory.FleetFrozen, inventory.FleetThawed, inventory.CatalogPublished:
+		n.fleet = true
+	}
+}
+
+func (n *news) first(key any) bool {
+	if n.seen[key] {
+		return false
+	}
+	if n.seen == nil {
+		n.seen = map[any]bool{}
+	}
+	n.seen[key] = true
+	return true
+}
+
+// syncSlots tells every rollout which slots a plan holds for a host.
+func (c *Controller) syncSlots(tx store.Tx, key holder, skip hotstick.PlanID) error {
+	m := c.picture
+	slots, err := tx.Slots().Held(key.plan, key.host)
+	if err != nil {
+		return err
+	}
+	m.hold(key.plan, key.host, len(slots) > 0)
+	for _, l := range m.plans() {
+		if l.id == skip && l.id == key.plan {
+			continue
+		}
+		l.r.FreeSlots(key.plan, key.host)
+		for _, s := range slots {
+			l.r.TakeSlot(viewSlot(s))
+		}
+		l.dirty = true
+		if h, listed := l.r.Host(key.host); listed && h.Elsewhere != m.elsewhere(l.id, key.host) {
+			h.Elsewhere = !h.Elsewhere
+			l.r.SetHost(h)
+		}
+	}
+	return nil
+}
+
+// syncHost tells every rollout what the store knows of a host.
+func (c *Controller) syncHost(tx store.Tx, id hotstick.HostID, skip hotstick.PlanID) error {
+	m := c.picture
+	h, err := tx.Hosts().Get(id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c.heardOf(h, tx.Now())
+	for _, l := range m.plans() {
+		if l.id == skip {
+			continue
+		}
+		if err := c.syncLine(tx, l, h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Controller) syncLine(tx store.Tx, l *live, h store.Host) error {
+	have, listed := l.r.Host(h.ID)
+	line, err := tx.Plans().Host(l.id, h.ID)
+	switch {
+	case errors.Is(err, store.ErrNotFound) && !listed:
+		c.syncOutsider(l, h)
+		if c.joins(l.body, h) {
+			l.joining, l.dirty = append(l.joining, h.ID), true
+		}
+		return nil
+	case err != nil:
+		return err
+	}
+	next, err := c.viewHost(tx, line, h, l.body.Patch)
+	if err != nil {
+		return err
+	}
+	next.Elsewhere = c.picture.elsewhere(l.id, h.ID)
+	if have.LastSeen.After(next.LastSeen) {
+		// This server has heard of the host after the transaction began.
+		next.LastSeen, next.InEffect = have.LastSeen, have.InEffect
+	}
+	l.r.SetHost(next)
+	l.dirty = true
+	return nil
+}

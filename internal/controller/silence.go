@@ -1,0 +1,233 @@
+package controller
+
+import (
+	"container/heap"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/decide/rollout"
+	"github.com/hotstick/hotstick/internal/store"
+)
+
+// tellEvery is the part of the silence limit after which a mere sign of life is
+// passed on to the rollouts: 30 seconds of the default 5 minutes.
+const tellEvery = 10
+
+// maxHeard bounds the signs of life that wait to be taken in. It is far above what
+// comes between two decisions; beyond it everything is read from the store again.
+const maxHeard = 1 << 18
+
+// feed is the way of check-ins to the loop, past the store. It may lose anything.
+type feed struct {
+	mu       sync.Mutex
+	heard    []heard
+	at       map[hotstick.HostID]int
+	overflow bool
+}
+
+// heard is a host's newest check-in as this server took it.
+type heard struct {
+	id     hotstick.HostID
+	seen   time.Time
+	effect hotstick.PatchRef
+}
+
+func newFeed() *feed { return &feed{at: map[hotstick.HostID]int{}} }
+
+func (f *feed) add(h heard) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i, waits := f.at[h.id]
+	switch {
+	case waits && f.heard[i].seen.Before(h.seen):
+		f.heard[i] = h
+	case !waits && len(f.heard) >= maxHeard:
+		f.overflow = true
+	case !waits:
+		f.at[h.id] = len(f.heard)
+		f.heard = append(f.heard, h)
+	}
+}
+
+// take returns what was heard since it was last asked, in order.
+func (f *feed) take() []heard {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := f.heard
+	f.heard = nil
+	clear(f.at)
+	return all
+}
+
+// lost reports, once, whether anything was lost.
+func (f *feed) lost() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	was := f.overflow
+	f.overflow = false
+	return was
+}
+
+// hear passes on what the feed has. It reads nothing from the store.
+func (c *Controller) hear(now time.Time, silentAfter time.Duration) {
+	lives := c.picture.plans()
+	for _, s := range c.feed.take() {
+		k := c.picture.hosts[s.id]
+		if k == nil || !k.seen.Before(s.seen) {
+			continue
+		}
+		was := *k
+		k.seen = s.seen
+		if k.down {
+			k.down = false
+			c.picture.silence.push(k)
+		}
+		stale := s.seen.Sub(was.told) >= silentAfter/tellEvery
+		for _, l := range lives {
+			h, listed := l.r.Host(s.id)
+			if !listed {
+				if was.down {
+					l.r.SetOutsider(rollout.Outsider{Host: s.id}, false)
+					l.dirty = true
+				}
+				continue
+			}
+			news := was.down || h.InEffect != s.effect || h.State == hotstick.Admitted
+			if !news && !stale && !h.State.HoldsSlot() {
+				continue
+			}
+			h.LastSeen, h.InEffect = s.seen, s.effect
+			l.r.SetHost(h)
+			l.dirty = l.dirty || news
+			k.told = s.seen
+		}
+	}
+}
+
+// heardOf notes when a host was last heard of, by the store.
+func (c *Controller) heardOf(h store.Host, now time.Time) {
+	m := c.picture
+	k := m.hosts[h.ID]
+	switch {
+	case h.Revoked:
+		if k != nil {
+			k.down = true // it never wakes again, and its place in the heap is dropped
+			delete(m.hosts, h.ID)
+		}
+		return
+	case k == nil:
+		k = &known{id: h.ID}
+		m.hosts[h.ID] = k
+		k.down = true
+	}
+	if h.LastSeen.After(k.seen) {
+		k.seen, k.told = h.LastSeen, h.LastSeen
+	}
+	if k.down && now.Sub(k.seen) < c.limitsAt(now).SilentAfter {
+		k.down = false
+		m.silence.push(k)
+	}
+}
+
+// fallSilent looks at the hosts of which this server has not heard for too long.
+// The store knows better if they talk to another one.
+func (c *Controller) fallSilent(tx store.Tx, silentAfter time.Duration) error {
+	m := c.picture
+	for len(m.silence) > 0 && !tx.Now().Before(m.silence[0].at.Add(silentAfter)) {
+		k := m.silence[0].host
+		if k.seen.After(m.silence[0].at) && !k.down {
+			m.silence[0].at = k.seen
+			heap.Fix(&m.silence, 0)
+			continue
+		}
+		heap.Pop(&m.silence)
+		if m.hosts[k.id] != k {
+			continue
+		}
+		h, err := tx.Hosts().Get(k.id)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		k.down = true
+		c.heardOf(h, tx.Now())
+		for _, l := range m.plans() {
+			if err := c.syncLine(tx, l, h); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// syncOutsider tells a rollout whether a host that it does not list is down in one
+// of its domains.
+func (c *Controller) syncOutsider(l *live, h store.Host) {
+	o, down := c.outsider(l.body, l.domains, h)
+	l.r.SetOutsider(o, down)
+	l.dirty = true
+}
+
+// outsider is a host as one that a plan does not list; it reports whether it is
+// down and shares a domain with the plan's hosts.
+func (c *Controller) outsider(body hotstick.Plan, domains map[string]map[string]bool, h store.Host) (rollout.Outsider, bool) {
+	o := rollout.Outsider{Host: h.ID, Since: h.LastSeen}
+	k := c.picture.hosts[h.ID]
+	if k == nil || !k.down || h.Revoked || h.Facts == nil {
+		return o, false
+	}
+	shares := false
+	o.Domains = map[string]string{}
+	for _, b := range body.Budgets {
+		if b.Domain == hotstick.FleetDomain {
+			continue
+		}
+		value, has := h.Facts.Labels[b.Domain]
+		if has {
+			o.Domains[b.Domain] = value
+		}
+		shares = shares || domains[b.Domain][value]
+	}
+	return o, shares
+}
+
+// silenceHeap orders hosts by when they were last heard of. The times are lower
+// bounds: a host that was heard of since is put back when its turn comes.
+type silenceHeap []silent
+
+type silent struct {
+	at   time.Time
+	host *known
+}
+
+func (h *silenceHeap) push(k *known) { heap.Push(h, silent{at: k.seen, host: k}) }
+
+// Len, Less, Swap, Push and Pop implement heap.Interface.
+func (h silenceHeap) Len() int { return len(h) }
+
+// Less breaks ties by ID, so that the order never depends on how it was built.
+func (h silenceHeap) Less(i, j int) bool {
+	if !h[i].at.Equal(h[j].at) {
+		return h[i].at.Before(h[j].at)
+	}
+	return h[i].host.id < h[j].host.id
+}
+
+// Swap implements heap.Interface.
+func (h silenceHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+
+// Push implements heap.Interface.
+func (h *silenceHeap) Push(x any) { *h = append(*h, x.(silent)) }
+
+// Pop implements heap.Interface.
+func (h *silenceHeap) Pop() any {
+	old := *h
+	x := old[len(old)-1]
+	old[len(old)-1] = silent{}
+	*h = old[:len(old)-1]
+	return x
+}

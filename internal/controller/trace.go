@@ -1,0 +1,175 @@
+package controller
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/audit"
+	"github.com/hotstick/hotstick/internal/inventory"
+	"github.com/hotstick/hotstick/internal/statement"
+	"github.com/hotstick/hotstick/internal/store"
+	"github.com/hotstick/hotstick/internal/trace"
+)
+
+// tracer writes what this server committed into a trace. It works from the audit
+// log, which has an event for every change.
+type tracer struct {
+	sink trace.Sink
+	node string
+}
+
+// on reports whether anybody reads the trace.
+func (t tracer) on() bool { return t.sink != trace.Discard }
+
+// trace emits the events of one commit.
+func (c *Controller) trace(ctx context.Context, from, until int64) error {
+	if from == until {
+		return nil
+	}
+	return c.store.View(ctx, func(tx store.Tx) error {
+		events, err := tx.Events().List(store.EventFilter{From: from, Before: until})
+		if err != nil {
+			return err
+		}
+		for i := len(events) - 1; i >= 0; i-- {
+			if err := c.emit(tx, events[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (c *Controller) emit(tx store.Tx, e store.Event) error {
+	out := trace.Event{Node: c.tracer.node, Host: e.Host, Plan: e.Plan, Patch: e.Patch, Generation: e.Generation, To: e.State}
+	if e.Reason != nil {
+		out.Cause = string(e.Reason.Code)
+	}
+	var err error
+	switch e.Kind {
+	case inventory.PlanProposed:
+		err = c.emitPlan(tx, out)
+	case inventory.PlanStatus:
+		if out.Kind = trace.KindPlanStatus; e.Plan != "" {
+			out.From, err = stateBefore(tx, e)
+		}
+	case inventory.HostState:
+		out.Kind = trace.KindHostState
+		err = c.emitState(tx, e, out)
+	case inventory.SlotsReleased:
+		out.Kind, out.To = trace.KindSlot, "free"
+	case inventory.GrantIssued:
+		err = c.emitGrant(tx, e, out)
+	case inventory.PatchBanned:
+		out.Kind = trace.KindBan
+	case inventory.PatchCleared, inventory.HostCleared:
+		out.Kind, out.To = trace.KindClear, ""
+	case inventory.FleetStopped:
+		out.Kind, out.To = trace.KindStopAll, "on"
+	case inventory.FleetLifted:
+		out.Kind, out.To = trace.KindStopAll, "off"
+	case inventory.HostRevoked:
+		out.Kind, out.To = trace.KindWriteOff, ""
+	}
+	if err != nil {
+		return err
+	}
+	if out.Kind != "" && out.Kind != trace.KindHostState && out.Kind != trace.KindGrant {
+		c.tracer.sink.Emit(out)
+	}
+	head, err := audit.NewHead(e.Seq+1, tx.Events())
+	if err != nil {
+		return err
+	}
+	c.tracer.sink.Emit(trace.Event{Node: c.tracer.node, Kind: trace.KindLeaf, Generation: uint64(head.Size), Detail: audit.Hash(head.Root).String()})
+	return nil
+}
+
+// emitPlan tells all of a plan that became known.
+func (c *Controller) emitPlan(tx store.Tx, out trace.Event) error {
+	plan, err := tx.Plans().Get(out.Plan)
+	if err != nil {
+		return err
+	}
+	read, err := statement.InspectPlan(plan.Envelope, c.catalog.View().Trust)
+	if err != nil {
+		return err
+	}
+	lines, err := tx.Plans().Hosts(plan.ID)
+	if err != nil {
+		return err
+	}
+	body := trace.PlanBody{Plan: read.Plan, Approvers: read.Approvers}
+	for _, line := range lines {
+		body.Hosts = append(body.Hosts, line.Listed)
+	}
+	out.Kind, out.Epoch = trace.KindPlan, read.Plan.Epoch
+	out.Body, err = json.Marshal(body)
+	c.tracer.sink.Emit(out)
+	return err
+}
+
+// emitState tells of a host's new state, and of the slots that an admission took.
+func (c *Controller) emitState(tx store.Tx, e store.Event, out trace.Event) error {
+	line, err := tx.Plans().Host(e.Plan, e.Host)
+	if err != nil {
+		return err
+	}
+	out.Attempt = line.Attempt
+	if out.From, err = stateBefore(tx, e); err != nil {
+		return err
+	}
+	if e.State == string(hotstick.Admitted) {
+		held, err := tx.Slots().Held(e.Plan, e.Host)
+		if err != nil {
+			return err
+		}
+		for _, s := range held {
+			c.tracer.sink.Emit(trace.Event{Node: c.tracer.node, Kind: trace.KindSlot, To: "taken", Plan: s.Plan, Host: s.Host,
+				Domains: map[string]string{s.Domain: s.Value}, Detail: strconv.Itoa(s.Index)})
+		}
+	}
+	c.tracer.sink.Emit(out)
+	return nil
+}
+
+func (c *Controller) emitGrant(tx store.Tx, e store.Event, out trace.Event) error {
+	line, err := tx.Plans().Host(e.Plan, e.Host)
+	if err != nil {
+		return err
+	}
+	h, err := tx.Hosts().Get(e.Host)
+	if err != nil {
+		return err
+	}
+	c.tracer.sink.Emit(trace.Event{Node: c.tracer.node, Kind: trace.KindGrant, Plan: e.Plan, Host: e.Host, Patch: e.Patch,
+		Boot: h.Boot, Epoch: c.catalog.View().Trust.Epoch, Generation: e.Generation, Attempt: line.Attempt,
+		Wave: waveOf(line), Grant: hotstick.Digest(e.State)})
+	return nil
+}
+
+// stateBefore is the state that the same thing had before an event: of a host in a
+// plan, or of a plan.
+func stateBefore(tx store.Tx, e store.Event) (string, error) {
+	for before := e.Seq; before > 0; {
+		page, err := tx.Events().List(store.EventFilter{Plan: e.Plan, Host: e.Host, Before: before, Limit: 64})
+		if err != nil {
+			return "", err
+		}
+		for _, old := range page {
+			if old.Kind == e.Kind && old.Plan == e.Plan && old.Host == e.Host {
+				return old.State, nil
+			}
+			before = old.Seq
+		}
+		if len(page) < 64 {
+			break
+		}
+	}
+	if e.Host != "" {
+		return string(hotstick.Waiting), nil
+	}
+	return string(hotstick.Proposed), nil
+}
