@@ -121,7 +121,17 @@ func (l language) program(checked *cel.Ast, options ...cel.EvalOption) (cel.Prog
 	if len(options) == 0 {
 		options = []cel.EvalOption{cel.OptOptimize}
 	}
-	return l.env.Program(checked, cel.CostLimit(maxCost), cel.EvalOptions(options...))
+	all := []cel.ProgramOption{cel.EvalOptions(options...)}
+	if loops(checked) {
+		all = append(all, cel.CostLimit(maxCost))
+	}
+	return l.env.Program(checked, all...)
+}
+
+// loops tells whether an expression goes over a list or a map. Only then can it cost
+// more than its own length allows, and counting the cost doubles it.
+func loops(checked *cel.Ast) bool {
+	return contains(checked, func(e ast.Expr) bool { return e.Kind() == ast.ComprehensionKind })
 }
 
 // conjuncts are the operands of the outermost &&.
@@ -138,10 +148,13 @@ func conjuncts(e ast.Expr) []ast.Expr {
 
 // mentions tells whether an expression looks at a variable.
 func mentions(checked *cel.Ast, variable string) bool {
+	return contains(checked, func(e ast.Expr) bool { return e.Kind() == ast.IdentKind && e.AsIdent() == variable })
+}
+
+// contains tells whether some part of an expression is such a one.
+func contains(checked *cel.Ast, such func(ast.Expr) bool) bool {
 	found := false
-	ast.PreOrderVisit(checked.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
-		found = found || e.Kind() == ast.IdentKind && e.AsIdent() == variable
-	}))
+	ast.PreOrderVisit(checked.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) { found = found || such(e) }))
 	return found
 }
 
