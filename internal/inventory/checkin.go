@@ -46,6 +46,9 @@ func Take(tx store.Tx, req wire.SyncRequest, silentAfter time.Duration) (Taken, 
 		return Taken{}, err
 	}
 	t.host.Patches, t.host.Readings = req.Patches, req.Readings
+	if err := t.health(); err != nil {
+		return Taken{}, err
+	}
 	if err := t.returned(silentAfter); err != nil {
 		return Taken{}, err
 	}
@@ -165,7 +168,31 @@ func (t *taking) loader() error {
 			}
 		}
 	}
+	for _, patch := range was.Strikes {
+		if !slices.Contains(is.Strikes, patch) {
+			if err := t.event(store.Event{Kind: HostUnstruck, Patch: patch}); err != nil {
+				return err
+			}
+		}
+	}
 	return t.refusals(is.Refusals)
+}
+
+// health notes when a probe of the host begins to fail, and when none fails any
+// more.
+func (t *taking) health() error {
+	i := slices.IndexFunc(t.req.Readings, func(r hotstick.Reading) bool { return !r.Healthy })
+	switch {
+	case i >= 0 && t.old.IllSince == nil:
+		now, failing := t.tx.Now(), t.req.Readings[i]
+		t.host.IllSince = &now
+		return t.event(store.Event{Kind: HostIll, Reason: &hotstick.Reason{Code: hotstick.ReasonProbeFailed, Subject: failing.Probe},
+			Evidence: []hotstick.Evidence{{Kind: "probe", Text: failing.Detail}}})
+	case i < 0 && t.old.IllSince != nil:
+		t.host.IllSince = nil
+		return t.event(store.Event{Kind: HostWell})
+	}
+	return nil
 }
 
 // struck records a new strike and tells people of it: a host went down.

@@ -330,3 +330,62 @@ func TestCheckInsBeyondTheLimitsAreRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestAHostIsIllWhileAProbeFails(t *testing.T) {
+	w := newWorld(t, hotstick.Waiting)
+	ok, bad := hotstick.Reading{Probe: "http", Healthy: true}, hotstick.Reading{Probe: "disk", Detail: "full"}
+	for seq, c := range []struct {
+		what     string
+		readings []hotstick.Reading
+		ill      bool
+		event    string
+	}{
+		{"all is well", []hotstick.Reading{ok}, false, ""},
+		{"one of two fails", []hotstick.Reading{ok, bad}, true, HostIll},
+		{"it fails again", []hotstick.Reading{bad}, true, ""},
+		{"it is well again", []hotstick.Reading{ok}, false, HostWell},
+		{"it stays well", nil, false, ""},
+	} {
+		w.now = w.now.Add(time.Minute)
+		before := len(w.kinds())
+		req := checkIn("boot-1", uint64(seq+1))
+		req.Readings = c.readings
+		taken := w.take(req)
+		added := strings.Join(w.kinds()[before:], " ")
+		if ill := taken.Host.IllSince != nil; ill != c.ill || !strings.Contains(added, c.event) || c.event == "" && strings.Contains(added, "ll") {
+			t.Errorf("%s: ill %v, events %q", c.what, ill, added)
+		}
+		if c.ill && taken.Host.IllSince.After(time.Date(2026, 11, 21, 3, 2, 0, 0, time.UTC)) {
+			t.Errorf("%s: it is ill since %v only", c.what, taken.Host.IllSince)
+		}
+	}
+}
+
+func TestWhatAHostTakesBackOutByItselfSticks(t *testing.T) {
+	for _, c := range []struct {
+		what   string
+		state  hotstick.HostState
+		why    *hotstick.Reason
+		sticks bool
+	}{
+		{"a probe failed", hotstick.Reverting, &hotstick.Reason{Code: hotstick.ReasonProbeFailed}, true},
+		{"it is back already", hotstick.Reverted, &hotstick.Reason{Code: hotstick.ReasonKernelLog}, true},
+		{"it was ordered", hotstick.Reverting, &hotstick.Reason{Code: hotstick.ReasonRevertOrdered}, false},
+		{"it was confirmed", hotstick.Confirmed, nil, false},
+	} {
+		w := newWorld(t, hotstick.Probation)
+		req := checkIn("boot-1", 1)
+		r := report(1, c.state)
+		r.Patch, r.Reason = patch, c.why
+		req.Reports = []hotstick.Report{r}
+		w.take(req)
+		again := checkIn("boot-1", 2)
+		r.Seq = 2
+		again.Reports = []hotstick.Report{r}
+		taken := w.take(again)
+		marks := strings.Count(strings.Join(w.kinds(), " "), HostMarked)
+		if sticks := len(taken.Host.Reverted) == 1 && marks == 1; sticks != c.sticks || len(taken.Host.Reverted) > 1 {
+			t.Errorf("%s: marked %v with %d events, want %v", c.what, taken.Host.Reverted, marks, c.sticks)
+		}
+	}
+}

@@ -28,8 +28,8 @@ const (
 	// HostRevoked: an operator (Actor) wrote the host off, for Reason: its identity is
 	// ended and its lines in plans are skipped.
 	HostRevoked = "host.revoked"
-	// HostIll: a probe of the host began to fail; the evidence is the probe and what
-	// it said. HostWell: none fails any more.
+	// HostIll: a probe of the host began to fail; Reason.Subject is the probe, and the
+	// evidence what it said. HostWell: none fails any more.
 	HostIll  = "host.ill"
 	HostWell = "host.well"
 	// HostUnstruck: the host's loader holds no strike against Patch any more.

@@ -23,6 +23,9 @@ func (t *taking) reports() error {
 }
 
 func (t *taking) report(r hotstick.Report) error {
+	if err := t.sticks(r); err != nil {
+		return err
+	}
 	e := store.Event{Kind: HostPermit, Plan: r.Plan, Patch: r.Patch, State: string(r.State), Reason: r.Reason, Evidence: r.Evidence}
 	if r.Plan == "" {
 		return t.event(e)
@@ -56,6 +59,16 @@ func (t *taking) report(r hotstick.Report) error {
 		return err
 	}
 	return t.stateEvent(e, state)
+}
+
+// sticks marks the host when it takes a patch back out by itself. Where a revert
+// was ordered, whoever ordered it has banned the patch or marked the host.
+func (t *taking) sticks(r hotstick.Report) error {
+	back := r.State == hotstick.Reverting || r.State == hotstick.Reverted
+	if !back || r.Reason == nil || r.Reason.Code == hotstick.ReasonRevertOrdered || !mark(&t.host, r.Patch) {
+		return nil
+	}
+	return t.event(store.Event{Kind: HostMarked, Patch: r.Patch, Reason: r.Reason})
 }
 
 // stateEvent records a host's new state; a host that takes a patch back out on
