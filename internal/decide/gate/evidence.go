@@ -138,6 +138,10 @@ func (l *node) first() finding {
 	return first
 }
 
+// doubt is how many times better a killer must explain the failures of one wave
+// than the background does for its lane to be held.
+const doubt = 10
+
 // weigh says whether the evidence fails the gate, or else what holds its lane.
 func (e evidence) weigh(acc Accumulator) (hard, held *hotstick.Reason) {
 	losses, refusals := 0, 0
@@ -161,9 +165,9 @@ func (e evidence) weigh(acc Accumulator) (hard, held *hotstick.Reason) {
 	}
 	few := acc.Confirmed < acc.settings.minReadings()
 	switch {
-	case losses > 0 && (few || evalue(losses, acc.Started, acc.settings.background()) >= 1):
+	case losses > 0 && (few || evalue(losses, acc.Started, acc.settings.background()) >= doubt):
 		return nil, firstLost.holds(hotstick.ReasonCanaryLost)
-	case refusals > 0 && (few || evalue(refusals, acc.Started+acc.Refused, RefusedPPM/1e6) >= 1):
+	case refusals > 0 && (few || evalue(refusals, acc.Started+acc.Refused, RefusedPPM/1e6) >= doubt):
 		return nil, firstRefused.holds(hotstick.ReasonLaneHeld)
 	}
 	return nil, nil

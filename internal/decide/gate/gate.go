@@ -16,9 +16,10 @@
 //     and they are more than [RefusedPPM] explains.
 //  5. One host lost, or one that failed, holds its lane: one alone may have another
 //     cause. The lane goes on only if the wave has [DefaultMinReadings] confirmed
-//     hosts beside it and the rates of this very wave speak for the background
-//     rather than for the patch. So a lost canary always holds its lane, while one
-//     crash among many hundred hosts does not stop a wide wave for ever.
+//     hosts beside it, and if a killer explains the losses of this very wave less
+//     than ten times better than the background does. So a lost canary always holds
+//     its lane, while one crash among some 130 hosts or more does not stop a wide
+//     wave for ever.
 //  6. Until every host of the wave is terminal, and at least one is confirmed, the
 //     gate holds: no data is never taken for health. Hosts that were ordered back
 //     are no failure and no evidence; hosts skipped by decision are not waited for.

@@ -1,7 +1,9 @@
 package gate_test
 
 import (
+	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +63,89 @@ func reading(word string) gate.Reading {
 		r.Reason = &hotstick.Reason{Code: hotstick.ReasonCode(code), Subject: subject}
 	}
 	return r
+}
+
+// Larger waves are written as NUMBERxWORD.
+func TestJudgeWideWaves(t *testing.T) {
+	tests := []struct {
+		name  string
+		hosts string
+		want  gate.Outcome
+		code  hotstick.ReasonCode
+	}{
+		{"one loss among few hosts holds, though they are enough", "40xconfirmed 1xquarantined=crash/rcu", gate.Hold, hotstick.ReasonCanaryLost},
+		{"one loss among many is the background's", "200xconfirmed 1xquarantined=crash/rcu", gate.Pass, hotstick.ReasonBake},
+		{"two losses alike fail among however many", "400xconfirmed 2xquarantined=crash/rcu", gate.Fail, hotstick.ReasonGateFailed},
+		{"two crashes without a trace are not alike", "2000xconfirmed 2xquarantined", gate.Pass, hotstick.ReasonBake},
+		{"two hosts silent at once are not alike", "2000xconfirmed 2xlost=silent_after_start/", gate.Pass, hotstick.ReasonBake},
+		{"many silent hosts hold", "400xconfirmed 8xlost=silent_after_start/", gate.Hold, hotstick.ReasonCanaryLost},
+		{"one stall among few holds", "9xconfirmed 1xreverted=transition_stalled/", gate.Hold, hotstick.ReasonLaneHeld},
+		{"three stalls among hundreds are to be expected", "300xconfirmed 3xreverted=transition_stalled/", gate.Pass, hotstick.ReasonBake},
+		{"a tenth of stalls is not", "300xconfirmed 30xreverted=transition_stalled/", gate.Fail, hotstick.ReasonGateFailed},
+		{"two different refusals among few hold", "failed=kernel_refused/ failed=digest_mismatch/", gate.Hold, hotstick.ReasonLaneHeld},
+		{"a wave that mostly went missing has too few", "5xconfirmed 95xskipped=host_silent/", gate.Hold, hotstick.ReasonTooFewReadings},
+		{"a few absent hosts do not stop a wave", "5xconfirmed 3xskipped=host_silent/", gate.Pass, hotstick.ReasonBake},
+		{"hosts left out by decision are not missed", "5xconfirmed 95xskipped=already_in_effect/", gate.Pass, hotstick.ReasonBake},
+		{"hosts ordered back are not missed", "5xconfirmed 95xreverted=revert_ordered/", gate.Pass, hotstick.ReasonBake},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			v := gate.Judge(observe(wave(test.hosts, 0), hotstick.GateSettings{}), 0, t0)
+			if v.Outcome != test.want || v.Reason.Code != test.code {
+				t.Errorf("judged %s because of %s, want %s because of %s", v.Outcome, v.Reason.Code, test.want, test.code)
+			}
+		})
+	}
+}
+
+func wave(line string, transition time.Duration) []gate.Reading {
+	var out []gate.Reading
+	for _, word := range strings.Fields(line) {
+		n := 1
+		if many, rest, wide := strings.Cut(word, "x"); wide {
+			if times, err := strconv.Atoi(many); err == nil {
+				n, word = times, rest
+			}
+		}
+		for range n {
+			r := reading(word)
+			r.Host, r.Transition = hotstick.HostID(strconv.Itoa(len(out))), transition
+			if r.Reason == nil || r.Reason.Subject == "" && r.State != hotstick.Reverted {
+				r.Fingerprint = ""
+			}
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+func TestLongTransitionsSlowTheRolloutDown(t *testing.T) {
+	judge := func(quick, long int) gate.Verdict {
+		rs := wave(fmt.Sprintf("%dxconfirmed", quick+long), 200*time.Millisecond)
+		for i := range long {
+			rs[i].Transition = 20 * time.Second
+		}
+		return gate.Judge(observe(rs, hotstick.GateSettings{}), 0, t0)
+	}
+	for _, test := range []struct {
+		quick, long int
+		want        gate.Outcome
+	}{{10, 0, gate.Pass}, {0, 1, gate.Slow}, {2, 1, gate.Pass}, {17, 2, gate.Slow}, {18, 2, gate.Pass}, {90, 11, gate.Slow}} {
+		v := judge(test.quick, test.long)
+		if v.Outcome != test.want || v.Costly != (test.want == gate.Slow) || !v.Opens() {
+			t.Errorf("%d quick and %d long transitions gave %s, want %s", test.quick, test.long, v.Outcome, test.want)
+		}
+	}
+}
+
+func TestOldReadingsHold(t *testing.T) {
+	acc := gate.Observe(gate.New(1, hotstick.GateSettings{FreshSeconds: 60}), gate.Reading{State: hotstick.Confirmed, At: t0})
+	if v := gate.Judge(acc, time.Minute, t0.Add(time.Minute)); v.Outcome != gate.Pass {
+		t.Errorf("fresh readings gave %s because of %s", v.Outcome, v.Reason.Code)
+	}
+	if v := gate.Judge(acc, time.Minute, t0.Add(61*time.Second)); v.Reason.Code != hotstick.ReasonStaleReadings {
+		t.Errorf("readings of 61 s ago gave %s because of %s", v.Outcome, v.Reason.Code)
+	}
 }
 
 func TestObserveLeavesOlderStatesAlone(t *testing.T) {
