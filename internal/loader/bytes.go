@@ -13,11 +13,12 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
+	"github.com/hotstick/hotstick/internal/trace"
 )
 
-// hand gives a level's kept bytes to the driver: copied into a sealed file,
-// hashed there, and loaded from there.
-func (l *Loader) hand(ctx context.Context, level ledger.Level, replaces []string) error {
+// hand gives the kept bytes of an attempt's level, or of the level before, to the
+// driver: copied into a sealed file, hashed there, and loaded from there.
+func (l *Loader) hand(ctx context.Context, a ledger.Attempt, level ledger.Level, replaces []string, cause string) error {
 	data, err := l.cfg.Disk.Kept(level.Artifact)
 	if errors.Is(err, fs.ErrNotExist) {
 		return driver.Refuse(hotstick.ReasonNoArtifact, "the kept bytes of %s are gone", level.Patch)
@@ -37,6 +38,7 @@ func (l *Loader) hand(ctx context.Context, level ledger.Level, replaces []string
 	if digest != level.Artifact {
 		return driver.Refuse(hotstick.ReasonDigestMismatch, "the sealed bytes of %s", level.Patch)
 	}
+	l.tellAct(trace.KindLoad, a, level.Module, cause)
 	return l.cfg.Driver.Load(ctx, driver.Load{Module: level.Module, File: file, Replaces: replaces, Build: level.Build})
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/link"
+	"github.com/hotstick/hotstick/internal/trace"
 )
 
 // Exchange implements [link.Loader]. The request is untrusted: documents are
@@ -47,7 +48,9 @@ func (l *Loader) takeAll(ctx context.Context, req link.Request, observed bool) [
 	var refusals []link.Refusal
 	for _, raw := range inOrder(req.Documents) {
 		if reason := l.document(ctx, raw, observed); reason != nil {
-			refusals = append(refusals, link.Refusal{Document: hotstick.NewDigest(raw), Reason: *reason})
+			document := hotstick.NewDigest(raw)
+			refusals = append(refusals, link.Refusal{Document: document, Reason: *reason})
+			l.tell(trace.Event{Kind: trace.KindRefused, Cause: string(reason.Code), Grant: document})
 			l.cfg.Log.Info("document refused", "reason", reason.Code, "detail", reason.Detail)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/link"
+	"github.com/hotstick/hotstick/internal/trace"
 )
 
 // Config is what a loader is made of. All fields from Limits on may be left out.
@@ -38,6 +39,9 @@ type Config struct {
 	Rest func()
 	// Log is silent if nil.
 	Log *slog.Logger
+	// Trace takes what the loader does; nil means nobody does. It is called within
+	// the loader's own calls and must not call it back.
+	Trace trace.Sink
 }
 
 // Loader is the only code that changes a kernel. Its methods are safe for
@@ -104,6 +108,9 @@ func New(cfg Config) (*Loader, error) {
 	if cfg.Rest == nil {
 		cfg.Rest = func() {}
 	}
+	if cfg.Trace == nil {
+		cfg.Trace = trace.Discard
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -144,6 +151,8 @@ func (l *Loader) open() error {
 	}
 	l.saved = old.Seq
 	l.led = wake(old, crashes, l.moment(nil))
+	l.tellBoot(&old, &l.led)
+	l.tellChange(&old, &l.led)
 	if err := l.save(l.led); err != nil {
 		l.unsaved = true
 		l.cfg.Log.Error("cannot write the ledger; nothing is started until that works", "error", err)
@@ -189,7 +198,9 @@ func (l *Loader) save(led ledger.Ledger) error {
 	if err := l.cfg.Disk.Save(data); err != nil {
 		return err
 	}
+	old := l.led
 	l.led, l.saved, l.unsaved = led, led.Seq, false
+	l.tellChange(&old, &led)
 	return nil
 }
 
@@ -213,14 +224,17 @@ func (l *Loader) changeAnyway(f func(*ledger.Ledger)) {
 	} else {
 		l.cfg.Log.Error("cannot write the ledger; going back goes on in memory", "error", err)
 	}
+	old := l.led.Clone()
 	f(&l.led)
 	l.unsaved = true
+	l.tellChange(&old, &l.led)
 }
 
 // saw takes the result of an observation. What keeps going wrong is logged once.
 // The caller holds mu.
 func (l *Loader) saw(patches []hotstick.LoadedPatch, err error) {
 	if err == nil {
+		l.tellKernel(l.patches, patches)
 		l.patches, l.blind = patches, ""
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
+	"github.com/hotstick/hotstick/internal/trace"
 )
 
 // Paces of Run. A running transition is looked at often, so that what is in
@@ -154,11 +155,13 @@ func (l *Loader) act(ctx context.Context, s situation, a action) bool {
 	case doLoad:
 		return l.load(ctx, s)
 	case doRestore:
-		err := l.hand(ctx, *s.attempt.Before, []string{level.Module})
+		err := l.hand(ctx, s.attempt, *s.attempt.Before, []string{level.Module}, "revert")
 		return l.wayBack(s, err)
 	case doDisable:
+		l.tellAct(trace.KindDisable, s.attempt, a.module, "")
 		return l.wayBack(s, l.cfg.Driver.Disable(ctx, a.module))
 	case doUnload:
+		l.tellAct(trace.KindUnload, s.attempt, a.module, "")
 		err := l.cfg.Driver.Unload(ctx, a.module)
 		if s.attempt.Phase == hotstick.Armed && err != nil {
 			l.move(s, move(hotstick.Failed, refusal(err)))
@@ -185,7 +188,7 @@ func (l *Loader) load(ctx context.Context, s situation) bool {
 	if a.Before != nil {
 		replaces = []string{a.Before.Module}
 	}
-	err := l.hand(ctx, a.Level, replaces)
+	err := l.hand(ctx, a, a.Level, replaces, "")
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err == nil {

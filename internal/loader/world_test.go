@@ -24,6 +24,7 @@ import (
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/link"
 	"github.com/hotstick/hotstick/internal/statement"
+	"github.com/hotstick/hotstick/internal/trace"
 )
 
 var build = hotstick.KernelBuild{Release: "6.1.0-47-amd64", Arch: "x86_64", BuildID: strings.Repeat("ab", 20)}
@@ -80,6 +81,8 @@ type world struct {
 	// labels are those set on the host itself.
 	labels    map[string]string
 	labelsErr error
+	// trace takes what the loader tells; nil if nobody listens.
+	trace trace.Sink
 	// acked is what the server has stored; it stores nothing while deaf.
 	acked    uint64
 	seen     uint64
@@ -150,7 +153,7 @@ func (w *world) start() {
 	l, err := loader.New(loader.Config{
 		Driver: &watched{Kernel: w.machine, w: w}, Clock: host, Disk: w.disk, Kernel: host, Catalog: (*staging)(w), Limits: w.limits,
 		Identity: func() (ed25519.PublicKey, error) { return identity.Public(), nil },
-		Labels:   func() (map[string]string, error) { return w.labels, w.labelsErr },
+		Labels:   func() (map[string]string, error) { return w.labels, w.labelsErr }, Trace: w.trace,
 	})
 	if err != nil {
 		w.t.Fatal(err)

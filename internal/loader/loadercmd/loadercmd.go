@@ -1,7 +1,9 @@
 // Package loadercmd is the program hotstick-loader: it reads the command line,
 // puts the loader together for the running kernel, and serves its agent.
 //
-// The loader has no configuration file; every setting is a flag, or else the
+// The loader has no configuration file of its own, and reads only the host's labels
+// from the agent's, because they decide about late hosts. Every setting is a flag, or
+// else the
 // variable HOTSTICK_LOADER_NAME of the environment, such as
 // HOTSTICK_LOADER_AGENT_USER for --agent-user. Its digest of the catalog's root
 // comes from here and not from the agent, which it does not trust.
@@ -33,6 +35,7 @@ import (
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/link"
 	"github.com/hotstick/hotstick/internal/statement"
+	"github.com/hotstick/hotstick/internal/trace"
 	"github.com/hotstick/hotstick/internal/version"
 )
 
@@ -53,6 +56,8 @@ type settings struct {
 	socket    string
 	root      string
 	kmsg      string
+	config    string
+	trace     string
 	limits    loader.Limits
 }
 
@@ -93,6 +98,8 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	flags.StringVar(&s.socket, "socket", "/run/hotstick/loader.sock", "socket to listen on")
 	flags.StringVar(&s.root, "root", "", "digest of the catalog's first root, as in the join line (sha256:…)")
 	flags.StringVar(&s.kmsg, "kmsg", "/dev/kmsg", "the kernel's log")
+	flags.StringVar(&s.config, "agent-config", "/etc/hotstick/agent.yaml", "the agent's configuration file, from which the host's labels are read; the agent must not be able to write it")
+	flags.StringVar(&s.trace, "trace", "", "file to append what the loader does to, as docs/reference/trace.md says")
 	flags.DurationVar(&s.limits.AgentSilence, "agent-silence", loader.DefaultLimits.AgentSilence, "how long the agent may be silent during an attempt")
 	flags.DurationVar(&s.limits.Settle, "settle", loader.DefaultLimits.Settle, "how old a boot must be before anything is loaded")
 	s.limits.Busy = loader.DefaultLimits.Busy
@@ -119,7 +126,7 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 }
 
 // run puts the loader together and serves until the context ends.
-func run(ctx context.Context, s settings, log *slog.Logger) error {
+func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 	users, err := agentUsers(s.agentUser)
 	if err != nil {
 		return err
@@ -133,11 +140,21 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	var sink trace.Sink
+	if s.trace != "" {
+		w, err := trace.Append(s.trace)
+		if err != nil {
+			return err
+		}
+		defer func() { failed = errors.Join(failed, w.Close()) }()
+		sink = w
+	}
 	l, err := loader.New(loader.Config{
 		Driver: klpchange.New(), Clock: clock{}, Disk: disk, Kernel: kernel,
 		Catalog:  &ownCatalog{dir: filepath.Join(s.state, "catalog"), agent: s.agent, root: hotstick.Digest(s.root)},
 		Identity: func() (ed25519.PublicKey, error) { return readIdentity(s.agent) },
-		Limits:   s.limits, Rest: debug.FreeOSMemory, Log: log,
+		Labels:   func() (map[string]string, error) { return ownLabels(s.config) },
+		Limits:   s.limits, Rest: debug.FreeOSMemory, Log: log, Trace: sink,
 	})
 	if err != nil {
 		return err
