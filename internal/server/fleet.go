@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -48,7 +49,7 @@ func (s *Server) overview(ctx context.Context, _ *empty) (*body[api.Overview], e
 		if f.Hosts, _, err = tx.Hosts().List(store.HostFilter{}); err != nil {
 			return err
 		}
-		if f.Rollouts, err = openRollouts(tx); err != nil {
+		if f.Rollouts, err = s.openRollouts(tx); err != nil {
 			return err
 		}
 		if f.Bans, err = tx.Bans().List(); err != nil {
@@ -68,8 +69,8 @@ func (s *Server) overview(ctx context.Context, _ *empty) (*body[api.Overview], e
 
 // openRollouts summarises plans that are not over, and those that are still
 // sending hosts back.
-func openRollouts(tx store.Tx) ([]api.RolloutSummary, error) {
-	all, err := summaries(tx)
+func (s *Server) openRollouts(tx store.Tx) ([]api.RolloutSummary, error) {
+	all, err := s.summaries(tx)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +167,9 @@ func filtered(waits *waiting, m view.Moment, f store.HostFilter, state string, o
 	return nil
 }
 
-type hostInput struct {
+// HostPath is the host in a route's path; it is exported for the same reason as
+// [PlanPath].
+type HostPath struct {
 	ID string `path:"id" doc:"Host ID or unique name"`
 }
 
@@ -203,7 +206,7 @@ func lookupHost(tx store.Tx, name string) (store.Host, error) {
 	return store.Host{}, newProblem(http.StatusConflict, controller.CodeAmbiguous, fmt.Sprintf("cannot tell which host: %d have this name", len(found)), "use the host's ID")
 }
 
-func (s *Server) hostDetail(ctx context.Context, in *hostInput) (*body[api.HostDetail], error) {
+func (s *Server) hostDetail(ctx context.Context, in *HostPath) (*body[api.HostDetail], error) {
 	var out api.HostDetail
 	err := s.store.View(ctx, func(tx store.Tx) error {
 		m, err := s.moment(tx)
@@ -222,12 +225,23 @@ func (s *Server) hostDetail(ctx context.Context, in *hostInput) (*body[api.HostD
 			return err
 		}
 		out = m.HostDetail(h, lines, events)
-		return nil
+		if out.Slots, err = slotsOf(tx, h.ID); err != nil {
+			return err
+		}
+		e, err := tx.Hosts().Exclusion(h.ID)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			return nil
+		case err == nil && e.Until.After(tx.Now()):
+			kept := view.Exclusion(e, h.Name)
+			out.Excluded = &kept
+		}
+		return err
 	})
 	return answerWith(out), err
 }
 
-func (s *Server) why(ctx context.Context, in *hostInput) (*body[api.Why], error) {
+func (s *Server) why(ctx context.Context, in *HostPath) (*body[api.Why], error) {
 	var out api.Why
 	err := s.store.View(ctx, func(tx store.Tx) error {
 		m, err := s.moment(tx)

@@ -194,7 +194,7 @@ func TestPeopleAreToldOfAHaltAStrikeAndARevert(t *testing.T) {
 	}
 	plan := w.running(w.publish(1), quick).Plan
 	w.until(plan, "it is halted", is(hotstick.Halted))
-	want := []string{inventory.NotifyStrike, inventory.NotifyHalt, inventory.NotifyRevert,
+	want := []string{inventory.NotifyApproval, inventory.NotifyStrike, inventory.NotifyHalt, inventory.NotifyRevert,
 		notify.AlertHalted, notify.AlertStruck}
 	deadline := time.After(30 * time.Second)
 	tick := time.NewTicker(20 * time.Millisecond)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
@@ -14,27 +15,30 @@ import (
 )
 
 // summaries makes the list of all rollouts, newest first.
-func summaries(tx store.Tx) ([]api.RolloutSummary, error) {
+func (s *Server) summaries(tx store.Tx) ([]api.RolloutSummary, error) {
 	plans, err := tx.Plans().List(false)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]api.RolloutSummary, len(plans))
 	for i, p := range plans {
-		lines, err := tx.Plans().Hosts(p.ID)
-		if err != nil {
+		if out[i], err = s.summary(tx, p); err != nil {
 			return nil, err
 		}
-		out[i] = view.Summary(p, lines)
 	}
 	return out, nil
+}
+
+func (s *Server) summary(tx store.Tx, p store.Plan) (api.RolloutSummary, error) {
+	states, err := s.tallies.states(tx, p.ID)
+	return view.Summary(p, states), err
 }
 
 func (s *Server) rollouts(ctx context.Context, _ *empty) (*body[api.RolloutList], error) {
 	var out api.RolloutList
 	err := s.store.View(ctx, func(tx store.Tx) error {
 		var err error
-		out.Rollouts, err = summaries(tx)
+		out.Rollouts, err = s.summaries(tx)
 		return err
 	})
 	return answerWith(out), err
@@ -50,93 +54,13 @@ func (s *Server) rollout(ctx context.Context, in *PlanPath) (*body[api.Rollout],
 	return s.showRollout(ctx, in.Plan)
 }
 
-// showRollout makes a rollout's page; every action answers with it.
-func (s *Server) showRollout(ctx context.Context, plan string) (*body[api.Rollout], error) {
-	var out api.Rollout
-	err := s.store.View(ctx, func(tx store.Tx) error {
-		p, err := controller.Find(tx, plan)
-		if err != nil {
-			return err
-		}
-		m, err := s.moment(tx)
-		if err != nil {
-			return err
-		}
-		track, err := s.track(tx, p)
-		if err != nil {
-			return err
-		}
-		out = m.Rollout(track)
-		return nil
-	})
-	return answerWith(out), err
-}
-
-// track gathers what a rollout's page rests on, the decider's own view included:
-// the page shows the very verdicts and waits that the loop acts on.
-func (s *Server) track(tx store.Tx, p store.Plan) (view.Track, error) {
-	t := view.Track{Plan: p, Hosts: map[hotstick.HostID]store.Host{}}
-	var err error
-	if t.View, err = s.controller.View(tx, p); err != nil {
-		return t, err
-	}
-	asked := rollout.Open(t.View)
-	t.Why = func(id hotstick.HostID) *hotstick.Reason { return asked.Why(id, tx.Now()) }
-	t.Decision = rollout.Next(t.View, tx.Now())
-	// Next works on the view; the page shows what is stored.
-	if t.View, err = s.controller.View(tx, p); err != nil {
-		return t, err
-	}
-	if t.Lines, err = tx.Plans().Hosts(p.ID); err != nil {
-		return t, err
-	}
-	for _, l := range t.Lines {
-		if t.Hosts[l.Listed.Host], err = tx.Hosts().Get(l.Listed.Host); err != nil {
-			return t, err
-		}
-	}
-	if t.Events, err = tx.Events().List(store.EventFilter{Plan: p.ID, Limit: timelineSize}); err != nil {
-		return t, err
-	}
-	return t, s.approvals(p, &t)
-}
-
-// approvals reads who has signed a plan. Where the trust has changed since, so
-// that the author no longer counts, nobody is shown as having signed.
-func (s *Server) approvals(p store.Plan, t *view.Track) error {
-	trust := s.catalog.View().Trust
-	t.Needed, t.SingleControl = trust.Approvals, trust.AuthorMayApprove
-	if trust.AuthorMayApprove {
-		t.Needed = 0
-	}
-	signers, err := controller.Signers(p.Envelope, trust)
-	if err != nil {
-		return err
-	}
-	for _, signer := range signers {
-		if signer.Person == "" {
-			continue
-		}
-		role := view.RoleApprover
-		if signer.Person == p.Author {
-			role = view.RoleAuthor
-		}
-		t.Approvals = append(t.Approvals, api.Approval{Person: signer.Person, KeyID: signer.KeyID, Role: role})
-	}
-	return nil
-}
-
-// waiting tells what waiting hosts wait for now, as the decider says. One plan is
-// looked at once, however many of its hosts are asked for.
+// waiting tells what waiting hosts wait for now, as the decider says.
 type waiting struct {
-	s     *Server
-	tx    store.Tx
-	plans map[hotstick.PlanID]*rollout.Rollout
+	s  *Server
+	tx store.Tx
 }
 
-func (s *Server) waiting(tx store.Tx) *waiting {
-	return &waiting{s: s, tx: tx, plans: map[hotstick.PlanID]*rollout.Rollout{}}
-}
+func (s *Server) waiting(tx store.Tx) *waiting { return &waiting{s: s, tx: tx} }
 
 // fill puts into a host's waiting lines what they wait for now.
 func (w *waiting) fill(m view.Moment, lines []store.PlanHost) ([]store.PlanHost, error) {
@@ -145,17 +69,13 @@ func (w *waiting) fill(m view.Moment, lines []store.PlanHost) ([]store.PlanHost,
 		if l.State != hotstick.Waiting || p.Status.Over() {
 			continue
 		}
-		opened, known := w.plans[p.ID]
-		if !known {
-			v, err := w.s.controller.View(w.tx, p)
-			if err != nil {
-				return nil, err
+		err := w.s.controller.Ask(w.tx, p, func(r *rollout.Rollout, now time.Time) {
+			if wait := r.Why(l.Listed.Host, now); wait != nil {
+				lines[i].Reason = wait
 			}
-			opened = rollout.Open(v)
-			w.plans[p.ID] = opened
-		}
-		if wait := opened.Why(l.Listed.Host, w.tx.Now()); wait != nil {
-			lines[i].Reason = wait
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
 	return lines, nil
@@ -267,7 +187,17 @@ type revertInput struct {
 }
 
 func (s *Server) revert(ctx context.Context, in *revertInput) (*body[api.Rollout], error) {
-	id, err := s.controller.Revert(ctx, in.Plan, callerOf(ctx).Person, in.Body.Reason, in.Body.Hosts)
+	who, b := callerOf(ctx).Person, in.Body
+	var id hotstick.PlanID
+	var err error
+	switch {
+	case b.Wave != nil && len(b.Hosts) > 0:
+		return nil, &controller.Refusal{Code: controller.CodeInvalid, Text: "cannot tell what to revert", Hint: "name a wave or hosts, not both"}
+	case b.Wave != nil:
+		id, err = s.controller.RevertWave(ctx, in.Plan, who, b.Reason, *b.Wave)
+	default:
+		id, err = s.controller.Revert(ctx, in.Plan, who, b.Reason, b.Hosts)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -292,11 +222,11 @@ func (s *Server) stop(ctx context.Context, in *stopInput) (*body[api.StopResult]
 			if err != nil {
 				return err
 			}
-			lines, err := tx.Plans().Hosts(id)
+			line, err := s.summary(tx, p)
 			if err != nil {
 				return err
 			}
-			out.Halted = append(out.Halted, view.Summary(p, lines))
+			out.Halted = append(out.Halted, line)
 		}
 		return nil
 	})

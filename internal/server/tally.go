@@ -33,6 +33,9 @@ type tally struct {
 	// where they were let go to save memory.
 	lines []tallied
 	index map[hotstick.HostID]int
+	// standing are the hosts that took a canary's place, in the order in which they
+	// did as far as that is known.
+	standing []hotstick.HostID
 }
 
 // tallied is one host of a plan.
@@ -73,6 +76,17 @@ func (t *tallies) of(tx store.Tx, plan hotstick.PlanID) (view.Tally, error) {
 		return view.Tally{}, err
 	}
 	return counted.Clone(), nil
+}
+
+// standing returns the hosts that took a canary's place.
+func (t *tallies) standing(tx store.Tx, plan hotstick.PlanID) ([]hotstick.HostID, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	counted, err := t.current(tx, plan, false)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(counted.standing), nil
 }
 
 // page returns the hosts of a plan that match, from the place after on, and how
@@ -121,7 +135,16 @@ func (t *tallies) current(tx store.Tx, plan hotstick.PlanID, withLines bool) (*t
 	}
 	slices.Reverse(events)
 	for _, e := range events {
-		if e.Kind == inventory.HostState && !counted.step(e) {
+		known := true
+		switch e.Kind {
+		case inventory.HostState:
+			known = counted.step(e)
+		case inventory.HostJoined:
+			known = false
+		case inventory.HostStandsIn:
+			counted.standing = append(counted.standing, e.Host)
+		}
+		if !known {
 			return t.load(tx, plan)
 		}
 	}
@@ -159,6 +182,9 @@ func (t *tallies) load(tx store.Tx, plan hotstick.PlanID) (*tally, error) {
 		counted.lines[i] = tallied{host: l.Listed.Host, name: l.Listed.Name, build: l.Listed.Build, wave: l.Listed.Wave, state: l.State}
 		counted.index[l.Listed.Host] = i
 		counted.Add(l)
+		if l.Standing {
+			counted.standing = append(counted.standing, l.Listed.Host)
+		}
 	}
 	t.plans[plan] = counted
 	t.spare(counted)

@@ -50,7 +50,7 @@ func Reason(r *hotstick.Reason) *api.Reason {
 	if r == nil {
 		return nil
 	}
-	return &api.Reason{Reason: *r, Text: why.Text(*r)}
+	return &api.Reason{Reason: *r, Text: why.Text(*r), Changes: why.Remedy(*r)}
 }
 
 // nonNil makes an empty list of a missing one: lists are never null on the wire.

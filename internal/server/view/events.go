@@ -39,7 +39,11 @@ func eventText(e store.Event) string {
 func headline(e store.Event) string {
 	switch about, _, _ := strings.Cut(e.Kind, "."); about {
 	case "host", "grant", "slots":
-		return hostText(e, subject(e.HostName, string(e.Host), "A host"))
+		host := subject(e.HostName, string(e.Host), "A host")
+		if text, known := steeredText(e, host, subject(e.Actor, "Somebody")); known {
+			return text
+		}
+		return hostText(e, host)
 	case "plan":
 		return planText(e, "rollout of "+e.Patch.String())
 	}
@@ -82,8 +86,41 @@ func hostText(e store.Event, host string) string {
 	return e.Kind
 }
 
+// steeredText is about hosts that somebody, or a rule, dealt with.
+func steeredText(e store.Event, host, who string) (string, bool) {
+	switch e.Kind {
+	case inventory.HostIll:
+		return host + " is ill: one of its probes fails.", true
+	case inventory.HostWell:
+		return host + " is well again.", true
+	case inventory.HostUnstruck:
+		return host + " holds no strike against " + e.Patch.String() + " any more.", true
+	case inventory.HostMarked:
+		return e.Patch.String() + " was taken back out of " + host + " and needs a signed clear to come back.", true
+	case inventory.HostCleared:
+		return host + " may take " + e.Patch.String() + " again.", true
+	case inventory.HostExcluded:
+		return who + " keeps " + host + " out of rollouts.", true
+	case inventory.HostIncluded:
+		return who + " lets " + host + " take part in rollouts again.", true
+	case inventory.HostJoined:
+		return host + " joined the rollout late.", true
+	case inventory.HostStandsIn:
+		return host + " stands in for a canary.", true
+	case inventory.HostRecalled:
+		return who + " wants " + host + " back at the level before.", true
+	}
+	return "", false
+}
+
 func planText(e store.Event, plan string) string {
 	switch e.Kind {
+	case inventory.PlanPromoted:
+		return fmt.Sprintf("%s opened wave %q of the %s.", subject(e.Actor, "Somebody"), e.State, plan)
+	case inventory.PlanRetried:
+		return fmt.Sprintf("%s gave %s of the %s a new attempt.", subject(e.Actor, "Somebody"), hostsText(e.State), plan)
+	case inventory.WaveReverting:
+		return fmt.Sprintf("%s sends wave %q of the %s back.", subject(e.Actor, "Somebody"), e.State, plan)
 	case inventory.PlanProposed:
 		return "A plan for " + e.Patch.String() + " was proposed."
 	case inventory.PlanSigned:
@@ -102,6 +139,12 @@ func fleetText(e store.Event, who string) string {
 		return fmt.Sprintf("%s made a token (%s).", who, e.State)
 	case inventory.PatchBanned:
 		return e.Patch.String() + " was banned."
+	case inventory.PatchCleared:
+		return e.Patch.String() + " was cleared by a signed statement."
+	case inventory.FleetFrozen:
+		return who + " froze changes."
+	case inventory.FleetThawed:
+		return who + " took a freeze back."
 	case inventory.FleetStopped:
 		return "Everything was stopped; new starts are blocked."
 	case inventory.FleetLifted:
@@ -114,6 +157,14 @@ func fleetText(e store.Event, who string) string {
 		return who + " signed out of the console."
 	}
 	return e.Kind
+}
+
+// hostsText is a count that came as text.
+func hostsText(n string) string {
+	if n == "1" {
+		return "1 host"
+	}
+	return n + " hosts"
 }
 
 // stateText is a state as the end of a sentence.

@@ -1,9 +1,7 @@
 package view
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
@@ -13,104 +11,104 @@ import (
 	"github.com/hotstick/hotstick/internal/store"
 )
 
+// MaxCells is how many hosts a rollout's page lists; those of a larger plan are
+// grouped, and read page by page.
+const MaxCells = 5000
+
 // Summary makes one line of the rollout list.
-func Summary(p store.Plan, lines []store.PlanHost) api.RolloutSummary {
+func Summary(p store.Plan, states map[hotstick.HostState]int) api.RolloutSummary {
 	s := api.RolloutSummary{Plan: p.ID, Name: p.Name, Patch: p.Patch, Status: p.Status, Author: p.Author,
-		Reason: Reason(p.Reason), Hosts: len(lines), States: map[hotstick.HostState]int{},
-		Created: p.Created, Started: p.Started, Ended: p.Ended}
-	for _, l := range lines {
-		s.States[l.State]++
+		Reason: Reason(p.Reason), States: states, Created: p.Created, Started: p.Started, Ended: p.Ended}
+	for _, n := range states {
+		s.Hosts += n
 	}
-	s.Reverting = s.States[hotstick.Reverting] > 0 || p.Reverting && s.States[hotstick.Confirmed] > 0
+	s.Reverting = states[hotstick.Reverting] > 0 || p.Reverting && states[hotstick.Confirmed] > 0
 	return s
+}
+
+// Asked is what the decider says of a rollout: the very verdicts and waits that
+// the loop acts on.
+type Asked struct {
+	Waves   []rollout.WaveStatus
+	Lanes   []rollout.LaneStatus
+	Domains []rollout.DomainStatus
+	Stuck   *hotstick.Reason
 }
 
 // Track is what a rollout's page rests on.
 type Track struct {
 	Plan  store.Plan
-	Lines []store.PlanHost
-	// Hosts are the listed hosts by ID.
-	Hosts map[hotstick.HostID]store.Host
-	// View and Decision are what the decider sees and says now; Why asks it about
-	// one host.
-	View     rollout.View
-	Decision rollout.Decision
-	Why      func(hotstick.HostID) *hotstick.Reason
-	// Approvals and Needed come from the plan's signatures.
+	Body  hotstick.Plan
+	Tally Tally
+	Asked Asked
+	// Members are the hosts that the page lists; none where it groups them.
+	Members []Member
+	// StandIns are those who took a canary's place.
+	StandIns []api.StandIn
+	Excluded []api.Exclusion
+	Freezes  []api.Freeze
+	Chain    api.Chain
+	Signed   PlanSigned
+	Events   []store.Event
+}
+
+// PlanSigned is who signed a plan, and how many must.
+type PlanSigned struct {
 	Approvals     []api.Approval
 	Needed        int
 	SingleControl bool
-	Events        []store.Event
+}
+
+// Member is one host of a rollout.
+type Member struct {
+	Line store.PlanHost
+	Host store.Host
+	// Why is what it waits for now; nil if it waits for nothing.
+	Why *hotstick.Reason
 }
 
 // Rollout makes a rollout's page with its wave track.
 func (m Moment) Rollout(t Track) api.Rollout {
-	r := api.Rollout{RolloutSummary: Summary(t.Plan, t.Lines), Description: t.View.Plan,
-		Approvals: nonNil(t.Approvals), Needed: t.Needed, SingleControl: t.SingleControl,
-		Budgets: budgets(t.View), Timeline: Events(t.Events), Generation: t.Plan.Generation, At: m.Now}
-	for i, w := range t.View.Plan.Waves {
-		r.Waves = append(r.Waves, api.Wave{Index: i, Name: w.Name, Hosts: []api.Cell{}, Gate: gateOf(t.Decision, i)})
-	}
-	for _, l := range t.Lines {
-		if i := l.Listed.Wave; i >= 0 && i < len(r.Waves) {
-			r.Waves[i].Hosts = append(r.Waves[i].Hosts, m.cell(t, l))
+	r := api.Rollout{RolloutSummary: Summary(t.Plan, t.Tally.States), Description: t.Body,
+		Approvals: nonNil(t.Signed.Approvals), Needed: t.Signed.Needed, SingleControl: t.Signed.SingleControl,
+		Grouped: t.Tally.Hosts > MaxCells, Lanes: lanes(t), Budgets: budgets(t.Asked.Domains), Timeline: Events(t.Events),
+		Waits: m.waits(t), Chain: t.Chain, Generation: t.Plan.Generation, At: m.Now}
+	r.Waves = waves(t, r.Grouped)
+	for _, member := range t.Members {
+		if i := member.Line.Listed.Wave; i >= 0 && i < len(r.Waves) {
+			r.Waves[i].Hosts = append(r.Waves[i].Hosts, m.Cell(member))
 		}
 	}
 	r.Headline = rolloutHeadline(t, r)
 	return r
 }
 
-func (m Moment) cell(t Track, l store.PlanHost) api.Cell {
+// Cell makes one host of the wave track.
+func (m Moment) Cell(of Member) api.Cell {
+	l := of.Line
 	c := api.Cell{Host: l.Listed.Host, Name: l.Listed.Name, Build: l.Listed.Build, State: l.State, Attempt: l.Attempt,
-		Reason: Reason(l.Reason), Domains: l.Listed.Domains, Updated: l.Updated, Timing: l.Timing}
-	if l.State == hotstick.Waiting && t.Why != nil {
-		if wait := t.Why(l.Listed.Host); wait != nil {
-			c.Reason = Reason(wait)
-		}
+		Reason: Reason(l.Reason), Domains: l.Listed.Domains, Updated: l.Updated, Timing: l.Timing,
+		Wave: l.Listed.Wave, Calendar: l.Listed.Calendar}
+	if of.Why != nil {
+		c.Reason = Reason(of.Why)
 	}
-	if h, ok := t.Hosts[l.Listed.Host]; ok {
-		c.Name, c.Silent = h.Name, m.Silent(h)
+	if l.Listed.StandIn != nil {
+		c.StandsInFor = l.Listed.StandIn.For
+	}
+	if of.Host.ID != "" {
+		c.Name, c.Silent = of.Host.Name, m.Silent(of.Host)
 	}
 	return c
 }
 
-func gateOf(d rollout.Decision, wave int) api.Gate {
-	if wave >= len(d.Gates) {
+func gateOf(waves []rollout.WaveStatus, wave int) api.Gate {
+	if wave >= len(waves) {
 		none := hotstick.Reason{Code: hotstick.ReasonNoReadings}
 		return api.Gate{Verdict: string(gate.Hold), Reason: *Reason(&none), Limit: 1}
 	}
-	v := d.Gates[wave]
+	v := waves[wave].Gate
 	return api.Gate{Verdict: string(v.Outcome), Reason: *Reason(&v.Reason), Confirmed: v.Confirmed, Needed: v.Needed,
 		Failures: v.Failures, EarliestAt: v.EarliestAt, Limit: v.Limit}
-}
-
-// budgets counts the slots in use in every failure domain that the plan touches.
-// Slots of other plans count too: the domain does not care who disturbs it.
-func budgets(v rollout.View) []api.BudgetUse {
-	type domain struct{ kind, value string }
-	used := map[domain]int{}
-	for _, s := range v.Slots {
-		used[domain{s.Domain, s.Value}]++
-	}
-	out := []api.BudgetUse{}
-	for _, b := range v.Plan.Budgets {
-		seen := map[string]bool{}
-		for _, h := range v.Hosts {
-			value := h.Listed.Domains[b.Domain]
-			if b.Domain == hotstick.FleetDomain {
-				value = "all"
-			}
-			if seen[value] {
-				continue
-			}
-			seen[value] = true
-			out = append(out, api.BudgetUse{Domain: b.Domain, Value: value, Used: used[domain{b.Domain, value}], Max: b.Max})
-		}
-	}
-	slices.SortStableFunc(out, func(a, b api.BudgetUse) int {
-		return cmp.Or(cmp.Compare(a.Domain, b.Domain), cmp.Compare(a.Value, b.Value))
-	})
-	return out
 }
 
 // rolloutHeadline answers: is it safe to go on?
@@ -147,12 +145,26 @@ func runningHeadline(r api.Rollout, done string) string {
 			return "Holding: " + w.Gate.Reason.Text
 		}
 	}
+	if r.Stuck != nil && waitsForMore(r.Stuck.Code) {
+		return "Waiting: " + r.Stuck.Text
+	}
 	for _, w := range r.Waves {
 		if w.Gate.Verdict != string(gate.Pass) {
 			return fmt.Sprintf("Going on safely: wave %q has %d of %d confirmed; %s.", w.Name, w.Gate.Confirmed, w.Gate.Needed, done)
 		}
 	}
 	return "Going on safely: every gate passed; " + done + "."
+}
+
+// waitsForMore reports whether a wait is worth the headline: one that is not part
+// of every good rollout, as bakes, delays and hosts under way are.
+func waitsForMore(code hotstick.ReasonCode) bool {
+	switch code {
+	case hotstick.ReasonBake, hotstick.ReasonDelay, hotstick.ReasonUnderWay, hotstick.ReasonNoReadings, hotstick.ReasonWaveNotOpen,
+		hotstick.ReasonAwaitingGrant, hotstick.ReasonBudget, hotstick.ReasonSettling, hotstick.ReasonServerRestarting:
+		return false
+	}
+	return true
 }
 
 func approvals(r api.Rollout) int {

@@ -173,7 +173,10 @@ func TestEveryKindOfEventHasItsSentence(t *testing.T) {
 		inventory.HostEffect, inventory.HostAnnounced, inventory.HostStruck, inventory.HostRefused, inventory.HostCloned,
 		inventory.HostState, inventory.HostPermit, inventory.HostReport, inventory.HostRevoked, inventory.SlotsReleased,
 		inventory.GrantIssued, inventory.PlanProposed, inventory.PlanSigned, inventory.PlanStatus, inventory.PlanReverting,
-		inventory.PatchBanned, inventory.FleetStopped, inventory.FleetLifted, inventory.CatalogPublished,
+		inventory.HostIll, inventory.HostWell, inventory.HostUnstruck, inventory.HostMarked, inventory.HostCleared,
+		inventory.HostExcluded, inventory.HostIncluded, inventory.HostJoined, inventory.HostStandsIn, inventory.HostRecalled,
+		inventory.PlanPromoted, inventory.PlanRetried, inventory.WaveReverting, inventory.PatchCleared,
+		inventory.FleetFrozen, inventory.FleetThawed, inventory.PatchBanned, inventory.FleetStopped, inventory.FleetLifted, inventory.CatalogPublished,
 		inventory.SessionOpened, inventory.SessionClosed}
 	for _, kind := range kinds {
 		e := store.Event{Kind: kind, HostName: "db-1", Patch: two, Plan: plan, State: "confirmed", Actor: "alice"}
