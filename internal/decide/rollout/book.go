@@ -71,9 +71,10 @@ type spot struct {
 	stance
 	// replaced: a stand-in has taken this canary's place.
 	replaced bool
-	post     *post
-	queue    *queue
-	queueAt  int
+	// post is the canary's that the host may stand in for.
+	post    *post
+	queue   *queue
+	queueAt int
 	// due is where the host stands in its deadline heap.
 	due     *heap[int32]
 	dueAt   int

@@ -94,7 +94,7 @@ func (s *step) expire() bool {
 		return false
 	}
 	status, why := hotstick.Expired, &hotstick.Reason{Code: hotstick.ReasonPlanExpired}
-	if r.frame.Status == hotstick.Running && r.unfinished == 0 && !r.frame.Reverting {
+	if r.frame.Status == hotstick.Running && r.unfinished == 0 && r.evidence > 0 && !r.frame.Reverting {
 		status, why = hotstick.Completed, nil
 	}
 	s.end(status, why)
@@ -297,15 +297,19 @@ func (r *Rollout) check() time.Time {
 		return next
 	}
 	at(r.plan.NotAfter)
-	for _, l := range r.lanes {
-		at(l.until)
-	}
 	for _, c := range r.calendars {
 		at(c.edge)
 	}
 	for _, f := range r.frame.Freezes {
 		at(f.From)
 		at(f.Until)
+	}
+	if r.blocked() != nil {
+		return next
+	}
+	r.fronts()
+	for _, l := range r.lanes {
+		at(l.until)
 	}
 	at(r.delayed)
 	return next

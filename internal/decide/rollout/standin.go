@@ -31,7 +31,7 @@ func (r *Rollout) buildPosts() {
 			r.posts = append(r.posts, p)
 		}
 		p.ins = append(p.ins, int32(i))
-		r.at[i].post, r.at[canary].post = p, p
+		r.at[i].post = p
 	}
 	slices.SortFunc(r.posts, func(a, b *post) int { return int(a.canary - b.canary) })
 	for _, p := range r.posts {

@@ -76,7 +76,7 @@ func (r *Rollout) waits(i int32) *hotstick.Reason {
 // standsBy tells a stand-in that its canary is at work.
 func (r *Rollout) standsBy(i int32, closed *hotstick.Reason) *hotstick.Reason {
 	p := r.at[i].post
-	if p == nil || p.canary == i || r.hosts[i].Standing {
+	if p == nil || r.hosts[i].Standing {
 		return closed
 	}
 	if c := &r.hosts[p.canary]; r.at[p.canary].cell.open && !c.State.Terminal() {

@@ -20,6 +20,8 @@ type waveBook struct {
 	evidence int
 	// cells with hosts to pass over since their wave is open.
 	skipping []*cell
+	// fresh is how old the newest reading of a gate that passes may be.
+	fresh time.Duration
 	// delayed is when the next wave's signed delay ends; zero if none is left.
 	delayed time.Time
 }
@@ -51,9 +53,8 @@ type lane struct {
 	front, provenFront int
 	why, provenWhy     *hotstick.Reason
 	dirty              bool
-	// until is when the fronts change by themselves; unsure: ask each time.
-	until  time.Time
-	unsure bool
+	// until is when the fronts change by themselves.
+	until time.Time
 }
 
 // cell is the hosts of one lane in one wave.
@@ -78,6 +79,11 @@ type tally struct {
 	// latest is when the newest host was confirmed; lapsed: it has to be found anew.
 	latest time.Time
 	lapsed bool
+	// seen is the newest check-in of a member.
+	seen time.Time
+	// weighed: failing is what a lost or refused host of it holds, nil for none.
+	weighed bool
+	failing *hotstick.Reason
 }
 
 func (r *Rollout) buildWaves() {
@@ -87,6 +93,9 @@ func (r *Rollout) buildWaves() {
 	}
 	r.all = tally{acc: gate.New(0, r.plan.Gate)}
 	r.rate = gate.NewRateTest(r.plan.Gate)
+	if r.fresh = time.Duration(r.plan.Gate.FreshSeconds) * time.Second; r.fresh <= 0 {
+		r.fresh = gate.DefaultFreshSeconds * time.Second
+	}
 	for _, l := range r.plan.Lanes {
 		r.laneIndex(l.Build)
 	}
@@ -124,6 +133,7 @@ func (r *Rollout) join(i int32) {
 	if c := s.cell; c != nil {
 		c.leave(i)
 		c.wave.acc.Needed--
+		r.reweigh(c)
 	} else {
 		r.all.acc.Needed++
 	}
@@ -150,15 +160,27 @@ func (c *cell) leave(i int32) {
 	c.acc.Needed--
 }
 
+// reweigh fills the gates of a cell and its wave anew: what a gate forgets of a
+// host that left, it takes for the worse.
+func (r *Rollout) reweigh(c *cell) {
+	for _, t := range []*tally{&c.tally, &c.wave.tally} {
+		needed := t.acc.Needed
+		*t = tally{acc: gate.New(needed, r.plan.Gate), members: t.members}
+		each := c.each
+		if t == &c.wave.tally {
+			each = c.wave.each
+		}
+		each(func(i int32) { t.add(r.reading(i)) })
+	}
+}
+
 // observe adds a host's reading to its gates, or takes it back.
 func (r *Rollout) observe(i int32, n int) {
 	rd, s := r.reading(i), &r.at[i]
-	for _, t := range []*tally{&s.cell.tally, &s.cell.wave.tally, &r.all} {
+	for _, t := range [...]*tally{&s.cell.tally, &s.cell.wave.tally, &r.all} {
+		t.weighed = false
 		if n > 0 {
-			t.acc = gate.Observe(t.acc, rd)
-			if rd.State == hotstick.Confirmed && !rd.At.Before(t.latest) {
-				t.latest, t.lapsed = rd.At, false
-			}
+			t.add(rd)
 			continue
 		}
 		t.acc = gate.Forget(t.acc, rd)
@@ -168,6 +190,18 @@ func (r *Rollout) observe(i int32, n int) {
 		r.rate = r.rate.Observe(rd)
 	} else {
 		r.rate = r.rate.Forget(rd)
+	}
+}
+
+func (t *tally) add(rd gate.Reading) {
+	t.acc = gate.Observe(t.acc, rd)
+	if rd.State == hotstick.Confirmed && !rd.At.Before(t.latest) {
+		t.latest, t.lapsed = rd.At, false
+	}
+	for _, at := range [...]time.Time{rd.At, rd.Seen} {
+		if at.After(t.seen) {
+			t.seen = at
+		}
 	}
 }
 
@@ -202,11 +236,6 @@ func (w *wave) bake() time.Duration {
 		return 0
 	}
 	return time.Duration(w.BakeSeconds) * time.Second
-}
-
-func (r *Rollout) judge(c *cell) gate.Verdict {
-	c.acc.LastConfirmed = r.newest(&c.tally, c.each)
-	return gate.Judge(c.acc, c.wave.bake(), r.now)
 }
 
 func (r *Rollout) judgeWave(w *wave) gate.Verdict {
@@ -261,14 +290,14 @@ func (r *Rollout) fronts() {
 	}
 	r.delayed = r.nextDelay()
 	for _, l := range r.lanes {
-		if l.dirty || l.unsure || !l.until.IsZero() && !r.now.Before(l.until) {
+		if l.dirty || !l.until.IsZero() && !r.now.Before(l.until) {
 			r.advanceLane(l)
 		}
 	}
 }
 
 func (r *Rollout) advanceLane(l *lane) {
-	l.dirty, l.unsure, l.until = false, false, time.Time{}
+	l.dirty, l.until = false, time.Time{}
 	n := len(r.waves)
 	l.front, l.why, l.provenFront, l.provenWhy = n, nil, n, nil
 	for j := 0; j < n && (l.front == n || l.provenFront == n); j++ {
@@ -333,13 +362,13 @@ func (r *Rollout) unpassed(j int, l *lane) (why *hotstick.Reason, failed bool) {
 	w := r.waves[j]
 	passed := l.reached > j || w.canary && l.proven > j
 	if c := l.cells[j]; c != nil && len(c.members) > 0 {
-		if why, failed := r.closedBy(w, &c.tally, r.judge(c), l, l.evidence, passed); why != nil {
+		if why, failed := r.closedBy(w, &c.tally, c.each, l, l.evidence, passed); why != nil {
 			return why, failed
 		}
 	}
 	// One host of the whole fleet goes first, whatever its lane.
 	if j == 0 && w.acc.Needed > 0 {
-		if why, failed := r.closedBy(w, &w.tally, r.judgeWave(w), l, r.evidence, passed); why != nil {
+		if why, failed := r.closedBy(w, &w.tally, w.each, l, r.evidence, passed); why != nil {
 			return why, failed
 		}
 	}
@@ -360,28 +389,34 @@ func (r *Rollout) unpassed(j int, l *lane) (why *hotstick.Reason, failed bool) {
 }
 
 // closedBy says why a gate keeps later waves closed, or nil.
-func (r *Rollout) closedBy(w *wave, t *tally, v gate.Verdict, l *lane, evidence int, passed bool) (*hotstick.Reason, bool) {
-	switch why := v.Reason; {
-	case v.Outcome == gate.Fail || why.Code == hotstick.ReasonCanaryLost || why.Code == hotstick.ReasonLaneHeld:
-		return &why, true
+func (r *Rollout) closedBy(w *wave, t *tally, members func(func(int32)), l *lane, evidence int, passed bool) (why *hotstick.Reason, failed bool) {
+	if passed && t.weighed {
+		return t.failing, true
+	}
+	t.acc.LastConfirmed = r.newest(t, members)
+	v := gate.Judge(t.acc, w.bake(), r.now)
+	t.weighed, t.failing = true, nil
+	switch code := v.Reason.Code; {
+	case v.Outcome == gate.Fail || code == hotstick.ReasonCanaryLost || code == hotstick.ReasonLaneHeld:
+		t.failing = &v.Reason
+		return t.failing, true
 	case passed:
 		return nil, false
 	case v.Opens() && t.acc.Confirmed == 0 && evidence == 0:
 		return &hotstick.Reason{Code: hotstick.ReasonLaneHeld, Subject: w.Name, Cause: hotstick.ReasonNoReadings}, false
 	case v.Opens():
-		l.unsure = true // readings get stale
+		l.again(t.seen.Add(r.fresh).Add(1)) // then the readings are stale
 		return nil, false
-	case why.Code == hotstick.ReasonNoReadings || why.Code == hotstick.ReasonUnderWay:
+	case code == hotstick.ReasonNoReadings || code == hotstick.ReasonUnderWay:
 		return &hotstick.Reason{Code: hotstick.ReasonWaveNotOpen, Subject: w.Name}, false
-	default:
-		if v.EarliestAt != nil {
-			l.again(*v.EarliestAt)
-		}
-		if why.Subject == "" {
-			why.Subject = w.Name
-		}
-		return &why, false
 	}
+	if v.EarliestAt != nil {
+		l.again(*v.EarliestAt)
+	}
+	if v.Reason.Subject == "" {
+		v.Reason.Subject = w.Name
+	}
+	return &v.Reason, false
 }
 
 // again asks for the lane to be looked at once more at t.
