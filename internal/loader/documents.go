@@ -16,32 +16,43 @@ import (
 var precedence = []statement.Kind{statement.KindHalt, statement.KindClear, statement.KindBan,
 	statement.KindOrder, statement.KindPlan, statement.KindGrant}
 
+// paper is a document with the kind that it claims to be.
+type paper struct {
+	raw  json.RawMessage
+	kind statement.Kind
+	// err says why it is no statement at all.
+	err error
+}
+
 // inOrder sorts documents by precedence; what is no statement comes last and is
 // refused then.
-func inOrder(documents []json.RawMessage) []json.RawMessage {
-	rank := func(raw json.RawMessage) int {
-		kind, err := statement.KindOf(raw)
-		if i := slices.Index(precedence, kind); err == nil && i >= 0 {
+func inOrder(documents []json.RawMessage) []paper {
+	papers := make([]paper, len(documents))
+	for i, raw := range documents {
+		papers[i].raw = raw
+		papers[i].kind, papers[i].err = statement.KindOf(raw)
+	}
+	rank := func(p paper) int {
+		if i := slices.Index(precedence, p.kind); p.err == nil && i >= 0 {
 			return i
 		}
 		return len(precedence)
 	}
-	sorted := slices.Clone(documents)
-	slices.SortStableFunc(sorted, func(a, b json.RawMessage) int { return rank(a) - rank(b) })
-	return sorted
+	slices.SortStableFunc(papers, func(a, b paper) int { return rank(a) - rank(b) })
+	return papers
 }
 
 // document verifies one document and takes it. It returns why not, nil if it was
 // taken or changes nothing. The caller holds mu.
-func (l *Loader) document(ctx context.Context, raw []byte, observed bool) *hotstick.Reason {
-	if !l.viewed {
+func (l *Loader) document(ctx context.Context, p paper, observed bool) *hotstick.Reason {
+	switch {
+	case !l.viewed:
 		return because(hotstick.ReasonCatalogUnknown, "")
+	case p.err != nil:
+		return reasonOf(p.err)
 	}
-	kind, err := statement.KindOf(raw)
-	if err != nil {
-		return reasonOf(err)
-	}
-	switch kind {
+	raw := p.raw
+	switch p.kind {
 	case statement.KindPlan:
 		return l.takePlan(raw)
 	case statement.KindGrant:
@@ -55,7 +66,7 @@ func (l *Loader) document(ctx context.Context, raw []byte, observed bool) *hotst
 	case statement.KindClear:
 		return l.takeClear(raw)
 	}
-	return because(hotstick.ReasonSignature, fmt.Sprintf("statements of kind %q are not known here", kind))
+	return because(hotstick.ReasonSignature, fmt.Sprintf("statements of kind %q are not for loaders", p.kind))
 }
 
 func reasonOf(err error) *hotstick.Reason {

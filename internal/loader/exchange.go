@@ -46,9 +46,9 @@ func (l *Loader) takeAll(ctx context.Context, req link.Request, observed bool) [
 		return l.refuseAll(req)
 	}
 	var refusals []link.Refusal
-	for _, raw := range inOrder(req.Documents) {
-		if reason := l.document(ctx, raw, observed); reason != nil {
-			document := hotstick.NewDigest(raw)
+	for _, p := range inOrder(req.Documents) {
+		if reason := l.document(ctx, p, observed); reason != nil {
+			document := hotstick.NewDigest(p.raw)
 			refusals = append(refusals, link.Refusal{Document: document, Reason: *reason})
 			l.tell(trace.Event{Kind: trace.KindRefused, Cause: string(reason.Code), Grant: document})
 			l.cfg.Log.Info("document refused", "reason", reason.Code, "detail", reason.Detail)

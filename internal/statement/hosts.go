@@ -210,14 +210,7 @@ func CheckHosts(plan hotstick.Plan, hosts []hotstick.PlanHost) error {
 	if len(hosts) != plan.HostCount {
 		return fmt.Errorf("cannot take %d hosts as the list of a plan of %d", len(hosts), plan.HostCount)
 	}
-	lanes := map[hotstick.KernelBuild]bool{}
-	for _, l := range plan.Lanes {
-		lanes[l.Build] = true
-	}
-	calendars := map[string]bool{}
-	for _, c := range plan.Calendars {
-		calendars[c.Name] = true
-	}
+	named := nameableIn(plan)
 	seen := make(map[hotstick.Fingerprint]bool, len(hosts))
 	waves := make([]int, len(plan.Waves))
 	for i, h := range hosts {
@@ -228,9 +221,9 @@ func CheckHosts(plan hotstick.Plan, hosts []hotstick.PlanHost) error {
 			return fmt.Errorf("cannot take host %d (%s): it is listed twice", i, h.Host)
 		case h.Host != hostOf(h.Identity):
 			return fmt.Errorf("cannot take host %d: the ID %.40q does not belong to its identity", i, h.Host)
-		case !lanes[h.Build]:
+		case !named.builds[h.Build]:
 			return fmt.Errorf("cannot take host %d (%s): the plan has no lane for %s", i, h.Host, h.Build)
-		case h.Calendar != "" && !calendars[h.Calendar]:
+		case !named.calendars[h.Calendar]:
 			return fmt.Errorf("cannot take host %d (%s): the plan has no calendar %.80q", i, h.Host, h.Calendar)
 		}
 		seen[h.Identity] = true
@@ -252,6 +245,24 @@ func CheckHosts(plan hotstick.Plan, hosts []hotstick.PlanHost) error {
 		return fmt.Errorf("cannot take the list: its root is %s and the plan says %s", root, plan.HostsRoot)
 	}
 	return nil
+}
+
+// nameable is what hosts may name of a plan: builds with a lane, and calendars, of
+// which no name is one too.
+type nameable struct {
+	builds    map[hotstick.KernelBuild]bool
+	calendars map[string]bool
+}
+
+func nameableIn(plan hotstick.Plan) nameable {
+	n := nameable{builds: map[hotstick.KernelBuild]bool{}, calendars: map[string]bool{"": true}}
+	for _, l := range plan.Lanes {
+		n.builds[l.Build] = true
+	}
+	for _, c := range plan.Calendars {
+		n.calendars[c.Name] = true
+	}
+	return n
 }
 
 // checkStandIns checks that every stand-in names a canary of the list that it can

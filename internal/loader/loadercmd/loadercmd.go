@@ -140,7 +140,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 	if err != nil {
 		return err
 	}
-	var sink trace.Sink
+	sink := trace.Discard
 	if s.trace != "" {
 		w, err := trace.Append(s.trace)
 		if err != nil {
@@ -159,14 +159,19 @@ func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(s.socket), 0o755); err != nil {
+	return serve(ctx, l, s.socket, users, log)
+}
+
+// serve listens to the agent and runs the loader until the context ends.
+func serve(ctx context.Context, l *loader.Loader, socket string, users []uint32, log *slog.Logger) error {
+	if err := os.MkdirAll(filepath.Dir(socket), 0o755); err != nil {
 		return fmt.Errorf("cannot make the socket's directory: %w", err)
 	}
-	listener, err := link.Listen(s.socket)
+	listener, err := link.Listen(socket)
 	if err != nil {
 		return err
 	}
-	log.Info("the loader is ready", "version", version.Version, "socket", s.socket)
+	log.Info("the loader is ready", "version", version.Version, "socket", socket)
 	serving := make(chan error, 1)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
