@@ -23,6 +23,15 @@ func (s *Set) Names() []string {
 	return names
 }
 
+// Summary is a policy's line for people; empty if it has none or is not there.
+func (s *Set) Summary(name string) string {
+	p, ok := s.find(name)
+	if !ok {
+		return ""
+	}
+	return string(p.Summary)
+}
+
 // Digest is that of the text.
 func (s *Set) Digest() hotstick.Digest { return s.digest }
 
@@ -194,9 +203,6 @@ func (p *Policy) cut(name string, opens []hotstick.Interval) {
 
 // Name is the policy's name.
 func (p *Policy) Name() string { return string(p.rule.Name) }
-
-// Summary is the policy's line for people; may be empty.
-func (p *Policy) Summary() string { return string(p.rule.Summary) }
 
 // Rings names the rings, in the order of [Waves.RingDelay]; none means one ring.
 func (p *Policy) Rings() []string {

@@ -1,10 +1,12 @@
 package policy
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"reflect"
 	"slices"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
@@ -92,8 +94,8 @@ func split(raw []byte) (bodies []ast.Node, problems Problems) {
 	if len(raw) > MaxBytes {
 		return nil, Problems{{Message: fmt.Sprintf("it is longer than %d bytes", MaxBytes)}}
 	}
-	if !utf8.Valid(raw) {
-		return nil, Problems{{Message: "it is not UTF-8 text"}}
+	if !utf8.Valid(raw) || bytes.ContainsFunc(bytes.ReplaceAll(raw, []byte("\r\n"), []byte("\n")), isControl) {
+		return nil, Problems{{Message: "it is not plain UTF-8 text"}}
 	}
 	// The parser panics on some malformed tags; to whoever wrote the text that is a
 	// malformed document like any other.
@@ -120,6 +122,10 @@ func split(raw []byte) (bodies []ast.Node, problems Problems) {
 	}
 	return bodies, nil
 }
+
+// isControl tells characters that no text needs. A lone carriage return is one of
+// them, for not everybody takes it for the end of a line.
+func isControl(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
 
 // depth finds the first place that is nested too deep, for the parser needs more
 // than linear time there.

@@ -166,6 +166,7 @@ func TestHugeTextsAreRefusedQuickly(t *testing.T) {
 		{"braces without an end", head + "rings: " + strings.Repeat("{a: ", 60_000), "nested deeper"},
 		{"dashes without an end", strings.Repeat("- ", 100_000), "nested deeper"},
 		{"not text", "\xff\xfe", "UTF-8"},
+		{"a carriage return of its own", "\r\r\r\r\r\rt", "plain"},
 	}
 	for _, tt := range tests {
 		begun := time.Now()
@@ -242,7 +243,11 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(head + "b: !00\n000000000:00"))
 	f.Add([]byte(head + "last: |\n  host.name ==\n"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
+		begun := time.Now()
 		set, err := policy.Parse(raw)
+		if took := time.Since(begun); took > 5*time.Second {
+			t.Fatalf("took %s", took)
+		}
 		if err != nil {
 			var problems policy.Problems
 			if !errors.As(err, &problems) || len(problems) == 0 {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"reflect"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -87,4 +88,34 @@ func (p Patch) at(now time.Time) Patch {
 		p.Age = now.Sub(p.Published)
 	}
 	return p
+}
+
+// ParseHost reads a host as tests write it: one YAML mapping with the names that
+// expressions use. Its error is [Problems].
+func ParseHost(raw []byte) (Host, error) {
+	var h Host
+	err := parseOne(raw, &h)
+	return h.filled(), err
+}
+
+// ParsePatch reads a patch as tests write it, with its age at a time. Its error is
+// [Problems].
+func ParsePatch(raw []byte, now time.Time) (Patch, error) {
+	var p testPatch
+	err := parseOne(raw, &p)
+	return p.at(now), err
+}
+
+// parseOne fills a struct from a text of one mapping.
+func parseOne(raw []byte, into any) error {
+	bodies, problems := split(raw)
+	if len(problems) == 0 && len(bodies) != 1 {
+		problems = Problems{{Message: "want one YAML document with one mapping"}}
+	}
+	if len(problems) > 0 {
+		return problems
+	}
+	b := &binder{text: newText(raw), places: map[string]position{}}
+	b.bind(bodies[0], reflect.ValueOf(into).Elem(), "")
+	return b.problems.orNil()
 }
