@@ -30,7 +30,7 @@ func wide(hosts int) rollout.View {
 		build := fmt.Sprint("6.1.", at%builds)
 		h := rollout.Host{State: hotstick.Waiting, Updated: t0, Posture: rollout.Posture{LastSeen: t0, Announced: true},
 			Listed: hotstick.PlanHost{Host: hotstick.HostID(fmt.Sprintf("h-%06d", at)), Name: fmt.Sprintf("host-%06d", at), Wave: wave,
-				Build: hotstick.KernelBuild{Release: build, BuildID: build},
+				Build:   hotstick.KernelBuild{Release: build, BuildID: build},
 				Domains: map[string]string{"zone": fmt.Sprint(at / 2000), "rack": fmt.Sprint(at / 40), "pair": fmt.Sprint(at / 2)}}}
 		if wave < 8 {
 			h.State, h.Attempt, h.Updated = hotstick.Confirmed, 1, t0.Add(-time.Hour)

@@ -199,17 +199,28 @@ func (r *Rollout) locate(i int32) {
 
 // alter changes one host and everything that follows from it.
 func (r *Rollout) alter(i int32, change func(*Host)) {
-	state, updated := r.hosts[i].State, r.hosts[i].Updated
+	old := r.reading(i)
 	r.lift(i)
 	change(&r.hosts[i])
 	r.place(i)
-	s, h := &r.at[i], &r.hosts[i]
-	// What the first wave says, and when a canary wave is baked, matters to all.
-	if w := s.cell.wave; (w.index == 0 || w.canary && w.unsettled == 0) && (state != h.State || !updated.Equal(h.Updated)) {
-		r.stirLanes()
-	}
+	s := &r.at[i]
+	r.stirOthers(s.cell.wave, old, r.reading(i))
 	if s.post != nil {
 		r.staffed(s.post)
+	}
+}
+
+// stirOthers marks the lanes that another lane's host matters to: what the first
+// wave says, and when a canary wave is baked.
+func (r *Rollout) stirOthers(w *wave, old, now gate.Reading) {
+	moved := old.State != now.State || !old.At.Equal(now.At)
+	switch {
+	case w.canary && w.unsettled == 0 && moved, w.index == 0 && (moved || causeOf(old.Reason) != causeOf(now.Reason)):
+		r.stirLanes()
+	case w.index == 0: // a check-in keeps its readings fresh
+		for _, l := range r.lanes {
+			l.dirty = l.dirty || l.reached <= 0
+		}
 	}
 }
 

@@ -63,6 +63,9 @@ func say(d rollout.Decision) string {
 	for _, c := range d.Changes {
 		out = append(out, fmt.Sprintf("%s->%s", c.Host, c.State))
 	}
+	for _, h := range d.StandIns {
+		out = append(out, string(h)+" stands in")
+	}
 	if d.Status != "" {
 		out = append(out, string(d.Status))
 	}

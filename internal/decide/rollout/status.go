@@ -213,7 +213,7 @@ func (r *Rollout) Lanes(now time.Time) []LaneStatus {
 		out[i] = LaneStatus{Build: l.build, States: maps.Clone(l.states)}
 		maps.DeleteFunc(out[i].States, func(_ hotstick.HostState, n int) bool { return n == 0 })
 		for w, c := range l.cells {
-			if c == nil {
+			if c == nil || len(c.members) == 0 {
 				continue
 			}
 			if c.open {
