@@ -2,8 +2,6 @@ package server
 
 import (
 	"context"
-	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -19,47 +17,110 @@ import (
 	"github.com/hotstick/hotstick/internal/store"
 )
 
+// drafted is a draft and what it continues.
+type drafted struct {
+	planner.Draft
+	continues *api.PlanLink
+}
+
 // makeDraft asks the planner for a plan. Nothing is stored: a draft becomes a
 // plan when its author has signed it.
-func (s *Server) makeDraft(ctx context.Context, req api.DraftRequest) (planner.Draft, error) {
+func (s *Server) makeDraft(ctx context.Context, req api.DraftRequest) (drafted, error) {
 	trusted := s.catalog.View()
 	if err := checkAuthor(req.Author, trusted.Trust); err != nil {
-		return planner.Draft{}, err
+		return drafted{}, err
 	}
 	ref, err := hotstick.ParsePatchRef(req.Patch)
 	if err != nil {
-		return planner.Draft{}, &controller.Refusal{Code: controller.CodeInvalid, Text: "cannot read the patch's name", Hint: "write NAME@LEVEL, such as unix-ioctl@1"}
+		return drafted{}, &controller.Refusal{Code: controller.CodeInvalid, Text: "cannot read the patch's name", Hint: "write NAME@LEVEL, such as unix-ioctl@1"}
 	}
 	patch, ok := trusted.Patch(ref)
 	if !ok {
-		return planner.Draft{}, &controller.Refusal{Code: controller.CodeNotFound, Text: "cannot find this patch in the catalog", Hint: "list them with hotstick patch list"}
-	}
-	shape, err := planShape(req.Settings)
-	if err != nil {
-		return planner.Draft{}, err
-	}
-	selector, err := inventory.CompileSelector(req.Selector)
-	if err != nil {
-		return planner.Draft{}, err
+		return drafted{}, &controller.Refusal{Code: controller.CodeNotFound, Text: "cannot find this patch in the catalog", Hint: "list them with hotstick patch list"}
 	}
 	in := planner.Request{Name: req.Name, Patch: patch, Author: req.Author, Epoch: trusted.Trust.Epoch,
-		Catalog: trusted.Patches, Shape: shape, Root: statement.HostsRoot}
+		Catalog: trusted.Patches, Root: statement.HostsRoot}
+	var out drafted
 	err = s.store.View(ctx, func(tx store.Tx) error {
 		in.Now = tx.Now()
-		bans, err := tx.Bans().List()
+		rule, err := s.ruling(req, patch, trusted.Trust, tx.Now())
 		if err != nil {
 			return err
 		}
-		in.Banned = func(ref hotstick.PatchRef) bool {
-			return slices.ContainsFunc(bans, func(b store.Ban) bool { return b.Patch == ref })
+		in.Shape = rule.shape
+		if in.Banned, err = bannedNow(tx); err != nil {
+			return err
 		}
-		in.Hosts, err = selectHosts(tx, selector, trusted)
+		pick, err := s.picked(tx, req, &in, &out)
+		if err != nil {
+			return err
+		}
+		in.Hosts, err = selectHosts(tx, pick, rule, trusted)
 		return err
 	})
 	if err != nil {
-		return planner.Draft{}, err
+		return drafted{}, err
 	}
-	return planner.Build(in)
+	if out.Draft, err = planner.Build(in); err != nil {
+		return drafted{}, err
+	}
+	return out, underTemplate(&out.Plan, req.Emergency)
+}
+
+// underTemplate puts a plan under an emergency template, if it keeps within it.
+func underTemplate(plan *hotstick.Plan, template []byte) error {
+	if len(template) == 0 {
+		return nil
+	}
+	plan.Emergency = template
+	read, err := statement.ParseTemplate(template)
+	if err == nil {
+		err = read.Template.Permits(*plan)
+	}
+	if err != nil {
+		return &controller.Refusal{Code: controller.CodeRefused, Text: statement.ReasonOf(err).Detail, Hint: "ask for no more than the template allows, or plan without it"}
+	}
+	return nil
+}
+
+func bannedNow(tx store.Tx) (func(hotstick.PatchRef) bool, error) {
+	bans, err := tx.Bans().List()
+	return func(ref hotstick.PatchRef) bool {
+		return slices.ContainsFunc(bans, func(b store.Ban) bool { return b.Patch == ref })
+	}, err
+}
+
+// picked tells which hosts a draft is about: those that the selector matches, or,
+// for a retarget, those of the plan that is continued.
+func (s *Server) picked(tx store.Tx, req api.DraftRequest, in *planner.Request, out *drafted) (func(store.Host, hotstick.PatchRef) (bool, error), error) {
+	if req.Continues == "" {
+		selector, err := inventory.CompileSelector(req.Selector)
+		return func(h store.Host, level hotstick.PatchRef) (bool, error) {
+			return selector.Matches(inventory.NewSubject(h, level))
+		}, err
+	}
+	if req.Selector != "" {
+		return nil, &controller.Refusal{Code: controller.CodeInvalid, Text: "cannot select hosts for a retarget", Hint: "it takes over the hosts of the plan that it continues"}
+	}
+	older, err := controller.Find(tx, req.Continues)
+	if err != nil {
+		return nil, err
+	}
+	if older.Status == hotstick.Proposed || older.Status == hotstick.Approved {
+		return nil, &controller.Refusal{Code: controller.CodeConflict, Text: "cannot continue a plan that was never started", Hint: "halt it, and make a new plan with hotstick rollout plan"}
+	}
+	c, err := s.controller.Continuation(tx, older)
+	if err != nil {
+		return nil, err
+	}
+	in.Continues = &planner.Continued{ID: c.ID, Plan: c.Plan, Passed: c.Passed, Hosts: make([]planner.ContinuedHost, len(c.Lines))}
+	listed := make(map[hotstick.HostID]bool, len(c.Lines))
+	for i, l := range c.Lines {
+		in.Continues.Hosts[i] = planner.ContinuedHost{Listed: l.Listed, State: l.State}
+		listed[l.Listed.Host] = true
+	}
+	out.continues = link(older)
+	return func(h store.Host, _ hotstick.PatchRef) (bool, error) { return listed[h.ID], nil }, nil
 }
 
 func checkAuthor(author hotstick.Person, trust hotstick.Trust) error {
@@ -71,9 +132,14 @@ func checkAuthor(author hotstick.Person, trust hotstick.Trust) error {
 		Hint: "use the name that the root metadata gives you"}
 }
 
-// selectHosts asks the selector about every host.
-func selectHosts(tx store.Tx, selector inventory.Selector, trusted catalog.View) ([]planner.Host, error) {
+// selectHosts lists the hosts that are picked, with what the policy and operators
+// say of each.
+func selectHosts(tx store.Tx, picks func(store.Host, hotstick.PatchRef) (bool, error), rule ruling, trusted catalog.View) ([]planner.Host, error) {
 	hosts, _, err := tx.Hosts().List(store.HostFilter{})
+	if err != nil {
+		return nil, err
+	}
+	excluded, err := excludedFor(tx, rule.shape.Life)
 	if err != nil {
 		return nil, err
 	}
@@ -83,15 +149,19 @@ func selectHosts(tx store.Tx, selector inventory.Selector, trusted catalog.View)
 		// How old the report is does not matter: the level goes into the plan as one
 		// to go back to, and the loader looks at it again.
 		level := inventory.Read(h, modules, tx.Now(), tx.Now().Sub(h.LastSeen)).Level
-		matches, err := selector.Matches(inventory.NewSubject(h, level))
+		wanted, err := picks(h, level)
 		if err != nil {
 			return nil, err
 		}
-		if !matches {
+		if !wanted {
 			continue
 		}
 		host := planner.Host{ID: h.ID, Name: h.Name, Identity: hotstick.NewFingerprint(h.Identity),
-			Compat: compat.Host{Facts: h.Facts, Patches: h.Patches, InEffect: level, Strikes: h.Loader.Strikes}}
+			Compat:  compat.Host{Facts: h.Facts, Patches: h.Patches, InEffect: level, Strikes: h.Loader.Strikes, Reverted: h.Reverted},
+			Verdict: rule.judge.Judge(policy.NewHost(h.ID, h.Name, h.Facts, level))}
+		if why, out := excluded[h.ID]; out {
+			host.Verdict.Reason = why
+		}
 		if h.Facts != nil {
 			host.Labels = h.Facts.Labels
 		}
@@ -100,36 +170,15 @@ func selectHosts(tx store.Tx, selector inventory.Selector, trusted catalog.View)
 	return picked, nil
 }
 
-// planShape checks the speeds that a person asks for. One bake is that of every
-// wave.
-func planShape(in api.PlanSettings) (policy.Shape, error) {
-	var out policy.Shape
-	for _, f := range []struct {
-		name string
-		from int
-		to   *time.Duration
-	}{
-		{"probation_seconds", in.ProbationSeconds, &out.Probation},
-		{"transition_seconds", in.TransitionSeconds, &out.Transition},
-		{"bake_seconds", in.BakeSeconds, &out.Waves.Bake},
-		{"delay_seconds", in.DelaySeconds, &out.Waves.Delay},
-		{"life_seconds", in.LifeSeconds, &out.Life},
-	} {
-		if f.from < 0 || f.from > maxPlanSeconds {
-			return out, &controller.Refusal{Code: controller.CodeInvalid, Text: fmt.Sprintf("cannot use settings.%s: want 0 to %d", f.name, maxPlanSeconds)}
+// excludedFor are the hosts that operators keep out for as long as a plan would live.
+// One that is to come back earlier is listed and caught up.
+func excludedFor(tx store.Tx, life time.Duration) (map[hotstick.HostID]*hotstick.Reason, error) {
+	all, err := tx.Hosts().Exclusions()
+	out := map[hotstick.HostID]*hotstick.Reason{}
+	for _, e := range all {
+		if !e.Until.Before(tx.Now().Add(life)) {
+			out[e.Host] = &hotstick.Reason{Code: hotstick.ReasonExcluded, Subject: string(e.By), Detail: e.Reason, Until: &e.Until}
 		}
-		*f.to = time.Duration(f.from) * time.Second
 	}
-	out.Waves.FirstBake, out.Waves.CanaryBake = out.Waves.Bake, out.Waves.Bake
-	for _, kind := range slices.Sorted(maps.Keys(in.Budgets)) {
-		limit := in.Budgets[kind]
-		if kind == "" || len(kind) > 63 || limit < 1 || limit > hotstick.MaxPlanHosts {
-			return out, &controller.Refusal{Code: controller.CodeInvalid, Text: "cannot use settings.budgets: a budget is at least one host of a kind of failure domain", Hint: "write rack=1, where rack is a label of hosts"}
-		}
-		out.Budgets = append(out.Budgets, hotstick.Budget{Domain: kind, Max: limit})
-	}
-	return out, nil
+	return out, err
 }
-
-// maxPlanSeconds bounds every time span of a plan: a year.
-const maxPlanSeconds = 366 * 24 * 3600

@@ -13,6 +13,7 @@ import (
 	"github.com/hotstick/hotstick/api"
 	"github.com/hotstick/hotstick/internal/controller"
 	"github.com/hotstick/hotstick/internal/decide/planner"
+	"github.com/hotstick/hotstick/internal/decide/policy"
 	"github.com/hotstick/hotstick/internal/decide/why"
 	"github.com/hotstick/hotstick/internal/identity"
 	"github.com/hotstick/hotstick/internal/inventory"
@@ -91,6 +92,9 @@ func asProblem(err error, log *slog.Logger) *problem {
 	if r, ok := errors.AsType[*planner.Refusal](err); ok {
 		return newProblem(http.StatusUnprocessableEntity, "refused", "cannot make a plan: "+why.Text(r.Reason), why.Remedy(r.Reason))
 	}
+	if p, ok := errors.AsType[policy.Problems](err); ok {
+		return newProblem(http.StatusUnprocessableEntity, "policy", p.Error(), firstHint(p))
+	}
 	if fault, ok := errors.AsType[*sqlite.Error](err); ok {
 		log.Error("cannot use the database", "error", err)
 		return newProblem(http.StatusServiceUnavailable, codeUnavailable, "cannot answer: the database cannot be used", fault.Hint())
@@ -108,6 +112,14 @@ func asProblem(err error, log *slog.Logger) *problem {
 	}
 	log.Error("fault while answering", "error", err)
 	return newProblem(http.StatusInternalServerError, codeInternal, "cannot answer: the server has a fault", "the server's log says more")
+}
+
+// firstHint is what to do about the first problem of a policy.
+func firstHint(p policy.Problems) string {
+	if len(p) > 0 && p[0].Hint != "" {
+		return p[0].Hint
+	}
+	return "check it with hotstick policy check FILE"
 }
 
 func isIdentityError(err error) bool {

@@ -244,7 +244,7 @@ func (s *Server) draft(ctx context.Context, in *draftInput) (*body[api.Draft], e
 	if err != nil {
 		return nil, fmt.Errorf("cannot encode the draft: %v", err)
 	}
-	out := api.Draft{Payload: payload, Hosts: draft.Hosts}
+	out := api.Draft{Payload: payload, Hosts: draft.Hosts, Continues: draft.continues}
 	for _, l := range draft.LeftOut {
 		out.LeftOut = append(out.LeftOut, api.LeftOut{Host: l.Host, Name: l.Name, Reason: *view.Reason(&l.Reason)})
 	}

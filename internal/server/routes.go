@@ -11,7 +11,9 @@ import (
 // Body limits in bytes.
 const (
 	smallBody = 64 << 10
-	hugeBody  = 96 << 20
+	// documentBody holds a policy, and a signed statement other than a plan.
+	documentBody = 1 << 20
+	hugeBody     = 96 << 20
 	// artifactBody is a little above what an artifact may have, so that one that is
 	// too large is told so and not cut.
 	artifactBody = 65 << 20
@@ -58,8 +60,10 @@ func routes() []route {
 		{method: "GET", path: "/api/v1/patches/{name}/{level}", rule: ruleViewer, summary: "One level of a patch", bind: handle((*Server).patch)},
 		{method: "POST", path: "/api/v1/patches/{name}/{level}/ban", rule: ruleOperator, body: smallBody, summary: "Forbid a level fleet-wide", bind: handle((*Server).ban)},
 
+		{method: "GET", path: "/api/v1/policies", rule: ruleViewer, summary: "Policies that the server knows", bind: handle((*Server).policies)},
+		{method: "GET", path: "/api/v1/policies/{name}", rule: ruleViewer, summary: "One of the server's policies with its document", bind: handle((*Server).policy)},
 		{method: "GET", path: "/api/v1/rollouts", rule: ruleViewer, summary: "List rollouts, newest first", bind: handle((*Server).rollouts)},
-		{method: "POST", path: "/api/v1/rollouts/draft", rule: ruleOperator, body: smallBody, summary: "Draft a plan to sign", bind: handle((*Server).draft)},
+		{method: "POST", path: "/api/v1/rollouts/draft", rule: ruleOperator, body: documentBody, summary: "Draft a plan to sign", bind: handle((*Server).draft)},
 		{method: "POST", path: "/api/v1/rollouts", rule: ruleOperator, body: hugeBody, summary: "Hand in a plan that its author signed", bind: handle((*Server).submit)},
 		{method: "GET", path: "/api/v1/rollouts/{plan}", rule: ruleViewer, summary: "One rollout with its wave track", bind: handle((*Server).rollout)},
 		{method: "GET", path: "/api/v1/rollouts/{plan}/hosts", rule: ruleViewer, summary: "A rollout's hosts, page by page", bind: handle((*Server).rolloutHosts)},
@@ -76,7 +80,7 @@ func routes() []route {
 		{method: "GET", path: "/api/v1/freezes", rule: ruleViewer, summary: "Change freezes that hold or are to come", bind: handle((*Server).freezes)},
 		{method: "POST", path: "/api/v1/freezes", rule: ruleOperator, body: smallBody, summary: "Let nothing start for a time", bind: handle((*Server).freeze)},
 		{method: "POST", path: "/api/v1/freezes/{id}/remove", rule: ruleOperator, body: smallBody, summary: "Take a freeze back", bind: handle((*Server).unfreeze)},
-		{method: "POST", path: "/api/v1/clears", rule: ruleOperator, body: smallBody, summary: "Hand in a signed clear", bind: handle((*Server).clear)},
+		{method: "POST", path: "/api/v1/clears", rule: ruleOperator, body: documentBody, summary: "Hand in a signed clear", bind: handle((*Server).clear)},
 		{method: "POST", path: "/api/v1/stop", rule: ruleOperator, body: smallBody, summary: "Stop everything, or lift the stop", bind: handle((*Server).stop)},
 
 		{method: "GET", path: "/version", rule: ruleOpen, summary: "Which server this is", bind: handle((*Server).version)},

@@ -1,0 +1,126 @@
+package server
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/api"
+	"github.com/hotstick/hotstick/internal/controller"
+	"github.com/hotstick/hotstick/internal/decide/policy"
+	"github.com/hotstick/hotstick/internal/statement"
+)
+
+// ruling is what a draft is shaped and judged by.
+type ruling struct {
+	shape policy.Shape
+	judge *policy.Judge
+}
+
+// ruling lays the settings that a person asks for over the policy. Where nobody
+// names a policy it is the standard one; an emergency template stands in for the
+// policy's speeds, and nobody is faster than it says.
+func (s *Server) ruling(req api.DraftRequest, patch hotstick.Patch, trust hotstick.Trust, now time.Time) (ruling, error) {
+	set, err := policySet(req)
+	if err != nil {
+		return ruling{}, err
+	}
+	// When a level was published is not recorded anywhere, so a rule that wants some
+	// age does not hold.
+	about := policy.NewPatch(patch, time.Time{})
+	name, ok := set.Choose(about, now)
+	if !ok {
+		return ruling{}, &controller.Refusal{Code: controller.CodeRefused, Text: "cannot plan this patch: no policy of the document applies to it", Hint: "see its applies sections with hotstick policy explain"}
+	}
+	chosen, err := set.Compile(name, now)
+	if err != nil {
+		return ruling{}, err
+	}
+	out := ruling{shape: chosen.Shape(), judge: chosen.For(about, now)}
+	if len(req.Emergency) > 0 {
+		t, err := statement.OpenTemplate(req.Emergency, trust, now)
+		if err != nil {
+			return ruling{}, &controller.Refusal{Code: controller.CodeSignature, Text: statement.ReasonOf(err).Detail,
+				Hint: "as many persons as the catalog asks for sign it: hotstick template sign FILE --key FILE"}
+		}
+		hasten(&out.shape, t, now)
+	}
+	return out, overlay(&out.shape, req.Settings)
+}
+
+// policySet reads the policy that a person named or sent along.
+func policySet(req api.DraftRequest) (*policy.Set, error) {
+	name := req.Policy
+	switch {
+	case name != "" && req.PolicyDocument != "":
+		return nil, &controller.Refusal{Code: controller.CodeInvalid, Text: "cannot use two policies for one plan", Hint: "name one of the server's, or send a document along"}
+	case req.PolicyDocument != "":
+		return policy.Parse([]byte(req.PolicyDocument))
+	case name == "" && len(req.Emergency) > 0:
+		name = emergencyPolicy
+	case name == "":
+		name = policy.Standard
+	}
+	if !slices.Contains(policy.Defaults(), name) {
+		return nil, &controller.Refusal{Code: controller.CodeNotFound, Text: "cannot find this policy", Hint: "the server knows " + strings.Join(policy.Defaults(), ", ") + "; any other is sent along as a document"}
+	}
+	return policy.Default(name)
+}
+
+// emergencyPolicy judges hosts where an emergency template is used and nobody names
+// a policy.
+const emergencyPolicy = "emergency"
+
+// hasten takes an emergency template's speeds for the policy's.
+func hasten(s *policy.Shape, t statement.Template, now time.Time) {
+	second := func(n int) time.Duration { return time.Duration(n) * time.Second }
+	s.Probation, s.Life = second(t.ProbationSeconds), min(second(t.LifeSeconds), t.NotAfter.Sub(now).Truncate(time.Second))
+	s.Waves.FirstBake, s.Waves.CanaryBake, s.Waves.Bake = second(t.BakeSeconds), second(t.BakeSeconds), second(t.BakeSeconds)
+	s.Waves.Delay, s.Waves.RingDelay, s.Waves.Manual = second(t.DelaySeconds), nil, false
+	s.Gate, s.Budgets, s.Approvals = t.Gate, slices.Clone(t.Budgets), 0
+}
+
+// overlay lays the speeds that a person asks for over a policy's shape. One bake is
+// that of every wave.
+func overlay(out *policy.Shape, in api.PlanSettings) error {
+	for _, f := range []struct {
+		name string
+		from int
+		to   []*time.Duration
+	}{
+		{"probation_seconds", in.ProbationSeconds, []*time.Duration{&out.Probation}},
+		{"transition_seconds", in.TransitionSeconds, []*time.Duration{&out.Transition}},
+		{"bake_seconds", in.BakeSeconds, []*time.Duration{&out.Waves.FirstBake, &out.Waves.CanaryBake, &out.Waves.Bake}},
+		{"delay_seconds", in.DelaySeconds, []*time.Duration{&out.Waves.Delay}},
+		{"life_seconds", in.LifeSeconds, []*time.Duration{&out.Life}},
+	} {
+		if f.from < 0 || f.from > maxPlanSeconds {
+			return &controller.Refusal{Code: controller.CodeInvalid, Text: fmt.Sprintf("cannot use settings.%s: want 0 to %d", f.name, maxPlanSeconds)}
+		}
+		for _, to := range f.to {
+			if f.from > 0 {
+				*to = time.Duration(f.from) * time.Second
+			}
+		}
+	}
+	for _, kind := range slices.Sorted(maps.Keys(in.Budgets)) {
+		limit := in.Budgets[kind]
+		if kind == "" || len(kind) > 63 || limit < 1 || limit > hotstick.MaxPlanHosts {
+			return &controller.Refusal{Code: controller.CodeInvalid, Text: "cannot use settings.budgets: a budget is at least one host of a kind of failure domain", Hint: "write rack=1, where rack is a label of hosts"}
+		}
+		i := slices.IndexFunc(out.Budgets, func(b hotstick.Budget) bool { return b.Domain == kind })
+		if i < 0 {
+			out.Budgets = append(out.Budgets, hotstick.Budget{Domain: kind, Max: limit})
+			continue
+		}
+		// What makes it a quorum domain stays.
+		out.Budgets[i].Max, out.Budgets[i].Percent = limit, 0
+	}
+	return nil
+}
+
+// maxPlanSeconds bounds every time span of a plan: a year.
+const maxPlanSeconds = 366 * 24 * 3600
