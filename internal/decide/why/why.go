@@ -91,6 +91,9 @@ func Explain(h Host) (lines []string, changes string) {
 		if changes == "" {
 			changes = Remedy(*h.Rollout.Reason)
 		}
+		if changes == "" && !h.Rollout.State.Terminal() {
+			changes = Ends(*h.Rollout.Reason)
+		}
 	}
 	return lines, changes
 }
@@ -113,27 +116,3 @@ func ago(now, then time.Time) string {
 	}
 	return now.Sub(then).Round(time.Second).String()
 }
-
-// remedies says what would end a wait. Reasons that end by themselves, or need
-// nothing, are missing.
-var remedies = map[hotstick.ReasonCode]string{
-	hotstick.ReasonNotApproved:     "Other persons approve it: hotstick rollout approve PLAN --key FILE",
-	hotstick.ReasonNotStarted:      "Start it: hotstick rollout start PLAN",
-	hotstick.ReasonPlanHeld:        "Resume it: hotstick rollout resume PLAN",
-	hotstick.ReasonPlanHalted:      "A halted plan never resumes: make a new one with hotstick rollout plan",
-	hotstick.ReasonStopAll:         "Allow new starts again: hotstick stop --lift",
-	hotstick.ReasonHostSilent:      "Look at the host: is it up, and does its agent reach the server?",
-	hotstick.ReasonCanaryLost:      "Look at the lost canary; a second loss of the same kind fails the rollout.",
-	hotstick.ReasonLaneHeld:        "Look at the host that refused; the lane goes on once a canary is confirmed.",
-	hotstick.ReasonBudget:          "It starts when a host of that domain is confirmed or reverted.",
-	hotstick.ReasonBanned:          "Lifting a ban needs a clear signed by the approvers.",
-	hotstick.ReasonStruck:          "Lifting a strike needs a clear signed by the approvers.",
-	hotstick.ReasonForeignPatch:    "Remove the other live patch with the tool that loaded it.",
-	hotstick.ReasonSilentAfter:     "If the host is gone for good, write it off to free its slots.",
-	hotstick.ReasonCatalogExpired:  "Renew the catalog's signatures with its offline keys.",
-	hotstick.ReasonModulesDisabled: "Only a reboot turns module loading on again.",
-}
-
-// Remedy says what would change the state that a reason describes; empty if
-// nothing is needed or time alone does it.
-func Remedy(r hotstick.Reason) string { return remedies[r.Code] }

@@ -1,0 +1,95 @@
+package why
+
+import "github.com/hotstick/hotstick"
+
+// remedies says what a person could do about a reason. A code that is
+// neither here nor in endsByItself leaves nothing to do.
+var remedies = map[hotstick.ReasonCode]string{
+	hotstick.ReasonNotApproved:        "Other persons approve it: hotstick rollout approve PLAN --key FILE",
+	hotstick.ReasonNotStarted:         "Start it: hotstick rollout start PLAN",
+	hotstick.ReasonPlanHeld:           "Resume it: hotstick rollout resume PLAN",
+	hotstick.ReasonPlanHalted:         "A halted plan never resumes: make a new one with hotstick rollout plan",
+	hotstick.ReasonPlanExpired:        "A plan whose life is over never resumes: make a new one with hotstick rollout plan",
+	hotstick.ReasonStopAll:            "Allow new starts again: hotstick stop --lift",
+	hotstick.ReasonNeedsPromotion:     "Open it by hand: hotstick rollout next-wave PLAN",
+	hotstick.ReasonFreeze:             "It goes on when the freeze ends, or is taken away: hotstick freeze remove ID --reason TEXT",
+	hotstick.ReasonExcluded:           "It is caught up when the exclusion ends, or is lifted: hotstick host include HOST --reason TEXT",
+	hotstick.ReasonHostSilent:         "Look at the host: is it up, and does its agent reach the server?",
+	hotstick.ReasonAgentSilent:        "Look at the host: is it up, and does its agent reach the server?",
+	hotstick.ReasonCanaryLost:         "Look at the lost canary; a second loss of the same kind fails the rollout.",
+	hotstick.ReasonLaneHeld:           "Look at the hosts that gave no reading; the lane goes on once one of them is confirmed: hotstick rollout retry PLAN",
+	hotstick.ReasonTooFewReadings:     "Bring the wave's silent hosts back, or exclude them: hotstick host exclude HOST --until TIME --reason TEXT",
+	hotstick.ReasonStaleReadings:      "Look at the wave's hosts: none has checked in lately.",
+	hotstick.ReasonDomainIll:          "Bring the members that are down back; one that is gone for good is written off: hotstick host write-off HOST --reason TEXT",
+	hotstick.ReasonSlow:               "Look at why transitions take so long, such as load; limits are full again when they are quick.",
+	hotstick.ReasonSilentAfter:        "If the host is gone for good, write it off to free its slots: hotstick host write-off HOST --reason TEXT",
+	hotstick.ReasonBanned:             "Lifting a ban needs a clear signed by the approvers: hotstick clear make PATCH@LEVEL --key FILE",
+	hotstick.ReasonRecalled:           "Lifting a recall needs a clear signed by the approvers: hotstick clear make PATCH@LEVEL --key FILE",
+	hotstick.ReasonStruck:             "Lifting a strike needs a clear signed by the approvers: hotstick clear make PATCH@LEVEL --key FILE",
+	hotstick.ReasonRevertedBefore:     "It comes back only with a clear signed by the approvers: hotstick clear make PATCH@LEVEL --key FILE",
+	hotstick.ReasonDowngrade:          "An older level needs a downgrade statement signed by the approvers.",
+	hotstick.ReasonForeignPatch:       "Remove the other live patch with the tool that loaded it.",
+	hotstick.ReasonCatalogExpired:     "Renew the catalog's signatures with its offline keys.",
+	hotstick.ReasonModulesDisabled:    "Only a reboot turns module loading on again.",
+	hotstick.ReasonUnsupported:        "Only another kernel, with live patching, can take it.",
+	hotstick.ReasonWrongBuild:         "Make a new plan: the host boots another kernel now.",
+	hotstick.ReasonNoArtifact:         "Publish an artifact for this kernel build: hotstick catalog publish FOLDER --key FILE",
+	hotstick.ReasonDigestMismatch:     "Look at who changed the bytes on their way; publish the patch anew if they are lost.",
+	hotstick.ReasonNotLivepatch:       "Build the module as a live patch, and publish it as a new level.",
+	hotstick.ReasonSignature:          "Look at the keys: they may have been changed, or somebody forged a statement.",
+	hotstick.ReasonNotInPlan:          "Make a plan that lists the host.",
+	hotstick.ReasonLabels:             "Set the labels on the host itself, or make a plan that lists it.",
+	hotstick.ReasonNotEligible:        "Change the policy, or grant a signed waiver.",
+	hotstick.ReasonRevertUnlisted:     "Make a plan that names this level in revert_to.",
+	hotstick.ReasonKernelRefused:      "Read the host's kernel log, then try again: hotstick rollout retry PLAN",
+	hotstick.ReasonTransitionStalled:  "Look at the task that does not move, then try again: hotstick rollout retry PLAN",
+	hotstick.ReasonUncleanBoots:       "Find out why the host went down; it waits half an hour after the last time.",
+	hotstick.ReasonStaleEpoch:         "Make a new plan in the current epoch.",
+	hotstick.ReasonLedgerUnwritable:   "Make room on, or repair, the disk of the host's loader.",
+	hotstick.ReasonVerificationFailed: "Look at what the kernel says of the patch, then try again: hotstick rollout retry PLAN",
+	hotstick.ReasonProbeFailed:        "Look at what the probe says.",
+	hotstick.ReasonKernelLog:          "Read the host's kernel log.",
+	hotstick.ReasonTaint:              "Find out what tainted the kernel.",
+	hotstick.ReasonCrash:              "Look at the host's crash trace.",
+	hotstick.ReasonCrashNamed:         "Repair the patch, and publish it as a new level.",
+	hotstick.ReasonGateFailed:         "Look at the evidence; a repaired patch goes out as a new level by a new plan.",
+	hotstick.ReasonRate:               "Look at the hosts that failed; a repaired patch goes out as a new level by a new plan.",
+	hotstick.ReasonRevertFailed:       "Only a reboot brings the level before back.",
+	hotstick.ReasonRemovedOutside:     "Find out who removed the patch; a new plan brings it back.",
+}
+
+// endsByItself says what a wait is for that needs nobody.
+var endsByItself = map[hotstick.ReasonCode]string{
+	hotstick.ReasonWaveNotOpen:      "It goes on when the wave before has passed its gate.",
+	hotstick.ReasonBake:             "It goes on when the bake is over and nothing has failed.",
+	hotstick.ReasonDelay:            "It goes on when the delay is over.",
+	hotstick.ReasonUnderWay:         "It goes on when those hosts are confirmed.",
+	hotstick.ReasonNoReadings:       "It goes on when hosts of the wave are confirmed.",
+	hotstick.ReasonBudget:           "It starts when a host of that domain is confirmed or reverted.",
+	hotstick.ReasonDomainUnfinished: "It starts when the domain that was begun is finished.",
+	hotstick.ReasonStandingBy:       "It starts in its own wave, or when the canary cannot start.",
+	hotstick.ReasonWindowClosed:     "It starts in the next window.",
+	hotstick.ReasonAwaitingGrant:    "It starts at its next check-in.",
+	hotstick.ReasonTransitionBusy:   "It starts when the other transition is over.",
+	hotstick.ReasonOtherPlan:        "It starts when the other plan is done with the host.",
+	hotstick.ReasonSettling:         "It starts when the host has settled.",
+	hotstick.ReasonCatalogUnknown:   "It starts when the host has verified the catalog.",
+	hotstick.ReasonServerRestarting: "It goes on when the server has read its state.",
+	hotstick.ReasonCleanShutdown:    "It is tried again when the host is back.",
+	hotstick.ReasonGrantExpired:     "It gets a new grant at its next check-in.",
+	hotstick.ReasonGrantReplayed:    "It gets a new grant at its next check-in.",
+	hotstick.ReasonCaughtUp:         "It starts when budgets and windows allow.",
+}
+
+// Remedy says what a person could do about the state that a reason describes; empty
+// if nothing is needed or time alone does it. Where the code itself needs nobody,
+// its cause may.
+func Remedy(r hotstick.Reason) string {
+	if text := remedies[r.Code]; text != "" || r.Cause == "" {
+		return text
+	}
+	return remedies[r.Cause]
+}
+
+// Ends says what ends a wait that needs nobody; empty for others.
+func Ends(r hotstick.Reason) string { return endsByItself[r.Code] }
