@@ -5,6 +5,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
+	"github.com/hotstick/hotstick/internal/planted"
 	"github.com/hotstick/hotstick/internal/statement"
 )
 
@@ -96,23 +97,23 @@ func judgeGrant(s grantSituation) (answer, *hotstick.Reason) {
 func believe(s grantSituation) *hotstick.Reason {
 	g := s.grant
 	switch {
-	case g.Epoch != s.trust.Epoch || g.Epoch < s.led.Epoch:
+	case (g.Epoch != s.trust.Epoch || g.Epoch < s.led.Epoch) && !planted.Bug("old-epoch-taken"):
 		return because(hotstick.ReasonStaleEpoch, "")
 	case s.nonce == nonceUsed:
 		return because(hotstick.ReasonGrantReplayed, "")
-	case s.nonce != nonceGood || g.TTLSeconds < 1 || g.TTLSeconds > statement.MaxGrantSeconds:
+	case s.nonce != nonceGood && !planted.Bug("grant-never-expires") || g.TTLSeconds < 1 || g.TTLSeconds > statement.MaxGrantSeconds:
 		return because(hotstick.ReasonGrantExpired, "")
 	case g.Host != s.host || g.Identity != s.identity:
 		return because(hotstick.ReasonNotInPlan, "the grant is for another host")
-	case s.led.Halted(g.Plan):
+	case s.led.Halted(g.Plan) && !planted.Bug("halted-plan-starts"):
 		return because(hotstick.ReasonPlanHalted, "")
 	case s.doubt != nil:
 		return s.doubt
 	case !s.now.Before(s.plan.NotAfter):
 		return because(hotstick.ReasonPlanExpired, "")
-	case s.plan.Epoch != s.trust.Epoch:
+	case s.plan.Epoch != s.trust.Epoch && !planted.Bug("old-epoch-taken"):
 		return because(hotstick.ReasonStaleEpoch, "the plan is from another epoch")
-	case g.Attempt <= s.led.Plan(g.Plan).Attempt:
+	case g.Attempt <= s.led.Plan(g.Plan).Attempt && !planted.Bug("attempt-repeats"):
 		return because(hotstick.ReasonGrantReplayed, "the attempt is used up")
 	}
 	return nil
@@ -127,7 +128,7 @@ func forbidden(s grantSituation) *hotstick.Reason {
 	if !ok {
 		return because(hotstick.ReasonWrongBuild, "the plan has no lane for "+s.build.String())
 	}
-	if s.blocked != nil {
+	if s.blocked != nil && !planted.Bug("banned-patch-starts") {
 		return s.blocked
 	}
 	if s.led.Full() {
@@ -154,14 +155,16 @@ func forbidden(s grantSituation) *hotstick.Reason {
 
 // early checks what may change by itself.
 func early(s grantSituation) *hotstick.Reason {
-	announced := s.led.Plan(s.grant.Plan).AnnouncedMillis
-	delay := seconds(s.plan.Waves[s.grant.Wave].DelaySeconds)
+	waited := millis(s.led.Clock(s.uptime) - s.led.Plan(s.grant.Plan).AnnouncedMillis)
+	if planted.Bug("delay-by-wall-clock") {
+		waited = s.now.Sub(s.plan.CreatedAt)
+	}
 	switch {
 	case !s.hasPatch:
 		return because(hotstick.ReasonNoArtifact, "the catalog does not list "+s.plan.Patch.String())
 	case !s.now.Before(s.expires):
 		return because(hotstick.ReasonCatalogExpired, "")
-	case millis(s.led.Clock(s.uptime)-announced) < delay:
+	case waited < seconds(s.plan.Waves[s.grant.Wave].DelaySeconds):
 		return because(hotstick.ReasonDelay, "")
 	case s.uptime < s.settle:
 		return because(hotstick.ReasonSettling, "")

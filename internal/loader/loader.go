@@ -16,6 +16,7 @@ import (
 	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/link"
+	"github.com/hotstick/hotstick/internal/planted"
 	"github.com/hotstick/hotstick/internal/trace"
 )
 
@@ -150,6 +151,12 @@ func (l *Loader) open() error {
 		l.cfg.Log.Warn("cannot read the crash records of earlier boots", "error", err)
 	}
 	l.saved = old.Seq
+	if planted.Bug("bans-lost-on-restart") {
+		old.Bans = nil
+	}
+	if planted.Bug("halts-lost-on-restart") {
+		old.Halts = nil
+	}
 	l.led = wake(old, crashes, l.moment(nil))
 	l.tellBoot(&old, &l.led)
 	l.tellChange(&old, &l.led)
@@ -212,6 +219,11 @@ func (l *Loader) change(f func(*ledger.Ledger)) error {
 	}
 	led := l.led.Clone()
 	f(&led)
+	was, is := l.led.Attempt != nil, led.Attempt != nil
+	if !was && is && planted.Bug("intent-not-durable") || was && !is && planted.Bug("confirm-not-durable") {
+		l.led = led
+		return nil
+	}
 	return l.save(led)
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
+	"github.com/hotstick/hotstick/internal/planted"
 )
 
 // reapply says whether the permit's level may be armed again now, and if not,
@@ -21,13 +22,13 @@ func reapply(s permitSituation) (bool, *hotstick.Reason) {
 	switch {
 	case p == nil || s.led.Attempt != nil || p.AppliedBoot == s.boot || p.HeldBoot == s.boot:
 		return false, nil
-	case s.blocked != nil:
+	case s.blocked != nil && !planted.Bug("banned-level-comes-back"):
 		return false, s.blocked
 	case p.Level.Build != s.build:
 		return false, because(hotstick.ReasonWrongBuild, p.Level.Build.String())
 	case s.uptime < s.settle:
 		return false, because(hotstick.ReasonSettling, "")
-	case recentUnclean(&s.led, s.led.Clock(s.uptime)) >= uncleanLimit:
+	case recentUnclean(&s.led, s.led.Clock(s.uptime)) >= uncleanLimit && !planted.Bug("boot-loop"):
 		return false, because(hotstick.ReasonUncleanBoots, "")
 	case !s.observed:
 		return false, because(hotstick.ReasonVerificationFailed, "what is loaded cannot be read")

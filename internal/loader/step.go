@@ -5,6 +5,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
+	"github.com/hotstick/hotstick/internal/planted"
 )
 
 // situation is everything that the next step of an attempt rests on.
@@ -150,7 +151,7 @@ func nextApplying(s situation) action {
 		}
 	case !listed || state == hotstick.Disabled || state == hotstick.TransitionOut:
 		return move(hotstick.Reverting, because(hotstick.ReasonRemovedOutside, ""))
-	case state == hotstick.InEffect && !s.transition():
+	case state == hotstick.InEffect && !s.transition(), planted.Bug("transition-ignored"):
 		return move(hotstick.Probation, nil)
 	case late:
 		return move(hotstick.Reverting, because(hotstick.ReasonTransitionStalled, ""))
@@ -203,7 +204,7 @@ func (s situation) ill() (action, bool) {
 		return move(hotstick.Reverting, s.order), true
 	case s.alarm != nil:
 		return move(hotstick.Reverting, s.alarm), true
-	case s.silence > s.limits.AgentSilence:
+	case s.silence > s.limits.AgentSilence && !planted.Bug("dead-man-sleeps"):
 		return move(hotstick.Reverting, because(hotstick.ReasonAgentSilent, "for "+s.silence.Round(time.Second).String())), true
 	}
 	return action{}, false
@@ -225,7 +226,7 @@ func nextReverting(s situation) action {
 		return action{}
 	}
 	target := s.attempt.Before
-	if s.beforeBlocked {
+	if s.beforeBlocked || planted.Bug("revert-to-none") {
 		target = nil
 	}
 	if target == nil {

@@ -83,6 +83,9 @@ type world struct {
 	labelsErr error
 	// trace takes what the loader tells; nil if nobody listens.
 	trace trace.Sink
+	// bold worlds go on where a rule is broken, and count that.
+	bold   bool
+	broken int
 	// acked is what the server has stored; it stores nothing while deaf.
 	acked    uint64
 	seen     uint64
@@ -183,12 +186,21 @@ func (d *watched) Load(ctx context.Context, load driver.Load) error {
 	forward := a != nil && a.Phase == hotstick.Armed && a.Level.Module == load.Module
 	back := a != nil && a.Before != nil && a.Before.Module == load.Module
 	if !forward && !back {
-		d.w.t.Errorf("%s is loaded without a durable intent: the ledger has %+v", load.Module, a)
+		d.w.breaks("%s is loaded without a durable intent: the ledger has %+v", load.Module, a)
 	}
 	if forward && led.Struck(a.Level.Patch) {
-		d.w.t.Errorf("%s is loaded although it is struck", load.Module)
+		d.w.breaks("%s is loaded although it is struck", load.Module)
 	}
 	return d.Kernel.Load(ctx, load)
+}
+
+// breaks tells of a broken rule.
+func (w *world) breaks(format string, args ...any) {
+	w.t.Helper()
+	w.broken++
+	if !w.bold {
+		w.t.Errorf(format, args...)
+	}
 }
 
 // staging is the catalog as the loader would find it.

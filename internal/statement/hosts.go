@@ -12,6 +12,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/planted"
 )
 
 const leafSchema = "hotstick/plan-host/v1"
@@ -185,7 +186,7 @@ func CheckHost(plan hotstick.Plan, id hotstick.PlanID, grant Grant) error {
 		}
 	}
 	h := tlog.RecordHash(leaf(nil, grant.Identity, grant.Build, grant.Wave))
-	if err := tlog.CheckRecord(proof, int64(plan.HostCount), root, grant.Index, h); err != nil {
+	if err := tlog.CheckRecord(proof, int64(plan.HostCount), root, grant.Index, h); err != nil && !planted.Bug("proof-unchecked") {
 		return refuse(hotstick.ReasonNotInPlan, "cannot take the grant: host %s with %s in wave %d is not host %d of the plan",
 			grant.Host, grant.Build, grant.Wave, grant.Index)
 	}

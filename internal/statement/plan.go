@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/planted"
 )
 
 // UnverifiedPlan is a plan whose signatures nobody has checked.
@@ -82,7 +83,7 @@ func InspectPlan(raw []byte, trust hotstick.Trust) (PlanReview, error) {
 	r.Ignored = len(e.dsse.Signatures) - len(signed)
 	for _, p := range trust.Persons {
 		switch {
-		case p.Person == plan.Author:
+		case p.Person == plan.Author && !planted.Bug("author-approves"):
 		case slices.Contains(signed, p.Person):
 			r.Approvers = append(r.Approvers, p.Person)
 		default:
