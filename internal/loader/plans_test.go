@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/driver/fake"
 	"github.com/hotstick/hotstick/internal/statement"
 )
@@ -297,6 +298,19 @@ func TestTheLevelBeforeABannedOneComesBackAfterTheNextReboot(t *testing.T) {
 		w.mustEnd(hotstick.Confirmed, "")
 		w.mustRun(first.Ref)
 	}
+}
+
+func TestTheLevelBeforeAWithdrawnOneComesBackAfterTheNextReboot(t *testing.T) {
+	w := newWorld(t)
+	first := w.publish("fix@1", fake.Behaviour{})
+	w.mustConfirm(first)
+	w.mustConfirm(w.publish("fix@2", fake.Behaviour{}))
+	w.view = catalog.NewView(w.view.Version+1, w.view.Expires, w.view.Trust, []hotstick.Patch{first})
+	w.exchange()
+	w.reboot(true)
+	w.pass(30 * time.Second)
+	w.mustEnd(hotstick.Confirmed, "")
+	w.mustRun(first.Ref)
 }
 
 func TestALevelThatStepsInAndFallsIllIsNotTriedTwiceInOneBoot(t *testing.T) {

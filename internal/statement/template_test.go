@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/statement"
 )
@@ -192,6 +194,39 @@ func TestWhichBudgetsKeepWithinATemplates(t *testing.T) {
 		if err := template.Permits(plan); (err == nil) != test.ok {
 			t.Errorf("%s: %v", test.name, err)
 		}
+	}
+}
+
+// Whatever size a domain has, a plan that its template permits disturbs no more hosts
+// of it at once than the template says.
+func TestABudgetWithinATemplatesIsNeverLarger(t *testing.T) {
+	w := newWorld(t)
+	budget := func(t *rapid.T, what string) hotstick.Budget {
+		b := hotstick.Budget{Domain: "rack"}
+		if rapid.Bool().Draw(t, what+" in percent") {
+			b.Percent = rapid.IntRange(1, 100).Draw(t, what)
+		} else {
+			b.Max = rapid.IntRange(1, 12).Draw(t, what)
+		}
+		return b
+	}
+	template, plan := w.template(), w.hasty(hosts(6))
+	permitted := 0
+	rapid.Check(t, func(t *rapid.T) {
+		limit, b := budget(t, "limit"), budget(t, "budget")
+		template.Budgets, plan.Budgets = []hotstick.Budget{limit}, []hotstick.Budget{b}
+		if template.Permits(plan) != nil {
+			return
+		}
+		permitted++
+		for n := 1; n <= plan.HostCount; n++ {
+			if min(n, b.Limit(n)) > min(n, limit.Limit(n)) {
+				t.Fatalf("%+v permits %d of %d hosts, %+v only %d", b, b.Limit(n), n, limit, limit.Limit(n))
+			}
+		}
+	})
+	if permitted == 0 {
+		t.Error("nothing was ever permitted")
 	}
 }
 
