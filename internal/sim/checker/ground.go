@@ -1,0 +1,79 @@
+package checker
+
+import "github.com/hotstick/hotstick"
+
+// Ground is the body of a simulator's begin event: what is true of the world and
+// no program can change.
+type Ground struct {
+	Hosts []GroundHost `json:"hosts"`
+	// Artifacts are what the signed catalog lists.
+	Artifacts []GroundArtifact `json:"artifacts"`
+	// Approvals is how many persons besides the author must sign a plan.
+	Approvals int `json:"approvals"`
+	// SettleMillis is how old a boot must be before anything is loaded.
+	SettleMillis int64 `json:"settle_millis"`
+	// GrantMillis is the longest life of a grant.
+	GrantMillis int64 `json:"grant_millis"`
+	// SilenceMillis is how long an agent may be silent during an attempt.
+	SilenceMillis int64 `json:"silence_millis"`
+	// StaleMillis is the age beyond which no screen calls a host's level applied.
+	StaleMillis int64 `json:"stale_millis"`
+	// SilentMillis is after how long without a check-in a server knows that a host
+	// is down.
+	SilentMillis int64 `json:"silent_millis"`
+}
+
+// GroundHost is one machine.
+type GroundHost struct {
+	Host  hotstick.HostID      `json:"host"`
+	Name  string               `json:"name"`
+	Build hotstick.KernelBuild `json:"build"`
+}
+
+// GroundArtifact is one artifact of the catalog.
+type GroundArtifact struct {
+	Digest hotstick.Digest      `json:"digest"`
+	Build  hotstick.KernelBuild `json:"build"`
+	Patch  hotstick.PatchRef    `json:"patch"`
+	Module string               `json:"module"`
+}
+
+// Shown is the body of a shown event: what the screen rests on.
+type Shown struct {
+	// HeardMillis is when, in the trace's time, the newest check-in that counted
+	// reached a server.
+	HeardMillis int64 `json:"heard_millis"`
+}
+
+// Causes of fault events that rules look at. The simulator writes more of them,
+// as it likes.
+const (
+	// FaultOwned: from now on somebody else owns the server and its online key.
+	FaultOwned = "owned_server"
+	// FaultStore and FaultStoreOver: the store fails, and serves again.
+	FaultStore     = "store_failing"
+	FaultStoreOver = "store_serving"
+	// FaultLoaderDown and FaultLoaderUp: a host's loader process is away.
+	FaultLoaderDown = "loader_down"
+	FaultLoaderUp   = "loader_up"
+	// FaultForeign: somebody else changes the host's live patches by hand.
+	FaultForeign = "foreign_hand"
+	// FaultDisk and FaultDiskOver: a host's disk takes no writes, and takes them
+	// again.
+	FaultDisk     = "disk_failing"
+	FaultDiskOver = "disk_writing"
+	// FaultLedger: a host's ledger was replaced by an older copy of itself.
+	FaultLedger = "ledger_restored"
+	// FaultClock: a host's wall clock jumped.
+	FaultClock = "clock_jump"
+	// FaultsEnd: there are no faults after this; FaultRunEnd: the run is over, and
+	// what is to happen must have happened.
+	FaultsEnd   = "faults_end"
+	FaultRunEnd = "run_end"
+)
+
+// Causes of down events.
+const (
+	DownClean = "clean"
+	DownRack  = "rack_power"
+)

@@ -1,0 +1,124 @@
+package checker
+
+import (
+	"encoding/json"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/trace"
+)
+
+// server takes an event of a server.
+func (f *fleet) server(e *trace.Event) {
+	switch e.Kind {
+	case trace.KindLeaf:
+		f.leaves, f.unlogged = e.Generation, 0
+		if e.Host != "" {
+			h := f.host(e.Host)
+			h.leafTimes = append(h.leafTimes, e.T)
+		}
+		return
+	case trace.KindShown:
+		h := f.host(e.Host)
+		if e.Boot != h.shownBoot {
+			h.shownBoot = e.Boot
+			h.shown.shown[e.Boot]++
+		}
+		return
+	case trace.KindGate:
+		return
+	}
+	if e.Kind == trace.KindPlan {
+		f.proposed(e)
+		return
+	}
+	f.unlogged++
+	switch e.Kind {
+	case trace.KindPlanStatus:
+		f.status(e)
+	case trace.KindHostState:
+		f.plan(e.Plan).moved(e)
+	case trace.KindGrant:
+		f.grants[e.Grant] = true
+		p := f.plan(e.Plan)
+		p.granted[waveLane{p.listed[e.Host].Wave, p.listed[e.Host].Build}] = true
+	case trace.KindSlot:
+		f.slot(e)
+	case trace.KindBan:
+		f.banned[e.Patch] = true
+	case trace.KindClear:
+		delete(f.banned, e.Patch)
+	case trace.KindStopAll:
+		f.stopAll = e.To == "on"
+	case trace.KindWriteOff:
+		f.host(e.Host).writtenOff = true
+	}
+}
+
+func (f *fleet) proposed(e *trace.Event) {
+	p := f.plan(e.Plan)
+	var body trace.PlanBody
+	if json.Unmarshal(e.Body, &body) != nil {
+		return
+	}
+	p.body = body
+	for _, h := range body.Hosts {
+		p.listed[h.Host] = h
+	}
+}
+
+func (f *fleet) status(e *trace.Event) {
+	p := f.plan(e.Plan)
+	p.status = hotstick.PlanStatus(e.To)
+	if p.status == hotstick.Halted && p.halted == 0 {
+		p.halted = e.T
+	}
+	if p.status.Over() && p.ended == 0 {
+		p.ended = e.T
+	}
+}
+
+func (p *plan) moved(e *trace.Event) {
+	l := p.line(e.Host)
+	l.state, l.cause = hotstick.HostState(e.To), e.Cause
+	if e.Attempt > 0 {
+		l.attempt = e.Attempt
+	}
+	l.terminal = l.terminal || l.state.Terminal()
+	if l.state == hotstick.Confirmed {
+		l.confirmedAt = e.T
+	}
+}
+
+func (f *fleet) slot(e *trace.Event) {
+	slots := f.plan(e.Plan).line(e.Host).slots
+	for kind, value := range e.Domains {
+		if e.To == "taken" {
+			slots[kind+"="+value] = true
+		} else {
+			delete(slots, kind+"="+value)
+		}
+	}
+}
+
+// caused reports whether the host is disturbed by an attempt of a plan. A level
+// that comes back from its permit after a reboot, and the way back of a confirmed
+// one, have rules of their own.
+func (h *host) caused() bool {
+	return h.open != nil && h.open.plan != "" && !h.open.voluntary && !h.writtenOff
+}
+
+// holds reports whether any plan's row says that the host is, or may at any
+// moment be, disturbed.
+func (f *fleet) holds(id hotstick.HostID) bool {
+	for _, p := range f.planOrder {
+		if l := p.lines[id]; l != nil && l.state.HoldsSlot() && !(l.state == hotstick.Reverting && l.attemptVoluntary(f, p, id)) {
+			return true
+		}
+	}
+	return false
+}
+
+// attemptVoluntary: the row reverts because an order came to a confirmed host.
+func (l *line) attemptVoluntary(f *fleet, p *plan, id hotstick.HostID) bool {
+	return p.truth[truthKey{id, l.attempt, hotstick.Confirmed}]
+}

@@ -1,0 +1,276 @@
+package checker
+
+import (
+	"encoding/json"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/trace"
+)
+
+// fleet is everything that the events so far have told.
+type fleet struct {
+	now    int64 // of the newest event, in nanoseconds
+	ground *Ground
+	hosts  map[hotstick.HostID]*host
+	plans  map[hotstick.PlanID]*plan
+	// order lists hosts and plans as they were first met, so that nothing hangs on
+	// the order of a map.
+	hostOrder []*host
+	planOrder []*plan
+	artifacts map[hotstick.Digest]GroundArtifact
+	banned    map[hotstick.PatchRef]bool
+	stopAll   bool
+	owned     bool
+	failing   bool // the store
+	faultsEnd int64
+	// leaves is the size of the audit log; unlogged counts changes since its
+	// newest leaf.
+	leaves   uint64
+	unlogged int
+	// grants are the committed ones.
+	grants map[hotstick.Digest]bool
+}
+
+// host is one host, in truth.
+type host struct {
+	id     hotstick.HostID
+	name   string
+	build  hotstick.KernelBuild
+	boot   string
+	bootAt int64
+	up     bool
+	downAt int64
+	// unclean are when boots ended uncleanly.
+	unclean []int64
+	open    *attempt
+	// loads counts load calls of the open attempt's artifact.
+	loads      int
+	writtenOff bool
+	kernelTruth
+	ledgerTruth
+	trouble
+	shown
+	leafTimes []int64
+}
+
+// kernelTruth is what the kernel says.
+type kernelTruth struct {
+	kernel map[hotstick.Digest]string
+	moving map[string]bool // modules in transition, foreign ones too
+	// effects are when each artifact was last seen in effect, by boot.
+	effects map[effectKey]int64
+}
+
+// ledgerTruth is what the host durably learned.
+type ledgerTruth struct {
+	crashed map[hotstick.PatchRef]bool
+	banned  map[hotstick.PatchRef]bool
+	halted  map[hotstick.PlanID]bool
+	// confirmed is the highest level ever confirmed, by patch name.
+	confirmed map[string]int
+	seen      map[hotstick.PlanID]int64 // uptime in ms
+	intents   map[intentKey]bool
+	strikes   map[string]bool // by boot
+	catalog   int64           // when the newest catalog it learned expires; 0 unknown
+	epoch     uint64
+}
+
+// trouble is what was done to the host.
+type trouble struct {
+	loaderAt int64 // since when the loader runs; -1 while it is away
+	diskBad  bool
+	foreign  int64 // when somebody else last changed its patches; 0 never
+	clockBad bool
+}
+
+// shown is of which boots the screens spoke.
+type shown struct {
+	shown     map[string]int // how often each boot began to be shown
+	shownBoot string
+}
+
+type effectKey struct {
+	artifact hotstick.Digest
+	boot     string
+}
+
+type intentKey struct {
+	plan    hotstick.PlanID
+	attempt int
+}
+
+// attempt is the change of a kernel under way.
+type attempt struct {
+	plan     hotstick.PlanID
+	number   int
+	patch    hotstick.PatchRef
+	artifact hotstick.Digest
+	boot     string
+	phase    hotstick.HostState
+	since    int64
+	// voluntary: it is the way back of a level that was confirmed.
+	voluntary bool
+}
+
+// plan is one plan and the server's rows of it.
+type plan struct {
+	id        hotstick.PlanID
+	body      trace.PlanBody
+	listed    map[hotstick.HostID]hotstick.PlanHost
+	status    hotstick.PlanStatus
+	halted    int64 // when, 0 if it is not
+	ended     int64
+	lines     map[hotstick.HostID]*line
+	truth     map[truthKey]bool
+	reached   map[truthKey]int64
+	granted   map[waveLane]bool
+	suspended bool // rules on order do not hold: the plan's server was owned
+}
+
+type truthKey struct {
+	host    hotstick.HostID
+	attempt int
+	state   hotstick.HostState
+}
+
+type waveLane struct {
+	wave int
+	lane hotstick.KernelBuild
+}
+
+// line is the server's row of a host in a plan.
+type line struct {
+	state       hotstick.HostState
+	attempt     int
+	cause       string
+	terminal    bool // ever
+	confirmedAt int64
+	slots       map[string]bool
+}
+
+func newFleet() *fleet {
+	return &fleet{hosts: map[hotstick.HostID]*host{}, plans: map[hotstick.PlanID]*plan{},
+		artifacts: map[hotstick.Digest]GroundArtifact{}, banned: map[hotstick.PatchRef]bool{}, grants: map[hotstick.Digest]bool{}}
+}
+
+func (f *fleet) host(id hotstick.HostID) *host {
+	h := f.hosts[id]
+	if h == nil {
+		h = &host{id: id, up: true, shown: shown{shown: map[string]int{}},
+			kernelTruth: kernelTruth{map[hotstick.Digest]string{}, map[string]bool{}, map[effectKey]int64{}},
+			ledgerTruth: newLedgerTruth()}
+		f.hosts[id] = h
+		f.hostOrder = append(f.hostOrder, h)
+	}
+	return h
+}
+
+func (f *fleet) plan(id hotstick.PlanID) *plan {
+	p := f.plans[id]
+	if p == nil {
+		p = &plan{id: id, listed: map[hotstick.HostID]hotstick.PlanHost{}, lines: map[hotstick.HostID]*line{},
+			truth: map[truthKey]bool{}, reached: map[truthKey]int64{}, granted: map[waveLane]bool{}}
+		f.plans[id] = p
+		f.planOrder = append(f.planOrder, p)
+	}
+	return p
+}
+
+func (p *plan) known() bool { return len(p.body.Plan.Waves) > 0 }
+
+func (p *plan) line(id hotstick.HostID) *line {
+	l := p.lines[id]
+	if l == nil {
+		l = &line{state: hotstick.Waiting, slots: map[string]bool{}}
+		p.lines[id] = l
+	}
+	return l
+}
+
+// domain says in which domain of a kind a host is.
+func (p *plan) domain(id hotstick.HostID, kind string) string {
+	if kind == hotstick.FleetDomain {
+		return "all"
+	}
+	return p.listed[id].Domains[kind]
+}
+
+// apply takes an event into the state, after the rules have seen it.
+func (f *fleet) apply(e *trace.Event) {
+	f.now = e.T
+	switch e.Kind {
+	case trace.KindBegin:
+		f.begin(e)
+	case trace.KindFault:
+		f.fault(e)
+	case trace.KindPlan, trace.KindPlanStatus, trace.KindHostState, trace.KindGate, trace.KindGrant, trace.KindSlot,
+		trace.KindBan, trace.KindClear, trace.KindStopAll, trace.KindShown, trace.KindWriteOff, trace.KindLeaf:
+		f.server(e)
+	default:
+		if e.Host != "" {
+			f.host(e.Host).apply(f, e)
+		}
+	}
+}
+
+func (f *fleet) begin(e *trace.Event) {
+	var g Ground
+	if len(e.Body) == 0 || json.Unmarshal(e.Body, &g) != nil {
+		return
+	}
+	f.ground = &g
+	for _, a := range g.Artifacts {
+		f.artifacts[a.Digest] = a
+	}
+	for _, gh := range g.Hosts {
+		h := f.host(gh.Host)
+		h.build, h.name = gh.Build, gh.Name
+	}
+}
+
+func (f *fleet) fault(e *trace.Event) {
+	switch e.Cause {
+	case FaultOwned:
+		f.owned = true
+	case FaultStore:
+		f.failing = true
+	case FaultStoreOver:
+		f.failing = false
+	case FaultsEnd:
+		f.faultsEnd = e.T
+	}
+	if e.Host == "" {
+		return
+	}
+	h := f.host(e.Host)
+	switch e.Cause {
+	case FaultLoaderDown:
+		h.loaderAt = -1
+	case FaultLoaderUp:
+		h.loaderAt = e.T
+	case FaultForeign:
+		h.foreign = e.T
+	case FaultDisk:
+		h.diskBad = true
+	case FaultDiskOver:
+		h.diskBad = false
+	case FaultClock:
+		h.clockBad = true
+	case FaultLedger:
+		h.restored()
+	}
+}
+
+// restored: what the host's ledger knew is gone, by a hand outside; the rules
+// hold from what the older copy knows on, which its next events tell.
+func (h *host) restored() {
+	seen, catalog := h.seen, h.catalog
+	h.ledgerTruth = newLedgerTruth()
+	h.seen, h.catalog = seen, catalog
+	h.open, h.unclean = nil, nil
+}
+
+func newLedgerTruth() ledgerTruth {
+	return ledgerTruth{crashed: map[hotstick.PatchRef]bool{}, banned: map[hotstick.PatchRef]bool{}, halted: map[hotstick.PlanID]bool{},
+		confirmed: map[string]int{}, seen: map[hotstick.PlanID]int64{}, intents: map[intentKey]bool{}, strikes: map[string]bool{}}
+}

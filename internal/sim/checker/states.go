@@ -1,0 +1,144 @@
+package checker
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/trace"
+)
+
+func stateRules() []Rule {
+	return []Rule{
+		{ID: "S7", Name: "fencing", check: fencing,
+			Text: "A host starts nothing of a plan of an older epoch than it knows; a slot is never held twice."},
+		{ID: "S18", Name: "one identity, one host",
+			Text:      "Two live boots of one identity are both quarantined.",
+			Unchecked: "the server flags an older boot that comes back (host.cloned) and refuses its check-in, and does not quarantine the newer one yet; S8 and S19 check that the older boot changes nothing"},
+		{ID: "S19", Name: "no phantom", check: noPhantom,
+			Text: "No server row says of an attempt what never happened on the host: no report is invented, taken from another attempt, or replayed into another state."},
+		{ID: "S23", Name: "audited", check: audited,
+			Text: "Every change of a plan, a host's row, a slot, a ban or the stop has its leaf in the same transaction, and the log only grows."},
+		{ID: "S27", Name: "no time travel",
+			Text:      "A server whose store is behind what a host has seen issues no grants until reconciled.",
+			Unchecked: "there is no reconcile yet: a server cannot tell a restored store, so the simulator restores ledgers and no stores"},
+		{ID: "S28", Name: "clocks do not matter", check: clocks,
+			Text: "All rules hold with hosts' wall clocks jumping ten years either way; this one counts starts on such hosts."},
+		{ID: "S29", Name: "bounded", check: bounded,
+			Text: "No host adds more than 300 entries to the audit log in a minute, whatever it sends."},
+		{ID: "S30", Name: "fail static", check: failStatic,
+			Text: "While the store fails no grant is given, and no host ever starts on a grant that was not committed."},
+	}
+}
+
+func fencing(f *fleet, e *trace.Event) (bool, string) {
+	switch e.Kind {
+	case trace.KindIntent:
+		p, ok := f.started(e)
+		if !ok {
+			return false, ""
+		}
+		if h := f.host(e.Host); p.body.Plan.Epoch < h.epoch {
+			return true, fmt.Sprintf("the plan is of epoch %d and the host knows %d", p.body.Plan.Epoch, h.epoch)
+		}
+		return true, ""
+	case trace.KindSlot:
+		if e.To != "taken" {
+			return false, ""
+		}
+		for kind, value := range e.Domains {
+			n := 0
+			for _, p := range f.planOrder {
+				for _, l := range p.lines {
+					if l.slots[kind+"="+value] {
+						n++
+					}
+				}
+			}
+			limit := 0
+			for _, p := range f.planOrder {
+				for _, b := range p.body.Plan.Budgets {
+					if b.Domain == kind && p.known() {
+						limit = max(limit, p.budgeted(b, value))
+					}
+				}
+			}
+			if n >= limit && limit > 0 {
+				return true, fmt.Sprintf("slot %d of %s=%s is taken; there are %d", n+1, kind, value, limit)
+			}
+		}
+		return true, ""
+	}
+	return false, ""
+}
+
+func noPhantom(f *fleet, e *trace.Event) (bool, string) {
+	if e.Kind != trace.KindHostState || f.ground == nil {
+		return false, ""
+	}
+	to := hotstick.HostState(e.To)
+	switch to {
+	case hotstick.Armed, hotstick.Applying, hotstick.Probation, hotstick.Confirmed, hotstick.Reverted, hotstick.Quarantined:
+	default:
+		return false, ""
+	}
+	if !f.plan(e.Plan).truth[truthKey{e.Host, f.plan(e.Plan).line(e.Host).attempt, to}] {
+		return true, fmt.Sprintf("the server says %s of attempt %d; that never happened", to, f.plan(e.Plan).line(e.Host).attempt)
+	}
+	return true, ""
+}
+
+func audited(f *fleet, e *trace.Event) (bool, string) {
+	if f.ground == nil {
+		return false, ""
+	}
+	if e.Kind == trace.KindLeaf {
+		if e.Generation < f.leaves {
+			return true, fmt.Sprintf("the log shrinks from %d to %d", f.leaves, e.Generation)
+		}
+		return true, ""
+	}
+	if f.unlogged > 0 && e.Node != "server" {
+		return true, fmt.Sprintf("%d changes have no leaf", f.unlogged)
+	}
+	return false, ""
+}
+
+func clocks(f *fleet, e *trace.Event) (bool, string) {
+	return e.Kind == trace.KindIntent && f.host(e.Host).clockBad, ""
+}
+
+const maxLeaves = 300
+
+func bounded(f *fleet, e *trace.Event) (bool, string) {
+	if e.Kind != trace.KindLeaf || e.Host == "" {
+		return false, ""
+	}
+	h := f.host(e.Host)
+	for len(h.leafTimes) > 0 && e.T-h.leafTimes[0] > int64(time.Minute) {
+		h.leafTimes = h.leafTimes[1:]
+	}
+	if len(h.leafTimes) >= maxLeaves {
+		return true, fmt.Sprintf("%d entries in a minute", len(h.leafTimes)+1)
+	}
+	return true, ""
+}
+
+func failStatic(f *fleet, e *trace.Event) (bool, string) {
+	switch e.Kind {
+	case trace.KindGrant:
+		if f.failing {
+			return true, "a grant was given while the store fails"
+		}
+		return true, ""
+	case trace.KindIntent:
+		if e.Plan == "" || e.Grant == "" || f.owned || f.ground == nil {
+			return false, ""
+		}
+		if !f.grants[e.Grant] {
+			return true, "the host starts on a grant that was never committed"
+		}
+		return true, ""
+	}
+	return false, ""
+}

@@ -1,0 +1,175 @@
+package checker
+
+import (
+	"fmt"
+
+	"github.com/hotstick/hotstick/internal/trace"
+)
+
+func trustRules() []Rule {
+	return []Rule{
+		{ID: "S1", Name: "provenance", check: provenance,
+			Text: "What is loaded is listed in the signed catalog for the host's own kernel build."},
+		{ID: "S2", Name: "dual control", check: dualControl,
+			Text: "A host arms only for a plan that enough persons besides its author have signed as it is; single control where the trust says so."},
+		{ID: "S14", Name: "known bad stays bad", check: knownBad,
+			Text: "After a ban no server grants the patch, and no host that learned of it arms it, until a clear."},
+		{ID: "S16", Name: "frozen list", check: frozenList,
+			Text: "Only hosts that the signed plan lists, or that its rule for late hosts lets in, arm for it."},
+		{ID: "S17", Name: "bytes bound", check: bytesBound,
+			Text: "What a host arms is the artifact that the signed plan names for its kernel build."},
+		{ID: "S20", Name: "online keys are weak",
+			Text: "All rules of trust, the kernel and the loader's clock hold also while somebody else owns the server.", check: onlineKeys},
+		{ID: "S21", Name: "no downgrade", check: noDowngrade,
+			Text: "A host arms no level below one that it ever confirmed, unless the plan's signatures list that level to go back to."},
+		{ID: "S22", Name: "freeze is seen", check: freezeSeen,
+			Text: "Nothing starts from a catalog whose signatures have expired."},
+		{ID: "S24", Name: "four eyes", check: fourEyes,
+			Text: "No host starts on signatures that were given for other bytes: an edited plan is another plan, without approvals."},
+	}
+}
+
+func provenance(f *fleet, e *trace.Event) (bool, string) {
+	if e.Kind != trace.KindLoad || f.ground == nil || e.Artifact == "" {
+		return false, ""
+	}
+	a, listed := f.artifacts[e.Artifact]
+	h := f.host(e.Host)
+	switch {
+	case !listed:
+		return true, fmt.Sprintf("%s loads bytes that no catalog lists", h.name)
+	case a.Build != h.build:
+		return true, fmt.Sprintf("%s loads bytes made for %s", h.name, a.Build)
+	}
+	return true, ""
+}
+
+// started returns the plan of an intent that a plan is behind.
+func (f *fleet) started(e *trace.Event) (*plan, bool) {
+	if e.Kind != trace.KindIntent || e.Plan == "" {
+		return nil, false
+	}
+	p := f.plan(e.Plan)
+	return p, p.known()
+}
+
+func dualControl(f *fleet, e *trace.Event) (bool, string) {
+	p, ok := f.started(e)
+	if !ok || f.ground == nil {
+		return false, ""
+	}
+	n := 0
+	for _, person := range p.body.Approvers {
+		if person != p.body.Plan.Author {
+			n++
+		}
+	}
+	if need := max(f.ground.Approvals, p.body.Plan.Approvals); n < need && len(p.body.Plan.Emergency) == 0 {
+		return true, fmt.Sprintf("%d persons besides the author have signed; %d must", n, need)
+	}
+	return true, ""
+}
+
+func fourEyes(f *fleet, e *trace.Event) (bool, string) {
+	if e.Kind != trace.KindIntent || e.Plan == "" || f.ground == nil {
+		return false, ""
+	}
+	if !f.plan(e.Plan).known() {
+		return true, "nobody signed this plan: it is an edited copy of another one"
+	}
+	return true, ""
+}
+
+func knownBad(f *fleet, e *trace.Event) (bool, string) {
+	switch e.Kind {
+	case trace.KindGrant:
+		p := f.plan(e.Plan)
+		if !p.known() {
+			return false, ""
+		}
+		if f.banned[p.body.Plan.Patch] {
+			return true, "a grant was given after the ban of " + p.body.Plan.Patch.String()
+		}
+		return true, ""
+	case trace.KindIntent:
+		if f.host(e.Host).banned[e.Patch] {
+			return true, "the host arms a patch that it knows to be banned"
+		}
+		return true, ""
+	}
+	return false, ""
+}
+
+func frozenList(f *fleet, e *trace.Event) (bool, string) {
+	p, ok := f.started(e)
+	if !ok {
+		return false, ""
+	}
+	if _, listed := p.listed[e.Host]; !listed && p.body.Plan.Late == nil {
+		return true, "the plan does not list this host"
+	}
+	return true, ""
+}
+
+func bytesBound(f *fleet, e *trace.Event) (bool, string) {
+	p, ok := f.started(e)
+	if !ok || f.ground == nil {
+		return false, ""
+	}
+	lane, ok := p.body.Plan.Lane(f.host(e.Host).build)
+	if !ok || lane.Artifact != e.Artifact {
+		return true, "the plan names other bytes for this kernel build"
+	}
+	return true, ""
+}
+
+func onlineKeys(f *fleet, e *trace.Event) (bool, string) {
+	if !f.owned || e.Kind != trace.KindIntent {
+		return false, ""
+	}
+	if e.Plan == "" {
+		return false, ""
+	}
+	if _, text := dualControl(f, e); text != "" {
+		return true, "while the server is owned: " + text
+	}
+	if _, text := frozenList(f, e); text != "" {
+		return true, "while the server is owned: " + text
+	}
+	if _, text := signedDelay(f, e); text != "" {
+		return true, "while the server is owned: " + text
+	}
+	return true, ""
+}
+
+func noDowngrade(f *fleet, e *trace.Event) (bool, string) {
+	p, ok := f.started(e)
+	if !ok {
+		return false, ""
+	}
+	h := f.host(e.Host)
+	if e.Patch.Level >= h.confirmed[e.Patch.Name] {
+		return true, ""
+	}
+	lane, _ := p.body.Plan.Lane(h.build)
+	for _, t := range lane.RevertTo {
+		if t.Patch == e.Patch {
+			return true, ""
+		}
+	}
+	return true, fmt.Sprintf("level %d was confirmed here before", h.confirmed[e.Patch.Name])
+}
+
+func freezeSeen(f *fleet, e *trace.Event) (bool, string) {
+	if e.Kind != trace.KindIntent || e.Plan == "" {
+		return false, ""
+	}
+	h := f.host(e.Host)
+	if h.catalog == 0 {
+		return false, ""
+	}
+	if e.T >= ms(h.catalog) && !h.clockBad {
+		return true, "the newest catalog that the host knows has expired"
+	}
+	return true, ""
+}

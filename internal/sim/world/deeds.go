@@ -1,0 +1,231 @@
+package world
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"math/rand/v2"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/catalog"
+	"github.com/hotstick/hotstick/internal/loader/link"
+	"github.com/hotstick/hotstick/internal/sim/checker"
+	"github.com/hotstick/hotstick/internal/statement"
+)
+
+func (s Step) stream() *rand.Rand { return rand.New(rand.NewPCG(s.N, 2)) }
+
+// one picks a plan and a server that a person's command reaches.
+func (w *World) one(r *rand.Rand) (*made, commands) {
+	c := w.control(r)
+	if c == nil || len(w.plans) == 0 {
+		return nil, nil
+	}
+	return w.plans[r.IntN(len(w.plans))], c
+}
+
+// commands are a server's, as people use them.
+type commands interface {
+	Hold(ctx context.Context, plan string, who hotstick.Person, reason string) (hotstick.PlanID, error)
+	Resume(ctx context.Context, plan string, who hotstick.Person, reason string) (hotstick.PlanID, error)
+	Halt(ctx context.Context, plan string, who hotstick.Person, reason string) (hotstick.PlanID, error)
+	Revert(ctx context.Context, plan string, who hotstick.Person, reason string, hosts []hotstick.HostID) (hotstick.PlanID, error)
+	Approve(ctx context.Context, plan string, raw []byte, who hotstick.Person) (hotstick.PlanID, error)
+}
+
+// done counts a command as taken or refused.
+func (w *World) done(what string, err error) {
+	if err != nil {
+		w.some(what + " refused")
+		return
+	}
+	w.some(what + " taken")
+	w.servers[0].wake()
+}
+
+func (w *World) hold(r *rand.Rand, d time.Duration) {
+	p, c := w.one(r)
+	if p == nil {
+		return
+	}
+	_, err := c.Hold(context.Background(), string(p.id), "cyd", "wait")
+	w.done("hold", err)
+	w.after(d, func() { w.resume(p) })
+}
+
+func (w *World) resume(p *made) {
+	if c := w.control(stream(w.seed, "resume", 0)); c != nil {
+		_, err := c.Resume(context.Background(), string(p.id), "cyd", "go on")
+		w.done("resume", err)
+	}
+}
+
+func (w *World) halt(r *rand.Rand) {
+	if p, c := w.one(r); p != nil {
+		_, err := c.Halt(context.Background(), string(p.id), "cyd", "enough")
+		w.done("halt", err)
+	}
+}
+
+func (w *World) revert(r *rand.Rand) {
+	if p, c := w.one(r); p != nil {
+		_, err := c.Revert(context.Background(), string(p.id), "cyd", "back", nil)
+		w.done("revert", err)
+	}
+}
+
+func (w *World) revertHosts(r *rand.Rand) {
+	if p, c := w.one(r); p != nil {
+		h := p.hosts[r.IntN(len(p.hosts))].Host
+		_, err := c.Revert(context.Background(), string(p.id), "cyd", "back", []hotstick.HostID{h})
+		w.done("revert of a host", err)
+	}
+}
+
+func (w *World) ban(r *rand.Rand) {
+	if c := w.control(r); c != nil {
+		w.done("ban", c.Ban(context.Background(), w.levels[r.IntN(levelCount)].Patch.Ref, "cyd", "bad"))
+	}
+}
+
+func (w *World) stopAll(r *rand.Rand, d time.Duration) {
+	c := w.control(r)
+	if c == nil {
+		return
+	}
+	_, err := c.StopAll(context.Background(), "cyd", "stop")
+	w.done("stop", err)
+	w.after(d, w.lift)
+}
+
+func (w *World) lift() {
+	if c := w.control(stream(w.seed, "lift", 0)); c != nil {
+		w.done("lift", c.Lift(context.Background(), "cyd", "again"))
+	}
+}
+
+// approveTwice: the same person, and the author, try to count again.
+func (w *World) approveTwice(r *rand.Rand) {
+	p, c := w.one(r)
+	if p == nil {
+		return
+	}
+	for _, k := range []*statement.Key{w.keys.second, w.keys.author} {
+		raw, err := statement.AddSignature(p.envelope, k)
+		if err != nil {
+			w.some("approval twice refused")
+			continue
+		}
+		if k == w.keys.second {
+			w.signed(p, "bob") // whether it counts or not, from now on it is true
+		}
+		_, err = c.Approve(context.Background(), string(p.id), raw, "bob")
+		w.done("approval twice", err)
+	}
+}
+
+// edit changes an approved plan's bytes and keeps its signatures; it is handed in,
+// and to a loader directly.
+func (w *World) edit(r *rand.Rand, n *node) {
+	p, _ := w.one(r)
+	c := w.control(r)
+	if p == nil || c == nil {
+		return
+	}
+	var envelope map[string]any
+	if json.Unmarshal(p.envelope, &envelope) != nil {
+		return
+	}
+	plan := p.body
+	plan.Name += "-edited"
+	plan.Waves = append([]hotstick.Wave(nil), plan.Waves...)
+	for i := range plan.Waves {
+		plan.Waves[i].DelaySeconds, plan.Waves[i].BakeSeconds = 0, 0
+	}
+	payload, err := json.Marshal(plan)
+	if err != nil {
+		w.fail("cannot edit a plan: %v", err)
+		return
+	}
+	envelope["payload"] = base64.StdEncoding.EncodeToString(payload)
+	raw, err := json.Marshal(envelope)
+	if err != nil {
+		w.fail("cannot edit a plan: %v", err)
+		return
+	}
+	w.some("approved plan edited")
+	w.submit(c, raw, p.hosts, nil, "")
+	if n.loader != nil && !n.m.down && !n.life.hung {
+		if _, err := (port{n}).Exchange(context.Background(), link.Request{Documents: []json.RawMessage{raw}}); err != nil {
+			w.some("replay unheard")
+		}
+	}
+}
+
+// publish makes the last level, and whatever else changed, the catalog's newest
+// version.
+func (w *World) publish(epoch uint64) {
+	var patches []hotstick.Patch
+	for _, l := range w.levels {
+		patches = append(patches, l.Patch)
+	}
+	w.catalog = catalog.NewView(w.catalog.Version+1, w.time().Add(24*time.Hour), w.trust(max(epoch, w.catalog.Trust.Epoch)), patches)
+}
+
+// expireCatalog: nobody renews the signatures for a while.
+func (w *World) expireCatalog(d time.Duration) {
+	w.catalog = catalog.NewView(w.catalog.Version+1, w.time().Add(20*time.Second), w.catalog.Trust, w.catalog.Patches)
+	w.after(20*time.Second+d, func() { w.publish(0) })
+}
+
+// calm ends all faults for good: everything is switched on again, and people clear
+// up.
+func (w *World) calm() {
+	w.quiet = true
+	for _, n := range w.nodes {
+		n.cable, n.disk.fault = cable{}, diskFault{}
+		n.m.skew = 0
+		if n.life.hung {
+			n.m.kernel.Crash("")
+		}
+		n.comeUp()
+		n.unforeign()
+		n.readable()
+	}
+	w.dieAfterTake = 0
+	w.tap.failing = false
+	w.publish(0)
+	for _, s := range w.servers {
+		if !s.up {
+			s.start()
+		}
+	}
+	w.lift()
+	for _, p := range w.plans {
+		w.resume(p)
+	}
+	w.fault(checker.FaultStoreOver, nil)
+	w.fault(checker.FaultsEnd, nil)
+	w.calmed = w.now
+}
+
+// unforeign takes patches that are not ours out again.
+func (n *node) unforeign() {
+	if n.m.seen["vendor_fix"] == hotstick.InEffect {
+		// If a transition runs it stays; its host is then left alone.
+		if err := n.m.kernel.Calls().Disable("vendor_fix"); err != nil {
+			n.w.some("foreign patch stays")
+		}
+	}
+}
+
+// readable lets the truth sources tell again what they know.
+func (n *node) readable() {
+	for name, does := range n.does {
+		if does.Unreadable {
+			does.Unreadable = false
+			n.m.kernel.Behave(name, does)
+		}
+	}
+}

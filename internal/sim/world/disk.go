@@ -1,0 +1,120 @@
+package world
+
+import (
+	"errors"
+	"io/fs"
+	"maps"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/loader"
+)
+
+var (
+	errFull = errors.New("no space left on device")
+	errSync = errors.New("input/output error")
+	errOff  = errors.New("cannot do this: the simulated machine is off")
+)
+
+// pulled is the panic by which a process ends in the middle of a write.
+type pulled struct{}
+
+// disk is a loader's disk. A write is durable when it returns without an error;
+// with one, nobody knows.
+type disk struct {
+	ledger []byte
+	kept   map[hotstick.Digest][]byte
+	// older are copies of the ledger as it was, for a restore.
+	older [][]byte
+	// saved is told of each ledger that became durable.
+	saved func(data []byte)
+	fault diskFault
+}
+
+// diskFault is what is wrong with a disk.
+type diskFault struct {
+	full bool
+	// sync: the write fails when it is synced, and is on the disk all the same, as
+	// after a failed fsync of the directory.
+	sync bool
+	// plug ends the process at one of the next writes, before it is durable or
+	// after; 0 does nothing.
+	plug   int
+	before bool
+	// torn: what is kept next loses its second half.
+	torn bool
+}
+
+var _ loader.Disk = (*disk)(nil)
+
+func newDisk(saved func([]byte)) *disk {
+	return &disk{kept: map[hotstick.Digest][]byte{}, saved: saved}
+}
+
+// Load implements [loader.Disk].
+func (d *disk) Load() ([]byte, error) {
+	if d.ledger == nil {
+		return nil, fs.ErrNotExist
+	}
+	return d.ledger, nil
+}
+
+// Save implements [loader.Disk].
+func (d *disk) Save(data []byte) error {
+	f := &d.fault
+	pull := false
+	if f.plug > 0 {
+		f.plug--
+		pull = f.plug == 0
+	}
+	switch {
+	case pull && f.before:
+		panic(pulled{}) // the temporary file is torn, the ledger is the old one
+	case f.full:
+		return errFull
+	}
+	d.write(data)
+	switch {
+	case pull:
+		panic(pulled{})
+	case f.sync:
+		return errSync
+	}
+	return nil
+}
+
+func (d *disk) write(data []byte) {
+	if d.ledger != nil && len(d.older) < 64 {
+		d.older = append(d.older, d.ledger)
+	}
+	d.ledger = append([]byte(nil), data...)
+	d.saved(d.ledger)
+}
+
+// Keep implements [loader.Disk].
+func (d *disk) Keep(digest hotstick.Digest, data []byte) error {
+	if d.fault.full {
+		return errFull
+	}
+	if d.fault.torn {
+		d.fault.torn = false
+		data = data[:len(data)/2]
+	}
+	d.kept[digest] = append([]byte(nil), data...)
+	return nil
+}
+
+// Kept implements [loader.Disk]: like the real one it gives out no bytes that do
+// not have their digest.
+func (d *disk) Kept(digest hotstick.Digest) ([]byte, error) {
+	data, ok := d.kept[digest]
+	if !ok || hotstick.NewDigest(data) != digest {
+		return nil, fs.ErrNotExist
+	}
+	return data, nil
+}
+
+// Sweep implements [loader.Disk].
+func (d *disk) Sweep(wanted map[hotstick.Digest]bool) error {
+	maps.DeleteFunc(d.kept, func(k hotstick.Digest, _ []byte) bool { return !wanted[k] })
+	return nil
+}

@@ -1,0 +1,241 @@
+package world
+
+import (
+	"context"
+	"encoding/json"
+	"math/rand/v2"
+	"os"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/kernel/kmod"
+	"github.com/hotstick/hotstick/internal/loader/ledger"
+	"github.com/hotstick/hotstick/internal/loader/link"
+	"github.com/hotstick/hotstick/internal/sim/checker"
+	"github.com/hotstick/hotstick/internal/statement"
+	"github.com/hotstick/hotstick/internal/wire"
+)
+
+const panicText = "[   99.000000] Kernel panic - not syncing: hardware\n[   99.000001] Call Trace:\n[   99.000002]  mce_panic+0x1/0x2\n"
+
+// partition cuts a third of the fleet off, both ways.
+func (w *World) partition(s Step) {
+	for i, n := range w.nodes {
+		if uint64(i)%3 == s.N%3 {
+			n.cable.up, n.cable.back = w.now+s.For, w.now+s.For
+		}
+	}
+	w.some("partition")
+}
+
+func (n *node) killAgent(again time.Duration) {
+	if n.m.down {
+		return
+	}
+	n.core = nil
+	n.life.agent++
+	n.flight++
+	life, boot := n.life.agent, n.life.boot
+	n.w.after(again, func() {
+		if n.life.agent == life && n.life.boot == boot && !n.m.down {
+			n.startAgent()
+		}
+	})
+}
+
+func (n *node) kill(again time.Duration) {
+	if n.m.down || n.loader == nil {
+		return
+	}
+	if n.truth.attempt != nil {
+		n.w.some("loader killed in an attempt")
+	}
+	n.killLoader(again)
+}
+
+func (w *World) killServer(s Step) {
+	victim := w.servers[int(s.N%uint64(len(w.servers)))]
+	if !victim.up {
+		return
+	}
+	victim.kill()
+	w.after(s.For/4, func() {
+		if !victim.up {
+			victim.start()
+		}
+	})
+}
+
+func (w *World) rackPower(n *node) {
+	for _, other := range w.nodes {
+		if other.m.member.Labels["rack"] == n.m.member.Labels["rack"] && !other.m.down {
+			other.goDown(checker.DownRack)
+			other.m.kernel.Crash("")
+			w.after(time.Duration(3+other.random.IntN(20))*time.Second, other.comeUp)
+		}
+	}
+	w.some("rack power")
+}
+
+// hang stops everything on the machine until a watchdog takes it down.
+func (n *node) hang(d time.Duration) {
+	if n.m.down {
+		return
+	}
+	n.life.hung = true
+	boot := n.life.boot
+	n.w.fault(faultLoaderDown, n)
+	n.w.after(d, func() {
+		if n.life.boot == boot && n.life.hung {
+			n.m.kernel.Crash("")
+		}
+	})
+}
+
+// foreignLoad is a hand outside that loads a live patch of its own.
+func (n *node) foreignLoad() {
+	if n.m.down {
+		return
+	}
+	data := kmod.Compose(kmod.Info{Name: "vendor_fix", Vermagic: n.m.member.Build.Release + " SMP preempt mod_unload modversions ",
+		Livepatch: true, License: "GPL", Arch: n.m.member.Build.Arch, SrcVersion: "0123456789ABCDEF01234567"})
+	f, err := os.CreateTemp("", "hotstick-sim-*.ko")
+	if err != nil {
+		n.w.fail("cannot make a foreign patch: %v", err)
+		return
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	if _, err := f.Write(data); err != nil {
+		n.w.fail("cannot make a foreign patch: %v", err)
+		return
+	}
+	n.w.fault(checker.FaultForeign, n)
+	// What the kernel says to it is its affair.
+	if err := n.m.kernel.Calls().Finit(f); err == nil {
+		n.w.some("foreign patch loaded")
+	}
+}
+
+// foreignRemoval is a hand outside that takes our level out of effect.
+func (n *node) foreignRemoval() {
+	if n.m.down {
+		return
+	}
+	n.w.fault(checker.FaultForeign, n)
+	for _, module := range sorted(n.m.seen) {
+		if n.m.seen[module] == hotstick.InEffect && n.m.kernel.Calls().Disable(module) == nil {
+			n.w.some("level removed by hand")
+			return
+		}
+	}
+}
+
+// jump moves the wall clock by up to ten years either way.
+func (n *node) jump(seed uint64) {
+	r := rand.New(rand.NewPCG(seed, 1))
+	const tenYears = 10 * 365 * 24 * time.Hour
+	n.m.skew = time.Duration(r.Int64N(int64(2*tenYears))) - tenYears
+	n.w.fault(checker.FaultClock, n)
+}
+
+func (n *node) diskFull(d time.Duration) {
+	n.disk.fault.full = true
+	n.w.fault(checker.FaultDisk, n)
+	n.w.after(d, func() {
+		n.disk.fault.full = false
+		n.w.fault(checker.FaultDiskOver, n)
+	})
+}
+
+func (n *node) diskSync(d time.Duration) {
+	n.disk.fault.sync = true
+	n.w.fault(checker.FaultDisk, n)
+	n.w.after(d, func() {
+		n.disk.fault.sync = false
+		n.w.fault(checker.FaultDiskOver, n)
+	})
+}
+
+func (w *World) storeFull(d time.Duration) {
+	w.tap.failing = true
+	w.fault(checker.FaultStore, nil)
+	w.after(d, func() {
+		w.tap.failing = false
+		w.fault(checker.FaultStoreOver, nil)
+		w.servers[0].wake()
+	})
+}
+
+// restoreLedger puts an older copy of the ledger back, as from a backup.
+func (n *node) restoreLedger(seed uint64) {
+	if len(n.disk.older) == 0 || n.m.down {
+		return
+	}
+	n.loader = nil
+	n.life.loader++
+	old := n.disk.older[int(seed%uint64(len(n.disk.older)))]
+	l, err := ledger.Decode(old)
+	if err != nil {
+		n.w.fail("cannot read an older ledger: %v", err)
+		return
+	}
+	n.disk.ledger = old
+	n.w.fault(checker.FaultLedger, n)
+	n.truth = ledgerTruth{known: true, ledger: l, attempt: l.Attempt}
+	n.startLoader()
+}
+
+// replay hands the loader every document that it, and another host, ever got: its
+// agent was taken over.
+func (n *node) replay(other *node) {
+	if n.loader == nil || n.life.hung || n.m.down {
+		return
+	}
+	var all []json.RawMessage
+	for _, raw := range append(append([][]byte(nil), n.docs.old...), other.docs.old...) {
+		all = append(all, raw)
+	}
+	n.w.some("documents replayed")
+	// A thief's call is no sign of the agent's life that anybody counts on.
+	if _, err := (port{n}).Exchange(context.Background(), link.Request{Documents: all}); err != nil {
+		n.w.some("replay unheard")
+	}
+}
+
+// steal: from now on a thief owns the server and its online key.
+func (w *World) steal() {
+	w.stolen = true
+	w.fault(checker.FaultOwned, nil)
+}
+
+// evil is what a stolen server sends beside the honest answer: every plan that
+// was ever signed, and grants for whatever the host could start.
+func (w *World) evil(req wire.SyncRequest) []json.RawMessage {
+	if !w.stolen || req.Loader.Nonce == "" {
+		return nil
+	}
+	n := w.byID[req.Host]
+	var out []json.RawMessage
+	for _, p := range w.plans {
+		out = append(out, p.envelope)
+		for i, h := range p.hosts {
+			if h.Host != req.Host && !(h.Build == n.m.member.Build && n.random.IntN(40) == 0) {
+				continue
+			}
+			proof, err := statement.ProveHost(p.hosts, int64(i))
+			if err != nil {
+				continue
+			}
+			// Somebody else's place in the plan does not fit this host's identity.
+			g, err := statement.Sign(statement.KindGrant, statement.Grant{Plan: p.id, Host: req.Host,
+				Identity: hotstick.NewFingerprint(n.key.Public()), Build: h.Build, Wave: n.random.IntN(h.Wave + 1), Attempt: 1 + n.random.IntN(9),
+				Index: int64(i), Proof: proof, Nonce: req.Loader.Nonce, Epoch: w.catalog.Trust.Epoch, TTLSeconds: statement.MaxGrantSeconds}, w.keys.online)
+			if err == nil {
+				out = append(out, g)
+			}
+		}
+	}
+	w.some("stolen server sent documents")
+	return out
+}

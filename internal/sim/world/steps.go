@@ -1,0 +1,170 @@
+package world
+
+import (
+	"slices"
+	"time"
+)
+
+// Case is one run: its seed and, if it was cut, what happens in it.
+type Case struct {
+	Seed    uint64
+	Options Options
+	// Steps replace those that the seed would make; nil means the seed's own.
+	Steps []Step
+}
+
+// Step is one fault, or one deed of a person.
+type Step struct {
+	At time.Duration
+	Do string
+	// Host is the index of the host concerned.
+	Host int `json:",omitempty"`
+	// For is how long a fault lasts.
+	For time.Duration `json:",omitempty"`
+	// N is the deed's own seed.
+	N uint64 `json:",omitempty"`
+}
+
+// kind is one kind of step: how often it is drawn and what it does.
+type kind struct {
+	name   string
+	weight int
+	do     func(w *World, s Step, n *node)
+}
+
+// faults are what may go wrong. Liveness is asked for once none of them happens
+// any more.
+func faults() []kind {
+	return []kind{
+		{"drop", 6, func(w *World, s Step, n *node) { n.cable.lossy = w.now + s.For }},
+		{"delay", 4, func(w *World, s Step, n *node) { n.cable.slow = w.now + s.For }},
+		{"duplicate", 6, func(w *World, s Step, n *node) { n.cable.twice = w.now + s.For }},
+		{"cut there", 3, func(w *World, s Step, n *node) { n.cable.up = w.now + s.For }},
+		{"cut back", 5, func(w *World, s Step, n *node) { n.cable.back = w.now + s.For }},
+		{"partition", 4, func(w *World, s Step, n *node) { w.partition(s) }},
+		{"version skew", 1, func(w *World, s Step, n *node) { n.cable.odd = w.now + s.For }},
+		{"lying mirror", 2, func(w *World, s Step, n *node) { n.cable.lies = w.now + s.For }},
+		{"kill agent", 5, func(w *World, s Step, n *node) { n.killAgent(s.For / 8) }},
+		{"kill loader", 6, func(w *World, s Step, n *node) { n.kill(s.For / 8) }},
+		{"plug before", 4, func(w *World, s Step, n *node) { n.disk.fault.plug, n.disk.fault.before = 1+int(s.N%4), true }},
+		{"plug after", 4, func(w *World, s Step, n *node) { n.disk.fault.plug, n.disk.fault.before = 1+int(s.N%4), false }},
+		{"kill server", 4, func(w *World, s Step, n *node) { w.killServer(s) }},
+		{"server between", 3, func(w *World, s Step, n *node) { w.dieAfterTake = 1 + int(s.N%20) }},
+		{"panic", 4, func(w *World, s Step, n *node) { n.m.kernel.Crash(panicText) }},
+		{"power", 4, func(w *World, s Step, n *node) { n.m.kernel.Crash("") }},
+		{"rack power", 2, func(w *World, s Step, n *node) { w.rackPower(n) }},
+		{"hang", 3, func(w *World, s Step, n *node) { n.hang(s.For) }},
+		{"reboot", 5, func(w *World, s Step, n *node) { n.shutDown() }},
+		{"foreign patch", 3, func(w *World, s Step, n *node) { n.foreignLoad() }},
+		{"foreign removal", 4, func(w *World, s Step, n *node) { n.foreignRemoval() }},
+		{"clock", 5, func(w *World, s Step, n *node) { n.jump(s.N) }},
+		{"disk full", 4, func(w *World, s Step, n *node) { n.diskFull(s.For) }},
+		{"disk sync", 3, func(w *World, s Step, n *node) { n.diskSync(s.For) }},
+		{"torn", 2, func(w *World, s Step, n *node) { n.disk.fault.torn = true }},
+		{"store full", 3, func(w *World, s Step, n *node) { w.storeFull(s.For / 4) }},
+		{"old ledger", 1, func(w *World, s Step, n *node) { n.restoreLedger(s.N) }},
+		{"replay", 5, func(w *World, s Step, n *node) { n.replay(w.nodes[int(s.N%uint64(len(w.nodes)))]) }},
+	}
+}
+
+// deeds are what people do, sensible or not.
+func deeds() []kind {
+	return []kind{
+		{"propose", 12, func(w *World, s Step, n *node) { w.propose(s.stream(), "") }},
+		{"author only", 2, func(w *World, s Step, n *node) { w.propose(s.stream(), "author only") }},
+		{"empty selector", 2, func(w *World, s Step, n *node) { w.propose(s.stream(), "empty selector") }},
+		{"edit after approval", 3, func(w *World, s Step, n *node) { w.edit(s.stream(), n) }},
+		{"approve twice", 2, func(w *World, s Step, n *node) { w.approveTwice(s.stream()) }},
+		{"hold", 4, func(w *World, s Step, n *node) { w.hold(s.stream(), s.For/2) }},
+		{"halt", 3, func(w *World, s Step, n *node) { w.halt(s.stream()) }},
+		{"revert", 3, func(w *World, s Step, n *node) { w.revert(s.stream()) }},
+		{"revert hosts", 3, func(w *World, s Step, n *node) { w.revertHosts(s.stream()) }},
+		{"ban", 2, func(w *World, s Step, n *node) { w.ban(s.stream()) }},
+		{"stop all", 1, func(w *World, s Step, n *node) { w.stopAll(s.stream(), s.For/2) }},
+		{"publish", 3, func(w *World, s Step, n *node) { w.publish(1) }},
+		{"expired catalog", 1, func(w *World, s Step, n *node) { w.expireCatalog(s.For) }},
+	}
+}
+
+// steal hands the server to a thief. It is no fault that ends.
+var steal = kind{"steal", 0, func(w *World, s Step, n *node) { w.steal() }}
+
+func draw(kinds []kind, n int) kind {
+	total := 0
+	for _, k := range kinds {
+		total += k.weight
+	}
+	at := n % total
+	for _, k := range kinds {
+		if at -= k.weight; at < 0 {
+			return k
+		}
+	}
+	return kinds[0]
+}
+
+// horizon is roughly how much simulated time a run's events fill.
+func (o Options) horizon() time.Duration {
+	return time.Duration(float64(o.Events) / float64(o.Hosts) / 3 * float64(o.Pace))
+}
+
+// steps returns what happens in the case.
+func (c Case) steps(o Options) []Step {
+	if c.Steps != nil {
+		return c.Steps
+	}
+	return stepsOf(c.Seed, o)
+}
+
+// stepsOf makes the seed's own steps.
+func stepsOf(seed uint64, o Options) []Step {
+	r := stream(seed, "steps", 0)
+	end := o.horizon()
+	if o.Live {
+		end /= 2
+	}
+	at := func() time.Duration { return 3*time.Second + time.Duration(r.Int64N(int64(end))) }
+	step := func(name string, when time.Duration) Step {
+		return Step{At: when, Do: name, Host: r.IntN(o.Hosts), For: time.Duration(1+r.IntN(40)) * time.Second, N: r.Uint64() >> 1}
+	}
+	steps := []Step{step("propose", 2*time.Second)}
+	for range o.Plans - 1 {
+		steps = append(steps, step("propose", at()))
+	}
+	for range []int{0, 6, 18, 45}[r.IntN(4)] {
+		steps = append(steps, step(draw(faults(), r.IntN(1<<20)).name, at()))
+	}
+	for range r.IntN(6) {
+		steps = append(steps, step(draw(deeds(), r.IntN(1<<20)).name, at()))
+	}
+	if !o.Live && chance(r, 12) {
+		steps = append(steps, step(steal.name, at()))
+	}
+	if o.Live {
+		steps = append(steps, Step{At: 3*time.Second + end, Do: "calm"})
+	}
+	slices.SortStableFunc(steps, func(a, b Step) int { return int(a.At - b.At) })
+	return steps
+}
+
+// step does one step.
+func (w *World) step(i int, s Step) {
+	n := w.nodes[s.Host%len(w.nodes)]
+	if s.Do == "calm" {
+		w.calm()
+		return
+	}
+	for _, k := range slices.Concat(faults(), deeds(), []kind{steal}) {
+		if k.name != s.Do {
+			continue
+		}
+		if n.m.down && k.name != "publish" {
+			w.some("step on a host that is down")
+		}
+		w.some("step " + s.Do)
+		k.do(w, s, n)
+		n.settle()
+		return
+	}
+	w.fail("step %d: nothing is called %q", i, s.Do)
+}

@@ -1,0 +1,93 @@
+package world
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/hotstick/hotstick/internal/sim/checker"
+)
+
+// short is a case that takes part of a second.
+func short(seed uint64) Case { return Case{Seed: seed, Options: Options{Events: 2000, Hosts: 12}} }
+
+func TestOneSeedGivesOneTraceAHundredTimes(t *testing.T) {
+	want := Run(short(3))
+	if want.Events < 2000 || want.Report.Looked["S11"] == 0 {
+		t.Fatalf("the run is too small to prove anything: %d events, looked %v", want.Events, want.Report.Looked)
+	}
+	times := 100
+	if testing.Short() {
+		times = 5
+	}
+	for i := range times {
+		if got := Run(short(3)); got.Hash != want.Hash || got.Events != want.Events {
+			t.Fatalf("run %d gave trace %s, the first gave %s", i, got.Hash, want.Hash)
+		}
+	}
+}
+
+func TestTwoSeedsGiveTwoTraces(t *testing.T) {
+	if Run(short(3)).Hash == Run(short(8)).Hash {
+		t.Error("seeds 7 and 8 gave one trace")
+	}
+}
+
+func TestLeavingAStepOutDoesNotMoveTheOthers(t *testing.T) {
+	c := short(11)
+	c.Options = c.Options.filled(c.Seed)
+	steps := c.steps(c.Options)
+	c.Steps = steps
+	if whole, cut := Run(short(11)), Run(c); whole.Hash != cut.Hash {
+		t.Error("a seed's own steps, given by hand, give another trace")
+	}
+}
+
+func TestAFewSeedsBreakNoRule(t *testing.T) {
+	n := uint64(24)
+	if testing.Short() {
+		n = 6
+	}
+	for seed := range n {
+		r := Run(Case{Seed: 1000 + seed, Options: Options{Events: 4000, Live: seed%4 == 0}})
+		if r.Failure != "" {
+			t.Errorf("seed %d: %s", r.Seed, r.Failure)
+		}
+		for _, v := range r.Report.Violations {
+			if why, known := Known(r.Seed, v); known {
+				t.Logf("seed %d: known: %s", r.Seed, why)
+				continue
+			}
+			t.Errorf("seed %d: %s", r.Seed, v)
+		}
+	}
+}
+
+// TestTheTraceIsWhatTheCheckersRead: what is written as lines and read again is
+// judged as it was in the run.
+func TestTheTraceIsWhatTheCheckersRead(t *testing.T) {
+	var lines []byte
+	c := short(5)
+	c.Options.Trace = func(line []byte) { lines = append(append(lines, line...), '\n') }
+	r := Run(c)
+	report, err := checker.Run(bytes.NewReader(lines))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Events != r.Report.Events || len(report.Violations) != len(r.Report.Violations) || report.Looked["S3"] != r.Report.Looked["S3"] {
+		t.Errorf("read again: %d events, looked %v; in the run: %d, %v", report.Events, report.Looked, r.Report.Events, r.Report.Looked)
+	}
+}
+
+func TestAFailingCaseIsMadeShort(t *testing.T) {
+	// A world that breaks a rule on purpose: whatever is armed was banned.
+	c := short(3)
+	c.Options.spoil = true
+	before := len(c.steps(c.Options.filled(c.Seed)))
+	got, r := Shrink(c, 60)
+	if broke(r) == "" {
+		t.Fatal("the spoiled case breaks no rule")
+	}
+	if len(got.Steps) >= before || len(got.Steps) == 0 || got.Options.Hosts >= 12 {
+		t.Errorf("%d steps of %d and %d hosts are left", len(got.Steps), before, got.Options.Hosts)
+	}
+}
