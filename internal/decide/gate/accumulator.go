@@ -12,9 +12,12 @@ type Reading struct {
 	Name   string
 	State  hotstick.HostState
 	Reason *hotstick.Reason
-	// Fingerprint groups crashes and load failures of one kind; empty where nothing
-	// tells the kind, such as for a crash without a trace.
+	// Fingerprint groups crashes and load failures of one kind (see [Fingerprint]);
+	// empty where nothing tells the kind, such as for a crash without a trace.
 	Fingerprint string
+	// Domain is what the host shares with others that may go down together whatever
+	// the patch, such as its zone; empty if nothing is known.
+	Domain string
 	// At is when the host reached the state, by the server's clock.
 	At time.Time
 	// Seen is the host's newest check-in; at least At.

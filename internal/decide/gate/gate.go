@@ -41,8 +41,10 @@
 // its chance of ever reaching 1/a is at most a, however often one looks (Ville's
 // inequality). A host counts in n from the moment it is armed, not once its
 // outcome is known: crashes come sooner than confirmations, and counting both at
-// their ends would bias the test against every wide wave. From the second loss on
-// only: one loss alone never fails a plan.
+// their ends would bias the test against every wide wave. Losses without a
+// fingerprint in one domain, such as a zone, within five minutes are one event: a
+// switch or a power feed takes many hosts at once, while a killer takes hosts
+// everywhere. From the second event on only: one alone never fails a plan.
 //
 // [Series] compares one number, such as a probe's answer time, of hosts with the
 // patch and of hosts without it, by a test of the same kind.

@@ -163,3 +163,29 @@ func TestBoundIsTheRuleOfThree(t *testing.T) {
 		}
 	}
 }
+
+func TestFingerprintIsWhereTheKernelStopped(t *testing.T) {
+	crash := func(text string) []hotstick.Evidence {
+		return []hotstick.Evidence{{Kind: "kernel_log", Text: "RIP: 0010:other+0x1/0x2"}, {Kind: "crash_trace", Text: text}}
+	}
+	tests := []struct {
+		name     string
+		why      *hotstick.Reason
+		evidence []hotstick.Evidence
+		want     string
+	}{
+		{"nothing is known", nil, nil, ""},
+		{"a crash without a trace", &hotstick.Reason{Code: hotstick.ReasonCrash, Subject: "fix_2"}, nil, ""},
+		{"a crash with an empty trace", &hotstick.Reason{Code: hotstick.ReasonCrash, Subject: "fix_2"}, crash("Kernel panic"), ""},
+		{"a crash on x86_64", &hotstick.Reason{Code: hotstick.ReasonCrash, Subject: "fix_2"},
+			crash("BUG: unable\nRIP: 0010:ext4_write.cold+0x1a/0x90 [ext4]\n"), "crash ext4_write"},
+		{"a crash on arm64", &hotstick.Reason{Code: hotstick.ReasonCrash}, crash("pc : rcu_sched+0x4/0x8\nlr : x+0x1/0x2"), "crash rcu_sched"},
+		{"silence", &hotstick.Reason{Code: hotstick.ReasonSilentAfter, Subject: "x"}, nil, ""},
+		{"a refusal", &hotstick.Reason{Code: hotstick.ReasonKernelRefused, Subject: "ENOEXEC"}, nil, "kernel_refused ENOEXEC"},
+	}
+	for _, test := range tests {
+		if got := gate.Fingerprint(test.why, test.evidence); got != test.want {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}

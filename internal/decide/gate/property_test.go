@@ -22,6 +22,7 @@ func drawReading(t *rapid.T, label string) gate.Reading {
 		Host:        hotstick.HostID(fmt.Sprint("h", rapid.IntRange(0, 50).Draw(t, label+" host"))),
 		State:       rapid.SampledFrom(hotstick.HostStates()).Draw(t, label+" state"),
 		Fingerprint: rapid.SampledFrom([]string{"", "rcu", "ext4"}).Draw(t, label+" fingerprint"),
+		Domain:      rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, label+" domain"),
 		At:          t0.Add(time.Duration(rapid.IntRange(0, 100).Draw(t, label+" at")) * time.Second),
 		Transition:  time.Duration(rapid.IntRange(0, 40).Draw(t, label+" transition")) * time.Second,
 	}
@@ -74,7 +75,7 @@ func TestForgettingTakesBackWhatWasObserved(t *testing.T) {
 			}
 		}
 		rates := gate.NewRateTest(hotstick.GateSettings{})
-		if got := rates.Observe(odd).Forget(odd); got != rates {
+		if got := rates.Observe(odd).Forget(odd); got.Started != 0 || got.Lost != 0 || got.Events() != 0 {
 			t.Fatalf("the rates kept %+v", got)
 		}
 	})

@@ -200,6 +200,28 @@ func TestRatesAreNotBiasedByWhatHappensFirst(t *testing.T) {
 	}
 }
 
+// A zone that is cut off takes many hosts at once and is one event; hosts lost in
+// every zone are not.
+func TestAnOutageIsOneEvent(t *testing.T) {
+	lose := func(zones int) gate.RateTest {
+		test := gate.NewRateTest(hotstick.GateSettings{})
+		for i := range 200 {
+			r := gate.Reading{State: hotstick.Probation, Domain: fmt.Sprint(i % zones)}
+			if i < 50 {
+				r.State, r.At = hotstick.Lost, t0.Add(time.Duration(i)*time.Second)
+			}
+			test = test.Observe(r)
+		}
+		return test
+	}
+	if test := lose(1); test.Judge() != nil || test.Events() != 1 {
+		t.Errorf("50 hosts of one zone are %d events", test.Events())
+	}
+	if test := lose(3); test.Judge() == nil || test.Events() != 3 {
+		t.Errorf("50 hosts of three zones are %d events and do not fail", test.Events())
+	}
+}
+
 func TestSeriesHoldsWithoutData(t *testing.T) {
 	row := func(before, after int, at time.Time) gate.Verdict {
 		s := gate.NewSeries("latency", 1, 0, hotstick.GateSettings{})
