@@ -21,40 +21,57 @@ type binder struct {
 	text     text
 	document string
 	// places holds the position of each value by its path, such as rings[1].after.
-	places   map[string]position
+	places map[string]position
+	// bad holds the paths that something was said about, with all they stand in: what
+	// is missing there need not be said again.
+	bad      map[string]bool
 	problems Problems
+}
+
+func newBinder(t text) *binder {
+	return &binder{text: t, places: map[string]position{}, bad: map[string]bool{}}
 }
 
 func (b *binder) report(at position, hint, format string, args ...any) {
 	b.problems = append(b.problems, b.text.problem(at, b.document, hint, format, args...))
 }
 
-// place is where a path stands, or the nearest part of it that does.
-func (b *binder) place(path string) position {
+// written is the path, or the nearest part of it that stands in the document.
+func (b *binder) written(path string) string {
 	for {
-		if at, ok := b.places[path]; ok {
-			return at
+		if _, ok := b.places[path]; ok || path == "" {
+			return path
 		}
-		cut := strings.LastIndexAny(path, ".[")
-		if cut < 0 {
-			return b.places[""]
-		}
-		path = path[:cut]
+		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
 	}
 }
 
-// wrong reports a problem at a path.
+// place is where a path stands, or the nearest part of it that does.
+func (b *binder) place(path string) position { return b.places[b.written(path)] }
+
+// wrong reports a problem at a path, the first one only. What is missing is not
+// reported where something else was wrong, for it may be what was misspelt.
 func (b *binder) wrong(path, hint, format string, args ...any) {
-	b.report(b.place(path), hint, format, args...)
+	if !b.bad[path] && !b.bad[b.written(path)] {
+		b.report(b.place(path), hint, format, args...)
+	}
+	b.bad[path] = true
 }
 
 func (b *binder) bind(node ast.Node, into reflect.Value, path string) {
-	at := positionOf(node)
-	b.places[path] = at
+	before := len(b.problems)
+	b.places[path] = positionOf(node)
+	b.bindNode(node, into, path)
+	if len(b.problems) > before {
+		b.bad[path] = true
+	}
+}
+
+func (b *binder) bindNode(node ast.Node, into reflect.Value, path string) {
 	if leaf, ok := into.Addr().Interface().(scalar); ok {
-		if s, ok := b.text1(node, path); ok {
+		if s, ok := b.single(node, path); ok {
 			if err := leaf.read(s); err != nil {
-				b.report(at, "", "%v", err)
+				b.wrong(path, "", "%v", err)
 			}
 		}
 		return
@@ -71,7 +88,7 @@ func (b *binder) bind(node ast.Node, into reflect.Value, path string) {
 	case reflect.Slice:
 		b.bindSlice(node, into, path)
 	default:
-		if s, ok := b.text1(node, path); ok {
+		if s, ok := b.single(node, path); ok {
 			b.bindLeaf(s, into, path)
 		}
 	}
@@ -98,8 +115,8 @@ func (b *binder) bindLeaf(s string, into reflect.Value, path string) {
 	}
 }
 
-// text1 is the text of a scalar node; anything else is a problem.
-func (b *binder) text1(node ast.Node, path string) (string, bool) {
+// single is the text of a scalar node; anything else is a problem.
+func (b *binder) single(node ast.Node, path string) (string, bool) {
 	switch n := node.(type) {
 	case *ast.StringNode:
 		return n.Value, true
@@ -135,8 +152,8 @@ func (b *binder) bindStruct(node ast.Node, into reflect.Value, path string) {
 		if !ok {
 			continue
 		}
-		i, known1 := fields[key]
-		if !known1 {
+		i, ok := fields[key]
+		if !ok {
 			b.report(positionOf(entry.Key), nearest(key, known), "cannot use the unknown key %q", key)
 			continue
 		}

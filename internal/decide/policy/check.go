@@ -48,6 +48,9 @@ func (s *Set) check() Problems {
 // compile compiles the expression at a path. An absent one is a problem if it is
 // wanted; one that is never true is one always.
 func (s *Set) compile(b *binder, path string, text expression, wanted bool) condition {
+	if b.bad[path] {
+		return condition{}
+	}
 	if text == "" {
 		if wanted {
 			b.wrong(path, "empty is never all; write true for every host", "cannot go on without an expression")
@@ -363,16 +366,10 @@ func (p *policyRule) checkAttempt() {
 		"gate.fresh": p.Gate.Fresh, "gate.slow_transition": p.Gate.SlowTransition,
 	}
 	for _, path := range sortedKeys(spans) {
-		if _, written := p.places[path]; written && spans[path] == 0 && !p.hasProblem(path) {
+		if _, written := p.places[path]; written && spans[path] == 0 {
 			p.wrong(path, "leave the key out for the default", "cannot use zero here")
 		}
 	}
-}
-
-// hasProblem tells whether something was already said about a path.
-func (p *policyRule) hasProblem(path string) bool {
-	at := p.places[path]
-	return slices.ContainsFunc(p.problems, func(q Problem) bool { return q.Line == at.line && q.Column == at.column })
 }
 
 // life is how long plans of this policy live.

@@ -203,7 +203,7 @@ func TestExplainFindsTheSmallestPartThatDecided(t *testing.T) {
 		{`host.arch == "x86_64" && (host.labels.role == "db" || host.name == "n")`, false, `host.labels.role == "db" || host.name == "n"`, `host.labels.role="web" host.name="m"`},
 		{`host.labels.role == "db" || host.arch == "x86_64"`, true, `host.arch == "x86_64"`, `host.arch="x86_64"`},
 		{`!(host.labels.role == "web" && host.arch == "x86_64")`, false, `host.labels.role == "web" && host.arch == "x86_64"`, `host.labels.role="web" host.arch="x86_64"`},
-		{`host.labels.zone == "a" && host.arch == "x86_64"`, false, `host.labels.zone == "a"`, `host.labels.zone=there is no zone`},
+		{`host.labels.zone == "a" && host.arch == "x86_64"`, false, `host.labels.zone == "a"`, `host.labels.zone=missing`},
 		{`host.arch == "arm" ? true : host.name.startsWith("x")`, false, `host.name.startsWith("x")`, `host.name="m"`},
 		{`patch.cves.exists(c, c == "CVE-2026-0001")`, false, `patch.cves.exists(c, c == "CVE-2026-0001")`, `patch.cves=[CVE-2026-0002]`},
 		{`patch.age > duration("48h")`, false, `patch.age > duration("48h")`, `patch.age=1d`},

@@ -53,13 +53,13 @@ func (d *span) read(s string) error {
 	return nil
 }
 
-// String writes the span as a document does.
+// String writes the span as a document does, in days rather than weeks.
 func (d span) String() string {
 	rest := time.Duration(d)
 	var b strings.Builder
-	for i, unit := range spanUnits {
+	for i, unit := range spanUnits[1:] {
 		if n := rest / unit; n > 0 {
-			fmt.Fprintf(&b, "%d%c", n, "wdhms"[i])
+			fmt.Fprintf(&b, "%d%c", n, "dhms"[i])
 			rest -= n * unit
 		}
 	}

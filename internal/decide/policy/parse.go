@@ -80,10 +80,7 @@ func Parse(raw []byte) (*Set, error) {
 	if len(docs) == 0 {
 		problems = append(problems, Problem{Message: "there is no document", Hint: "begin with apiVersion: " + APIVersion})
 	}
-	if err := problems.orNil(); err != nil {
-		return nil, err
-	}
-	if err := s.check().orNil(); err != nil {
+	if err := append(problems, s.check()...).orNil(); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -160,9 +157,10 @@ func syntax(raw []byte, err error) Problem {
 	return newText(raw).problem(position{at.Line, at.Column}, "", "", "%s", placed.GetMessage())
 }
 
-// add reads one document into the set.
+// add reads one document into the set. It returns the problems of a document whose
+// kind is not known; the others keep theirs until [Set.check].
 func (s *Set) add(body ast.Node) Problems {
-	b := &binder{text: s.text, places: map[string]position{}}
+	b := newBinder(s.text)
 	head, ok := s.head(b, body)
 	if !ok {
 		return b.problems
@@ -186,7 +184,7 @@ func (s *Set) add(body ast.Node) Problems {
 		b.bind(body, reflect.ValueOf(&w.waiverDoc).Elem(), "")
 		s.waivers = append(s.waivers, w)
 	}
-	return b.problems
+	return nil
 }
 
 // head reads what every document begins with, and leaves the rest.
@@ -202,7 +200,7 @@ func (s *Set) head(b *binder, body ast.Node) (header, bool) {
 			only.Values = append(only.Values, entry)
 		}
 	}
-	quiet := &binder{text: s.text, places: map[string]position{}}
+	quiet := newBinder(s.text)
 	quiet.bind(only, reflect.ValueOf(&h).Elem(), "")
 	b.places[""] = positionOf(body)
 	for path, at := range quiet.places {

@@ -158,6 +158,27 @@ budgets:
 	}
 }
 
+// What is misspelt is said once, and not again as missing.
+func TestOneMistakeIsOneProblem(t *testing.T) {
+	for _, text := range []string{
+		calendar + "windos: [{start: 2026-01-05 02:00, duration: 1h}]\n",
+		calendar + "windows: [{start: tomorrow, duration: 1h}]\n",
+		calendar + "windows: [{start: 2026-01-05 02:00, duration: 10}]\n",
+		calendar + "windows: [{strat: 2026-01-05 02:00, duration: 1h}]\n",
+		freeze + "from: 2026-01-05\nuntil: never\nreason: x\n",
+		head + "eligible:\n  - {name: a, wen: true}\n",
+		head + "eligible:\n  - {name: A, when: true}\n",
+		head + "budgets: [{domain: rack, max: one}]\n",
+		head + "plan: {life: 0s}\n",
+	} {
+		_, err := policy.Parse([]byte(text))
+		var problems policy.Problems
+		if !errors.As(err, &problems) || len(problems) != 1 {
+			t.Errorf("%s:\n%s", text, explain(problems))
+		}
+	}
+}
+
 func TestHugeTextsAreRefusedQuickly(t *testing.T) {
 	tests := []struct{ what, text, says string }{
 		{"too long", head + "summary: " + strings.Repeat("x", policy.MaxBytes), "longer than"},

@@ -115,7 +115,7 @@ func parseOne(raw []byte, into any) error {
 	if len(problems) > 0 {
 		return problems
 	}
-	b := &binder{text: newText(raw), places: map[string]position{}}
+	b := newBinder(newText(raw))
 	b.bind(bodies[0], reflect.ValueOf(into).Elem(), "")
 	return b.problems.orNil()
 }

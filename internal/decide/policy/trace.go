@@ -226,8 +226,8 @@ func isIndex(e ast.Expr) bool {
 // show writes a value as people read it, cut where it is long.
 func show(v ref.Val) string {
 	if wrong, ok := v.(*types.Err); ok {
-		if key, missing := strings.CutPrefix(wrong.Error(), "no such key: "); missing {
-			return "there is no " + key
+		if strings.HasPrefix(wrong.Error(), "no such key") {
+			return "missing"
 		}
 		return wrong.Error()
 	}
