@@ -106,6 +106,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	defer round.Stop()
 	defer renew.Stop()
 	var last time.Time
+	urgent := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -114,13 +115,15 @@ func (c *Controller) Run(ctx context.Context) error {
 			if !open {
 				return nil
 			}
+			// What came since must not put off what is urgent.
+			urgent = c.wake(ctx) || urgent
 			wait := max(0, coalesce-time.Since(last))
-			if c.wake(ctx) {
+			if urgent {
 				wait = 0
 			}
 			round.Reset(wait)
 		case <-round.C:
-			last = time.Now()
+			last, urgent = time.Now(), false
 			round.Reset(c.Round(ctx))
 		case now := <-renew.C:
 			c.renew(now)

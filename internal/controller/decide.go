@@ -184,9 +184,13 @@ func (c *Controller) step(tx store.Tx, id hotstick.PlanID) (time.Time, error) {
 	if err := c.reframe(tx, l, plan); err != nil {
 		return time.Time{}, err
 	}
+	if len(l.rest) > 0 {
+		return tx.Now(), c.goOn(tx, l, plan)
+	}
 	d := l.r.Next(l.now(tx))
 	l.check, l.dirty = d.Check, !d.Empty()
 	if l.dirty {
+		d, l.rest = urgentPart(d)
 		if err := c.commit(tx, plan, d); err != nil {
 			return time.Time{}, err
 		}
@@ -197,6 +201,46 @@ func (c *Controller) step(tx store.Tx, id hotstick.PlanID) (time.Time, error) {
 		delete(c.picture.awake, id)
 	}
 	return d.Check, nil
+}
+
+// piece bounds the changes of one commit where nothing else waits for them.
+const piece = 100
+
+// urgentPart cuts a decision that ends a plan: the end, the ban and the first
+// changes are committed at once, so that nothing starts any more; the other hosts
+// are ordered back by the commits that follow.
+func urgentPart(d rollout.Decision) (rollout.Decision, []rollout.Change) {
+	if !d.Status.Over() || len(d.Starts) > 0 || len(d.Changes) <= piece {
+		return d, nil
+	}
+	rest := d.Changes[piece:]
+	d.Changes = d.Changes[:piece]
+	return d, rest
+}
+
+// goOn commits more of a decision. Hosts that have said something else since are
+// left out; the rollout learns what the store has of all of them.
+func (c *Controller) goOn(tx store.Tx, l *live, plan store.Plan) error {
+	n := min(piece, len(l.rest))
+	now := l.rest[:n]
+	l.rest = l.rest[n:]
+	var d rollout.Decision
+	for _, ch := range now {
+		line, err := tx.Plans().Host(l.id, ch.Host)
+		if err != nil {
+			return err
+		}
+		if line.State.CanBecome(ch.State) {
+			d.Changes = append(d.Changes, ch)
+		}
+	}
+	if d.Empty() {
+		return nil
+	}
+	if err := c.commit(tx, plan, d); err != nil {
+		return err
+	}
+	return c.takeIn(tx, "")
 }
 
 // reframe tells the rollout what holds for the whole plan, if that changed.

@@ -47,6 +47,8 @@ type live struct {
 	// check is when to decide again if nothing happens; dirty says that something did.
 	check time.Time
 	dirty bool
+	// rest are changes of the last decision that were not committed yet.
+	rest []rollout.Change
 	// at is the newest time that the rollout was asked about: its clock never goes
 	// back.
 	at time.Time

@@ -11,8 +11,7 @@ import (
 // hostRows holds hosts by ID, and the order of lists.
 type hostRows struct {
 	byID map[hotstick.HostID]store.Host
-	// order is by name, then ID. It is replaced, never changed in place, so that
-	// undoing is putting the old one back.
+	// order is by name, then ID. Undoing a change of it is the opposite change.
 	order []hostKey
 }
 
@@ -72,14 +71,25 @@ func (t hostTable) Put(h store.Host) error {
 
 // reorder gives a new or renamed host its place in the lists.
 func (t hostTable) reorder(old store.Host, had bool, h store.Host) {
-	order := slices.Clone(t.s.hosts.order)
+	rows := &t.s.hosts
 	if had {
-		i, _ := slices.BinarySearchFunc(order, hostKey{old.Name, old.ID}, hostKey.compare)
-		order = slices.Delete(order, i, i+1)
+		was := hostKey{old.Name, old.ID}
+		rows.drop(was)
+		t.undo = append(t.undo, func() { rows.enter(was) })
 	}
-	k := hostKey{h.Name, h.ID}
-	i, _ := slices.BinarySearchFunc(order, k, hostKey.compare)
-	assign(t.tx, &t.s.hosts.order, slices.Insert(order, i, k))
+	is := hostKey{h.Name, h.ID}
+	rows.enter(is)
+	t.undo = append(t.undo, func() { rows.drop(is) })
+}
+
+func (r *hostRows) enter(k hostKey) {
+	i, _ := slices.BinarySearchFunc(r.order, k, hostKey.compare)
+	r.order = slices.Insert(r.order, i, k)
+}
+
+func (r *hostRows) drop(k hostKey) {
+	i, _ := slices.BinarySearchFunc(r.order, k, hostKey.compare)
+	r.order = slices.Delete(r.order, i, i+1)
 }
 
 func (t hostTable) Delete(id hotstick.HostID) error {
