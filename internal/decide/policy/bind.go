@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -313,5 +312,3 @@ func edits(a, b string) int {
 	}
 	return row[len(b)]
 }
-
-var errEmpty = errors.New("cannot use an empty value")

@@ -5,7 +5,6 @@ type header struct {
 	APIVersion string `yaml:"apiVersion"`
 	Kind       string `yaml:"kind"`
 	Name       label  `yaml:"name"`
-	Summary    line   `yaml:"summary"`
 }
 
 // policyDoc is a document of kind Policy.

@@ -1,12 +1,14 @@
 package policy_test
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/decide/policy"
+	"pgregory.net/rapid"
 )
 
 // example has one of everything.
@@ -247,6 +249,46 @@ func TestWhatCannotBeJudgedStaysOut(t *testing.T) {
 			t.Errorf("%s that costs too much: %+v", tt.name, v.Reason)
 		}
 	}
+}
+
+// Whatever the host: the quick verdict and the traced one agree, and a host is picked
+// just if every rule held or was waived and no waiver keeps it out.
+func TestVerdictsAgreeWithTheirTraces(t *testing.T) {
+	p := mustCompile(t, example, "web", noon)
+	rapid.Check(t, func(rt *rapid.T) {
+		pick := func(key string, values ...string) string { return rapid.SampledFrom(values).Draw(rt, key) }
+		var labels []string
+		for _, key := range []string{"role", "site", "critical", "bench"} {
+			if v := pick(key, "", "web", "db", "build", "s1", "true", "yes"); v != "" {
+				labels = append(labels, key+"="+v)
+			}
+		}
+		h := machine(labels...)
+		h.Arch = pick("arch", "x86_64", "aarch64")
+		patch := policy.Patch{Driver: pick("driver", "klp", "other"), Reversibility: pick("reversibility", "live", "reboot"),
+			Severity: pick("severity", "", "critical"), Published: noon.Add(-time.Duration(rapid.IntRange(0, 48).Draw(rt, "hours")) * time.Hour)}
+		j := p.For(patch, noon)
+		quick := j.Judge(h)
+		verdict, trace := j.Explain(h)
+		if !reflect.DeepEqual(quick, verdict) {
+			rt.Fatalf("judged %+v, explained %+v", quick, verdict)
+		}
+		picked := true
+		for _, s := range trace.Steps {
+			switch s.List {
+			case "eligible":
+				picked = picked && (s.Held || s.Waiver != "")
+			case "waivers":
+				picked = picked && !s.Held
+			}
+			if s.List == "rings" && s.Held && quick.Reason == nil && p.Rings()[quick.Ring] != s.Name {
+				rt.Fatalf("ring %d, but %s held", quick.Ring, s.Name)
+			}
+		}
+		if picked != (quick.Reason == nil) {
+			rt.Fatalf("picked %t by the trace; the verdict is %+v", picked, quick.Reason)
+		}
+	})
 }
 
 func TestAFreezeOverAllTheLifeKeepsHostsOut(t *testing.T) {

@@ -136,7 +136,7 @@ type line string
 
 func (l *line) read(s string) error {
 	if strings.TrimSpace(s) == "" {
-		return errEmpty
+		return fmt.Errorf("cannot use an empty value")
 	}
 	if len(s) > maxLine {
 		return fmt.Errorf("cannot use a text longer than %d bytes", maxLine)

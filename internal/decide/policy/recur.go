@@ -11,10 +11,7 @@ import (
 
 // recur is a recurrence rule of RFC 5545 without the parts that a wall clock cannot
 // answer or that a calendar says by itself.
-type recur struct {
-	option *rrule.ROption
-	source string
-}
+type recur struct{ option *rrule.ROption }
 
 // Limits of one rule.
 const (
@@ -52,7 +49,7 @@ func (r *recur) read(s string) error {
 	if err := checkRecur(*option, seen); err != nil {
 		return err
 	}
-	*r = recur{option: option, source: s}
+	*r = recur{option}
 	return nil
 }
 
