@@ -283,6 +283,15 @@ func (r *Rollout) stir(d *domain) {
 	}
 }
 
+// stirDomains notes that a host of these domains waits elsewhere now.
+func (r *Rollout) stirDomains(s *spot) {
+	for _, d := range s.domains {
+		if d != nil {
+			r.stir(d)
+		}
+	}
+}
+
 // limit is how many hosts of a domain may be disturbed at once now.
 func (r *Rollout) limit(d *domain) int {
 	if r.halved {

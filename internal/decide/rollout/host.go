@@ -220,6 +220,8 @@ func (r *Rollout) absence(h *Host, silent bool, e *edges) *hotstick.Reason {
 		return &hotstick.Reason{Code: hotstick.ReasonWindowClosed, Subject: h.Listed.Calendar}
 	case silent:
 		return &hotstick.Reason{Code: hotstick.ReasonHostSilent, Subject: h.Listed.Name}
+	case !h.IllSince.IsZero(): // its probation would blame the patch
+		return &hotstick.Reason{Code: hotstick.ReasonProbeFailed, Subject: h.Listed.Name}
 	}
 	return nil
 }
@@ -257,8 +259,8 @@ func (r *Rollout) isBack(h *Host, silent bool, e *edges) bool {
 		return false
 	}
 	switch h.Reason.Code {
-	case hotstick.ReasonHostSilent, hotstick.ReasonExcluded, hotstick.ReasonStruck,
-		hotstick.ReasonRevertedBefore, hotstick.ReasonWindowClosed:
+	case hotstick.ReasonHostSilent, hotstick.ReasonProbeFailed, hotstick.ReasonExcluded,
+		hotstick.ReasonStruck, hotstick.ReasonRevertedBefore, hotstick.ReasonWindowClosed:
 		return true
 	}
 	return false
@@ -271,7 +273,7 @@ func (r *Rollout) mayReturn(h *Host) bool {
 		return false
 	}
 	switch h.Reason.Code {
-	case hotstick.ReasonHostSilent:
+	case hotstick.ReasonHostSilent, hotstick.ReasonProbeFailed:
 		return true
 	case hotstick.ReasonExcluded:
 		return h.Excluded == nil || h.Excluded.Until != nil && h.Excluded.Until.Before(r.plan.NotAfter)

@@ -31,6 +31,7 @@ func (m *mirror) take(d rollout.Decision) {
 		if c.State == hotstick.Waiting {
 			h.Granted = nil
 		}
+		m.Slots = append(m.Slots, c.Slots...)
 	}
 	for _, id := range d.Release {
 		m.free(m.ID, id)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,23 +13,80 @@ import (
 	"pgregory.net/rapid"
 )
 
-// world plays a fleet against Next: it commits decisions as the server would and
-// lets hosts take steps that a loader may report.
+// world plays one fleet against the deciders of its plans, which share the
+// domains: it commits decisions as the server would, lets hosts take steps that a
+// loader may report, and checks every start against what is true.
 type world struct {
-	t      *rapid.T
-	v      rollout.View
-	now    time.Time
-	halted bool
-	// starts counts admissions by host, failures of the patch seen so far.
-	starts  map[hotstick.HostID]int
-	failing bool
+	t     *rapid.T
+	r     *rand.Rand
+	now   time.Time
+	hosts []*machine
+	plans []*running
+	// bad: the first plan's patch has shown itself bad.
+	bad bool
+}
+
+// machine is what is true of a host.
+type machine struct {
+	id     hotstick.HostID
+	labels map[string]string
+	// away: it does not check in. What it runs goes on, and is told when it is back.
+	away, dead bool
+	seen       time.Time
+	ill        time.Time
+	excluded   *hotstick.Reason
+	cuts       int
+}
+
+// running is one plan: what the store would say, and the decider that is kept.
+type running struct {
+	mirror
+	kept *rollout.Rollout
+	// opened are the waves that were opened, by lane; skipped are hosts that were
+	// passed over once, and are caught up if they come back.
+	opened  map[string]bool
+	skipped map[hotstick.HostID]bool
+}
+
+// steps a healthy or unlucky host may report next.
+var steps = map[hotstick.HostState][]hotstick.HostState{
+	hotstick.Admitted:  {hotstick.Armed},
+	hotstick.Armed:     {hotstick.Applying},
+	hotstick.Applying:  {hotstick.Probation},
+	hotstick.Probation: {hotstick.Confirmed},
+	hotstick.Reverting: {hotstick.Reverted},
 }
 
 func newWorld(t *rapid.T) *world {
-	line := ""
-	hosts := rapid.IntRange(1, 16).Draw(t, "hosts")
-	builds := rapid.IntRange(1, 4).Draw(t, "builds")
-	for i := range hosts {
+	w := &world{t: t, r: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1)), now: t0}
+	for i := range 2 + w.r.IntN(16) {
+		m := &machine{id: hotstick.HostID(fmt.Sprintf("h%02d", i)), seen: t0,
+			labels: map[string]string{"rack": fmt.Sprint(i % 4), "pair": fmt.Sprint(i / 2)}}
+		if w.r.IntN(5) == 0 {
+			delete(m.labels, "pair")
+		}
+		w.hosts = append(w.hosts, m)
+	}
+	for n := range 1 + w.r.IntN(2) {
+		w.plans = append(w.plans, w.newPlan(n))
+	}
+	return w
+}
+
+// newPlan makes the n-th plan over the fleet, with limits of its own.
+func (w *world) newPlan(n int) *running {
+	p := &running{opened: map[string]bool{}, skipped: map[hotstick.HostID]bool{}}
+	p.ID, p.now = hotstick.PlanID(fmt.Sprint("sha256:plan", n)), t0
+	p.Frame = rollout.Frame{Status: hotstick.Running, Limits: rollout.DefaultLimits, Started: &t0}
+	p.Plan = hotstick.Plan{Patch: hotstick.PatchRef{Name: fmt.Sprint("fix", n), Level: 2}, NotAfter: t0.Add(1000 * time.Hour)}
+	p.Plan.Budgets = []hotstick.Budget{{Domain: hotstick.FleetDomain, Max: 1 + w.r.IntN(6)}, {Domain: "rack", Max: 1 + w.r.IntN(2)},
+		{Domain: "pair", Max: 1, Quorum: true, Open: w.r.IntN(4)}}
+	p.Plan.Calendars = []hotstick.Calendar{{Name: "hours"}}
+	for at := t0; at.Before(p.Plan.NotAfter); at = at.Add(time.Hour) {
+		p.Plan.Calendars[0].Opens = append(p.Plan.Calendars[0].Opens, hotstick.Interval{From: at, Until: at.Add(30 * time.Minute)})
+	}
+	builds := 1 + w.r.IntN(3)
+	for i, m := range w.hosts {
 		wave := 0
 		switch {
 		case i == 0:
@@ -37,172 +95,410 @@ func newWorld(t *rapid.T) *world {
 		default:
 			wave = 2 + (i-builds)/4
 		}
-		line += fmt.Sprintf("h%02d/%c/%d:waiting ", i, 'a'+i%builds, wave)
+		for len(p.Plan.Waves) <= wave {
+			p.Plan.Waves = append(p.Plan.Waves, hotstick.Wave{Name: fmt.Sprint("w", len(p.Plan.Waves)), BakeSeconds: 60})
+		}
+		build := string(rune('x' + i%builds))
+		h := rollout.Host{State: hotstick.Waiting, Updated: t0, Posture: rollout.Posture{LastSeen: t0, Announced: true},
+			Listed: hotstick.PlanHost{Host: m.id, Name: string(m.id), Wave: wave, Domains: m.labels,
+				Build: hotstick.KernelBuild{Release: build, BuildID: build}}}
+		if w.r.IntN(3) == 0 {
+			h.Listed.Calendar = "hours"
+		}
+		if wave > 1 && w.r.IntN(2) == 0 {
+			canary := p.Hosts[i%builds].Listed
+			h.Listed.StandIn = &hotstick.StandIn{For: canary.Host, Wave: canary.Wave}
+		}
+		p.Hosts = append(p.Hosts, h)
 	}
-	w := &world{t: t, v: fleet(line), now: t0, starts: map[hotstick.HostID]int{}}
-	w.v.Plan.Budgets = []hotstick.Budget{{Domain: hotstick.FleetDomain, Max: rapid.IntRange(1, 4).Draw(t, "fleet")}, {Domain: "rack", Max: 1}}
-	for i := range w.v.Hosts {
-		w.v.Hosts[i].Listed.Domains = map[string]string{"rack": fmt.Sprint(i % 3)}
-	}
-	return w
+	p.kept = rollout.Open(copied(p.View))
+	return p
 }
 
-// decide commits one decision and checks what must hold of it.
+// decide lets every plan decide until it rests.
 func (w *world) decide() {
-	for i := range w.v.Hosts {
-		w.v.Hosts[i].LastSeen = w.now
+	for _, p := range w.plans {
+		for range 50 {
+			d := p.kept.Next(w.now)
+			if anew := rollout.Next(copied(p.View), w.now); !reflect.DeepEqual(d, anew) {
+				w.t.Fatalf("kept %+v\nanew %+v", d, anew)
+			}
+			if d.Empty() {
+				break
+			}
+			w.commit(p, d)
+		}
 	}
-	d := rollout.Next(w.v, w.now)
-	if again := rollout.Next(w.v, w.now); !reflect.DeepEqual(d, again) {
-		w.t.Fatalf("one view gave two decisions:\n%+v\n%+v", d, again)
+}
+
+// commit writes a decision, and tells the other plans of its slots.
+func (w *world) commit(p *running, d rollout.Decision) {
+	state := map[hotstick.HostID]hotstick.HostState{}
+	for _, c := range d.Changes {
+		have, changed := state[c.Host]
+		if !changed {
+			have = p.host(c.Host).State
+		}
+		p.skipped[c.Host] = p.skipped[c.Host] || c.State == hotstick.Skipped
+		if state[c.Host] = c.State; !have.CanBecome(c.State) {
+			w.t.Fatalf("%s cannot become %s", have, c.State)
+		}
 	}
-	if len(d.Starts) > 0 && (w.halted || w.v.StopAll || w.v.Status != hotstick.Running) {
-		w.t.Fatalf("started %v although the plan is %s", d.Starts, w.v.Status)
-	}
-	if w.failing && len(d.Starts) > 0 {
-		w.t.Fatalf("started %v after the patch had failed", d.Starts)
+	p.now = w.now
+	before := p.View.Frame
+	p.take(rollout.Decision{Changes: d.Changes, StandIns: d.StandIns, Release: d.Release})
+	for _, id := range d.Release {
+		w.free(p, id)
 	}
 	for _, c := range d.Changes {
-		w.set(c.Host, func(h *rollout.Host) {
-			if !h.State.CanBecome(c.State) {
-				w.t.Fatalf("%s cannot become %s", h.State, c.State)
-			}
-			h.State, h.Reason, h.Updated = c.State, &c.Reason, w.now
-		})
+		w.share(p, c.Host, c.Slots)
 	}
-	for _, id := range d.Release {
-		w.free(id)
+	if d.Ban != nil && !w.bad && p == w.plans[0] {
+		w.t.Fatalf("banned a good patch: %+v", d.Ban)
 	}
 	for _, s := range d.Starts {
-		w.admit(s)
+		w.checkStart(p, before, s)
+		p.take(rollout.Decision{Starts: []rollout.Start{s}})
+		w.share(p, s.Host, s.Slots)
 	}
-	if d.Status != "" {
-		w.v.Status = d.Status
-		w.halted = w.halted || d.Status == hotstick.Halted
-	}
-	w.v.Reverting = w.v.Reverting || d.Revert
+	p.take(rollout.Decision{Status: d.Status, Reason: d.Reason, Revert: d.Revert, Ban: d.Ban})
 }
 
-func (w *world) admit(s rollout.Start) {
-	w.starts[s.Host]++
-	for _, slot := range s.Slots {
-		for _, used := range w.v.Slots {
-			if used.Domain == slot.Domain && used.Value == slot.Value && used.Index == slot.Index {
+// share tells the other plans of slots that a plan took.
+func (w *world) share(p *running, host hotstick.HostID, slots []rollout.Slot) {
+	for _, other := range w.plans {
+		if other == p || len(slots) == 0 {
+			continue
+		}
+		for _, slot := range slots {
+			other.Slots = append(other.Slots, slot)
+			other.kept.TakeSlot(slot)
+		}
+		w.tell(other, host)
+	}
+}
+
+func (w *world) free(p *running, id hotstick.HostID) {
+	for _, other := range w.plans {
+		if other != p {
+			other.free(p.ID, id)
+			other.kept.FreeSlots(p.ID, id)
+			w.tell(other, id)
+		}
+	}
+}
+
+// machine is the host itself.
+func (w *world) machine(id hotstick.HostID) *machine {
+	i := slices.IndexFunc(w.hosts, func(m *machine) bool { return m.id == id })
+	return w.hosts[i]
+}
+
+// tell gives a plan's decider what is known of a host now.
+func (w *world) tell(p *running, id hotstick.HostID) {
+	h, m := p.host(id), w.machine(id)
+	h.LastSeen, h.IllSince, h.Excluded = m.seen, m.ill, m.excluded
+	h.Elsewhere = slices.ContainsFunc(p.Slots, func(s rollout.Slot) bool { return s.Plan != p.ID && s.Host == id })
+	p.kept.SetHost(*h)
+}
+
+// checkStart holds a start against what is true: S3 to S6 and S9 of the
+// invariants.
+func (w *world) checkStart(p *running, f rollout.Frame, s rollout.Start) {
+	h := p.host(s.Host)
+	switch {
+	case f.Status != hotstick.Running || f.StopAll || f.Banned || f.Reverting || w.bad && p == w.plans[0]:
+		w.t.Fatalf("started %s although the plan is %+v", s.Host, f)
+	case h.State != hotstick.Waiting || s.Attempt != h.Attempt+1:
+		w.t.Fatalf("admitted %s, which is %s with attempt %d, for attempt %d", s.Host, h.State, h.Attempt, s.Attempt)
+	case h.Elsewhere || h.Excluded != nil && w.now.Before(*h.Excluded.Until) || !h.IllSince.IsZero() || w.quiet(w.machine(s.Host)):
+		w.t.Fatalf("started %+v, which cannot be worked on", h)
+	case h.Listed.Calendar != "" && w.now.Sub(t0)%time.Hour >= 30*time.Minute:
+		w.t.Fatalf("started %s outside its window", s.Host)
+	}
+	for _, freeze := range f.Freezes {
+		if !w.now.Before(freeze.From) && w.now.Before(freeze.Until) {
+			w.t.Fatalf("started %s in a freeze", s.Host)
+		}
+	}
+	w.checkOrder(p, h)
+	for _, b := range p.Plan.Budgets {
+		w.checkBudget(p, b, h, s)
+	}
+}
+
+func (w *world) quiet(m *machine) bool {
+	return !w.now.Before(m.seen.Add(rollout.DefaultLimits.SilentAfter))
+}
+
+// checkOrder: when a wave opens for a lane, every host of the lane's earlier waves
+// is terminal, and one of the lane is confirmed; so it is for the fleet's first.
+func (w *world) checkOrder(p *running, started *rollout.Host) {
+	wave := started.Listed.Wave
+	if started.Standing {
+		wave = started.Listed.StandIn.Wave
+	}
+	key := fmt.Sprint(started.Listed.Build.Release, wave)
+	if p.opened[key] || wave == 0 {
+		return
+	}
+	p.opened[key] = true
+	evidence, first := false, false
+	for i := range p.Hosts {
+		h := &p.Hosts[i]
+		first = first || h.State == hotstick.Confirmed
+		if h.Listed.Build != started.Listed.Build {
+			continue
+		}
+		evidence = evidence || h.State == hotstick.Confirmed
+		replaced := slices.ContainsFunc(p.Hosts, func(in rollout.Host) bool {
+			return in.Standing && in.Listed.StandIn.For == h.Listed.Host
+		})
+		if h.Listed.Wave < wave && !h.Standing && !replaced && !p.skipped[h.Listed.Host] && (!h.State.Terminal() || h.State == hotstick.Interrupted) {
+			w.t.Fatalf("wave %d opened with %s while %s of wave %d is %s", wave, started.Listed.Name, h.Listed.Name, h.Listed.Wave, h.State)
+		}
+	}
+	lowest := !slices.ContainsFunc(p.Hosts, func(h rollout.Host) bool {
+		return h.Listed.Build == started.Listed.Build && h.Listed.Wave < wave
+	})
+	if !first || !evidence && !lowest {
+		w.t.Fatalf("wave %d opened with %s on no data", wave, started.Listed.Name)
+	}
+}
+
+// checkBudget counts a domain by hand: who is in it and disturbed, by any plan, or
+// down.
+func (w *world) checkBudget(p *running, b hotstick.Budget, h *rollout.Host, s rollout.Start) {
+	value := h.Listed.Domains[b.Domain]
+	if b.Domain == hotstick.FleetDomain {
+		value = "all"
+	}
+	if value == "" {
+		return
+	}
+	count := 0
+	for _, m := range w.hosts {
+		if b.Domain != hotstick.FleetDomain && m.labels[b.Domain] != value {
+			continue
+		}
+		disturbed := !m.ill.IsZero() || w.quiet(m)
+		for _, other := range w.plans {
+			disturbed = disturbed || other.host(m.id).State.HoldsSlot()
+		}
+		if disturbed {
+			count++
+		}
+	}
+	if count >= b.Limit(0) {
+		w.t.Fatalf("started %s although %d of %d are disturbed in %s=%s", s.Host, count, b.Limit(0), b.Domain, value)
+	}
+	for _, other := range p.Slots {
+		for _, slot := range s.Slots {
+			if slot.Domain == other.Domain && slot.Value == other.Value && slot.Index == other.Index {
 				w.t.Fatalf("slot %+v was given twice", slot)
 			}
 		}
-		w.v.Slots = append(w.v.Slots, slot)
 	}
-	w.set(s.Host, func(h *rollout.Host) {
-		if h.State != hotstick.Waiting || s.Attempt != h.Attempt+1 {
-			w.t.Fatalf("admitted %s, which is %s with attempt %d, for attempt %d", s.Host, h.State, h.Attempt, s.Attempt)
-		}
-		h.State, h.Attempt, h.Granted, h.Updated = hotstick.Admitted, s.Attempt, &w.now, w.now
-		w.checkOrder(*h)
-	})
-}
-
-// checkOrder: nobody starts before the first host of the fleet is confirmed, and
-// no lane widens before its own canary is.
-func (w *world) checkOrder(started rollout.Host) {
-	for _, h := range w.v.Hosts {
-		if started.Listed.Wave > 0 && h.Listed.Wave == 0 && h.State != hotstick.Confirmed {
-			w.t.Fatalf("%s started while the first host is %s", started.Listed.Name, h.State)
-		}
-		if h.Listed.Build == started.Listed.Build && h.Listed.Wave < started.Listed.Wave && h.State != hotstick.Confirmed {
-			w.t.Fatalf("%s started while %s of its lane, in an earlier wave, is %s", started.Listed.Name, h.Listed.Name, h.State)
-		}
+	if !slices.ContainsFunc(s.Slots, func(slot rollout.Slot) bool { return slot.Domain == b.Domain && slot.Value == value }) {
+		w.t.Fatalf("%s started without a slot in %s=%s", s.Host, b.Domain, value)
 	}
 }
 
-func (w *world) free(id hotstick.HostID) {
-	kept := w.v.Slots[:0]
-	for _, s := range w.v.Slots {
-		if s.Host != id {
-			kept = append(kept, s)
+// live lets every host that is up check in, and some take a step.
+func (w *world) live(trouble bool) {
+	for _, m := range w.hosts {
+		if trouble {
+			w.trouble(m)
 		}
-	}
-	w.v.Slots = kept
-}
-
-func (w *world) set(id hotstick.HostID, f func(*rollout.Host)) {
-	for i := range w.v.Hosts {
-		if w.v.Hosts[i].Listed.Host == id {
-			f(&w.v.Hosts[i])
+		if !m.away && !m.dead {
+			m.seen = w.now
+		}
+		for _, p := range w.plans {
+			h := p.host(m.id)
+			if m.away || m.dead {
+				w.tell(p, m.id)
+				continue
+			}
+			if next := steps[h.State]; len(next) > 0 && w.r.IntN(3) > 0 {
+				w.report(p, h, next[0], nil)
+			} else if h.State == hotstick.Lost { // it is back, and says where it stands
+				w.report(p, h, hotstick.Probation, nil)
+			}
+			w.tell(p, m.id)
 		}
 	}
 }
 
-// steps a healthy or unlucky host may report next.
-var steps = map[hotstick.HostState][]hotstick.HostState{
-	hotstick.Admitted:  {hotstick.Armed, hotstick.Armed, hotstick.Armed, hotstick.Failed},
-	hotstick.Armed:     {hotstick.Applying, hotstick.Applying, hotstick.Interrupted},
-	hotstick.Applying:  {hotstick.Probation, hotstick.Probation, hotstick.Probation, hotstick.Quarantined},
-	hotstick.Probation: {hotstick.Confirmed, hotstick.Confirmed, hotstick.Confirmed, hotstick.Confirmed, hotstick.Reverted, hotstick.Quarantined},
-	hotstick.Reverting: {hotstick.Reverted},
+func (w *world) report(p *running, h *rollout.Host, to hotstick.HostState, why *hotstick.Reason) {
+	if h.State == hotstick.Reverting && why == nil {
+		why = &hotstick.Reason{Code: hotstick.ReasonRevertOrdered}
+	}
+	h.State, h.Reason, h.Updated = to, why, w.now
 }
 
-var causes = map[hotstick.HostState]hotstick.ReasonCode{
-	hotstick.Failed: hotstick.ReasonKernelRefused, hotstick.Interrupted: hotstick.ReasonCleanShutdown,
-	hotstick.Quarantined: hotstick.ReasonCrashNamed, hotstick.Reverted: hotstick.ReasonProbeFailed,
-}
-
-// report lets one host take a step; unlucky ones are rare in most runs.
-func (w *world) report(r *rand.Rand, luck float64) {
-	var moving []*rollout.Host
-	for i := range w.v.Hosts {
-		if len(steps[w.v.Hosts[i].State]) > 0 {
-			moving = append(moving, &w.v.Hosts[i])
+// trouble befalls a host for causes that are not the patch.
+func (w *world) trouble(m *machine) {
+	switch w.r.IntN(60) {
+	case 0:
+		m.away = true
+	case 1, 2, 3:
+		m.away = false
+	case 4:
+		if !m.away {
+			m.ill = w.now
+		}
+	case 5, 6:
+		m.ill = time.Time{}
+	case 7:
+		until := w.now.Add(time.Duration(w.r.IntN(60)) * time.Minute)
+		m.excluded = &hotstick.Reason{Code: hotstick.ReasonExcluded, Until: &until}
+	case 8:
+		for _, p := range w.plans {
+			if h := p.host(m.id); h.State == hotstick.Armed && m.cuts < 2 && !m.away {
+				m.cuts++
+				w.report(p, h, hotstick.Interrupted, &hotstick.Reason{Code: hotstick.ReasonCleanShutdown})
+			}
 		}
 	}
-	if len(moving) == 0 {
-		return
-	}
-	h := moving[r.IntN(len(moving))]
-	next := steps[h.State]
-	to := next[0]
-	if r.Float64() > luck {
-		to = next[r.IntN(len(next))]
-	}
-	reason := &hotstick.Reason{Code: causes[to]}
-	if h.State == hotstick.Reverting {
-		reason.Code = hotstick.ReasonRevertOrdered
-	}
-	if to == hotstick.Confirmed || causes[to] == "" {
-		reason = nil
-	}
-	bad := reason != nil && (reason.Code == hotstick.ReasonCrashNamed || reason.Code == hotstick.ReasonProbeFailed)
-	w.failing = w.failing || bad
-	h.State, h.Reason, h.Updated = to, reason, w.now
 }
 
-// Whatever hosts do: nothing starts after a halt or a failure, no slot is given
-// twice, order is kept, attempts only grow by decisions, and healthy rollouts end.
-func TestRolloutProperties(t *testing.T) {
+// operate lets operators hold, resume, stop and freeze.
+func (w *world) operate() {
+	p := w.plans[w.r.IntN(len(w.plans))]
+	f := &p.Frame
+	switch w.r.IntN(6) {
+	case 0:
+		if f.Status == hotstick.Running {
+			f.Status = hotstick.Held
+		}
+	case 1:
+		f.StopAll = true
+	case 2:
+		f.Freezes = []rollout.Freeze{{Reason: "sale", Interval: hotstick.Interval{From: w.now, Until: w.now.Add(time.Hour)}}}
+	default:
+		w.resume(p)
+	}
+	p.kept.SetFrame(p.Frame)
+}
+
+func (w *world) resume(p *running) {
+	if p.Status == hotstick.Held {
+		p.Status = hotstick.Running
+	}
+	p.StopAll = false
+}
+
+// heal ends all trouble.
+func (w *world) heal() {
+	for _, m := range w.hosts {
+		m.away, m.ill, m.excluded = false, time.Time{}, nil
+	}
+	for _, p := range w.plans {
+		w.resume(p)
+		p.kept.SetFrame(p.Frame)
+	}
+}
+
+func (w *world) pass(d time.Duration) { w.now = w.now.Add(d) }
+
+// Whatever hosts and operators do, and however plans share domains: no start
+// breaks a rule, and once trouble ends every healthy plan completes.
+func TestRolloutsOfGoodPatchesEnd(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t)
-		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
-		luck := rapid.SampledFrom([]float64{1, 1, 0.95, 0.5}).Draw(t, "luck")
-		for range 1000 {
-			w.now = w.now.Add(time.Duration(r.IntN(20)) * time.Second)
-			if r.IntN(3) > 0 {
-				w.report(r, luck)
+		for range w.r.IntN(150) {
+			w.pass(time.Duration(w.r.IntN(100)) * time.Second)
+			w.live(true)
+			if w.r.IntN(10) == 0 {
+				w.operate()
 			}
 			w.decide()
-			if w.v.Status.Over() {
+		}
+		w.heal()
+		over := func(p *running) bool { return p.Status.Over() }
+		for range 3000 {
+			w.pass(30 * time.Second)
+			w.live(false)
+			w.decide()
+			if !slices.ContainsFunc(w.plans, func(p *running) bool { return !over(p) }) {
 				break
 			}
 		}
-		if luck == 1 && w.v.Status != hotstick.Completed {
-			t.Fatalf("a healthy rollout of %d hosts did not end: it is %s", len(w.v.Hosts), w.v.Status)
-		}
-		if w.failing && w.v.Status == hotstick.Completed {
-			t.Fatal("a rollout completed although the patch had failed")
-		}
-		for id, n := range w.starts {
-			if n > 1 && luck == 1 {
-				t.Fatalf("%s was admitted %d times", id, n)
+		for _, p := range w.plans {
+			if p.Status != hotstick.Completed {
+				t.Fatalf("a healthy plan is %s: %+v\n%s", p.Status, p.kept.Stuck(w.now), p.standing(w.now))
 			}
 		}
 	})
+}
+
+// standing writes where every host stands.
+func (p *running) standing(now time.Time) (out string) {
+	for _, h := range p.Hosts {
+		out += fmt.Sprintf("%s/%s/%d:%s %+v why %+v\n", h.Listed.Name, h.Listed.Build.Release, h.Listed.Wave, h.State, h.Reason, p.kept.Why(h.Listed.Host, now))
+	}
+	return out
+}
+
+// However a rollout stood when its patch turned out bad, and whichever hosts died
+// of it: nothing starts any more, and every host that is up goes back.
+func TestRevertsOfBadPatchesFinish(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t)
+		p, i := w.plans[0], -1
+		for n := w.r.IntN(100); (n > 0 || i < 0) && !p.Status.Over(); n-- {
+			w.pass(time.Duration(w.r.IntN(100)) * time.Second)
+			w.live(n > 0 && w.r.IntN(2) == 0)
+			w.decide()
+			i = slices.IndexFunc(p.Hosts, func(h rollout.Host) bool { return h.State == hotstick.Probation })
+			if n < 0 {
+				w.heal()
+			}
+		}
+		if i < 0 {
+			return // it was over before
+		}
+		w.bad = true
+		w.report(p, &p.Hosts[i], hotstick.Reverted, &hotstick.Reason{Code: hotstick.ReasonProbeFailed})
+		w.tell(p, p.Hosts[i].Listed.Host)
+		for _, m := range w.hosts {
+			m.dead = w.r.IntN(4) == 0
+		}
+		w.heal()
+		w.decide()
+		if p.Status != hotstick.Halted || !p.Reverting || !p.Banned {
+			t.Fatalf("the plan is %+v", p.Frame)
+		}
+		for range 400 {
+			w.pass(30 * time.Second)
+			w.live(false)
+			w.decide()
+			w.checkReverts(p)
+		}
+		for _, h := range p.Hosts {
+			if m := w.machine(h.Listed.Host); !m.dead && (h.State == hotstick.Confirmed || h.State.HoldsSlot()) {
+				t.Fatalf("%s is still %s: %+v\n%s", h.Listed.Name, h.State, p.kept.Why(h.Listed.Host, w.now), p.standing(w.now))
+			}
+		}
+	})
+}
+
+// checkReverts counts the hosts on their way back, by hand.
+func (w *world) checkReverts(p *running) {
+	for _, kind := range []string{"rack", "pair"} {
+		back, listed := map[string]int{}, map[string]int{}
+		for _, h := range p.Hosts {
+			value := h.Listed.Domains[kind]
+			listed[value]++
+			if h.State == hotstick.Reverting && h.Updated.Equal(w.now) && h.Reason.Code == hotstick.ReasonRevertOrdered && h.Attempt == 1 {
+				back[value]++
+			}
+		}
+		delete(back, "")
+		for value, n := range back {
+			if limit := max(1, listed[value]/4); kind == "rack" && n > limit+p.Plan.Budgets[1].Max || kind == "pair" && n > 2 {
+				w.t.Fatalf("%d hosts of %s=%s were sent back at once", n, kind, value)
+			}
+		}
+	}
 }

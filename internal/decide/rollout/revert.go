@@ -39,6 +39,7 @@ func (s *step) sendBack() {
 			continue
 		}
 		s.change(i, hotstick.Reverting, r.backReason(&r.hosts[i]))
+		s.d.Changes[len(s.d.Changes)-1].Slots = r.take(i)
 		r.calm()
 		n++
 	}

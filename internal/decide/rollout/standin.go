@@ -59,6 +59,7 @@ func (r *Rollout) staffed(p *post) {
 	r.lift(p.canary)
 	r.at[p.canary].replaced = taken
 	r.place(p.canary)
+	r.stirDomains(&r.at[p.canary])
 	r.stirLanes()
 }
 

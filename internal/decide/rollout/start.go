@@ -119,6 +119,18 @@ func (r *Rollout) halve() {
 
 func (s *step) admit(i int32) {
 	r, id := s.r, s.r.hosts[i].Listed.Host
+	slots := r.take(i)
+	r.alter(i, func(h *Host) {
+		h.Attempt++
+		h.State, h.Updated, h.Granted = hotstick.Admitted, r.now, nil
+		h.Reason, h.Evidence, h.Timing = &hotstick.Reason{Code: hotstick.ReasonAwaitingGrant}, nil, hotstick.Timing{}
+	})
+	s.d.Starts = append(s.d.Starts, Start{Host: id, Attempt: r.hosts[i].Attempt, Slots: slots})
+}
+
+// take gives a host a slot in each of its domains.
+func (r *Rollout) take(i int32) []Slot {
+	id := r.hosts[i].Listed.Host
 	var slots []Slot
 	for _, d := range r.at[i].domains {
 		if d != nil {
@@ -126,12 +138,7 @@ func (s *step) admit(i int32) {
 		}
 	}
 	r.changeSlots(id, append(slices.Clip(r.held[id]), slots...))
-	r.alter(i, func(h *Host) {
-		h.Attempt++
-		h.State, h.Updated, h.Granted = hotstick.Admitted, r.now, nil
-		h.Reason, h.Evidence, h.Timing = &hotstick.Reason{Code: hotstick.ReasonAwaitingGrant}, nil, hotstick.Timing{}
-	})
-	s.d.Starts = append(s.d.Starts, Start{Host: id, Attempt: r.hosts[i].Attempt, Slots: slots})
+	return slots
 }
 
 // fullReason says why a domain lets nobody start.

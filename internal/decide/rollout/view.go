@@ -28,7 +28,7 @@
 // # Hosts that cannot start
 //
 //   - A host that is struck, reverted before, recalled or already at the level is
-//     skipped at once. One that is silent for SilentAfter, excluded, or without a
+//     skipped at once. One that is silent for SilentAfter, ill, excluded, or without a
 //     window before the plan's end is skipped once its wave is open. It is caught up
 //     when its reason ends while the plan runs.
 //   - A canary that was skipped, that failed for a cause of its own, or whose window
@@ -73,6 +73,7 @@
 // that are down included. There is no dead end: where only members that are down
 // keep a domain full, one host at a time may go, in quorum domains once nobody
 // came back for [RevertPatience]. A silent host is ordered back when it is back.
+// Who goes back takes slots, so that other plans see it.
 //
 // The loop in internal/controller commits a decision on the condition that the
 // plan's generation has not moved, and unique slot rows; so two servers may
@@ -241,6 +242,10 @@ type Change struct {
 	Host   hotstick.HostID
 	State  hotstick.HostState
 	Reason hotstick.Reason
+	// Slots are those to take with the step: a confirmed host that goes back is
+	// disturbed again, and other plans must see it. Reverts have their own budget, so
+	// an index may be beyond the limit for starts.
+	Slots []Slot
 }
 
 // Empty reports whether there is nothing to commit.

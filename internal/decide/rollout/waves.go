@@ -150,6 +150,7 @@ func (r *Rollout) join(i int32) {
 	c.wave.acc.Needed++
 	s.cell, s.wave = c, int32(w)
 	l.dirty = true
+	r.stirDomains(s)
 }
 
 // leave takes out a host that starts in another wave from now on.
