@@ -178,8 +178,8 @@ func (p *Planner) better(a, b int32, used []int32) bool {
 }
 
 // maxLooked bounds the hosts of a build that are looked at for stand-ins. They
-// are shuffled: a share of fitting hosts of one percent is found all but surely.
-const maxLooked = 1024
+// are shuffled: a share of fitting hosts of two percent is found all but surely.
+const maxLooked = 256
 
 // standIns chooses hosts that may take a canary's place: of its build, from the
 // pools of its block, in other failure domains where possible.
@@ -220,7 +220,7 @@ func (p *Planner) standIns(l *lane, home, host int32) []int32 {
 func (f *fleet) shared(a, b int32) int32 {
 	n, k := int32(0), len(f.kinds)
 	x, y := f.domains[int(a)*k:int(a)*k+k], f.domains[int(b)*k:int(b)*k+k]
-	for i := range x {
+	for _, i := range f.failing {
 		if x[i] == y[i] {
 			n++
 		}

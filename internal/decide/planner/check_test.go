@@ -480,11 +480,13 @@ func (c *checker) shared(a, b hotstick.HostID) int {
 		kinds[kind] = true
 	}
 	for _, budget := range c.req.Shape.Budgets {
-		kinds[budget.Domain] = budget.Domain != "fleet" || kinds["fleet"]
+		kinds[budget.Domain] = true
 	}
+	delete(kinds, "fleet")
+	delete(kinds, "calendar")
 	n := 0
-	for kind, counts := range kinds {
-		if counts && c.domain(kind, a) == c.domain(kind, b) {
+	for kind := range kinds {
+		if c.domain(kind, a) == c.domain(kind, b) {
 			n++
 		}
 	}

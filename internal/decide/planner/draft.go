@@ -49,11 +49,11 @@ func (p *Planner) waveOf(h int32) int {
 // Draft writes the plan out: its waves, lanes and budgets, and the host list in
 // the order in which the Merkle root covers it.
 func (p *Planner) Draft() (Draft, error) {
+	if p.failed != nil {
+		return Draft{}, p.failed
+	}
 	order := p.listOrder()
 	out := p.leftOut()
-	if len(order) == 0 {
-		return Draft{}, &Refusal{Reason: emptyReason(out), LeftOut: out}
-	}
 	hosts := make([]hotstick.PlanHost, len(order))
 	calendars := map[string]bool{}
 	for i, h := range order {

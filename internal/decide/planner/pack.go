@@ -28,6 +28,10 @@ type Planner struct {
 	blocks    []block
 	// first is the first block of which any host is left.
 	first int
+	// slot finds hosts by ID, and failed says why there is no plan: both are for
+	// [Planner.Change].
+	slot   map[hotstick.HostID]int32
+	failed error
 }
 
 // fleet is the selected hosts in packed form. A host's slot is its place in src.
@@ -38,6 +42,8 @@ type fleet struct {
 	kinds   []string
 	spreads int
 	caps    []int32
+	// failing are the kinds whose hosts fail together: not the fleet, no calendar.
+	failing []int
 	// domains holds, for each slot, one domain a kind.
 	domains []int32
 	named   names
@@ -94,9 +100,10 @@ func Pack(r Request) (*Planner, error) {
 		return nil, err
 	}
 	for i := range r.Hosts {
-		if err := p.sieve(int32(i)); err != nil {
+		if err := p.check(&r.Hosts[i]); err != nil {
 			return nil, err
 		}
+		p.sieve(int32(i))
 	}
 	if p.old != nil && !p.old.credit(p) {
 		p.old = nil // nothing that was proven is left: everything begins anew
@@ -135,6 +142,11 @@ func newFleet(r Request) fleet {
 			f.named.quorum = append(f.named.quorum, b.Domain)
 		}
 	}
+	for i, kind := range f.kinds {
+		if kind != hotstick.FleetDomain && kind != CalendarKind {
+			f.failing = append(f.failing, i)
+		}
+	}
 	f.domains = make([]int32, len(r.Hosts)*len(f.kinds))
 	f.named.cluster = map[string]int32{}
 	f.named.model = map[[2]int32]int32{}
@@ -151,10 +163,21 @@ func newFleet(r Request) fleet {
 	return f
 }
 
+// check refuses what the policy cannot have said of a host.
+func (p *Planner) check(h *Host) error {
+	s := &p.req.Shape
+	if ring, rings := h.Verdict.Ring, max(1, len(s.Waves.RingDelay)); ring < 0 || ring >= rings {
+		return fmt.Errorf("cannot put host %s in ring %d: the policy has %d", h.ID, ring, rings)
+	}
+	if name := h.Verdict.Calendar; name != "" && !slices.ContainsFunc(s.Calendars, func(c hotstick.Calendar) bool { return c.Name == name }) {
+		return fmt.Errorf("cannot start host %s by calendar %q: the policy has no such calendar", h.ID, name)
+	}
+	return nil
+}
+
 // sieve decides whether the host is listed at all.
-func (p *Planner) sieve(i int32) error {
+func (p *Planner) sieve(i int32) {
 	h := &p.src[i]
-	p.hosts[i].listed = false
 	why := p.rules.Check(h.Compat)
 	if why == nil {
 		why = h.Verdict.Reason
@@ -162,19 +185,11 @@ func (p *Planner) sieve(i int32) error {
 	if why == nil && p.old != nil {
 		why = p.old.leftOut(h.ID)
 	}
+	p.hosts[i].listed = why == nil
+	delete(p.why, i)
 	if why != nil {
 		p.why[i] = *why
-		return nil
 	}
-	delete(p.why, i)
-	p.hosts[i].listed = true
-	if ring := h.Verdict.Ring; ring < 0 || ring >= max(1, len(p.req.Shape.Waves.RingDelay)) {
-		return fmt.Errorf("cannot put host %s in ring %d: the policy has %d", h.ID, ring, max(1, len(p.req.Shape.Waves.RingDelay)))
-	}
-	if name := h.Verdict.Calendar; name != "" && !slices.ContainsFunc(p.req.Shape.Calendars, func(c hotstick.Calendar) bool { return c.Name == name }) {
-		return fmt.Errorf("cannot start host %s by calendar %q: the policy has no such calendar", h.ID, name)
-	}
-	return nil
 }
 
 // pack fills in the packed form of a listed host.
@@ -293,7 +308,11 @@ const ordinary = uint64(1) << 63
 // hash is FNV-1a of 64 bits over the patch (NAME@LEVEL), a zero byte and s,
 // finished by the mixer of SplitMix64. Signed plans rest on it: it must not change.
 func (p *Planner) hash(s string) uint64 {
-	return mix(fnv(fnv(fnv(14695981039346656037, p.req.Patch.Ref.String()), "\x00"), s))
+	return mix(fnv(p.seed(), s))
+}
+
+func (p *Planner) seed() uint64 {
+	return fnv(fnv(14695981039346656037, p.req.Patch.Ref.String()), "\x00")
 }
 
 func fnv(h uint64, s string) uint64 {

@@ -39,6 +39,11 @@ type part struct {
 	// cells holds, for each row, stride waves.
 	cells  []cell
 	stride int
+	// What follows is for [Planner.Change]: whether the rows have their lists, what
+	// is to be looked at, and whether the part must be cut from scratch instead.
+	indexed bool
+	events  []event
+	stale   bool
 }
 
 type row struct {
@@ -80,7 +85,7 @@ func (p *Planner) plan() error {
 
 // shuffle gives every listed host its place and returns them in that order.
 func (p *Planner) shuffle() ([]int32, error) {
-	prefix := fnv(fnv(14695981039346656037, p.req.Patch.Ref.String()), "\x00")
+	seed := p.seed()
 	type keyed struct {
 		key  uint64
 		slot int32
@@ -88,7 +93,7 @@ func (p *Planner) shuffle() ([]int32, error) {
 	all := make([]keyed, 0, len(p.hosts))
 	for i := range p.hosts {
 		if k := &p.hosts[i]; k.listed {
-			p.setKey(int32(i), prefix)
+			p.setKey(int32(i), seed)
 			all = append(all, keyed{k.key, int32(i)})
 		}
 	}
@@ -118,10 +123,10 @@ func (p *Planner) shuffle() ([]int32, error) {
 	return order, nil
 }
 
-// setKey places a host; prefix is the hash's state after the patch.
-func (p *Planner) setKey(i int32, prefix uint64) {
+// setKey places a host; seed is the hash's state after the patch.
+func (p *Planner) setKey(i int32, seed uint64) {
 	k := &p.hosts[i]
-	k.key = mix(fnv(prefix, string(p.src[i].ID))) | ordinary
+	k.key = mix(fnv(seed, string(p.src[i].ID))) | ordinary
 	k.at = k.key
 	if k.cluster >= 0 {
 		k.at = p.named.clusters[k.cluster]
@@ -221,7 +226,7 @@ func (p *Planner) cut(b *block, q *part, floor int) error {
 	if q.count == 0 {
 		return nil
 	}
-	q.rows = []row{{}}
+	*q = part{hosts: q.hosts, count: q.count, rows: []row{{}}}
 	if b.old == nil {
 		q.limits = limits(p.req.Shape.Waves.Widen, int(q.count), floor)
 		q.tighten(&p.fleet)
