@@ -18,8 +18,9 @@ import (
 )
 
 // inBubble runs a test in fake time.
-func inBubble(t *testing.T, n int, test func(*world)) {
-	synctest.Test(t, func(t *testing.T) { test(newWorld(t, n)) })
+func inBubble(t *testing.T, n int, test func(*world), edits ...edit) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { test(newWorld(t, n, edits...)) })
 }
 
 // pass lets fake time go by.

@@ -100,7 +100,8 @@ func (c *Controller) join(tx store.Tx, l *live, plan store.Plan, h store.Host) e
 	l.r.SetOutsider(rollout.Outsider{Host: h.ID}, false)
 	l.r.SetHost(view)
 	for kind, values := range l.domains {
-		values[line.Listed.Domains[kind]] = true
+		value := line.Listed.Domains[kind]
+		values[value] = append(values[value], h.ID)
 	}
 	return nil
 }

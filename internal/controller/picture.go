@@ -51,15 +51,17 @@ type live struct {
 	rest []rollout.Change
 	// at is the newest time that the rollout was asked about: its clock never goes
 	// back.
-	at time.Time
-	// domains are the values of each kind of domain with a budget that the plan's
-	// hosts are in.
-	domains map[string]map[string]bool
+	at      time.Time
+	domains domains
 	// calendar is the one that late hosts start by.
 	calendar string
 	// joining are hosts that the plan's rule for late hosts may take.
 	joining []hotstick.HostID
 }
+
+// domains are the hosts of a plan by kind and value of each domain with a budget,
+// in the order of the plan; the fleet, in which every host is, apart.
+type domains map[string]map[string][]hotstick.HostID
 
 // known is a host as far as silence is concerned.
 type known struct {
@@ -68,6 +70,9 @@ type known struct {
 	// told is the LastSeen that rollouts were told last: mere signs of life are
 	// passed on only now and then.
 	told time.Time
+	// booted is when its newest boot was first heard of, as far as that was while the
+	// picture was kept.
+	booted time.Time
 	// down: it has been silent for too long.
 	down bool
 }
@@ -227,6 +232,11 @@ func (c *Controller) takeIn(tx store.Tx, skip hotstick.PlanID) error {
 	for _, id := range n.hosts {
 		if err := c.syncHost(tx, id, skip); err != nil {
 			return err
+		}
+	}
+	for _, e := range events {
+		if k := m.hosts[e.Host]; k != nil && e.Kind == inventory.HostBooted {
+			k.booted = e.At
 		}
 	}
 	m.next = events[len(events)-1].Seq + 1

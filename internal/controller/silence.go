@@ -174,7 +174,7 @@ func (c *Controller) syncOutsider(l *live, h store.Host) {
 
 // outsider is a host as one that a plan does not list; it reports whether it is
 // down and shares a domain with the plan's hosts.
-func (c *Controller) outsider(body hotstick.Plan, domains map[string]map[string]bool, h store.Host) (rollout.Outsider, bool) {
+func (c *Controller) outsider(body hotstick.Plan, in domains, h store.Host) (rollout.Outsider, bool) {
 	o := rollout.Outsider{Host: h.ID, Since: h.LastSeen}
 	k := c.picture.hosts[h.ID]
 	if k == nil || !k.down || h.Revoked || h.Facts == nil {
@@ -190,7 +190,7 @@ func (c *Controller) outsider(body hotstick.Plan, domains map[string]map[string]
 		if has {
 			o.Domains[b.Domain] = value
 		}
-		shares = shares || domains[b.Domain][value]
+		shares = shares || len(in[b.Domain][value]) > 0
 	}
 	return o, shares
 }

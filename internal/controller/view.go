@@ -148,8 +148,8 @@ func (c *Controller) viewHost(tx store.Tx, line store.PlanHost, h store.Host, pa
 // outsiders lists the hosts that the plan does not list and that are down in a
 // domain of its hosts.
 func (c *Controller) outsiders(tx store.Tx, v rollout.View) ([]rollout.Outsider, error) {
-	domains := domainsOf(v)
-	if len(domains) == 0 {
+	in := domainsOf(v)
+	if len(in) == 0 {
 		return nil, nil
 	}
 	listed := make(map[hotstick.HostID]bool, len(v.Hosts))
@@ -165,7 +165,7 @@ func (c *Controller) outsiders(tx store.Tx, v rollout.View) ([]rollout.Outsider,
 		if err != nil {
 			return nil, err
 		}
-		if o, down := c.outsider(v.Plan, domains, h); down {
+		if o, down := c.outsider(v.Plan, in, h); down {
 			found = append(found, o)
 		}
 	}
@@ -173,21 +173,21 @@ func (c *Controller) outsiders(tx store.Tx, v rollout.View) ([]rollout.Outsider,
 	return found, nil
 }
 
-// domainsOf lists the domains that the plan's hosts are in, for each kind that has
-// a budget; the fleet, in which every host is, apart.
-func domainsOf(v rollout.View) map[string]map[string]bool {
-	domains := map[string]map[string]bool{}
+// domainsOf sorts a plan's hosts into their domains.
+func domainsOf(v rollout.View) domains {
+	in := domains{}
 	for _, b := range v.Plan.Budgets {
 		if b.Domain == hotstick.FleetDomain {
 			continue
 		}
-		values := map[string]bool{}
+		values := map[string][]hotstick.HostID{}
 		for _, h := range v.Hosts {
-			values[h.Listed.Domains[b.Domain]] = true
+			value := h.Listed.Domains[b.Domain]
+			values[value] = append(values[value], h.Listed.Host)
 		}
-		domains[b.Domain] = values
+		in[b.Domain] = values
 	}
-	return domains
+	return in
 }
 
 // modules keeps the index over the catalog's modules until the catalog changes.

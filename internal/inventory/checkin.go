@@ -28,6 +28,17 @@ type Taken struct {
 // connection that it comes from this host. SilentAfter is how long a host may be
 // silent before its return is worth an event.
 func Take(tx store.Tx, req wire.SyncRequest, silentAfter time.Duration) (Taken, error) {
+	return TakeJudged(tx, req, silentAfter, func(store.PlanHost, time.Time) bool { return false })
+}
+
+// Together says whether a host that went down, and was last heard of at a time,
+// went down together with others of its failure domain that the patch cannot have
+// taken down.
+type Together func(line store.PlanHost, heard time.Time) bool
+
+// TakeJudged is [Take] for a caller who knows what went down together: a crash
+// without a trace is judged an interruption then.
+func TakeJudged(tx store.Tx, req wire.SyncRequest, silentAfter time.Duration, together Together) (Taken, error) {
 	h, err := tx.Hosts().Get(req.Host)
 	if err != nil {
 		return Taken{}, err
@@ -35,7 +46,7 @@ func Take(tx store.Tx, req wire.SyncRequest, silentAfter time.Duration) (Taken, 
 	if h.Revoked {
 		return Taken{}, ErrRevoked
 	}
-	t := taking{tx: tx, req: req, old: h, host: h}
+	t := taking{tx: tx, req: req, old: h, host: h, together: together}
 	if counts, err := t.boot(); err != nil || !counts {
 		return Taken{Host: h, WantFacts: t.wantFacts, Cloned: t.cloned}, err
 	}
@@ -66,6 +77,7 @@ type taking struct {
 	old, host store.Host
 	wantFacts bool
 	cloned    bool
+	together  Together
 }
 
 func (t *taking) event(e store.Event) error {

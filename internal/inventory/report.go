@@ -38,6 +38,10 @@ func (t *taking) report(r hotstick.Report) error {
 	if err != nil {
 		return err
 	}
+	if t.interrupted(line, r) {
+		r.State = hotstick.Interrupted
+		e.State = string(r.State)
+	}
 	state, changes := rollout.Observe(rollout.Host{State: line.State, Attempt: line.Attempt}, r)
 	line.Timing = mergeTiming(line.Timing, r.Timing, r.Attempt == line.Attempt)
 	if !changes {
@@ -59,6 +63,14 @@ func (t *taking) report(r hotstick.Report) error {
 		return err
 	}
 	return t.stateEvent(e, state)
+}
+
+// interrupted reports whether a host's crash is judged an attempt cut short: it
+// left no trace, and the host went down together with others. The host's loader,
+// which cannot know, holds a strike all the same, until a clear.
+func (t *taking) interrupted(line store.PlanHost, r hotstick.Report) bool {
+	return r.State == hotstick.Quarantined && r.Reason != nil && r.Reason.Code == hotstick.ReasonCrash && len(r.Evidence) == 0 &&
+		line.State.CanBecome(hotstick.Interrupted) && t.together(line, t.old.LastSeen)
 }
 
 // sticks marks the host when it takes a patch back out by itself. Where a revert
