@@ -29,6 +29,8 @@ var errDown = errors.New("connection refused")
 // bubble of time.
 type world struct {
 	t *testing.T
+	// begin starts the agent.
+	begin func()
 
 	mu sync.Mutex // guards all below
 	// server
@@ -99,7 +101,8 @@ func run(t *testing.T, edit func(*world, *agent.Config), f func(w *world)) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- agent.New(cfg).Run(ctx) }()
+		// What f sets up before it lets time pass is there before the agent is.
+		w.begin = sync.OnceFunc(func() { go func() { done <- agent.New(cfg).Run(ctx) }() })
 		f(w)
 		cancel()
 		if err := <-done; err != nil {
@@ -232,6 +235,7 @@ func (w *world) edit(f func()) {
 
 // pass lets time pass.
 func (w *world) pass(d time.Duration) {
+	w.begin()
 	<-time.After(d)
 	synctest.Wait()
 }
