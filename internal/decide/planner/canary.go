@@ -121,7 +121,10 @@ func (p *Planner) laneOrder() []int32 {
 		}
 	}
 	slices.SortFunc(order, func(a, b int32) int {
-		return cmp.Or(cmp.Compare(p.lanes[b].count, p.lanes[a].count), compareBuilds(p.lanes[a].build, p.lanes[b].build))
+		if c := cmp.Compare(p.lanes[b].count, p.lanes[a].count); c != 0 {
+			return c
+		}
+		return compareBuilds(p.lanes[a].build, p.lanes[b].build)
 	})
 	return order
 }
@@ -174,7 +177,10 @@ func (p *Planner) better(a, b int32, used []int32) bool {
 			}
 		}
 	}
-	return cmp.Or(cmp.Compare(y.count, x.count), p.byKey(x.first, y.first)) < 0
+	if x.count != y.count {
+		return x.count > y.count
+	}
+	return p.byKey(x.first, y.first) < 0
 }
 
 // maxLooked bounds the hosts of a build that are looked at for stand-ins. They
@@ -283,16 +289,20 @@ func (p *Planner) firstBlock() int {
 	return first
 }
 
+// spread counts the host into the stage if the caps leave room. A cap that no
+// stage of this size can reach is not counted.
 func (s *staging) spread(block, stage, host int32) bool {
-	f := &s.p.fleet
-	mine := f.domains[int(host)*len(f.kinds):][:f.spreads]
+	f, size := &s.p.fleet, s.p.stageSize(int(block), int(stage))
+	mine := f.spread(host)
 	for kind, d := range mine {
-		if s.count[[3]int32{block, stage, d}] >= f.caps[kind] {
+		if f.caps[kind] < size && s.count[[3]int32{block, stage, d}] >= f.caps[kind] {
 			return false
 		}
 	}
-	for _, d := range mine {
-		s.count[[3]int32{block, stage, d}]++
+	for kind, d := range mine {
+		if f.caps[kind] < size {
+			s.count[[3]int32{block, stage, d}]++
+		}
 	}
 	return true
 }

@@ -88,7 +88,7 @@ func (p *Planner) renew(i int32, edit func()) error {
 			p.enpool(i)
 		}
 	}
-	if local = local && len(p.laneOrder()) > 0; local {
+	if local = local && p.anyone(); local {
 		p.pick()
 		local = p.reseat(i, before)
 	}
@@ -98,6 +98,11 @@ func (p *Planner) renew(i int32, edit func()) error {
 		p.failed = p.plan()
 	}
 	return p.failed
+}
+
+// anyone reports whether any host is listed.
+func (p *Planner) anyone() bool {
+	return slices.ContainsFunc(p.lanes, func(l lane) bool { return l.count > 0 })
 }
 
 // staffed lists the staged canary of every lane.

@@ -233,7 +233,13 @@ func (q *part) resize(f *fleet, sizes []int32) {
 // push queues an event, the earliest at the end.
 func (q *part) push(f *fleet, e event) {
 	at, _ := slices.BinarySearchFunc(q.events, e, func(a, b event) int {
-		return -cmp.Or(cmp.Compare(a.wave, b.wave), f.byPlace(a.host, b.host), cmp.Compare(a.kind, b.kind), cmp.Compare(a.row, b.row))
+		if a.wave != b.wave {
+			return b.wave - a.wave
+		}
+		if a.host != b.host {
+			return f.byPlace(b.host, a.host)
+		}
+		return cmp.Or(cmp.Compare(b.kind, a.kind), cmp.Compare(b.row, a.row))
 	})
 	q.events = slices.Insert(q.events, at, e)
 }
