@@ -32,6 +32,9 @@ func newBinder(t text) *binder {
 }
 
 func (b *binder) report(at position, hint, format string, args ...any) {
+	if len(b.problems) >= maxProblems {
+		return
+	}
 	b.problems = append(b.problems, b.text.problem(at, b.document, hint, format, args...))
 }
 
@@ -147,6 +150,9 @@ func (b *binder) bindStruct(node ast.Node, into reflect.Value, path string) {
 		}
 	}
 	for _, entry := range m.Values {
+		if len(b.problems) >= maxProblems {
+			return
+		}
 		key, ok := b.key(entry)
 		if !ok {
 			continue

@@ -7,8 +7,11 @@ const (
 	MaxBytes     = 256 << 10
 	MaxDocuments = 100
 
+	// maxTokens bounds the YAML parser, which compares every key with every other.
+	maxTokens     = 30_000
 	maxItems      = 500 // entries of one list
 	maxDepth      = 12  // nested collections
+	maxProblems   = 100 // of one document; nobody reads more
 	maxRules      = 64  // rules, rings or windows of one policy
 	maxExpression = 4 << 10
 	maxCost       = 20_000

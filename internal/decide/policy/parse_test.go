@@ -158,6 +158,14 @@ budgets:
 	}
 }
 
+func manyKeys(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "k%d: 1\n", i)
+	}
+	return b.String()
+}
+
 // What is misspelt is said once, and not again as missing.
 func TestOneMistakeIsOneProblem(t *testing.T) {
 	for _, text := range []string{
@@ -186,6 +194,8 @@ func TestHugeTextsAreRefusedQuickly(t *testing.T) {
 		{"brackets without an end", head + "rings: " + strings.Repeat("[", 200_000), "nested deeper"},
 		{"braces without an end", head + "rings: " + strings.Repeat("{a: ", 60_000), "nested deeper"},
 		{"dashes without an end", strings.Repeat("- ", 100_000), "nested deeper"},
+		{"unknown keys without end", head + manyKeys(20_000), "words and signs"},
+		{"many unknown keys", head + manyKeys(2_000), "99 more"},
 		{"not text", "\xff\xfe", "UTF-8"},
 		{"a carriage return of its own", "\r\r\r\r\r\rt", "plain"},
 	}
