@@ -102,11 +102,11 @@ func split(raw []byte) (bodies []ast.Node, problems Problems) {
 		}
 	}()
 	tokens := lexer.Tokenize(string(raw))
-	if len(tokens) > maxTokens {
-		return nil, Problems{{Message: fmt.Sprintf("it has more than %d words and signs", maxTokens), Hint: "part it into several texts"}}
-	}
 	if at, deep := depth(tokens); deep {
 		return nil, Problems{newText(raw).problem(at, "", "", "it is nested deeper than %d levels", maxDepth)}
+	}
+	if len(tokens) > maxTokens {
+		return nil, Problems{{Message: fmt.Sprintf("it has more than %d words and signs", maxTokens), Hint: "part it into several texts"}}
 	}
 	file, err := parser.Parse(tokens, 0)
 	if err != nil {
