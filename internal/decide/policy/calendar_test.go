@@ -97,7 +97,7 @@ func TestResolvingIsTheInverseOfReadingAClock(t *testing.T) {
 // opening is a calendar's windows in a week, as instants.
 func opening(t *testing.T, body string, from, until string) string {
 	t.Helper()
-	set, err := Parse([]byte("apiVersion: hotstick/policy/v1\nkind: Calendar\nname: c\n" + body))
+	set, err := Parse([]byte("apiVersion: hotstick/policy/v1\nkind: Policy\nname: p\n---\napiVersion: hotstick/policy/v1\nkind: Calendar\nname: c\n" + body))
 	if err != nil {
 		t.Fatalf("%v", err)
 	}

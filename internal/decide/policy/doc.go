@@ -12,8 +12,8 @@
 //	name: standard      # lower-case letters, digits and dashes; one of its kind
 //	summary: one line for people
 //
-// A text is a whole: what a document names (a calendar, a rule) stands in the same
-// text. Its digest is the SHA-256 of its bytes, and every plan made under it carries
+// A text is a whole, with at least one policy: what a document names (a calendar, a
+// rule) stands in the same text. Its digest is the SHA-256 of its bytes, and every plan made under it carries
 // that digest in its signed payload.
 //
 // Reading is strict. Unknown and repeated keys, empty values, anchors, aliases, tags

@@ -62,8 +62,8 @@ type (
 	}
 )
 
-// Parse reads a text of one or more documents and checks them. Its error is
-// [Problems]: everything that is wrong, with places.
+// Parse reads a text of one or more documents and checks them; one of them is a
+// policy. Its error is [Problems]: everything that is wrong, with places.
 func Parse(raw []byte) (*Set, error) {
 	docs, problems := split(raw)
 	if err := problems.orNil(); err != nil {
@@ -77,10 +77,11 @@ func Parse(raw []byte) (*Set, error) {
 	for _, d := range docs {
 		problems = append(problems, s.add(d)...)
 	}
-	if len(docs) == 0 {
-		problems = append(problems, Problem{Message: "there is no document", Hint: "begin with apiVersion: " + APIVersion})
+	problems = append(problems, s.check()...)
+	if len(problems) == 0 && len(s.policies) == 0 {
+		problems = Problems{{Message: "there is no document of kind Policy", Hint: "calendars, freezes and waivers stand in the same text as the policy that uses them"}}
 	}
-	if err := append(problems, s.check()...).orNil(); err != nil {
+	if err := problems.orNil(); err != nil {
 		return nil, err
 	}
 	return s, nil

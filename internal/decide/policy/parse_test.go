@@ -22,6 +22,7 @@ func TestWhatIsRefusedAndWhere(t *testing.T) {
 	tests := []struct{ what, text, at, says string }{
 		{"nothing", "", "0:0", "no document"},
 		{"only a comment", "# x\n", "0:0", "no document"},
+		{"no policy", calendar + "windows: [{start: 2026-01-05 02:00, duration: 1h}]\n", "0:0", "kind Policy"},
 		{"another version", "apiVersion: hotstick/policy/v2\nkind: Policy\nname: p\n", "1:13", "this version knows"},
 		{"no version", "kind: Policy\nname: p\n", "1:1", "apiVersion"},
 		{"another kind", "apiVersion: hotstick/policy/v1\nkind: Polcy\nname: p\n", "2:7", "cannot read kind"},
