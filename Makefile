@@ -11,6 +11,7 @@ WEB      := internal/ui/web
 T_UNIT   := 8m
 T_GUESTS := 15m
 T_WEB    := 240
+T_SIM    := 360
 
 .PHONY: help
 help: ## print this menu
@@ -32,7 +33,7 @@ dev: build ## server, console and 200 simulated hosts, a rollout already moving
 	bin/hotstick dev $(ARGS)
 
 .PHONY: test
-test: setup-test check test-web test-unit test-guests ## everything, all set-up included
+test: setup-test check test-web test-unit sim test-guests ## everything, all set-up included
 
 .PHONY: setup-test
 setup-test:
@@ -49,6 +50,24 @@ test-unit:
 .PHONY: test-guests
 test-guests: build ## drivers, guests and the demo's checks on real kernels
 	HOTSTICK_GUESTS=1 go test -p 1 -count=1 -timeout $(T_GUESTS) ./internal/guest/... ./internal/driver/... ./internal/loader/... ./internal/demo/...
+
+.PHONY: sim
+sim: ## the simulator: 200 seeds of 10,000 events; ARGS="-o json" for machines
+	@mkdir -p bin
+	go build -o bin/sim ./bench/sim
+	timeout $(T_SIM) bin/sim -seeds 200 -events 10000 $(ARGS)
+
+.PHONY: sim-full
+sim-full: ## the simulator for a night: 1,000 seeds of 20,000 events
+	@mkdir -p bin
+	go build -o bin/sim ./bench/sim
+	bin/sim -seeds 1000 -events 20000 $(ARGS)
+
+.PHONY: sim-planted
+sim-planted: ## how many seeds it takes to find each planted bug
+	@mkdir -p bin
+	go build -tags planted -o bin/sim-planted ./bench/sim
+	bin/sim-planted -planted -seeds 1000 $(ARGS)
 
 .PHONY: test-web
 test-web: ## the console in Chromium

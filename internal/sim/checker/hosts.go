@@ -14,6 +14,8 @@ const (
 	learnedClear   = "clear"
 	learnedCatalog = "catalog"
 	learnedEpoch   = "epoch"
+	// learnedForgotten: what the event's From says is not in the ledger any more.
+	learnedForgotten = "forgotten"
 )
 
 // apply takes an event of a host.
@@ -123,9 +125,11 @@ func (h *host) learn(e *trace.Event) {
 	switch e.To {
 	case learnedBan:
 		h.banned[e.Patch] = true
+		delete(h.cleared, e.Patch)
 	case learnedHalt:
 		h.halted[e.Plan] = true
 	case learnedClear:
+		h.cleared[e.Patch] = true
 		delete(h.banned, e.Patch)
 		delete(h.crashed, e.Patch)
 	case learnedCatalog:

@@ -37,7 +37,7 @@ func atEnd(find func(*fleet) string) func(*fleet, *trace.Event) (bool, string) {
 
 func finishes(f *fleet) string {
 	for _, p := range f.planOrder {
-		if p.status == hotstick.Running && !f.banned[p.body.Plan.Patch] && p.unhurt() {
+		if p.status == hotstick.Running && !f.banned[p.body.Plan.Patch] && p.body.Plan.Epoch >= f.epoch() && p.unhurt() {
 			return fmt.Sprintf("plan %s (%s) is still running", p.id.Short(), p.body.Plan.Patch)
 		}
 	}
@@ -56,9 +56,21 @@ func (p *plan) unhurt() bool {
 	return true
 }
 
+// epoch is the newest that any host knows.
+func (f *fleet) epoch() uint64 {
+	newest := uint64(0)
+	for _, h := range f.hostOrder {
+		newest = max(newest, h.epoch)
+	}
+	return newest
+}
+
 func noStuck(f *fleet) string {
 	for _, h := range f.hostOrder {
 		for d, s := range h.kernel {
+			if !h.up {
+				break
+			}
 			if s == string(hotstick.TransitionIn) || s == string(hotstick.TransitionOut) {
 				return fmt.Sprintf("%s: %s is %s", h.name, f.artifacts[d].Module, s)
 			}
@@ -103,7 +115,7 @@ func viewIsTruth(f *fleet) string {
 
 func probationEnds(f *fleet) string {
 	for _, h := range f.hostOrder {
-		if h.open != nil && h.up {
+		if h.open != nil && h.up && !h.writtenOff {
 			return fmt.Sprintf("%s is still %s", h.name, h.open.phase)
 		}
 	}

@@ -38,7 +38,7 @@ func (f *fleet) server(e *trace.Event) {
 	case trace.KindHostState:
 		f.plan(e.Plan).moved(e)
 	case trace.KindGrant:
-		f.grants[e.Grant] = true
+		f.grants[e.Grant] = e.T
 		p := f.plan(e.Plan)
 		p.granted[waveLane{p.listed[e.Host].Wave, p.listed[e.Host].Build}] = true
 	case trace.KindSlot:

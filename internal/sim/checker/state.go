@@ -27,8 +27,8 @@ type fleet struct {
 	// newest leaf.
 	leaves   uint64
 	unlogged int
-	// grants are the committed ones.
-	grants map[hotstick.Digest]bool
+	// grants are the committed ones, and when each was.
+	grants map[hotstick.Digest]int64
 }
 
 // host is one host, in truth.
@@ -66,6 +66,8 @@ type ledgerTruth struct {
 	crashed map[hotstick.PatchRef]bool
 	banned  map[hotstick.PatchRef]bool
 	halted  map[hotstick.PlanID]bool
+	// cleared are patches whose marks a clear lifted.
+	cleared map[hotstick.PatchRef]bool
 	// confirmed is the highest level ever confirmed, by patch name.
 	confirmed map[string]int
 	seen      map[hotstick.PlanID]int64 // uptime in ms
@@ -150,7 +152,7 @@ type line struct {
 
 func newFleet() *fleet {
 	return &fleet{hosts: map[hotstick.HostID]*host{}, plans: map[hotstick.PlanID]*plan{},
-		artifacts: map[hotstick.Digest]GroundArtifact{}, banned: map[hotstick.PatchRef]bool{}, grants: map[hotstick.Digest]bool{}}
+		artifacts: map[hotstick.Digest]GroundArtifact{}, banned: map[hotstick.PatchRef]bool{}, grants: map[hotstick.Digest]int64{}}
 }
 
 func (f *fleet) host(id hotstick.HostID) *host {
@@ -272,5 +274,5 @@ func (h *host) restored() {
 
 func newLedgerTruth() ledgerTruth {
 	return ledgerTruth{crashed: map[hotstick.PatchRef]bool{}, banned: map[hotstick.PatchRef]bool{}, halted: map[hotstick.PlanID]bool{},
-		confirmed: map[string]int{}, seen: map[hotstick.PlanID]int64{}, intents: map[intentKey]bool{}, strikes: map[string]bool{}}
+		cleared: map[hotstick.PatchRef]bool{}, confirmed: map[string]int{}, seen: map[hotstick.PlanID]int64{}, intents: map[intentKey]bool{}, strikes: map[string]bool{}}
 }

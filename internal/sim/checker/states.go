@@ -27,7 +27,7 @@ func stateRules() []Rule {
 		{ID: "S29", Name: "bounded", check: bounded,
 			Text: "No host adds more than 300 entries to the audit log in a minute, whatever it sends."},
 		{ID: "S30", Name: "fail static", check: failStatic,
-			Text: "While the store fails no grant is given, and no host ever starts on a grant that was not committed."},
+			Text: "While the store fails no grant is given, and no host ever starts on a grant that was not committed, or whose life is over."},
 	}
 }
 
@@ -135,8 +135,12 @@ func failStatic(f *fleet, e *trace.Event) (bool, string) {
 		if e.Plan == "" || e.Grant == "" || f.owned || f.ground == nil {
 			return false, ""
 		}
-		if !f.grants[e.Grant] {
+		given, committed := f.grants[e.Grant]
+		switch {
+		case !committed:
 			return true, "the host starts on a grant that was never committed"
+		case e.T-given > ms(f.ground.GrantMillis):
+			return true, fmt.Sprintf("the host starts on a grant that is %s old", sec(e.T-given))
 		}
 		return true, ""
 	}

@@ -3,6 +3,7 @@ package checker
 import (
 	"fmt"
 
+	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/trace"
 )
 
@@ -14,6 +15,8 @@ func trustRules() []Rule {
 			Text: "A host arms only for a plan that enough persons besides its author have signed as it is; single control where the trust says so."},
 		{ID: "S14", Name: "known bad stays bad", check: knownBad,
 			Text: "After a ban no server grants the patch, and no host that learned of it arms it, until a clear."},
+		{ID: "S14m", Name: "nothing bad is forgotten", check: forgotten,
+			Text: "A host forgets no ban and no strike but by a clear, and never a halt, over all restarts and reboots."},
 		{ID: "S16", Name: "frozen list", check: frozenList,
 			Text: "Only hosts that the signed plan lists, or that its rule for late hosts lets in, arm for it."},
 		{ID: "S17", Name: "bytes bound", check: bytesBound,
@@ -98,6 +101,17 @@ func knownBad(f *fleet, e *trace.Event) (bool, string) {
 		return true, ""
 	}
 	return false, ""
+}
+
+func forgotten(f *fleet, e *trace.Event) (bool, string) {
+	if e.Kind != trace.KindLearned {
+		return false, ""
+	}
+	h := f.host(e.Host)
+	if e.To == learnedForgotten && !(e.Patch != hotstick.PatchRef{} && h.cleared[e.Patch]) {
+		return true, "the host forgot a " + e.From
+	}
+	return true, ""
 }
 
 func frozenList(f *fleet, e *trace.Event) (bool, string) {

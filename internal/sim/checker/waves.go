@@ -55,7 +55,7 @@ func waveOrder(f *fleet, e *trace.Event) (bool, string) {
 // canariesPassed: somebody of the first wave was confirmed, or needed nothing.
 func (p *plan) canariesPassed() string {
 	for id, h := range p.listed {
-		if h.Wave == 0 && p.served(id) {
+		if h.EarliestWave() == 0 && p.served(id) {
 			return ""
 		}
 	}
@@ -72,6 +72,9 @@ func (p *plan) served(id hotstick.HostID) bool {
 func (p *plan) passed(wave int, lane hotstick.KernelBuild, now int64) string {
 	n, served, newest := 0, 0, int64(0)
 	for _, h := range p.body.Hosts {
+		if h.StandIn != nil && h.StandIn.Wave == wave && h.Build == lane && p.served(h.Host) {
+			served++
+		}
 		if h.Wave != wave || h.Build != lane {
 			continue
 		}

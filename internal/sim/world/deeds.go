@@ -9,7 +9,6 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/catalog"
-	"github.com/hotstick/hotstick/internal/loader/link"
 	"github.com/hotstick/hotstick/internal/sim/checker"
 	"github.com/hotstick/hotstick/internal/statement"
 )
@@ -31,6 +30,8 @@ type commands interface {
 	Resume(ctx context.Context, plan string, who hotstick.Person, reason string) (hotstick.PlanID, error)
 	Halt(ctx context.Context, plan string, who hotstick.Person, reason string) (hotstick.PlanID, error)
 	Revert(ctx context.Context, plan string, who hotstick.Person, reason string, hosts []hotstick.HostID) (hotstick.PlanID, error)
+	Retry(ctx context.Context, plan string, who hotstick.Person, reason string, hosts []hotstick.HostID) (hotstick.PlanID, error)
+	Clear(ctx context.Context, raw []byte, who hotstick.Person) (statement.Clear, error)
 	Approve(ctx context.Context, plan string, raw []byte, who hotstick.Person) (hotstick.PlanID, error)
 }
 
@@ -83,9 +84,77 @@ func (w *World) revertHosts(r *rand.Rand) {
 	}
 }
 
+func (w *World) retry(r *rand.Rand) {
+	if p, c := w.one(r); p != nil {
+		_, err := c.Retry(context.Background(), string(p.id), "cyd", "once more", nil)
+		w.done("retry", err)
+	}
+}
+
+// clear: two persons sign that a patch may come back, on the hosts that it struck.
+func (w *World) clear(r *rand.Rand) {
+	p, c := w.one(r)
+	if p == nil {
+		return
+	}
+	clearance := statement.Clear{Patch: p.patch, Ban: true, IssuedAt: w.time().UTC().Truncate(time.Second).Add(time.Second)}
+	clearance.NotAfter = clearance.IssuedAt.Add(time.Hour)
+	for _, n := range w.nodes {
+		if n.truth.ledger.Struck(p.patch) {
+			clearance.Hosts = append(clearance.Hosts, n.id)
+		}
+	}
+	raw, err := statement.Sign(statement.KindClear, clearance, w.keys.author, w.keys.second)
+	if err != nil {
+		w.fail("cannot sign a clear: %v", err)
+		return
+	}
+	_, err = c.Clear(context.Background(), raw, "ann")
+	w.done("clear", err)
+}
+
+// writeOff gives up a host that died for good.
+func (w *World) writeOff(r *rand.Rand, n *node) {
+	c := w.control(r)
+	if c == nil || n.gone {
+		return
+	}
+	n.m.kernel.Crash("")
+	n.gone = true
+	w.after(30*time.Second, func() { w.giveUp(n, 5) })
+}
+
+// giveUp writes a dead host off; people try again while the servers are away.
+func (w *World) giveUp(n *node, times int) {
+	c := w.control(stream(w.seed, "give up", times))
+	err := errRefused
+	if c != nil {
+		err = c.WriteOff(context.Background(), n.id, "cyd", "dead")
+	}
+	w.done("write-off", err)
+	if err != nil && times > 0 {
+		w.after(5*time.Second, func() { w.giveUp(n, times-1) })
+	}
+}
+
 func (w *World) ban(r *rand.Rand) {
-	if c := w.control(r); c != nil {
-		w.done("ban", c.Ban(context.Background(), w.levels[r.IntN(levelCount)].Patch.Ref, "cyd", "bad"))
+	c := w.control(r)
+	if c == nil {
+		return
+	}
+	ref := w.levels[r.IntN(levelCount)].Patch.Ref
+	if p, _ := w.one(r); p != nil && chance(r, 80) {
+		ref = p.patch // people ban what they roll out
+	}
+	w.done("ban", c.Ban(context.Background(), ref, "cyd", "bad"))
+	// Whoever bans a patch reboots some of the hosts that run it.
+	for range 3 {
+		n := w.nodes[r.IntN(len(w.nodes))]
+		w.after(time.Duration(15+r.IntN(10))*time.Second, func() {
+			if !w.quiet {
+				n.shutDown()
+			}
+		})
 	}
 }
 
@@ -157,9 +226,7 @@ func (w *World) edit(r *rand.Rand, n *node) {
 	w.some("approved plan edited")
 	w.submit(c, raw, p.hosts, nil, "")
 	if n.loader != nil && !n.m.down && !n.life.hung {
-		if _, err := (port{n}).Exchange(context.Background(), link.Request{Documents: []json.RawMessage{raw}}); err != nil {
-			w.some("replay unheard")
-		}
+		n.hand([]json.RawMessage{raw})
 	}
 }
 
@@ -196,6 +263,11 @@ func (w *World) calm() {
 	w.dieAfterTake = 0
 	w.tap.failing = false
 	w.publish(0)
+	for i, n := range w.nodes {
+		if n.gone {
+			w.giveUp(n, 5+i)
+		}
+	}
 	for _, s := range w.servers {
 		if !s.up {
 			s.start()

@@ -27,6 +27,8 @@ type disk struct {
 	older [][]byte
 	// saved is told of each ledger that became durable.
 	saved func(data []byte)
+	// doubt: the newest write failed and may be on the disk all the same.
+	doubt bool
 	fault diskFault
 }
 
@@ -73,6 +75,7 @@ func (d *disk) Save(data []byte) error {
 		return errFull
 	}
 	d.write(data)
+	d.doubt = f.sync
 	switch {
 	case pull:
 		panic(pulled{})

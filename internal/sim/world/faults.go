@@ -196,17 +196,26 @@ func (n *node) replay(other *node) {
 	for _, raw := range append(append([][]byte(nil), n.docs.old...), other.docs.old...) {
 		all = append(all, raw)
 	}
+	n.hand(all)
+}
+
+// hand gives documents to the loader past its agent.
+func (n *node) hand(documents []json.RawMessage) {
 	n.w.some("documents replayed")
-	// A thief's call is no sign of the agent's life that anybody counts on.
-	if _, err := (port{n}).Exchange(context.Background(), link.Request{Documents: all}); err != nil {
+	if _, err := (port{n}).Exchange(context.Background(), link.Request{Documents: documents}); err != nil {
 		n.w.some("replay unheard")
 	}
 }
 
-// steal: from now on a thief owns the server and its online key.
-func (w *World) steal() {
-	w.stolen = true
-	w.fault(checker.FaultOwned, nil)
+// steal: a thief owns the server and its online key from soon on. Before that,
+// people ban and halt something, which is to hold.
+func (w *World) steal(r *rand.Rand) {
+	w.ban(r)
+	w.halt(r)
+	w.after(15*time.Second, func() {
+		w.stolen = true
+		w.fault(checker.FaultOwned, nil)
+	})
 }
 
 // evil is what a stolen server sends beside the honest answer: every plan that

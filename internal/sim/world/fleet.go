@@ -170,7 +170,7 @@ func (n *node) goDown(cause string) {
 
 // comeUp boots the machine again.
 func (n *node) comeUp() {
-	if !n.m.down {
+	if !n.m.down || n.gone {
 		return
 	}
 	n.m.age = 0

@@ -76,8 +76,31 @@ func (n *node) learned(old, l ledger.Ledger) {
 			n.w.some("learned ban")
 		}
 	}
+	if !n.disk.doubt {
+		n.forgot(old, l)
+	}
 	if l.Epoch > old.Epoch {
 		n.tell(trace.Event{Kind: trace.KindLearned, To: "epoch", Epoch: l.Epoch})
+	}
+}
+
+// forgot tells what an older ledger held and this one does not: only a clear may
+// take a ban or a strike away, and nothing a halt.
+func (n *node) forgot(old, l ledger.Ledger) {
+	for _, b := range old.Bans {
+		if !l.Banned(b.Patch) {
+			n.tell(trace.Event{Kind: trace.KindLearned, Patch: b.Patch, From: "ban", To: "forgotten"})
+		}
+	}
+	for _, s := range old.Strikes {
+		if !l.Struck(s.Patch) {
+			n.tell(trace.Event{Kind: trace.KindLearned, Patch: s.Patch, From: "strike", To: "forgotten"})
+		}
+	}
+	for _, id := range old.Halts {
+		if !l.Halted(id) {
+			n.tell(trace.Event{Kind: trace.KindLearned, Plan: id, From: "halt", To: "forgotten"})
+		}
 	}
 }
 

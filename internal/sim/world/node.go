@@ -28,6 +28,7 @@ type node struct {
 	random *rand.Rand
 	cable  cable
 	does   map[string]fake.Behaviour // by module
+	gone   bool                      // for good
 
 	loader *loader.Loader
 	core   *agent.Core

@@ -77,6 +77,11 @@ func (w *World) propose(r *rand.Rand, mistake string) {
 	if !ok {
 		return
 	}
+	if mistake == "retarget" {
+		if plan.Continues = w.older(ref); plan.Continues == "" {
+			return
+		}
+	}
 	signers := []statement.Signer{w.keys.author, w.keys.second}
 	approvers := []hotstick.Person{"bob"}
 	if mistake == "author only" {
@@ -142,6 +147,31 @@ func (w *World) start(id hotstick.PlanID) {
 	}
 	w.some("plan started")
 	w.servers[0].wake()
+	w.after(15*time.Second, func() { w.promote(id, 12) })
+}
+
+// promote opens waves that wait for a person, every now and then.
+func (w *World) promote(id hotstick.PlanID, times int) {
+	c := w.control(stream(w.seed, "promote", times))
+	if c != nil {
+		if _, err := c.NextWave(context.Background(), string(id), "cyd", "go on"); err == nil {
+			w.some("wave opened by hand")
+			w.servers[0].wake()
+		}
+	}
+	if times > 0 {
+		w.after(15*time.Second, func() { w.promote(id, times-1) })
+	}
+}
+
+// older is the newest plan for a lower level.
+func (w *World) older(ref hotstick.PatchRef) hotstick.PlanID {
+	for i := len(w.plans) - 1; i >= 0; i-- {
+		if w.plans[i].patch.Level < ref.Level {
+			return w.plans[i].id
+		}
+	}
+	return ""
 }
 
 // choose selects hosts as a person would, by an expression. It returns how many
@@ -189,18 +219,7 @@ func (w *World) draft(r *rand.Rand, ref hotstick.PatchRef, hosts []hotstick.Plan
 	plan := hotstick.Plan{Schema: hotstick.PlanSchema, Name: fmt.Sprintf("plan-%d", len(w.plans)), Patch: ref, Author: "ann",
 		Epoch: w.catalog.Trust.Epoch, CreatedAt: now, NotAfter: now.Add(time.Duration(10+r.IntN(50)) * time.Minute),
 		ProbationSeconds: 3 + r.IntN(10), TransitionSeconds: 3 + r.IntN(6), HostCount: len(hosts)}
-	delay := 0
-	for size, left := 1, len(hosts); left > 0; size *= 2 + r.IntN(3) {
-		n := min(size, left)
-		delay += r.IntN(8)
-		for i := len(hosts) - left; i < len(hosts)-left+n; i++ {
-			hosts[i].Wave = len(plan.Waves)
-		}
-		plan.Waves = append(plan.Waves, hotstick.Wave{Name: fmt.Sprintf("w%d", len(plan.Waves)), Hosts: n, DelaySeconds: delay, BakeSeconds: r.IntN(12)})
-		left -= n
-	}
-	plan.Budgets = []hotstick.Budget{{Domain: hotstick.FleetDomain, Max: 2 + r.IntN(6)}, {Domain: "rack", Max: 1 + r.IntN(3)},
-		{Domain: "pair", Max: 1, Quorum: true}}
+	w.shape(r, &plan, hosts)
 	builds := map[hotstick.KernelBuild]bool{}
 	for _, h := range hosts {
 		if !builds[h.Build] {

@@ -40,7 +40,7 @@ func Missing(happened, looked map[string]int, seeds int) []string {
 		want["step "+k.name] = 5
 	}
 	for _, what := range sorted(want) {
-		if need := max(1, want[what]*seeds/1000); happened[what] < need {
+		if need := want[what] * seeds / 1000; happened[what] < need {
 			missing = append(missing, fmt.Sprintf("%q happened %d times in %d seeds; want %d", what, happened[what], seeds, need))
 		}
 	}

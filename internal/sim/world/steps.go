@@ -73,21 +73,26 @@ func deeds() []kind {
 		{"propose", 12, func(w *World, s Step, n *node) { w.propose(s.stream(), "") }},
 		{"author only", 2, func(w *World, s Step, n *node) { w.propose(s.stream(), "author only") }},
 		{"empty selector", 2, func(w *World, s Step, n *node) { w.propose(s.stream(), "empty selector") }},
+		{"retarget", 4, func(w *World, s Step, n *node) { w.propose(s.stream(), "retarget") }},
+		{"retry", 3, func(w *World, s Step, n *node) { w.retry(s.stream()) }},
+		{"clear", 3, func(w *World, s Step, n *node) { w.clear(s.stream()) }},
+		{"write off", 2, func(w *World, s Step, n *node) { w.writeOff(s.stream(), n) }},
+		{"new epoch", 1, func(w *World, s Step, n *node) { w.publish(w.catalog.Trust.Epoch + 1) }},
 		{"edit after approval", 3, func(w *World, s Step, n *node) { w.edit(s.stream(), n) }},
 		{"approve twice", 2, func(w *World, s Step, n *node) { w.approveTwice(s.stream()) }},
 		{"hold", 4, func(w *World, s Step, n *node) { w.hold(s.stream(), s.For/2) }},
 		{"halt", 3, func(w *World, s Step, n *node) { w.halt(s.stream()) }},
 		{"revert", 3, func(w *World, s Step, n *node) { w.revert(s.stream()) }},
 		{"revert hosts", 3, func(w *World, s Step, n *node) { w.revertHosts(s.stream()) }},
-		{"ban", 2, func(w *World, s Step, n *node) { w.ban(s.stream()) }},
-		{"stop all", 1, func(w *World, s Step, n *node) { w.stopAll(s.stream(), s.For/2) }},
+		{"ban", 3, func(w *World, s Step, n *node) { w.ban(s.stream()) }},
+		{"stop all", 2, func(w *World, s Step, n *node) { w.stopAll(s.stream(), s.For/2) }},
 		{"publish", 3, func(w *World, s Step, n *node) { w.publish(1) }},
 		{"expired catalog", 1, func(w *World, s Step, n *node) { w.expireCatalog(s.For) }},
 	}
 }
 
 // steal hands the server to a thief. It is no fault that ends.
-var steal = kind{"steal", 0, func(w *World, s Step, n *node) { w.steal() }}
+var steal = kind{"steal", 0, func(w *World, s Step, n *node) { w.steal(s.stream()) }}
 
 func draw(kinds []kind, n int) kind {
 	total := 0
@@ -147,9 +152,28 @@ func stepsOf(seed uint64, o Options) []Step {
 	return steps
 }
 
+// aim picks the host of a step: every second one hits a host that is being
+// changed, if there is any, for there most can go wrong.
+func (w *World) aim(s Step) *node {
+	n := w.nodes[s.Host%len(w.nodes)]
+	if s.N%2 == 0 {
+		return n
+	}
+	var busy []*node
+	for _, other := range w.nodes {
+		if other.truth.attempt != nil {
+			busy = append(busy, other)
+		}
+	}
+	if len(busy) == 0 {
+		return n
+	}
+	return busy[s.Host%len(busy)]
+}
+
 // step does one step.
 func (w *World) step(i int, s Step) {
-	n := w.nodes[s.Host%len(w.nodes)]
+	n := w.aim(s)
 	if s.Do == "calm" {
 		w.calm()
 		return
