@@ -189,6 +189,7 @@ func (c *Controller) step(tx store.Tx, id hotstick.PlanID) (time.Time, error) {
 	}
 	d := l.r.Next(l.now(tx))
 	l.check, l.dirty = d.Check, !d.Empty()
+	c.tracer.gates, c.tracer.told = d.Gates, 0
 	if l.dirty {
 		d, l.rest = urgentPart(d)
 		if err := c.commit(tx, plan, d); err != nil {

@@ -4,14 +4,29 @@
 // # The loop
 //
 // [Controller.Run] waits for a change in the store or for the time at which a
-// decision asked to be made again. For each plan it builds a view inside one
-// transaction, asks the pure decider (internal/decide/rollout) and commits: plan,
-// hosts, slots, ban, notification and events together, on the condition that the
-// plan's generation has not moved. Two servers may decide at once; one of them
-// gets store.ErrConflict or store.ErrTaken and reads again. Nothing that the
-// loop keeps in memory is needed: a process that was killed anywhere goes on from
-// the store. Only the time it was away is taken into account, so that hosts are
-// not called silent for a silence that was the server's own.
+// decision asked to be made again. It keeps one rollout (internal/decide/rollout)
+// for each plan that is not at rest and brings it up to date with the events of the
+// audit log, so that a decision after one report touches only what that report
+// changed. Then it commits, in one transaction and on the condition that the plan's
+// generation has not moved: plan, hosts, slots, ban, notification and events
+// together. Two servers may decide at once; one of them gets store.ErrConflict or
+// store.ErrTaken, throws away what it keeps, and reads again. What the other one
+// commits arrives as events. Nothing that the loop keeps in memory is needed: a
+// process that was killed anywhere goes on from the store. Only the time it was away
+// is taken into account, so that hosts are not called silent for a silence that was
+// the server's own.
+//
+// Good news is decided on in bursts, bad news at once.
+//
+// Every step of the loop may be called by itself: [Controller.Round],
+// [Controller.Decide], [Controller.Take], and [Controller.Documents] with a hold of
+// 0 start no goroutine and know no time but that of the store's transactions.
+//
+// # Locks
+//
+// Decisions are ordered by a lock that is never taken inside a transaction. What is
+// kept in memory has a lock of its own, which is taken inside transactions only;
+// whoever holds it begins none.
 //
 // # Documents
 //
@@ -24,7 +39,8 @@
 //
 // # Persons
 //
-// What persons ask for (submit, approve, start, hold, resume, halt, revert, ban,
-// stop) are methods of [Controller] too. A request that is not fulfilled is a
+// What persons ask for (submit, approve, start, next wave, retry, hold, resume, halt,
+// revert, ban, clear, freeze, exclude, write off, stop) are methods of [Controller]
+// too. Each is logged in the transaction that does it, and may be repeated. A request that is not fulfilled is a
 // [*Refusal]: a code, a sentence and a hint.
 package controller

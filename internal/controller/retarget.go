@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
-	"github.com/hotstick/hotstick/internal/decide/gate"
 	"github.com/hotstick/hotstick/internal/decide/rollout"
 	"github.com/hotstick/hotstick/internal/store"
 )
@@ -70,8 +69,8 @@ type Continuation struct {
 	Plan   hotstick.Plan
 	// Lines are the older plan's hosts by index, late ones too, and where each stands.
 	Lines []store.PlanHost
-	// Passed says of each wave of the older plan whether its gate has passed and it was
-	// not held up since.
+	// Passed says of each wave of the older plan whether its gate lets the next one go
+	// on now.
 	Passed []bool
 }
 
@@ -87,7 +86,7 @@ func (c *Controller) Continuation(tx store.Tx, plan store.Plan) (Continuation, e
 	}
 	err = c.Ask(tx, plan, func(r *rollout.Rollout, now time.Time) {
 		for i, wave := range r.Waves(now) {
-			out.Passed[i] = wave.Gate.Outcome == gate.Pass
+			out.Passed[i] = wave.Gate.Opens()
 		}
 	})
 	return out, err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/audit"
+	"github.com/hotstick/hotstick/internal/decide/gate"
 	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/store"
@@ -18,10 +19,14 @@ import (
 type tracer struct {
 	sink trace.Sink
 	node string
+	// gates are the verdicts of the decision that is committed, one a wave, of which
+	// the first told were emitted. Who decides has them alone.
+	gates []gate.Verdict
+	told  int
 }
 
 // on reports whether anybody reads the trace.
-func (t tracer) on() bool { return t.sink != trace.Discard }
+func (t *tracer) on() bool { return t.sink != trace.Discard }
 
 // trace emits the events of one commit.
 func (c *Controller) trace(ctx context.Context, from, until int64) error {
@@ -59,7 +64,7 @@ func (c *Controller) emit(tx store.Tx, e store.Event) error {
 		out.Kind = trace.KindHostState
 		err = c.emitState(tx, e, out)
 	case inventory.SlotsReleased:
-		out.Kind, out.To = trace.KindSlot, "free"
+		err = c.emitFreed(tx, out)
 	case inventory.GrantIssued:
 		err = c.emitGrant(tx, e, out)
 	case inventory.PatchBanned:
@@ -83,7 +88,7 @@ func (c *Controller) emit(tx store.Tx, e store.Event) error {
 	if err != nil {
 		return err
 	}
-	c.tracer.sink.Emit(trace.Event{Node: c.tracer.node, Kind: trace.KindLeaf, Generation: uint64(head.Size), Detail: audit.Hash(head.Root).String()})
+	c.tracer.sink.Emit(trace.Event{Node: c.tracer.node, Kind: trace.KindLeaf, Host: e.Host, Generation: uint64(head.Size), Detail: audit.Hash(head.Root).String()})
 	return nil
 }
 
@@ -122,6 +127,7 @@ func (c *Controller) emitState(tx store.Tx, e store.Event, out trace.Event) erro
 		return err
 	}
 	if e.State == string(hotstick.Admitted) {
+		c.emitGates(e, waveOf(line))
 		held, err := tx.Slots().Held(e.Plan, e.Host)
 		if err != nil {
 			return err
@@ -132,6 +138,45 @@ func (c *Controller) emitState(tx store.Tx, e store.Event, out trace.Event) erro
 		}
 	}
 	c.tracer.sink.Emit(out)
+	return nil
+}
+
+// emitGates tells what the gates before a wave said when a host of it was admitted.
+func (c *Controller) emitGates(e store.Event, wave int) {
+	t := &c.tracer
+	for ; t.told < min(wave, len(t.gates)); t.told++ {
+		v := t.gates[t.told]
+		out := trace.Event{Node: t.node, Kind: trace.KindGate, Plan: e.Plan, Patch: e.Patch, Wave: t.told,
+			Generation: e.Generation, To: string(v.Outcome)}
+		if v.Outcome != gate.Pass {
+			out.Cause = string(v.Reason.Code)
+		}
+		t.sink.Emit(out)
+	}
+}
+
+// emitFreed tells of each domain in which the host held a slot.
+func (c *Controller) emitFreed(tx store.Tx, out trace.Event) error {
+	plan, err := tx.Plans().Get(out.Plan)
+	if err != nil {
+		return err
+	}
+	body, err := c.plans.plan(plan)
+	if err != nil {
+		return err
+	}
+	line, err := tx.Plans().Host(out.Plan, out.Host)
+	if err != nil {
+		return err
+	}
+	for _, b := range body.Budgets {
+		value := line.Listed.Domains[b.Domain]
+		if b.Domain == hotstick.FleetDomain {
+			value = "all"
+		}
+		c.tracer.sink.Emit(trace.Event{Node: c.tracer.node, Kind: trace.KindSlot, To: "free", Plan: out.Plan, Host: out.Host,
+			Domains: map[string]string{b.Domain: value}})
+	}
 	return nil
 }
 

@@ -139,9 +139,7 @@ func (c *Controller) viewHost(tx store.Tx, line store.PlanHost, h store.Host, pa
 	if errors.Is(err, store.ErrNotFound) {
 		return v, nil
 	}
-	if err == nil && tx.Now().Before(e.Until) {
-		v.Excluded = excluded(e)
-	}
+	v.Excluded = excluded(e) // until its time; the decider knows when that is
 	return v, err
 }
 

@@ -1,0 +1,178 @@
+package controller
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/decide/rollout"
+	"github.com/hotstick/hotstick/internal/store"
+)
+
+// TestWhatIsKeptIsWhatTheStoreHas drives two servers on one store, with reports
+// that go to either of them, and operators who meddle. After each step, what each
+// server keeps must say the same as a rollout that is made from the store alone.
+func TestWhatIsKeptIsWhatTheStoreHas(t *testing.T) {
+	for seed := range uint64(40) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 8, canary, racks(3, 1), func(w *world, p *hotstick.Plan) {
+				p.Budgets[0].Max = 3
+				p.Gate.BackgroundPPM = 200_000
+				w.hosts = w.hosts[:6] // the last two are outsiders
+				p.HostCount, p.Waves[1].Hosts = 6, 5
+			})
+			pair := &pair{world: w, servers: []*Controller{w.control, w.newController()}, random: rand.New(rand.NewPCG(seed, 1))}
+			for i := range 2 {
+				pair.outsider(i)
+			}
+			for range 60 {
+				what := pair.step()
+				for i, c := range pair.servers {
+					if !pair.agrees(c) {
+						t.Fatalf("seed %d: server %d differs after %s", seed, i, what)
+					}
+				}
+			}
+		})
+	}
+}
+
+// pair is a world with two servers.
+type pair struct {
+	*world
+	servers []*Controller
+	random  *rand.Rand
+	seq     uint64
+}
+
+// outsider adds a host that the plan does not list, in the rack of one that it
+// does.
+func (p *pair) outsider(i int) {
+	p.addHost(fmt.Sprint("outsider-", i))
+	p.hosts[len(p.hosts)-1].Domains = map[string]string{"rack": fmt.Sprint("r", i)}
+}
+
+func (p *pair) step() string {
+	w, c := p.world, p.servers[p.random.IntN(len(p.servers))]
+	w.control = c
+	host := p.random.IntN(len(w.hosts))
+	id := w.hosts[host].Host
+	listed := host < 6
+	switch n := p.random.IntN(20); {
+	case n < 6:
+		c.Round(w.Context())
+		return "a round"
+	case n < 10:
+		p.seen(host)
+		return fmt.Sprint("a check-in of ", host)
+	case n < 15 && listed:
+		return p.say(host)
+	case n == 15:
+		pass(time.Duration(p.random.IntN(200)) * time.Second)
+		return "time"
+	case n == 16:
+		if p.random.IntN(2) == 0 {
+			w.must(c.Exclude(w.Context(), id, time.Now().Add(time.Minute), "alice", "no"))
+			return "an exclusion"
+		}
+		w.must(c.Include(w.Context(), id, "alice", "yes"))
+		return "an inclusion"
+	case n == 17 && listed:
+		_, err := c.Retry(w.Context(), string(w.plan), "alice", "again", nil)
+		_ = err // refused once the rollout is over
+		return "a retry"
+	case n == 18 && p.random.IntN(4) == 0 && listed:
+		_, err := c.Revert(w.Context(), string(w.plan), "alice", "no", []hotstick.HostID{id})
+		_ = err // refused for a host that waits
+		return "a revert"
+	case n == 19 && p.random.IntN(3) == 0:
+		_, err := c.Freeze(w.Context(), time.Now(), time.Now().Add(time.Minute), "alice", fmt.Sprint(p.random.IntN(3)))
+		w.must(err)
+		return "a freeze"
+	}
+	p.seen(host)
+	return fmt.Sprint("a check-in of ", host)
+}
+
+// seen is a check-in, and all that its answer may do.
+func (p *pair) seen(host int) {
+	p.seq++
+	req := p.request(host, 100+p.seq, nil)
+	req.Loader.Plans = []hotstick.PlanID{p.plan}
+	if p.random.IntN(4) == 0 {
+		req.Readings = []hotstick.Reading{{Probe: "http"}}
+	}
+	_, err := p.control.Take(p.Context(), req, time.Minute)
+	p.must(err)
+	_, err = p.control.Documents(p.Context(), req, 0)
+	p.must(err)
+}
+
+// say reports some step of the host's attempt that is allowed.
+func (p *pair) say(host int) string {
+	next := p.line(host).State.NextStates()
+	if len(next) == 0 || p.line(host).State == hotstick.Waiting {
+		return "nothing"
+	}
+	state := next[p.random.IntN(len(next))]
+	p.seq++
+	req := p.request(host, 100+p.seq, []hotstick.Report{{Seq: p.seq, Plan: p.plan, Patch: patch, Attempt: p.line(host).Attempt, State: state,
+		Reason: &hotstick.Reason{Code: hotstick.ReasonCleanShutdown}}})
+	_, err := p.control.Take(p.Context(), req, time.Minute)
+	p.must(err)
+	return fmt.Sprintf("host %d reports %s", host, state)
+}
+
+// agrees compares what a server keeps with what the store has. What a server does
+// not know yet, because it heard no event of it, is its next round's business.
+func (p *pair) agrees(c *Controller) bool {
+	same := true
+	p.must(p.store.View(p.Context(), func(tx store.Tx) error {
+		plan, err := tx.Plans().Get(p.plan)
+		if err != nil {
+			return err
+		}
+		c.picture.mu.Lock()
+		defer c.picture.mu.Unlock()
+		if _, err := c.catchUp(tx); err != nil {
+			return err
+		}
+		l := c.picture.lives[p.plan]
+		if l == nil {
+			return nil
+		}
+		if err := c.reframe(tx, l, plan); err != nil {
+			return err
+		}
+		view, err := c.view(tx, plan)
+		if err != nil {
+			return err
+		}
+		now := l.now(tx)
+		fresh := rollout.Open(view)
+		for _, h := range view.Hosts {
+			kept, _ := l.r.Host(h.Listed.Host)
+			p.equal(&same, "host "+h.Listed.Name, kept.State, h.State)
+			p.equal(&same, "attempt of "+h.Listed.Name, kept.Attempt, h.Attempt)
+			kept.LastSeen = h.LastSeen // mere signs of life are passed on now and then
+			p.equal(&same, "posture of "+h.Listed.Name, kept.Posture, h.Posture)
+			p.equal(&same, "why "+h.Listed.Name, l.r.Why(h.Listed.Host, now), fresh.Why(h.Listed.Host, now))
+		}
+		p.equal(&same, "stuck", l.r.Stuck(now), fresh.Stuck(now))
+		p.equal(&same, "lanes", l.r.Lanes(now), fresh.Lanes(now))
+		p.equal(&same, "domains", l.r.Domains(now), fresh.Domains(now))
+		return nil
+	}))
+	return same
+}
+
+func (p *pair) equal(same *bool, what string, got, want any) {
+	if !reflect.DeepEqual(got, want) {
+		p.Errorf("%s: kept is %+v, the store has %+v", what, got, want)
+		*same = false
+	}
+}
