@@ -13,8 +13,8 @@
 //	summary: one line for people
 //
 // A text is a whole, with at least one policy: what a document names (a calendar, a
-// rule) stands in the same text. Its digest is the SHA-256 of its bytes, and every plan made under it carries
-// that digest in its signed payload.
+// rule) stands in the same text. Its digest is the SHA-256 of its bytes, and every
+// plan made under it carries that digest in its signed payload.
 //
 // Reading is strict. Unknown and repeated keys, empty values, anchors, aliases, tags
 // and merge keys are refused; so is a text above [MaxBytes], with more than
