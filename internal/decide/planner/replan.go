@@ -37,7 +37,7 @@ func (p *Planner) Drop(id hotstick.HostID) error {
 	p.prepare()
 	i, known := p.slot[id]
 	if !known {
-		return nil
+		return p.failed
 	}
 	return p.renew(i, func() {
 		delete(p.why, i)
