@@ -149,11 +149,10 @@ func (c *Controller) begin(ctx context.Context) error {
 			return nil
 		}
 		c.mu.Lock()
-		defer c.mu.Unlock()
 		c.away = max(0, tx.Now().Sub(newest))
 		c.graceEnd = tx.Now().Add(c.limits.SilentAfter)
-		// Who is silent is judged by the longer limit from here on.
-		c.picture.forget()
+		c.mu.Unlock()
+		c.picture.judge(tx.Now(), c.limitsAt(tx.Now()).SilentAfter)
 		return nil
 	})
 }

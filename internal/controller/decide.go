@@ -257,23 +257,21 @@ func (c *Controller) reframe(tx store.Tx, l *live, plan store.Plan) error {
 	return nil
 }
 
-// Ask lets fn look at a plan's rollout as it is kept, or as the transaction sees it
-// where it is not. Nothing else is decided meanwhile, so fn must be quick; the
-// rollout ends with it.
+// Ask lets fn look at a plan's rollout as it is kept, brought up to date, or as the
+// transaction sees it where it is not kept. Nothing is decided meanwhile, so fn must
+// be quick; the rollout ends with it.
 func (c *Controller) Ask(tx store.Tx, plan store.Plan, fn func(r *rollout.Rollout, now time.Time)) error {
 	c.picture.mu.Lock()
 	defer c.picture.mu.Unlock()
+	if _, err := c.catchUp(tx); err != nil {
+		return err
+	}
 	if l := c.picture.lives[plan.ID]; l != nil {
 		if err := c.reframe(tx, l, plan); err != nil {
 			return err
 		}
 		fn(l.r, l.now(tx))
 		return nil
-	}
-	if c.picture.next < 0 {
-		if err := c.picture.prime(tx, c.limitsAt(tx.Now()).SilentAfter); err != nil {
-			return err
-		}
 	}
 	view, err := c.view(tx, plan)
 	if err != nil {

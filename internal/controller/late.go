@@ -92,18 +92,12 @@ func (c *Controller) join(tx store.Tx, l *live, plan store.Plan, h store.Host) e
 	if err != nil {
 		return err
 	}
-	view, err := c.viewHost(tx, line, h, plan.Patch)
-	if err != nil {
-		return err
-	}
-	view.Elsewhere = c.picture.elsewhere(plan.ID, h.ID)
 	l.r.SetOutsider(rollout.Outsider{Host: h.ID}, false)
-	l.r.SetHost(view)
 	for kind, values := range l.domains {
 		value := line.Listed.Domains[kind]
 		values[value] = append(values[value], h.ID)
 	}
-	return nil
+	return c.syncLine(tx, l, h)
 }
 
 // lateDomains are the failure domains of a host by its labels, for the kinds that

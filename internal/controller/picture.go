@@ -110,6 +110,9 @@ func (m *picture) plans() []*live {
 	return all
 }
 
+// hostPage is how many hosts are read at once: their facts are large.
+const hostPage = 5000
+
 // prime reads what the store has, but for the plans themselves.
 func (m *picture) prime(tx store.Tx, silentAfter time.Duration) error {
 	m.forget()
@@ -117,17 +120,18 @@ func (m *picture) prime(tx store.Tx, silentAfter time.Duration) error {
 	if err != nil {
 		return err
 	}
-	hosts, _, err := tx.Hosts().List(store.HostFilter{})
-	if err != nil {
-		return err
-	}
-	for _, h := range hosts {
-		k := &known{id: h.ID, seen: h.LastSeen, told: h.LastSeen, down: tx.Now().Sub(h.LastSeen) >= silentAfter}
-		m.hosts[h.ID] = k
-		if !k.down {
-			m.silence.push(k)
+	for after, more := "", true; more; {
+		hosts, _, err := tx.Hosts().List(store.HostFilter{After: after, Limit: hostPage})
+		if err != nil {
+			return err
 		}
+		for _, h := range hosts {
+			m.hosts[h.ID] = &known{id: h.ID, seen: h.LastSeen, told: h.LastSeen}
+			after = h.Cursor()
+		}
+		more = len(hosts) == hostPage
 	}
+	m.judge(tx.Now(), silentAfter)
 	slots, err := tx.Slots().List()
 	if err != nil {
 		return err
@@ -144,6 +148,16 @@ func (m *picture) prime(tx store.Tx, silentAfter time.Duration) error {
 	}
 	m.next = next
 	return nil
+}
+
+// judge says anew which hosts are down.
+func (m *picture) judge(now time.Time, silentAfter time.Duration) {
+	m.silence = nil
+	for _, k := range m.hosts {
+		if k.down = now.Sub(k.seen) >= silentAfter; !k.down {
+			m.silence.push(k)
+		}
+	}
 }
 
 // hold notes whether a plan holds slots for a host.
@@ -348,8 +362,12 @@ func (c *Controller) syncLine(tx store.Tx, l *live, h store.Host) error {
 	case err != nil:
 		return err
 	}
-	next, err := c.viewHost(tx, line, h, l.body.Patch)
-	if err != nil {
+	next := c.viewHost(line, h, l.body.Patch)
+	e, err := tx.Hosts().Exclusion(h.ID)
+	switch {
+	case err == nil:
+		next.Excluded = excluded(e)
+	case !errors.Is(err, store.ErrNotFound):
 		return err
 	}
 	next.Elsewhere = c.picture.elsewhere(l.id, h.ID)

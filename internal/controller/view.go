@@ -47,16 +47,22 @@ func (c *Controller) view(tx store.Tx, plan store.Plan) (rollout.View, error) {
 	if err != nil {
 		return v, err
 	}
+	exclusions, err := tx.Hosts().Exclusions()
+	if err != nil {
+		return v, err
+	}
 	v.Hosts = make([]rollout.Host, len(lines))
 	for i, line := range lines {
 		h, err := tx.Hosts().Get(line.Listed.Host)
 		if err != nil {
 			return v, err
 		}
-		if v.Hosts[i], err = c.viewHost(tx, line, h, plan.Patch); err != nil {
-			return v, err
-		}
+		v.Hosts[i] = c.viewHost(line, h, plan.Patch)
 		v.Hosts[i].Elsewhere = c.picture.elsewhere(plan.ID, h.ID)
+		e, ok := slices.BinarySearchFunc(exclusions, h.ID, func(e store.Exclusion, id hotstick.HostID) int { return cmp.Compare(e.Host, id) })
+		if ok {
+			v.Hosts[i].Excluded = excluded(exclusions[e])
+		}
 	}
 	v.Outsiders, err = c.outsiders(tx, v)
 	return v, err
@@ -118,8 +124,9 @@ func viewSlot(s store.Slot) rollout.Slot {
 	return rollout.Slot{Domain: s.Domain, Value: s.Value, Index: s.Index, Plan: s.Plan, Host: s.Host}
 }
 
-// viewHost is what is known of a listed host, but for what other plans do.
-func (c *Controller) viewHost(tx store.Tx, line store.PlanHost, h store.Host, patch hotstick.PatchRef) (rollout.Host, error) {
+// viewHost is what is known of a listed host, but for what other plans do and
+// whether it is excluded.
+func (c *Controller) viewHost(line store.PlanHost, h store.Host, patch hotstick.PatchRef) rollout.Host {
 	v := rollout.Host{
 		Listed: line.Listed, State: line.State, Attempt: line.Attempt, Reason: line.Reason,
 		Evidence: line.Evidence, Updated: line.Updated, Granted: line.Granted,
@@ -135,12 +142,7 @@ func (c *Controller) viewHost(tx store.Tx, line store.PlanHost, h store.Host, pa
 	if h.IllSince != nil && !line.State.HoldsSlot() {
 		v.IllSince = *h.IllSince
 	}
-	e, err := tx.Hosts().Exclusion(h.ID)
-	if errors.Is(err, store.ErrNotFound) {
-		return v, nil
-	}
-	v.Excluded = excluded(e) // until its time; the decider knows when that is
-	return v, err
+	return v
 }
 
 // outsiders lists the hosts that the plan does not list and that are down in a
