@@ -16,7 +16,7 @@ type Reading struct {
 	// empty where nothing tells the kind, such as for a crash without a trace.
 	Fingerprint string
 	// Domain is what the host shares with others that may go down together whatever
-	// the patch, such as its zone; empty if nothing is known.
+	// the patch, such as its zone (see [Domain]); empty if nothing is known.
 	Domain string
 	// At is when the host reached the state, by the server's clock.
 	At time.Time

@@ -30,3 +30,18 @@ func Fingerprint(why *hotstick.Reason, evidence []hotstick.Evidence) string {
 	}
 	return string(why.Code) + " " + why.Subject
 }
+
+// outageKinds are the labels of what is cut off or loses its power as a whole, the
+// widest first.
+var outageKinds = [...]string{"zone", "site", "datacenter", "room", "rack"}
+
+// Domain is the widest domain, by its labels, in which a host goes down together
+// with others whatever the patch; empty where its labels name none.
+func Domain(labels map[string]string) string {
+	for _, kind := range outageKinds {
+		if value := labels[kind]; value != "" {
+			return kind + "=" + value
+		}
+	}
+	return ""
+}
