@@ -213,7 +213,7 @@ const FleetDomain = "fleet"
 // Limits of one plan. A plan beyond them is refused before it is read further.
 const (
 	MaxPlanWaves   = 200
-	MaxPlanLanes   = 1000
+	MaxPlanLanes   = 5000
 	MaxPlanHosts   = 1_000_000
 	MaxPlanBudgets = 32
 	// MaxStandIns bounds the stand-ins of one canary.

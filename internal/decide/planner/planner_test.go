@@ -3,7 +3,6 @@ package planner_test
 import (
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -12,7 +11,6 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/decide/compat"
 	"github.com/hotstick/hotstick/internal/decide/planner"
-	"pgregory.net/rapid"
 )
 
 func build(name string) hotstick.KernelBuild {
@@ -92,6 +90,9 @@ func TestLeavesOut(t *testing.T) {
 	}{
 		{"another kernel build", host("x", "z"), hotstick.ReasonNoArtifact},
 		{"a struck host", with(func(h *planner.Host) { h.Compat.Strikes = []hotstick.PatchRef{{Name: "fix", Level: 2}} }), hotstick.ReasonStruck},
+		{"a host where it was reverted", with(func(h *planner.Host) { h.Compat.Reverted = []hotstick.PatchRef{{Name: "fix", Level: 2}} }), hotstick.ReasonRevertedBefore},
+		{"a host that the policy does not pick", with(func(h *planner.Host) { h.Verdict.Reason = &hotstick.Reason{Code: hotstick.ReasonNotEligible} }), hotstick.ReasonNotEligible},
+		{"an excluded host", with(func(h *planner.Host) { h.Verdict.Reason = &hotstick.Reason{Code: hotstick.ReasonExcluded} }), hotstick.ReasonExcluded},
 		{"a host at that level", with(func(h *planner.Host) { h.Compat.InEffect = hotstick.PatchRef{Name: "fix", Level: 2} }), hotstick.ReasonAlreadyInEffect},
 		{"a host at a newer level", with(func(h *planner.Host) { h.Compat.InEffect = hotstick.PatchRef{Name: "fix", Level: 3} }), hotstick.ReasonDowngrade},
 		{"a host without the driver", with(func(h *planner.Host) { h.Compat.Facts.Drivers = nil }), hotstick.ReasonUnsupported},
@@ -139,6 +140,14 @@ func TestRevertTargetsAreTheLevelsInEffect(t *testing.T) {
 	}
 }
 
+func TestAnOlderLevelThatWasRevertedOrStruckDoesNotKeepTheNewOneOut(t *testing.T) {
+	h := host("x", "a")
+	h.Compat.Reverted, h.Compat.Strikes = []hotstick.PatchRef{{Name: "fix", Level: 1}}, []hotstick.PatchRef{{Name: "fix", Level: 1}}
+	if d, err := planner.Build(request(patch(2, "a"), h)); err != nil || len(d.Hosts) != 1 {
+		t.Errorf("left out %+v (%v)", d.LeftOut, err)
+	}
+}
+
 func TestCriticalHostsGoLast(t *testing.T) {
 	var hosts []planner.Host
 	for i := range 20 {
@@ -152,44 +161,150 @@ func TestCriticalHostsGoLast(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if last := d.Hosts[len(d.Hosts)-1]; last.Name != "n07" {
-		t.Errorf("%s goes last", last.Name)
+	last := d.Hosts[len(d.Hosts)-1]
+	if wave := d.Plan.Waves[last.Wave]; last.Name != "n07" || wave.Hosts != 1 || !strings.HasPrefix(wave.Name, "last-") {
+		t.Errorf("%s goes last, in wave %+v", last.Name, wave)
 	}
 }
 
-// Whatever the fleet: every host is listed once, the first wave is one host, no
-// two canaries of one kernel build share a stage, and the order of the
-// input does not matter.
-func TestPlanProperties(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.IntRange(1, 200).Draw(t, "hosts")
-		kinds := rapid.IntRange(1, 26).Draw(t, "builds")
+func TestPercentagesRoundDownAndNeverToZero(t *testing.T) {
+	tests := []struct {
+		hosts int
+		widen []int
+		want  string
+	}{
+		{4, []int{1, 100}, "1 1 2"}, // 1 % of 3
+		{3, []int{50, 100}, "1 1 1"},
+		{101, []int{1, 2, 100}, "1 1 1 98"},
+		{200, []int{1, 100}, "1 1 198"}, // 1.99
+		{2, []int{1, 2, 3, 4, 100}, "1 1"},
+		{1, []int{100}, "1"},
+	}
+	for _, test := range tests {
 		var hosts []planner.Host
-		for i := range n {
-			hosts = append(hosts, host(fmt.Sprintf("n%03d", i), string(rune('a'+i%kinds))))
+		for i := range test.hosts {
+			hosts = append(hosts, host(fmt.Sprintf("n%03d", i), "a"))
 		}
-		p := patch(2, "abcdefghijklmnopqrstuvwxyz")
-		d, err := planner.Build(request(p, hosts...))
+		r := request(patch(2, "a"), hosts...)
+		r.Shape.Waves.Widen = test.widen
+		d, err := planner.Build(r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		canaried := map[hotstick.KernelBuild]int{}
-		for _, h := range d.Hosts {
-			if first, ok := canaried[h.Build]; ok && h.Wave == first {
-				if h.Wave < len(d.Plan.Waves) && d.Plan.Waves[h.Wave].Name != "" && strings.HasPrefix(d.Plan.Waves[h.Wave].Name, "canary") {
-					t.Fatalf("two canaries of %s in one wave", h.Build)
-				}
-			} else if !ok {
-				canaried[h.Build] = h.Wave
+		var sizes []string
+		for _, w := range d.Plan.Waves {
+			sizes = append(sizes, fmt.Sprint(w.Hosts))
+		}
+		if got := strings.Join(sizes, " "); got != test.want {
+			t.Errorf("%d hosts by %v: waves of %s, want %s", test.hosts, test.widen, got, test.want)
+		}
+	}
+}
+
+func TestShapesThatContradictThemselvesAreRefused(t *testing.T) {
+	tests := []struct {
+		name string
+		edit func(*planner.Request)
+	}{
+		{"a wave of 0 %", func(r *planner.Request) { r.Shape.Waves.Widen = []int{0, 100} }},
+		{"waves that shrink", func(r *planner.Request) { r.Shape.Waves.Widen = []int{30, 20, 100} }},
+		{"waves that overlap", func(r *planner.Request) { r.Shape.Waves.Widen = []int{30, 30, 100} }},
+		{"waves that leave hosts behind", func(r *planner.Request) { r.Shape.Waves.Widen = []int{10, 99} }},
+		{"more than all", func(r *planner.Request) { r.Shape.Waves.Widen = []int{100, 200} }},
+		{"a spread of nothing", func(r *planner.Request) { r.Shape.Waves.Spread = map[string]int{"rack": 0} }},
+		{"a negative spread", func(r *planner.Request) { r.Shape.Waves.Spread = map[string]int{"rack": -1} }},
+		{"a spread of no kind", func(r *planner.Request) { r.Shape.Waves.Spread = map[string]int{"": 1} }},
+		{"a negative bake", func(r *planner.Request) { r.Shape.Waves.Bake = -1 }},
+		{"a negative ring delay", func(r *planner.Request) { r.Shape.Waves.RingDelay = []time.Duration{-1} }},
+		{"a crowd of stand-ins", func(r *planner.Request) { r.Shape.Waves.StandIns = 4 }},
+		{"an endless life", func(r *planner.Request) { r.Shape.Life = -time.Hour }},
+		{"two budgets of one kind", func(r *planner.Request) {
+			r.Shape.Budgets = []hotstick.Budget{{Domain: "rack", Max: 1}, {Domain: "rack", Max: 2}}
+		}},
+		{"a budget of nothing", func(r *planner.Request) { r.Shape.Budgets = []hotstick.Budget{{Domain: "rack"}} }},
+		{"a negative budget", func(r *planner.Request) { r.Shape.Budgets = []hotstick.Budget{{Domain: "rack", Max: -1}} }},
+		{"a budget of both kinds", func(r *planner.Request) { r.Shape.Budgets = []hotstick.Budget{{Domain: "rack", Max: 1, Percent: 1}} }},
+		{"a host in a ring that is not there", func(r *planner.Request) { r.Hosts[0].Verdict.Ring = 1 }},
+		{"a host in a negative ring", func(r *planner.Request) { r.Hosts[0].Verdict.Ring = -1 }},
+		{"a host in a calendar that is not there", func(r *planner.Request) { r.Hosts[0].Verdict.Calendar = "night" }},
+		{"a calendar that never opens", func(r *planner.Request) {
+			r.Hosts[0].Verdict.Calendar = "never"
+			r.Shape.Calendars = []hotstick.Calendar{{Name: "never"}}
+		}},
+		{"a rule for late hosts that means all", func(r *planner.Request) { r.Shape.Late = &hotstick.LateRule{} }},
+		{"a host selected twice", func(r *planner.Request) { r.Hosts = append(r.Hosts, r.Hosts[0]) }},
+		{"caps that need 300 waves", func(r *planner.Request) {
+			for i := range 300 {
+				r.Hosts = append(r.Hosts, host(fmt.Sprintf("m%03d", i), "a"))
 			}
+			r.Shape.Waves.Spread = map[string]int{"fleet": 1}
+		}},
+	}
+	for _, test := range tests {
+		r := request(patch(2, "a"), host("x", "a"), host("y", "a"))
+		test.edit(&r)
+		if d, err := planner.Build(r); err == nil || !strings.HasPrefix(err.Error(), "cannot ") {
+			t.Errorf("%s: %d waves, %v", test.name, len(d.Plan.Waves), err)
 		}
-		if len(d.Hosts) != n || d.Plan.Waves[0].Hosts != 1 {
-			t.Fatalf("listed %d of %d hosts, %d first", len(d.Hosts), n, d.Plan.Waves[0].Hosts)
+	}
+}
+
+// Of a build that runs on clusters only, the canary begins one: what is left of
+// that cluster follows in the first wave that widens, the others go together later.
+func TestAClusterThatACanaryBeganIsFinishedFirst(t *testing.T) {
+	var hosts []planner.Host
+	for i := range 60 {
+		h := host(fmt.Sprintf("n%02d", i), "a")
+		if i < 12 {
+			h = host(fmt.Sprintf("n%02d", i), "b")
+			h.Labels["ceph"] = fmt.Sprint("osd", i/3)
 		}
-		slices.Reverse(hosts)
-		again, err := planner.Build(request(p, hosts...))
-		if err != nil || !reflect.DeepEqual(again, d) {
-			t.Fatalf("another order of the input gave another plan (%v)", err)
+		hosts = append(hosts, h)
+	}
+	r := request(patch(2, "ab"), hosts...)
+	r.Shape.Budgets = []hotstick.Budget{{Domain: "ceph", Max: 1, Quorum: true}}
+	d, err := planner.Build(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waves := map[string][]string{}
+	for _, h := range d.Hosts {
+		if c := h.Domains["ceph"]; c != "" {
+			waves[c] = append(waves[c], strings.TrimRight(d.Plan.Waves[h.Wave].Name, "0123456789"))
 		}
-	})
+	}
+	begun := 0
+	for _, names := range waves {
+		switch strings.Join(names, " ") {
+		case "canary- wave- wave-":
+			begun++
+		case "clusters- clusters- clusters-":
+		default:
+			t.Errorf("a cluster goes in %q", names)
+		}
+	}
+	if begun != 1 || len(waves) != 4 {
+		t.Errorf("%d of %d clusters begun", begun, len(waves))
+	}
+}
+
+func TestTwoThousandBuildsArePlanned(t *testing.T) {
+	p := hotstick.Patch{Ref: hotstick.PatchRef{Name: "fix", Level: 2}, Driver: "klp", Reversibility: hotstick.ReversibleLive}
+	var hosts []planner.Host
+	for i := range 2000 {
+		b := hotstick.KernelBuild{Release: fmt.Sprintf("6.1.0-%d", i), Arch: "x86_64", BuildID: fmt.Sprintf("%040x", i)}
+		p.Artifacts = append(p.Artifacts, hotstick.Artifact{Build: b, SizeBytes: 1, Module: "fix_2", Digest: hotstick.NewDigest([]byte(b.BuildID))})
+		for j := range 5 {
+			h := host(fmt.Sprintf("n%d-%d", i, j), "a")
+			h.Compat.Facts = &hotstick.Facts{Kernel: hotstick.KernelFacts{Build: b}, Drivers: h.Compat.Facts.Drivers}
+			hosts = append(hosts, h)
+		}
+	}
+	d, err := planner.Build(request(p, hosts...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sizes := d.Plan.Waves; len(d.Plan.Lanes) != 2000 || sizes[0].Hosts != 1 || sizes[1].Hosts != 2 || sizes[9].Hosts != 512 || sizes[10].Hosts != 977 {
+		t.Errorf("%d lanes, waves %+v", len(d.Plan.Lanes), sizes)
+	}
 }
