@@ -1,8 +1,8 @@
 package rehearse
 
 import (
+	"fmt"
 	"math"
-	"math/rand/v2"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -16,7 +16,7 @@ type world struct {
 	fleet  fleet
 	plan   hotstick.Plan
 	engine *rollout.Rollout
-	chance *rand.Rand
+	chance chance
 	start  time.Time
 	now    time.Time
 	// look is when the rollout wants to be asked again; zero for never.
@@ -31,7 +31,16 @@ type world struct {
 	wave             int
 	cut              bool
 	moved            time.Time
+	restless         bool
 	run
+}
+
+// chance is a seeded generator.
+type chance interface {
+	IntN(n int) int
+	Int64N(n int64) int64
+	ExpFloat64() float64
+	NormFloat64() float64
 }
 
 // host is the truth of one simulated host.
@@ -48,7 +57,7 @@ type host struct {
 	untold []hotstick.Report
 }
 
-func play(r Request, f fleet, s Scenario, chance *rand.Rand) run {
+func play(r Request, f fleet, s Scenario, chance chance) (run, error) {
 	w := &world{Scenario: s, model: r.Model, fleet: f, plan: r.Plan, chance: chance, start: r.Start, now: r.Start,
 		moved: r.Start, hosts: make([]host, len(f.hosts)), status: hotstick.Running, wave: -1}
 	w.widest = make([]reach, len(f.kinds))
@@ -61,11 +70,14 @@ func play(r Request, f fleet, s Scenario, chance *rand.Rand) run {
 		w.hosts[i] = host{state: hotstick.Waiting, doomed: chance.IntN(1_000_000) < s.KillPPM}
 	}
 	w.decide()
-	for w.advance() {
+	for !w.restless && w.advance() {
 		w.decide()
 	}
+	if w.restless {
+		return run{}, fmt.Errorf("cannot rehearse: the rollout does not come to rest %s after its start", w.now.Sub(w.start))
+	}
 	w.finish()
-	return w.run
+	return w.run, nil
 }
 
 // advance moves the clock to the next second in which anything happens, and lets
@@ -95,9 +107,14 @@ func (w *world) advance() bool {
 	}
 }
 
-// decide asks the rollout until it has nothing more to say.
+// decide asks the rollout until it has nothing more to say. A decider that never
+// comes to rest must not hang whoever rehearses.
 func (w *world) decide() {
-	for {
+	for n := 0; ; n++ {
+		if n > 4*len(w.hosts)+100 {
+			w.restless = true
+			return
+		}
 		d := w.engine.Next(w.now)
 		w.look = d.Check
 		if d.Empty() {

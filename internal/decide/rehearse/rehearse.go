@@ -138,7 +138,11 @@ func Run(r Request) (Result, error) {
 		var runs []run
 		for n := range r.Runs {
 			chance := rand.New(rand.NewPCG(r.Seed, uint64(i)<<32|uint64(n)))
-			runs = append(runs, play(r, fleet, s, chance))
+			played, err := play(r, fleet, s, chance)
+			if err != nil {
+				return Result{}, err
+			}
+			runs = append(runs, played)
 			done++
 			if r.Progress != nil && !r.Progress(done, r.Runs*len(r.Scenarios)) {
 				return Result{}, fmt.Errorf("cannot finish the rehearsal: it was stopped after %d runs", done)
