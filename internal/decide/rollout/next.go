@@ -33,7 +33,7 @@ func (s *step) drive() {
 	}
 	s.shutWindows()
 	s.pass()
-	s.release()
+	s.release(true)
 	s.start()
 	s.complete()
 }
@@ -252,18 +252,24 @@ func (s *step) change(i int32, state hotstick.HostState, why hotstick.Reason) {
 	})
 }
 
-// release frees the slots of hosts that can no longer be disturbed.
-func (s *step) release() {
+// release frees the slots of hosts that can no longer be disturbed. Who may be sent
+// back in this decision keeps its slots until that is decided.
+func (s *step) release(sent bool) {
 	r := s.r
+	var kept []int32
 	slices.SortFunc(r.release, r.compare)
 	for _, i := range r.release {
+		if !sent && r.at[i].phase.goesBack() && r.wanted(i) {
+			kept = append(kept, i)
+			continue
+		}
 		r.at[i].freeing = false
 		if h := &r.hosts[i]; !h.State.HoldsSlot() && r.ownSlots(i) {
 			s.d.Release = append(s.d.Release, h.Listed.Host)
 			r.FreeSlots(r.id, h.Listed.Host)
 		}
 	}
-	r.release = r.release[:0]
+	r.release = append(r.release[:0], kept...)
 }
 
 // check is when to decide again if nothing else happens.

@@ -39,7 +39,9 @@ func (s *step) sendBack() {
 			continue
 		}
 		s.change(i, hotstick.Reverting, r.backReason(&r.hosts[i]))
-		s.d.Changes[len(s.d.Changes)-1].Slots = r.take(i)
+		if !r.ownSlots(i) {
+			s.d.Changes[len(s.d.Changes)-1].Slots = r.take(i)
+		}
 		r.calm()
 		n++
 	}

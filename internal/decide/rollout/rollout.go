@@ -160,7 +160,7 @@ func (r *Rollout) Next(now time.Time) Decision {
 	r.advance(now)
 	s := &step{r: r}
 	s.d.Gates = r.verdicts()
-	s.release()
+	s.release(false)
 	switch {
 	case r.frame.Status == hotstick.Proposed || r.frame.Status == hotstick.Approved:
 		s.expire()
@@ -169,7 +169,7 @@ func (r *Rollout) Next(now time.Time) Decision {
 	default:
 		s.drive()
 	}
-	s.release()
+	s.release(true)
 	s.d.Check = r.check()
 	return s.d
 }
