@@ -116,8 +116,10 @@ type HostRollout struct {
 type Why struct {
 	Host  Host     `json:"host"`
 	Lines []string `json:"lines"`
-	// Reason is the one that matters most now.
+	// Reason is the one that matters most now, and Text says it with what ends it;
+	// empty if nothing keeps the host.
 	Reason *Reason `json:"reason,omitempty"`
+	Text   string  `json:"text,omitempty"`
 	// Changes says what would change the state.
 	Changes string `json:"changes,omitempty"`
 }
@@ -138,6 +140,8 @@ type RolloutWhy struct {
 type Standing struct {
 	// Name is for people: a wave's name, a lane's kernel build.
 	Name string `json:"name"`
+	// Build is a lane's kernel build ID.
+	Build string `json:"build,omitempty"`
 	// Moving: nothing keeps it; Over: it has nothing left to do.
 	Moving bool   `json:"moving"`
 	Over   bool   `json:"over"`

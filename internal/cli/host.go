@@ -13,7 +13,8 @@ import (
 )
 
 func (a *app) host() *cobra.Command {
-	return noun("host", "The machines of the fleet", a.hostAdd(), a.hostList(), a.hostShow())
+	return noun("host", "The machines of the fleet", a.hostAdd(), a.hostList(), a.hostShow(),
+		a.hostExclude(), a.hostInclude(), a.hostWriteOff())
 }
 
 func (a *app) hostAdd() *cobra.Command {
@@ -97,25 +98,6 @@ func (a *app) hostShow() *cobra.Command {
 				}
 				return a.print(view{value: d, names: show.HostNames([]api.Host{d.Host}),
 					text: func(st show.Style) string { return show.Host(d, st) }})
-			})
-		},
-	}
-}
-
-func (a *app) why() *cobra.Command {
-	return &cobra.Command{
-		Use:               "why HOST",
-		Short:             "Say what a host is doing, why, and what would change it",
-		Args:              exactly("HOST"),
-		ValidArgsFunction: a.completeHosts(),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.with(cmd, func(ctx context.Context, c *client.Client) error {
-				w, err := c.Why(ctx, args[0])
-				if err != nil {
-					return err
-				}
-				return a.print(view{value: w, names: show.HostNames([]api.Host{w.Host}),
-					text: func(st show.Style) string { return show.Why(w, st) }})
 			})
 		},
 	}

@@ -97,8 +97,12 @@ func (a *app) approve(ctx context.Context, c *client.Client, plan, key, file str
 	if err != nil {
 		return err
 	}
-	a.showReview(show.Review{ID: inspected.ID, Plan: inspected.Plan, Hosts: bundle.Hosts, Previous: bundle.Previous,
-		Approvers: inspected.Approvers, Needed: inspected.Needed, SingleControl: inspected.SingleControl()})
+	review := show.Review{ID: inspected.ID, Plan: inspected.Plan, Hosts: bundle.Hosts, Previous: bundle.Previous,
+		Approvers: inspected.Approvers, Needed: inspected.Needed, SingleControl: inspected.SingleControl()}
+	if inspected.Emergency != nil {
+		review.Template = inspected.Emergency.Name
+	}
+	a.showReview(review)
 	if err := a.consent(yes, fmt.Sprintf("Approve this plan as %s?", person)); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -17,12 +18,14 @@ import (
 	"github.com/hotstick/hotstick/client"
 	"github.com/hotstick/hotstick/internal/cli/show"
 	"github.com/hotstick/hotstick/internal/cli/signoff"
+	"github.com/hotstick/hotstick/internal/decide/policy"
 	"github.com/hotstick/hotstick/internal/statement"
 )
 
 // planFlags are what rollout plan was asked for.
 type planFlags struct {
 	name, selector, author, key              string
+	policy, emergency                        string
 	probation, transition, bake, delay, life time.Duration
 	budgets                                  []string
 	dryRun, yes                              bool
@@ -38,12 +41,20 @@ with the author's key and hands it in. Nothing starts: other persons approve it
 first (hotstick rollout approve).
 
 --select is a CEL expression over host: name, id, release, arch, build_id,
-distribution, labels, in_effect.name, in_effect.level. Every host is: true`,
+distribution, labels, in_effect.name, in_effect.level. Every host is: true
+
+--policy names one of the server's policies (standard, urgent, emergency,
+quorum-cluster, storage-n3) or a file; the standard one shapes the plan where
+nobody names one. Speeds and budgets given here win over the policy's.`,
 		Example: `  hotstick rollout plan unix-ioctl@1 --select 'host.labels.role == "db"' --key ada.pem
-  hotstick rollout plan unix-ioctl@1 --select true --budget rack=1 --dry-run`,
+  hotstick rollout plan unix-ioctl@1 --select true --policy urgent --budget rack=1 --dry-run
+  hotstick rollout plan unix-ioctl@1 --select true --emergency template.json --key ada.pem`,
 		Args:              exactly("PATCH@LEVEL"),
 		ValidArgsFunction: a.completePatches(),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if strings.TrimSpace(f.selector) == "" {
+				return usage("write --select true for every host", "cannot plan without a selector: empty is never all")
+			}
 			request, err := f.request(args[0], cmd.Flags().Changed)
 			if err != nil {
 				return err
@@ -53,6 +64,16 @@ distribution, labels, in_effect.name, in_effect.level. Every host is: true`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.selector, "select", "", "which hosts, as a CEL expression; empty is never all")
+	flags.StringVar(&f.emergency, "emergency", "", "plan under the emergency template in this file (hotstick template make)")
+	f.flags(cmd)
+	_ = cmd.RegisterFlagCompletionFunc("policy", a.completePolicyFlag)
+	return cmd
+}
+
+// flags are those of every command that drafts a plan.
+func (f *planFlags) flags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.policy, "policy", "", "the policy that shapes the plan: a name that the server knows, or a file")
 	flags.StringVar(&f.name, "name", "", "the rollout's name, for people")
 	flags.StringVar(&f.author, "author", "", "the person who signs; the key says so if this does not")
 	flags.StringVar(&f.key, "key", "", "the author's private key file")
@@ -64,7 +85,19 @@ distribution, labels, in_effect.name, in_effect.level. Every host is: true`,
 	flags.StringSliceVar(&f.budgets, "budget", nil, "DOMAIN=N: at most N hosts of a domain disturbed at once, such as rack=1; may be repeated")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "show the plan and sign nothing (exit code 3)")
 	flags.BoolVarP(&f.yes, "yes", "y", false, "sign without asking")
-	return cmd
+}
+
+func (a *app) completePolicyFlag(cmd *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	names, _ := a.complete(func(ctx context.Context, c *client.Client, _ string) ([]string, error) {
+		list, err := c.Policies(ctx)
+		var out []string
+		for _, p := range list.Policies {
+			out = append(out, p.Name+"\t"+show.Clean(p.Summary))
+		}
+		return out, err
+	})(cmd, nil, prefix)
+	// A file is as good.
+	return names, cobra.ShellCompDirectiveDefault
 }
 
 // plan drafts, checks, shows, signs and hands in.
@@ -89,7 +122,17 @@ func (a *app) plan(ctx context.Context, c *client.Client, request api.DraftReque
 		return fail(exitRefused, "the server's planner and this machine do not agree; do not sign, and find out why", "%v", err)
 	}
 	review := show.Review{Plan: plan, Hosts: draft.Hosts, LeftOut: draft.LeftOut, Previous: previousPlan(ctx, c, plan),
-		Needed: view.Trust.Approvals, SingleControl: view.Trust.AuthorMayApprove}
+		Needed: max(view.Trust.Approvals, plan.Approvals), SingleControl: view.Trust.AuthorMayApprove}
+	if len(plan.Emergency) > 0 {
+		t, err := statement.OpenTemplate(plan.Emergency, view.Trust, a.env.Now())
+		if err == nil {
+			err = t.Permits(plan)
+		}
+		if err != nil {
+			return fail(exitRefused, "the server's planner and this machine do not agree; do not sign, and find out why", "%v", err)
+		}
+		review.Template, review.Needed = t.Name, 1
+	}
 	if f.dryRun {
 		if err := a.print(draftView(draft, review)); err != nil {
 			return err
@@ -108,10 +151,10 @@ func (f planFlags) request(patch string, given func(string) bool) (api.DraftRequ
 	if f.key == "" && !f.dryRun {
 		return api.DraftRequest{}, usage("--key FILE signs it as its author; --dry-run only shows it", "cannot sign a plan without a key")
 	}
-	if strings.TrimSpace(f.selector) == "" {
-		return api.DraftRequest{}, usage("write --select true for every host", "cannot plan without a selector: empty is never all")
-	}
 	r := api.DraftRequest{Name: f.name, Patch: patch, Selector: f.selector}
+	if err := f.documents(&r); err != nil {
+		return r, err
+	}
 	for _, d := range []struct {
 		name string
 		in   time.Duration
@@ -137,6 +180,28 @@ func (f planFlags) request(patch string, given func(string) bool) (api.DraftRequ
 		r.Settings.Budgets[domain] = n
 	}
 	return r, nil
+}
+
+// documents reads the policy and the emergency template that the flags name.
+func (f planFlags) documents(r *api.DraftRequest) error {
+	if info, err := os.Stat(f.policy); err == nil && info.Mode().IsRegular() {
+		raw, err := readDocument(f.policy, policy.MaxBytes)
+		if err != nil {
+			return err
+		}
+		r.PolicyDocument = string(raw)
+	} else {
+		r.Policy = f.policy
+	}
+	if strings.ContainsAny(r.Policy, "/.") {
+		return usage("name one of the server's policies, or a file", "cannot find the policy file %s", r.Policy)
+	}
+	if f.emergency == "" {
+		return nil
+	}
+	raw, _, err := readTemplate(f.emergency)
+	r.Emergency = raw
+	return err
 }
 
 func (f planFlags) signer() (statement.Signer, error) {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -9,11 +10,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hotstick/hotstick/internal/server"
+	"github.com/hotstick/hotstick/internal/trace"
 )
 
 // serverFlags are what hotstick server was asked for.
 type serverFlags struct {
 	data, listen, url string
+	trace             string
 	names             []string
 	verbose           bool
 }
@@ -38,6 +41,7 @@ The log goes to standard error, as JSON unless that is a terminal.`,
 	flags.StringVar(&f.listen, "listen", "", "the address to listen on (default "+server.DefaultListen+")")
 	flags.StringVar(&f.url, "url", "", "how hosts and people reach the server, if not by --listen")
 	flags.StringSliceVar(&f.names, "name", nil, "another host name or address for the server's certificate; may be repeated")
+	flags.StringVar(&f.trace, "trace", "", "append what the server commits to this file, for hotstick trace check")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
 	return cmd
 }
@@ -47,12 +51,20 @@ func (a *app) serve(ctx context.Context, f serverFlags) error {
 	if err != nil {
 		return err
 	}
+	closed := func() error { return nil }
+	if f.trace != "" {
+		w, err := trace.Append(f.trace)
+		if err != nil {
+			return err
+		}
+		o.Trace, closed = w, w.Close
+	}
 	s, err := server.New(ctx, o)
 	if err != nil {
-		return err
+		return errors.Join(err, closed())
 	}
 	a.note(fmt.Sprintf("Console: %s/  (the admin's token is in %s)", s.URL(), filepath.Join(o.Dir, tokenFile)))
-	return s.Run(ctx)
+	return errors.Join(s.Run(ctx), closed())
 }
 
 // serverOptions lays flags over the environment over server.yaml.

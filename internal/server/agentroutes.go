@@ -86,7 +86,7 @@ func (s *Server) enroll() http.Handler {
 			return
 		}
 		var made identity.Enrolled
-		err := s.store.Update(r.Context(), func(tx store.Tx) error {
+		err := s.controller.Update(r.Context(), func(tx store.Tx) error {
 			var err error
 			made, err = s.authority.Enroll(tx, req)
 			return err
@@ -166,7 +166,7 @@ func (s *Server) checkIn(r *http.Request, req wire.SyncRequest) (*wire.SyncRespo
 		return nil, newProblem(http.StatusUnprocessableEntity, controller.CodeInvalid, err.Error(), "")
 	}
 	var taken inventory.Taken
-	err := s.store.Update(ctx, func(tx store.Tx) error {
+	err := s.controller.Update(ctx, func(tx store.Tx) error {
 		var err error
 		taken, err = inventory.Take(tx, req, s.options.Limits.StaleAfter)
 		return err

@@ -118,7 +118,7 @@ func (s *Server) publish(ctx context.Context, in *publishInput) (*body[api.Catal
 		return nil, s.catalogProblem(err)
 	}
 	if accepted.Version != before {
-		err = s.store.Update(ctx, func(tx store.Tx) error {
+		err = s.controller.Update(ctx, func(tx store.Tx) error {
 			_, err := tx.Events().Append(store.Event{Kind: inventory.CatalogPublished, Actor: string(callerOf(ctx).Person),
 				Evidence: []hotstick.Evidence{{Kind: "targets", Text: string(hotstick.NewDigest(in.Body.Targets))}}})
 			return err

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -62,9 +63,18 @@ func (s *Server) makeDraft(ctx context.Context, req api.DraftRequest) (drafted, 
 		return drafted{}, err
 	}
 	if out.Draft, err = planner.Build(in); err != nil {
-		return drafted{}, err
+		return drafted{}, unplannable(err)
 	}
 	return out, underTemplate(&out.Plan, req.Emergency)
+}
+
+// unplannable is why no plan was made: what is no refusal of the planner names what
+// in the request is wrong.
+func unplannable(err error) error {
+	if _, ok := errors.AsType[*planner.Refusal](err); ok {
+		return err
+	}
+	return &controller.Refusal{Code: controller.CodeRefused, Text: err.Error(), Hint: "change what was asked for, or the policy"}
 }
 
 // underTemplate puts a plan under an emergency template, if it keeps within it.

@@ -281,7 +281,7 @@ func (s *Server) makeJoinToken(ctx context.Context, in *joinInput) (*body[api.Jo
 	}
 	who := callerOf(ctx)
 	var out api.JoinToken
-	err := s.store.Update(ctx, func(tx store.Tx) error {
+	err := s.controller.Update(ctx, func(tx store.Tx) error {
 		secret, token, err := identity.AddToken(tx, store.Token{Kind: identity.JoinToken, Person: who.Person}, life, string(who.Person))
 		out = api.JoinToken{Token: secret, Expires: token.Expires, Command: s.joinCommand(secret)}
 		return err

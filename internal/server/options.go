@@ -10,6 +10,7 @@ import (
 	"github.com/hotstick/hotstick/internal/decide/rollout"
 	"github.com/hotstick/hotstick/internal/notify"
 	"github.com/hotstick/hotstick/internal/store"
+	"github.com/hotstick/hotstick/internal/trace"
 )
 
 // Options say where a server keeps its data and how it serves.
@@ -31,6 +32,8 @@ type Options struct {
 	// are wanted and of rollouts that are finished.
 	Notify Notify
 	Limits Limits
+	// Trace takes what the server commits, for the checkers; nil means nowhere.
+	Trace trace.Sink
 	// Log takes the server's log; nil means slog.Default.
 	Log *slog.Logger
 	// Now is the clock; nil means time.Now.

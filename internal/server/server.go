@@ -54,6 +54,9 @@ type serving struct {
 	url         string
 }
 
+// traceNode is the server's name in a trace.
+const traceNode = "server"
+
 // shutdownTime bounds how long running requests may take to end.
 const shutdownTime = 10 * time.Second
 
@@ -94,7 +97,7 @@ func (s *Server) open(ctx context.Context) error {
 		s.ownsStore = true
 	}
 	s.controller = controller.New(controller.Options{Store: s.store, Catalog: s.catalog, Online: online,
-		Limits: o.Limits.Rollout, Log: o.Log})
+		Limits: o.Limits.Rollout, Log: o.Log, Trace: o.Trace, Node: traceNode})
 	s.tallies = newTallies()
 	s.metrics = newMetrics()
 	s.feed = newFeed(s.store, s.metrics.observe, o.Log)

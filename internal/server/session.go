@@ -61,7 +61,7 @@ func (s *Server) login(ctx context.Context, in *loginInput) (*loginOutput, error
 	}
 	var secret string
 	var who caller
-	err := s.store.Update(ctx, func(tx store.Tx) error {
+	err := s.controller.Update(ctx, func(tx store.Tx) error {
 		token, err := identity.CheckToken(tx, identity.APIToken, in.Body.Token, tx.Now())
 		if err != nil {
 			return err
@@ -105,7 +105,7 @@ type logoutOutput struct {
 func (s *Server) logout(ctx context.Context, _ *empty) (*logoutOutput, error) {
 	who := callerOf(ctx)
 	if who.Session != "" {
-		err := s.store.Update(ctx, func(tx store.Tx) error {
+		err := s.controller.Update(ctx, func(tx store.Tx) error {
 			if err := tx.Tokens().Use(who.Session); err != nil {
 				return err
 			}

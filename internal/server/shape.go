@@ -31,7 +31,10 @@ func (s *Server) ruling(req api.DraftRequest, patch hotstick.Patch, trust hotsti
 	// When a level was published is not recorded anywhere, so a rule that wants some
 	// age does not hold.
 	about := policy.NewPatch(patch, time.Time{})
-	name, ok := set.Choose(about, now)
+	name, ok := set.Names()[0], true
+	if req.PolicyDocument != "" {
+		name, ok = set.Choose(about, now)
+	}
 	if !ok {
 		return ruling{}, &controller.Refusal{Code: controller.CodeRefused, Text: "cannot plan this patch: no policy of the document applies to it", Hint: "see its applies sections with hotstick policy explain"}
 	}

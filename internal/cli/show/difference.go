@@ -17,10 +17,23 @@ func Difference(last, next hotstick.Plan) []string {
 	d.change("probation", seconds(last.ProbationSeconds), seconds(next.ProbationSeconds))
 	d.change("transition limit", seconds(last.TransitionSeconds), seconds(next.TransitionSeconds))
 	d.change("life", last.NotAfter.Sub(last.CreatedAt), next.NotAfter.Sub(next.CreatedAt))
+	d.change("policy", policyName(last.Policy), policyName(next.Policy))
+	d.change("gates", orNone(gateSettings(last.Gate)), orNone(gateSettings(next.Gate)))
+	d.change("calendars", len(last.Calendars), len(next.Calendars))
+	d.change("further approvals", last.Approvals, next.Approvals)
+	d.change("emergency", len(last.Emergency) > 0, len(next.Emergency) > 0)
 	d.waves(last.Waves, next.Waves)
 	d.budgets(last.Budgets, next.Budgets)
 	d.lanes(last, next)
 	return d.lines
+}
+
+// policyName tells policies apart, also where only the text changed.
+func policyName(p hotstick.PolicyRef) string {
+	if p.Name == "" {
+		return "none"
+	}
+	return Clean(p.Name) + " " + p.Digest.Short()
 }
 
 type difference struct{ lines []string }
@@ -43,25 +56,26 @@ func (d *difference) waves(last, next []hotstick.Wave) {
 		d.change(what+" hosts", last[i].Hosts, next[i].Hosts)
 		d.change(what+" earliest", seconds(last[i].DelaySeconds), seconds(next[i].DelaySeconds))
 		d.change(what+" bake", seconds(last[i].BakeSeconds), seconds(next[i].BakeSeconds))
+		d.change(what+" opens", waveRules(last[i]), waveRules(next[i]))
 	}
 }
 
 func (d *difference) budgets(last, next []hotstick.Budget) {
-	before := map[string]int{}
+	before := map[string]string{}
 	for _, b := range last {
-		before[b.Domain] = b.Max
+		before[b.Domain] = Amount(b)
 	}
 	for _, b := range next {
 		if n, ok := before[b.Domain]; !ok {
-			d.add("budget %s: none → %d at once", Clean(b.Domain), b.Max)
+			d.add("budget %s: none → %s at once", Clean(b.Domain), Amount(b))
 		} else {
-			d.change("budget "+Clean(b.Domain), n, b.Max)
+			d.change("budget "+Clean(b.Domain), n, Amount(b))
 		}
 		delete(before, b.Domain)
 	}
 	for _, b := range last {
 		if _, gone := before[b.Domain]; gone {
-			d.add("budget %s: %d at once → none", Clean(b.Domain), b.Max)
+			d.add("budget %s: %s at once → none", Clean(b.Domain), Amount(b))
 		}
 	}
 }

@@ -107,6 +107,12 @@ func Host(d api.HostDetail, st Style) string {
 	p.field("Strikes", "%s", Escape(orNone(refs(h.Strikes))))
 	p.field("Last seen", "%s", seen(h, st.Now).Text)
 	p.field("Enrolled", "%s, %s seen", d.Enrolled.UTC().Format(time.RFC3339), plural(h.Boots, "boot", "boots"))
+	if e := d.Excluded; e != nil {
+		p.field("Excluded", "until %s by %s: %s", e.Until.UTC().Format(time.RFC3339), Clean(string(e.By)), Escape(e.Reason))
+	}
+	for _, s := range d.Slots {
+		p.field("Holds", "a slot of %s %s for %s", Clean(s.Domain), Clean(s.Value), Clean(s.Name))
+	}
 	if d.Facts != nil {
 		facts(&p, *d.Facts)
 	}

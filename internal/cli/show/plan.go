@@ -25,6 +25,8 @@ type Review struct {
 	Approvers     []hotstick.Person
 	Needed        int
 	SingleControl bool
+	// Template names the emergency template that the plan runs under.
+	Template string
 }
 
 // maxListed bounds the lists of a review that is not wide.
@@ -42,6 +44,7 @@ func (r Review) Text(st Style) string {
 	p.field("Hosts", "%s; root recomputed here: %s", plural(r.Plan.HostCount, "host", "hosts"), Clean(r.Plan.HostsRoot))
 	p.field("Life", "until %s, epoch %d", r.Plan.NotAfter.UTC().Format(time.RFC3339), r.Plan.Epoch)
 	p.field("Each host", "transition at most %s, probation %s", seconds(r.Plan.TransitionSeconds), seconds(r.Plan.ProbationSeconds))
+	r.rules(&p)
 	p.table(st, "Waves", r.waves())
 	p.table(st, "Kernel builds", r.lanes())
 	p.table(st, "Failure domains (as the server told; the root binds identity, build and wave)", r.domains(st))
@@ -75,9 +78,88 @@ func (r Review) approvals() string {
 // seconds writes a length of time exactly, for what people sign.
 func seconds(n int) string { return (time.Duration(n) * time.Second).String() }
 
+// rules shows what the plan says beside its waves and budgets, where it says it.
+func (r Review) rules(p *page) {
+	plan := r.Plan
+	if plan.Policy.Name != "" {
+		p.field("Policy", "%s, digest %s", Clean(plan.Policy.Name), plan.Policy.Digest.Short())
+	}
+	if plan.Continues != "" {
+		p.field("Continues", "%s: takes over its work and its proof; starting this halts it", plan.Continues.Short())
+	}
+	if len(plan.Emergency) > 0 {
+		p.field("Emergency", "it runs under the emergency template %s", Clean(r.Template))
+	}
+	if plan.Gate != (hotstick.GateSettings{}) {
+		p.field("Gates", "%s", gateSettings(plan.Gate))
+	}
+	for _, c := range plan.Calendars {
+		n := 0
+		for _, h := range r.Hosts {
+			if h.Calendar == c.Name {
+				n++
+			}
+		}
+		p.field("Windows", "%s: %s, %s, the first from %s", Clean(c.Name), plural(n, "host", "hosts"), plural(len(c.Opens), "window", "windows"),
+			c.Opens[0].From.UTC().Format(time.RFC3339))
+	}
+	if plan.Late != nil {
+		p.field("Late", "hosts labelled %s may join the last wave", Clean(labels(plan.Late.Labels)))
+	}
+}
+
+// gateSettings lists what a plan's gates ask for beside the defaults.
+func gateSettings(g hotstick.GateSettings) string {
+	var out []string
+	add := func(n int, format string, value any) {
+		if n != 0 {
+			out = append(out, fmt.Sprintf(format, value))
+		}
+	}
+	add(g.MinReadings, "at least %v confirmed", g.MinReadings)
+	add(g.FreshSeconds, "readings not older than %v", seconds(g.FreshSeconds))
+	add(g.BackgroundPPM, "background of %v per million", g.BackgroundPPM)
+	add(g.FalseAlarmPPM, "false halts below %v per million", g.FalseAlarmPPM)
+	add(g.SlowTransitionMillis, "slower above transitions of %v ms", g.SlowTransitionMillis)
+	return strings.Join(out, ", ")
+}
+
+// Amount is how many hosts of a domain a budget lets be disturbed at once.
+func Amount(b hotstick.Budget) string {
+	text := fmt.Sprint(b.Max)
+	if b.Percent > 0 {
+		text = fmt.Sprintf("%d %%", b.Percent)
+	}
+	if !b.Quorum {
+		return text
+	}
+	text += fmt.Sprintf(", quorum, %d begun", max(1, b.Open))
+	if b.MixedSeconds > 0 {
+		text += ", mixed for " + seconds(b.MixedSeconds)
+	}
+	return text
+}
+
+// waveRules says what a wave waits for beside its delay and the gates before it.
+func waveRules(w hotstick.Wave) string {
+	switch {
+	case w.Manual && w.Proven:
+		return "proven before, by hand"
+	case w.Manual:
+		return "by hand"
+	case w.Proven:
+		return "proven before"
+	}
+	return "-"
+}
+
 func (r Review) waves() Table {
 	kinds := r.kinds()
 	t := Table{Header: []string{"WAVE", "NAME", "HOSTS", "EARLIEST", "BAKE", "BUILDS"}}
+	ruled := slices.ContainsFunc(r.Plan.Waves, func(w hotstick.Wave) bool { return w.Manual || w.Proven })
+	if ruled {
+		t.Header = append(t.Header, "OPENS")
+	}
 	for _, k := range kinds {
 		t.Header = append(t.Header, strings.ToUpper(Clean(k)))
 	}
@@ -95,10 +177,15 @@ func (r Review) waves() Table {
 				if values[k] == nil {
 					values[k] = map[string]int{}
 				}
-				values[k][h.Domains[k]]++
+				if v := h.Domains[k]; v != "" {
+					values[k][v]++
+				}
 			}
 		}
 		row := []Cell{number(i + 1), text(w.Name), number(n), {Text: seconds(w.DelaySeconds)}, {Text: seconds(w.BakeSeconds)}, number(len(builds))}
+		if ruled {
+			row = append(row, Cell{Text: waveRules(w)})
+		}
 		for _, k := range kinds {
 			row = append(row, Cell{Text: spread(values[k])})
 		}
@@ -114,7 +201,10 @@ func spread(count map[string]int) string {
 	for _, n := range count {
 		most = max(most, n)
 	}
-	if len(count) == 1 {
+	switch len(count) {
+	case 0:
+		return "-"
+	case 1:
 		return fmt.Sprintf("1 with %d", most)
 	}
 	return fmt.Sprintf("%d with ≤%d", len(count), most)
@@ -123,16 +213,16 @@ func spread(count map[string]int) string {
 // kinds are the domain kinds that the plan budgets, besides the fleet itself,
 // and after them those that its hosts have.
 func (r Review) kinds() []string {
-	var kinds []string
-	for _, b := range r.Plan.Budgets {
-		if b.Domain != hotstick.FleetDomain {
-			kinds = append(kinds, b.Domain)
-		}
-	}
 	found := map[string]bool{}
 	for _, h := range r.Hosts {
 		for k := range h.Domains {
 			found[k] = true
+		}
+	}
+	var kinds []string
+	for _, b := range r.Plan.Budgets {
+		if b.Domain != hotstick.FleetDomain && found[b.Domain] {
+			kinds = append(kinds, b.Domain)
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(found)) {
@@ -178,7 +268,7 @@ func (r Review) domains(st Style) Table {
 	t := Table{Header: []string{"DOMAIN", "VALUE", "HOSTS", "AT ONCE", "BY WAVE"}}
 	for _, b := range r.Plan.Budgets {
 		if b.Domain == hotstick.FleetDomain {
-			t.Rows = append(t.Rows, []Cell{text(b.Domain), {Text: "all"}, number(len(r.Hosts)), number(b.Max), {Text: "-"}})
+			t.Rows = append(t.Rows, []Cell{text(b.Domain), {Text: "all"}, number(len(r.Hosts)), {Text: Amount(b)}, {Text: "-"}})
 			continue
 		}
 		r.budgeted(&t, b, st)
@@ -191,6 +281,9 @@ func (r Review) budgeted(t *Table, b hotstick.Budget, st Style) {
 	byWave := map[string]map[int]int{}
 	for _, h := range r.Hosts {
 		v := h.Domains[b.Domain]
+		if v == "" {
+			continue // it is in no domain of this kind
+		}
 		total[v]++
 		if byWave[v] == nil {
 			byWave[v] = map[int]int{}
@@ -208,7 +301,7 @@ func (r Review) budgeted(t *Table, b hotstick.Budget, st Style) {
 			t.Rows = append(t.Rows, []Cell{text(b.Domain), {Text: fmt.Sprintf("… %d more (-o wide)", len(values)-i)}, {}, {}, {}})
 			return
 		}
-		t.Rows = append(t.Rows, []Cell{text(b.Domain), text(v), number(total[v]), number(b.Max), {Text: counts(byWave[v])}})
+		t.Rows = append(t.Rows, []Cell{text(b.Domain), text(v), number(total[v]), {Text: Amount(b)}, {Text: counts(byWave[v])}})
 	}
 }
 

@@ -75,11 +75,84 @@ func Rollout(r api.Rollout, st Style) string {
 	if r.Started != nil {
 		p.field("Started", "%s%s", r.Started.UTC().Format(time.RFC3339), ended(r.RolloutSummary))
 	}
+	around(&p, r)
 	p.table(st, "Waves", waveTable(r, st))
-	p.table(st, "Hosts that need a look", attention(r, st))
-	p.table(st, "Budgets in use", budgets(r.Budgets))
+	if held := heldLanes(r); len(held.Rows) > 0 {
+		p.table(st, "Kernel builds on hold", held)
+	}
+	if r.Grouped {
+		p.section(st, "Hosts")
+		p.line("  %d hosts are too many for a page: hotstick rollout hosts %s", r.Hosts, r.Plan.Short())
+	} else {
+		p.table(st, "Hosts that need a look", attention(r, st))
+	}
+	p.table(st, "Budgets in use", budgets(r.Budgets, st.Now))
 	p.table(st, "Timeline", latest(r.Timeline, st))
 	return p.String()
+}
+
+// around shows what the rollout waits for beside its gates, and the plans before
+// and after it.
+func around(p *page, r api.Rollout) {
+	if r.Stuck != nil {
+		p.field("Waits", "%s", Escape(waitText(*r.Stuck)))
+	}
+	if c := r.Continues; c != nil {
+		p.field("Continues", "%s (%s, %s)", Clean(c.Name), Clean(c.Patch.String()), c.Status)
+	}
+	if c := r.ContinuedBy; c != nil {
+		p.field("Taken over", "by %s (%s, %s)", Clean(c.Name), Clean(c.Patch.String()), c.Status)
+	}
+	if r.Description.Policy.Name != "" {
+		p.field("Policy", "%s", Clean(r.Description.Policy.Name))
+	}
+	for _, c := range r.Calendars {
+		p.field("Windows", "%s: %s, %s", Clean(c.Name), plural(c.Hosts, "host", "hosts"), windowText(c))
+	}
+	for _, f := range r.Freezes {
+		p.field("Freeze", "%s until %s: %s", f.From.UTC().Format(time.RFC3339), f.Until.UTC().Format(time.RFC3339), Escape(f.Reason))
+	}
+	for i, e := range r.Excluded {
+		if i == maxListed {
+			p.field("Excluded", "… %d more", len(r.Excluded)-i)
+			break
+		}
+		p.field("Excluded", "%s until %s: %s", Clean(e.Name), e.Until.UTC().Format(time.RFC3339), Escape(e.Reason))
+	}
+	for _, s := range r.StandIns {
+		p.field("Stands in", "%s for %s in wave %d", Clean(s.Name), Clean(s.ForName), s.Wave+1)
+	}
+}
+
+// waitText is a reason and what would change it.
+func waitText(r api.Reason) string {
+	text := reasonText(r)
+	if r.Changes != "" {
+		text += " " + r.Changes
+	}
+	return text
+}
+
+func windowText(c api.CalendarUse) string {
+	switch {
+	case c.Closes != nil:
+		return "open until " + c.Closes.UTC().Format(time.RFC3339)
+	case c.Opens != nil:
+		return "closed until " + c.Opens.UTC().Format(time.RFC3339)
+	}
+	return "closed, and does not open again"
+}
+
+// heldLanes lists the kernel builds that do not go on by themselves.
+func heldLanes(r api.Rollout) Table {
+	t := Table{Header: []string{"KERNEL", "BUILD ID", "HOSTS", "STATES", "WHY"}}
+	for _, l := range r.Lanes {
+		if l.Held != nil {
+			t.Rows = append(t.Rows, []Cell{text(l.Build.Release), text(cut(l.Build.BuildID, 9)), number(l.Hosts), {Text: stateCounts(l.States)},
+				{Text: Escape(waitText(*l.Held))}})
+		}
+	}
+	return t
 }
 
 func ended(r api.RolloutSummary) string {
@@ -102,19 +175,23 @@ func approvals(r api.Rollout) string {
 func waveTable(r api.Rollout, st Style) Table {
 	t := Table{Header: []string{"WAVE", "NAME", "HOSTS", "STATES", "GATE", "CONFIRMED", "GATE SAYS"}}
 	for _, w := range r.Waves {
-		t.Rows = append(t.Rows, []Cell{number(w.Index + 1), text(w.Name), number(len(w.Hosts)), {Text: stateCounts(waveStates(w))},
+		t.Rows = append(t.Rows, []Cell{number(w.Index + 1), text(w.Name), number(w.Size), {Text: stateCounts(w.States)},
 			{Text: Clean(orNone(w.Gate.Verdict)), State: w.Gate.Verdict}, {Text: fmt.Sprintf("%d of %d", w.Gate.Confirmed, w.Gate.Needed)},
-			{Text: gateText(w.Gate, st.Now)}})
+			{Text: waveText(w, st.Now)}})
 	}
 	return t
 }
 
-func waveStates(w api.Wave) map[hotstick.HostState]int {
-	states := map[hotstick.HostState]int{}
-	for _, c := range w.Hosts {
-		states[c.State]++
+// waveText is what the wave waits for where it is closed, and what its gate says.
+func waveText(w api.Wave, now time.Time) string {
+	text := gateText(w.Gate, now)
+	if w.Closed != nil && w.Closed.Code == hotstick.ReasonNeedsPromotion {
+		text = Clean(waitText(*w.Closed))
 	}
-	return states
+	if w.Absent > 0 {
+		text += fmt.Sprintf(" %s passed over for now.", plural(w.Absent, "host is", "hosts are"))
+	}
+	return text
 }
 
 // gateText is the gate's reason, the time that is still missing, and what the
@@ -156,6 +233,33 @@ func attention(r api.Rollout, st Style) Table {
 	return t
 }
 
+// Cells is the list of a rollout's hosts.
+func Cells(list []api.Cell, st Style) Table {
+	t := Table{Header: []string{"HOST", "WAVE", "STATE", "ATTEMPT", "AGE", "KERNEL"}, Empty: "No host matches."}
+	if st.Wide {
+		t.Header = append(t.Header, "ID", "BUILD ID", "WINDOWS", "DOMAINS")
+	}
+	t.Header = append(t.Header, "REASON")
+	for _, c := range list {
+		row := []Cell{text(c.Name), number(c.Wave + 1), {Text: Clean(string(c.State)), State: string(c.State)}, number(c.Attempt),
+			{Text: since(c.Updated, st.Now)}, text(c.Build.Release)}
+		if st.Wide {
+			row = append(row, text(string(c.Host)), text(c.Build.BuildID), text(c.Calendar), text(labels(c.Domains)))
+		}
+		t.Rows = append(t.Rows, append(row, reasonCell(c.Reason)))
+	}
+	return t
+}
+
+// CellNames are the hosts' IDs: a name may not be unique.
+func CellNames(list []api.Cell) []string {
+	var names []string
+	for _, c := range list {
+		names = append(names, string(c.Host))
+	}
+	return names
+}
+
 func needsLook(c api.Cell) bool {
 	switch c.State {
 	case hotstick.Reverting, hotstick.Reverted, hotstick.Failed, hotstick.Interrupted, hotstick.Quarantined, hotstick.Lost:
@@ -164,12 +268,22 @@ func needsLook(c api.Cell) bool {
 	return c.Silent
 }
 
-func budgets(list []api.BudgetUse) Table {
-	t := Table{Header: []string{"DOMAIN", "VALUE", "IN USE", "AT ONCE"}, Empty: "  No slot is in use."}
+func budgets(list []api.BudgetUse, now time.Time) Table {
+	t := Table{Header: []string{"DOMAIN", "VALUE", "IN USE", "ILL", "AT ONCE", "QUORUM"}, Empty: "  No slot is in use."}
 	for _, b := range list {
-		if b.Used > 0 {
-			t.Rows = append(t.Rows, []Cell{text(b.Domain), text(b.Value), number(b.Used), number(b.Max)})
+		if b.Used+b.Ill > 0 || b.MixedSince != nil {
+			t.Rows = append(t.Rows, []Cell{text(b.Domain), text(b.Value), number(b.Used), number(b.Ill), number(b.Max), {Text: quorum(b, now)}})
 		}
 	}
 	return t
+}
+
+func quorum(b api.BudgetUse, now time.Time) string {
+	switch {
+	case b.MixedSince != nil:
+		return "mixed for " + since(*b.MixedSince, now)
+	case b.Quorum:
+		return "yes"
+	}
+	return "-"
 }

@@ -83,9 +83,9 @@ func rollout() api.Rollout {
 		Headline: "Wave 1 bakes for another 90 s.", Needed: 2,
 		Approvals: []api.Approval{{Person: "alice", Role: "author"}, {Person: "bob", Role: "approver"}},
 		Waves: []api.Wave{
-			{Index: 0, Name: "canary", Hosts: []api.Cell{cell("web-01", hotstick.Confirmed, nil)},
+			{Index: 0, Name: "canary", Size: 1, States: map[hotstick.HostState]int{hotstick.Confirmed: 1}, Hosts: []api.Cell{cell("web-01", hotstick.Confirmed, nil)},
 				Gate: api.Gate{Verdict: "hold", Reason: *reason(hotstick.ReasonBake, "Bakes."), Confirmed: 1, Needed: 1, EarliestAt: &earliest, Limit: 0.95}},
-			{Index: 1, Name: "rest", Hosts: []api.Cell{cell(evil, hotstick.Reverted, reason(hotstick.ReasonProbeFailed, "Probe http failed: \x1b[2J")), cell("web-02", hotstick.Waiting, nil), cell("web-03", hotstick.Waiting, nil)},
+			{Index: 1, Name: "rest", Size: 3, States: map[hotstick.HostState]int{hotstick.Reverted: 1, hotstick.Waiting: 2}, Hosts: []api.Cell{cell(evil, hotstick.Reverted, reason(hotstick.ReasonProbeFailed, "Probe http failed: \x1b[2J")), cell("web-02", hotstick.Waiting, nil), cell("web-03", hotstick.Waiting, nil)},
 				Gate: api.Gate{Verdict: "hold", Reason: *reason(hotstick.ReasonNoReadings, ""), Needed: 3}},
 		},
 		Budgets:  []api.BudgetUse{{Domain: "rack", Value: "a1", Used: 1, Max: 1}, {Domain: "fleet", Max: 2}},

@@ -46,11 +46,11 @@ func Frame(r api.Rollout, width int, st Style) []string {
 // waveLine draws a wave: its number, hosts as shapes, or as counts where they do
 // not fit, and its gate.
 func waveLine(w api.Wave, width int, st Style) string {
-	head := fmt.Sprintf("wave %-3d %4d hosts  ", w.Index+1, len(w.Hosts))
+	head := fmt.Sprintf("wave %-3d %4d hosts  ", w.Index+1, w.Size)
 	room := width - utf8.RuneCountInString(head) - 24
 	gate := "  gate " + orNone(w.Gate.Verdict)
-	if len(w.Hosts) > room {
-		return head + stateCounts(waveStates(w)) + gate
+	if len(w.Hosts) != w.Size || w.Size > room {
+		return head + stateCounts(w.States) + gate
 	}
 	var b strings.Builder
 	for _, c := range w.Hosts {
@@ -77,8 +77,8 @@ func Progress(r api.Rollout) string {
 }
 
 func waveOver(w api.Wave) bool {
-	for _, c := range w.Hosts {
-		if !c.State.Terminal() {
+	for s, n := range w.States {
+		if n > 0 && !s.Terminal() {
 			return false
 		}
 	}

@@ -11,6 +11,8 @@
 package signoff
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -86,12 +88,46 @@ func CheckAsked(plan hotstick.Plan, asked api.DraftRequest) error {
 	case s.LifeSeconds > 0 && plan.NotAfter.Sub(plan.CreatedAt) > time.Duration(s.LifeSeconds)*time.Second:
 		return errors.New("cannot sign: the plan lives longer than you asked for")
 	}
+	if err := checkRule(plan, asked); err != nil {
+		return err
+	}
 	for i, w := range plan.Waves {
 		if last := i == len(plan.Waves)-1; s.BakeSeconds > 0 && w.BakeSeconds < s.BakeSeconds && !last {
 			return differs(fmt.Sprintf("bake of wave %d", i+1), s.BakeSeconds, w.BakeSeconds)
 		}
 	}
 	return checkBudgets(plan, s.Budgets)
+}
+
+// checkRule reports where a plan runs under other rules than its author asked for:
+// another policy, another plan to continue, another emergency template.
+func checkRule(plan hotstick.Plan, asked api.DraftRequest) error {
+	document := hotstick.NewDigest([]byte(asked.PolicyDocument))
+	switch {
+	case asked.Policy != "" && plan.Policy.Name != asked.Policy:
+		return fmt.Errorf("cannot sign: you asked for the policy %s and the plan names %q", asked.Policy, plan.Policy.Name)
+	case asked.PolicyDocument != "" && plan.Policy.Digest != document:
+		return errors.New("cannot sign: the plan was made under another policy than the document that you sent")
+	case asked.Continues == "" && plan.Continues != "":
+		return fmt.Errorf("cannot sign: the plan takes over the work of %s, which you did not ask for", plan.Continues.Short())
+	case asked.Continues != "" && plan.Continues == "":
+		return errors.New("cannot sign: the plan continues none, and you asked for a retarget")
+	case len(asked.Emergency) == 0 && len(plan.Emergency) > 0:
+		return errors.New("cannot sign: the plan runs under an emergency template, which you did not ask for")
+	case !sameDocument(asked.Emergency, plan.Emergency):
+		return errors.New("cannot sign: the plan runs under another emergency template than the one that you sent")
+	}
+	return nil
+}
+
+// sameDocument compares two JSON documents; white space between values does not
+// count.
+func sameDocument(a, b json.RawMessage) bool {
+	var x, y bytes.Buffer
+	if len(a) == 0 || len(b) == 0 {
+		return len(a) == len(b)
+	}
+	return json.Compact(&x, a) == nil && json.Compact(&y, b) == nil && bytes.Equal(x.Bytes(), y.Bytes())
 }
 
 func differs(what string, asked, got int) error {

@@ -152,6 +152,9 @@ func (m Moment) Why(h store.Host, lines []store.PlanHost) api.Why {
 	w := api.Why{Host: m.Host(h, lines)}
 	w.Lines, w.Changes = why.Explain(m.explained(h, lines))
 	w.Reason = w.Host.Reason
+	if w.Reason != nil {
+		w.Text = why.Sentence(why.AHost, h.Name, &w.Reason.Reason, m.Now)
+	}
 	return w
 }
 

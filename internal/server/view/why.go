@@ -2,7 +2,6 @@ package view
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
@@ -16,34 +15,26 @@ func (m Moment) RolloutWhy(t Track) api.RolloutWhy {
 	out := api.RolloutWhy{Plan: t.Plan.ID, Name: t.Plan.Name, Status: t.Plan.Status, Rollout: m.standing(t),
 		Waves: []api.Standing{}, Lanes: []api.Standing{}}
 	for _, w := range waves(t, false) {
-		out.Waves = append(out.Waves, waveStanding(w, t.Plan.Status))
+		out.Waves = append(out.Waves, m.waveStanding(w, t.Plan.Status))
 	}
 	for _, l := range lanes(t) {
-		out.Lanes = append(out.Lanes, laneStanding(l, t))
+		s := m.laneStanding(l, t)
+		s.Build = l.Build.BuildID
+		out.Lanes = append(out.Lanes, s)
 	}
 	return out
 }
 
 // kept makes the sentence of what does not move: why, what it waits for, what would
 // change that.
-func kept(name string, r *api.Reason) api.Standing {
-	return api.Standing{Name: name, Reason: r, Text: sentences(r.Text, r.Changes)}
-}
-
-func sentences(parts ...string) string {
-	var out []string
-	for _, p := range parts {
-		if p != "" {
-			out = append(out, strings.TrimRight(p, ".:")+".")
-		}
-	}
-	return strings.Join(out, " ")
+func (m Moment) kept(of why.Subject, name string, r *api.Reason) api.Standing {
+	return api.Standing{Name: name, Reason: r, Text: why.Sentence(of, name, &r.Reason, m.Now)}
 }
 
 func (m Moment) standing(t Track) api.Standing {
 	name := t.Plan.Name
 	if t.Asked.Stuck != nil {
-		return kept(name, Reason(t.Asked.Stuck))
+		return m.kept(why.ARollout, name, Reason(t.Asked.Stuck))
 	}
 	s := api.Standing{Name: name, Over: t.Plan.Status.Over(), Moving: !t.Plan.Status.Over()}
 	switch {
@@ -57,15 +48,15 @@ func (m Moment) standing(t Track) api.Standing {
 	return s
 }
 
-func waveStanding(w api.Wave, status hotstick.PlanStatus) api.Standing {
+func (m Moment) waveStanding(w api.Wave, status hotstick.PlanStatus) api.Standing {
 	if w.Closed != nil && !status.Over() {
-		return kept(w.Name, w.Closed)
+		return m.kept(why.AWave, w.Name, w.Closed)
 	}
 	s := api.Standing{Name: w.Name}
 	waits, busy := counted(w.States)
 	switch {
 	case waits == 0 && busy == 0:
-		s.Over, s.Text = true, fmt.Sprintf("All of its %s are done; %s", count(w.Size, "host", "hosts"), gateText(w.Gate))
+		s.Over, s.Text = true, fmt.Sprintf("Done, %s; %s", count(w.Size, "host", "hosts"), gateText(w.Gate))
 	case status.Over():
 		s.Over, s.Text = true, fmt.Sprintf("The rollout is %s; %s never started.", status, count(waits, "host", "hosts"))
 	default:
@@ -95,16 +86,16 @@ func gateText(g api.Gate) string {
 	return "its gate says " + g.Verdict + ": " + g.Reason.Text
 }
 
-func laneStanding(l api.Lane, t Track) api.Standing {
+func (m Moment) laneStanding(l api.Lane, t Track) api.Standing {
 	name := laneName(l.Build)
 	if l.Held != nil && !t.Plan.Status.Over() {
-		return kept(name, l.Held)
+		return m.kept(why.ALane, name, l.Held)
 	}
 	s := api.Standing{Name: name}
 	waits, busy := counted(l.States)
 	switch {
 	case waits == 0 && busy == 0:
-		s.Over, s.Text = true, fmt.Sprintf("All of its %s are done.", count(l.Hosts, "host", "hosts"))
+		s.Over, s.Text = true, fmt.Sprintf("Done, %s.", count(l.Hosts, "host", "hosts"))
 	case t.Plan.Status.Over():
 		s.Over, s.Text = true, fmt.Sprintf("The rollout is %s; %s never started.", t.Plan.Status, count(waits, "host", "hosts"))
 	case l.Wave < len(t.Body.Waves):
