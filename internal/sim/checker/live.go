@@ -104,13 +104,19 @@ func viewIsTruth(f *fleet) string {
 					newest, at = key.state, t
 				}
 			}
-			if newest != "" && newest != l.state && l.state != hotstick.Skipped && !(newest == hotstick.Interrupted && l.state == hotstick.Waiting) &&
+			if newest != "" && newest != l.state && l.state != hotstick.Skipped && !spared(newest, l.state) &&
 				!(l.state == hotstick.Failed && (l.cause == string(hotstick.ReasonRevertFailed) || l.cause == string(hotstick.ReasonRemovedOutside))) {
 				return fmt.Sprintf("the server says that %s is %s in plan %s; in truth it is %s", listed.Name, l.state, p.id.Short(), newest)
 			}
 		}
 	}
 	return ""
+}
+
+// spared: an attempt that was cut short waits for another one, and a host that
+// struck together with others of its domain is judged interrupted.
+func spared(truth, row hotstick.HostState) bool {
+	return (truth == hotstick.Interrupted || truth == hotstick.Quarantined) && (row == hotstick.Waiting || row == hotstick.Interrupted)
 }
 
 func probationEnds(f *fleet) string {

@@ -54,10 +54,17 @@ func waveOrder(f *fleet, e *trace.Event) (bool, string) {
 
 // canariesPassed: somebody of the first wave was confirmed, or needed nothing.
 func (p *plan) canariesPassed() string {
+	passedOver := true
 	for id, h := range p.listed {
 		if h.EarliestWave() == 0 && p.served(id) {
 			return ""
 		}
+		if l := p.lines[id]; h.Wave == 0 && (l == nil || l.state != hotstick.Skipped) {
+			passedOver = false
+		}
+	}
+	if passedOver {
+		return "every host of the first wave was passed over: nobody has shown anything"
 	}
 	return "no host of the first wave was confirmed"
 }
@@ -70,7 +77,7 @@ func (p *plan) served(id hotstick.HostID) bool {
 
 // passed says why a wave does not let a lane go on; empty if it does.
 func (p *plan) passed(wave int, lane hotstick.KernelBuild, now int64) string {
-	n, served, newest := 0, 0, int64(0)
+	n, served, skipped, newest := 0, 0, 0, int64(0)
 	for _, h := range p.body.Hosts {
 		if h.StandIn != nil && h.StandIn.Wave == wave && h.Build == lane && p.served(h.Host) {
 			served++
@@ -86,17 +93,35 @@ func (p *plan) passed(wave int, lane hotstick.KernelBuild, now int64) string {
 		if p.served(h.Host) {
 			served++
 		}
+		if l.state == hotstick.Skipped {
+			skipped++
+		}
 		newest = max(newest, l.confirmedAt)
 	}
 	switch bake := seconds(p.body.Plan.Waves[wave].BakeSeconds); {
 	case n == 0:
 		return ""
+	case served == 0 && skipped == n && p.evidence(wave, lane):
+		return "" // passed over by decisions, and others of the lane have shown something
+	case served == 0 && skipped == n:
+		return fmt.Sprintf("every host of wave %d of this lane was passed over: nobody has shown anything", wave)
 	case served == 0:
 		return fmt.Sprintf("wave %d has no confirmed host of this lane: no data is no pass", wave)
 	case newest > 0 && now-newest < bake:
 		return fmt.Sprintf("wave %d has baked for %s of %s", wave, sec(now-newest), sec(bake))
 	}
 	return ""
+}
+
+// evidence: a host of the lane in another wave up to the given one was confirmed,
+// or somebody stood in.
+func (p *plan) evidence(wave int, lane hotstick.KernelBuild) bool {
+	for id, h := range p.listed {
+		if h.Build == lane && h.EarliestWave() <= wave && p.served(id) {
+			return true
+		}
+	}
+	return false
 }
 
 func signedDelay(f *fleet, e *trace.Event) (bool, string) {

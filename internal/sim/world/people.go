@@ -147,7 +147,7 @@ func (w *World) start(id hotstick.PlanID) {
 	}
 	w.some("plan started")
 	w.servers[0].wake()
-	w.after(15*time.Second, func() { w.promote(id, 12) })
+	w.after(15*time.Second, func() { w.promote(id, 400) })
 }
 
 // promote opens waves that wait for a person, every now and then.

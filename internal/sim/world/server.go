@@ -58,12 +58,7 @@ func (s *server) checkIn(req wire.SyncRequest) (*wire.SyncResponse, error) {
 		return nil, err
 	}
 	ctx := context.Background()
-	var taken inventory.Taken
-	err := s.control.Update(ctx, func(tx store.Tx) error {
-		var err error
-		taken, err = inventory.Take(tx, req, s.w.staleAfter)
-		return err
-	})
+	taken, err := s.control.Take(ctx, req, s.w.staleAfter)
 	if err != nil {
 		return nil, err
 	}

@@ -62,7 +62,7 @@ func faults() []kind {
 		{"disk sync", 3, func(w *World, s Step, n *node) { n.diskSync(s.For) }},
 		{"torn", 2, func(w *World, s Step, n *node) { n.disk.fault.torn = true }},
 		{"store full", 3, func(w *World, s Step, n *node) { w.storeFull(s.For / 4) }},
-		{"old ledger", 1, func(w *World, s Step, n *node) { n.restoreLedger(s.N) }},
+		{oldLedger, 1, func(w *World, s Step, n *node) { n.restoreLedger(s.N) }},
 		{"replay", 5, func(w *World, s Step, n *node) { n.replay(w.nodes[int(s.N%uint64(len(w.nodes)))]) }},
 	}
 }
@@ -90,6 +90,8 @@ func deeds() []kind {
 		{"expired catalog", 1, func(w *World, s Step, n *node) { w.expireCatalog(s.For) }},
 	}
 }
+
+const oldLedger = "old ledger"
 
 // steal hands the server to a thief. It is no fault that ends.
 var steal = kind{"steal", 0, func(w *World, s Step, n *node) { w.steal(s.stream()) }}
@@ -137,7 +139,11 @@ func stepsOf(seed uint64, o Options) []Step {
 		steps = append(steps, step("propose", at()))
 	}
 	for range []int{0, 6, 18, 45}[r.IntN(4)] {
-		steps = append(steps, step(draw(faults(), r.IntN(1<<20)).name, at()))
+		name := draw(faults(), r.IntN(1<<20)).name
+		if o.Live && name == oldLedger {
+			continue // see the regression of that name: its host's reports are lost
+		}
+		steps = append(steps, step(name, at()))
 	}
 	for range r.IntN(6) {
 		steps = append(steps, step(draw(deeds(), r.IntN(1<<20)).name, at()))

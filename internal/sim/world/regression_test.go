@@ -1,0 +1,31 @@
+package world
+
+import (
+	"testing"
+	"time"
+)
+
+// Each of these was found by a seed and made short. Where the bug is not repaired
+// yet, known says why: the case must then still break its rule, so that the entry
+// goes when the bug does.
+func TestRegressions(t *testing.T) {
+	for _, tt := range []struct {
+		name, rule, known string
+		c                 Case
+	}{
+		{"a restored ledger's reports are lost", "L1 finishes",
+			"the server drops reports whose numbers it has seen from the ledger that was lost, and acknowledges them",
+			Case{Seed: 92, Options: Options{Events: 10000, Hosts: 16, Servers: 3, Plans: 3, Live: true, Pace: 5885 * time.Millisecond, Timeout: 5 * time.Second}, Steps: []Step{
+				{At: 43523548603, Do: "propose", Host: 16, For: 37 * time.Second, N: 2614006823421453466},
+				{At: 165902928212, Do: oldLedger, Host: 46, For: 35 * time.Second, N: 305726564828015371},
+				{At: 172109195402, Do: "calm"}}}},
+	} {
+		r := Run(tt.c)
+		switch got := broke(r); {
+		case tt.known == "" && got != "":
+			t.Errorf("%s: breaks %s again:\n%v", tt.name, got, r.Report.Violations)
+		case tt.known != "" && got != tt.rule:
+			t.Errorf("%s: breaks %q, not %q any more; if the bug is gone, take its known reason out", tt.name, got, tt.rule)
+		}
+	}
+}
