@@ -55,7 +55,7 @@ func (c *Controller) propose(tx store.Tx, plan store.Plan, review statement.Plan
 	if have {
 		return refuse(CodeBanned, "lifting a ban needs a clear signed by the approvers", "cannot take this plan: %s is banned", plan.Patch)
 	}
-	if err := c.checkContinues(tx, review.Plan); err != nil {
+	if err := c.checkContinues(tx, review.Plan, hosts); err != nil {
 		return err
 	}
 	lines := make([]store.PlanHost, len(hosts))

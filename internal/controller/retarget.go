@@ -10,7 +10,7 @@ import (
 )
 
 // checkContinues compares a plan with the older one whose work it takes over.
-func (c *Controller) checkContinues(tx store.Tx, plan hotstick.Plan) error {
+func (c *Controller) checkContinues(tx store.Tx, plan hotstick.Plan, hosts []hotstick.PlanHost) error {
 	if plan.Continues == "" {
 		return nil
 	}
@@ -34,6 +34,27 @@ func (c *Controller) checkContinues(tx store.Tx, plan hotstick.Plan) error {
 	case older.Reverting:
 		return refuse(CodeRefused, "draft it without continuing the older one",
 			"cannot take this plan: the plan that it continues is being reverted")
+	}
+	return c.checkProven(tx, plan, hosts, older)
+}
+
+// checkProven refuses credit that nobody earned: who is in a wave that is called
+// proven must come from a wave of the older plan that was.
+func (c *Controller) checkProven(tx store.Tx, plan hotstick.Plan, hosts []hotstick.PlanHost, older store.Plan) error {
+	before, err := c.Continuation(tx, older)
+	if err != nil {
+		return err
+	}
+	proven := map[hotstick.HostID]bool{}
+	for _, line := range before.Lines {
+		wave := line.Listed.Wave
+		proven[line.Listed.Host] = before.Passed[wave] || before.Plan.Waves[wave].Proven
+	}
+	for _, h := range hosts {
+		if plan.Waves[h.Wave].Proven && !proven[h.Host] {
+			return refuse(CodeRefused, "draft it anew: what the older plan had proven has changed",
+				"cannot take this plan: it calls wave %s proven, but %s comes from none that is", plan.Waves[h.Wave].Name, h.Host)
+		}
 	}
 	return nil
 }

@@ -38,6 +38,25 @@ func TestAPlanContinuesOnlyAnOlderLevelOfItsPatch(t *testing.T) {
 	})
 }
 
+// TestCreditThatNobodyEarnedIsRefused: a planner that was tampered with calls waves
+// proven, to pass their bakes over.
+func TestCreditThatNobodyEarnedIsRefused(t *testing.T) {
+	claim := func(wave int) edit {
+		return func(w *world, p *hotstick.Plan) { canary(w, p); p.Waves[wave].Proven = true }
+	}
+	inBubble(t, 3, func(w *world) {
+		w.rounds()
+		w.report(0, hotstick.Confirmed, nil)
+		w.rounds()
+		submit := func(raw []byte) error {
+			_, err := w.control.Submit(w.Context(), raw, w.hosts, "alice")
+			return err
+		}
+		refusedAs(t, submit(w.retarget(claim(1))), CodeRefused)
+		w.must(submit(w.retarget(claim(0))))
+	}, canary)
+}
+
 // TestANewerPlanTakesOverWithoutDisturbingWhatIsUnderWay: the older plan is halted
 // in the transaction in which the newer one starts; a host on probation confirms,
 // and only then takes the newer level.
