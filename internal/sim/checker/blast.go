@@ -59,6 +59,9 @@ func startBudget(f *fleet, e *trace.Event) (bool, string) {
 	}
 	for _, b := range p.body.Plan.Budgets {
 		value := p.domain(e.Host, b.Domain)
+		if value == "" {
+			continue
+		}
 		used, limit := 0, p.budgeted(b, value)
 		for _, h := range f.members(b.Domain, value) {
 			switch {
@@ -127,6 +130,9 @@ func causedBound(f *fleet, e *trace.Event) (bool, string) {
 	}
 	for _, b := range p.body.Plan.Budgets {
 		value := p.domain(e.Host, b.Domain)
+		if value == "" {
+			continue
+		}
 		n, limit := 1, p.budgeted(b, value)
 		for _, h := range f.members(b.Domain, value) {
 			if h.id == e.Host || !h.caused() {

@@ -189,7 +189,8 @@ func (p *plan) line(id hotstick.HostID) *line {
 	return l
 }
 
-// domain says in which domain of a kind a host is.
+// domain says in which domain of a kind a host is; empty for a host without the
+// label, which is in no domain of that kind.
 func (p *plan) domain(id hotstick.HostID, kind string) string {
 	if kind == hotstick.FleetDomain {
 		return "all"
