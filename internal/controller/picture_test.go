@@ -1,15 +1,19 @@
 package controller
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/decide/rollout"
+	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/store"
 )
 
@@ -175,4 +179,142 @@ func (p *pair) equal(same *bool, what string, got, want any) {
 		p.Errorf("%s: kept is %+v, the store has %+v", what, got, want)
 		*same = false
 	}
+}
+
+// TestAHostThatTalksToAnotherServerIsNotLost: one server decides, and all check-ins
+// go to the other one. Signs of life have no events.
+func TestAHostThatTalksToAnotherServerIsNotLost(t *testing.T) {
+	inBubble(t, 2, func(w *world) {
+		here, there := w.control, w.newController()
+		w.rounds()
+		w.control = there
+		w.report(0, hotstick.Probation, nil)
+		for seq := uint64(10); seq < 30; seq++ {
+			pass(time.Minute)
+			_, err := there.Documents(w.Context(), w.checkIn(0, seq, nil), 0)
+			w.must(err)
+			here.Round(w.Context())
+			if got := w.line(0).State; got != hotstick.Probation {
+				t.Fatalf("after %d minutes it is %s", seq-9, got)
+			}
+		}
+		pass(6 * time.Minute)
+		here.Round(w.Context())
+		if got := w.line(0).State; got != hotstick.Lost {
+			t.Errorf("after a true silence it is %s", got)
+		}
+	})
+}
+
+// TestALostFeedCostsARebuildOnly throws signs of life away.
+func TestALostFeedCostsARebuildOnly(t *testing.T) {
+	inBubble(t, 2, func(w *world) {
+		w.rounds()
+		w.report(0, hotstick.Probation, nil)
+		w.rounds()
+		before := w.control.picture.lives[w.plan]
+		w.control.feed.mu.Lock()
+		w.control.feed.overflow = true
+		w.control.feed.mu.Unlock()
+		for seq := uint64(10); seq < 20; seq++ {
+			pass(time.Minute)
+			w.checkIn(0, seq, nil)
+			w.rounds()
+		}
+		if after := w.control.picture.lives[w.plan]; after == before || after == nil {
+			t.Error("the plan was not taken up anew")
+		}
+		if got := w.line(0).State; got != hotstick.Probation {
+			t.Errorf("it is %s", got)
+		}
+	})
+}
+
+// TestAPlanAtRestIsNotKept looks at what stays in memory.
+func TestAPlanAtRestIsNotKept(t *testing.T) {
+	inBubble(t, 2, func(w *world) {
+		w.rounds()
+		for i := range 2 {
+			w.report(i, hotstick.Confirmed, nil)
+			w.rounds()
+		}
+		if p := w.status(); p.Status != hotstick.Completed {
+			t.Fatalf("the rollout is %s", p.Status)
+		}
+		if n, awake := len(w.control.picture.lives), len(w.control.picture.awake); n != 0 || awake != 0 {
+			t.Errorf("%d plans are kept and %d awake", n, awake)
+		}
+		_, err := w.control.Revert(w.Context(), string(w.plan), "alice", "after all", []hotstick.HostID{w.hosts[0].Host})
+		w.must(err)
+		w.rounds()
+		if got := w.line(0).State; got != hotstick.Reverting {
+			t.Errorf("a plan at rest does not wake: the host is %s", got)
+		}
+	})
+}
+
+// TestACommitThatFailsLeavesNothingInMemory: the store fails after the decision was
+// made, so what the rollout took for done was not.
+func TestACommitThatFailsLeavesNothingInMemory(t *testing.T) {
+	inBubble(t, 2, func(w *world) {
+		failing := &failing{Store: w.store, fail: true}
+		w.control = New(Options{Store: failing, Catalog: w, Online: w.online, Limits: rollout.DefaultLimits, Log: w.control.log})
+		if _, err := w.control.Decide(w.Context(), w.plan); err == nil {
+			t.Fatal("the commit did not fail")
+		}
+		if got := w.admitted(); len(got) != 0 {
+			t.Fatalf("hosts %v are admitted", got)
+		}
+		failing.fail = false
+		w.rounds()
+		if got := w.admitted(); len(got) != 2 {
+			t.Errorf("hosts %v are admitted once the disk has room, want both", got)
+		}
+	})
+}
+
+// failing is a store whose commits fail.
+type failing struct {
+	store.Store
+	fail bool
+}
+
+var errDisk = errors.New("cannot write: the disk is full")
+
+// Update implements [store.Store].
+func (f *failing) Update(ctx context.Context, fn func(store.Tx) error) error {
+	return f.Store.Update(ctx, func(tx store.Tx) error {
+		if err := fn(tx); err != nil || !f.fail {
+			return err
+		}
+		return errDisk
+	})
+}
+
+func TestPeopleAreToldThatApprovalIsWantedAndThatARolloutIsDone(t *testing.T) {
+	inBubble(t, 2, func(w *world) {
+		bob := newKey(t)
+		trust := w.trusted.Trust
+		trust.AuthorMayApprove = false
+		trust.Persons = append(trust.Persons, hotstick.TrustedPerson{Person: "bob", Keys: []hotstick.TrustedKey{hotstick.TrustedKey(bob.Public())}})
+		w.trusted.Trust = trust
+		_, err := w.control.Submit(w.Context(), w.retarget(func(_ *world, p *hotstick.Plan) { p.Continues = "" }), w.hosts, "alice")
+		w.must(err)
+		for i := range 2 {
+			w.rounds()
+			w.report(i, hotstick.Confirmed, nil)
+		}
+		w.rounds()
+		var kinds []string
+		w.must(w.store.View(w.Context(), func(tx store.Tx) error {
+			messages, err := tx.Outbox().Due(time.Now(), 0)
+			for _, m := range messages {
+				kinds = append(kinds, m.Kind)
+			}
+			return err
+		}))
+		if want := []string{inventory.NotifyApproval, inventory.NotifyFinish}; !slices.Equal(kinds, want) {
+			t.Errorf("people were told %v, want %v", kinds, want)
+		}
+	})
 }
