@@ -9,6 +9,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/inventory"
+	"github.com/hotstick/hotstick/internal/planted"
 	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/store"
 	"github.com/hotstick/hotstick/internal/wire"
@@ -256,7 +257,7 @@ func (c *Controller) grantable(tx store.Tx, id hotstick.PlanID, req wire.SyncReq
 		return store.Plan{}, store.PlanHost{}, false, err
 	}
 	plan, err := tx.Plans().Get(id)
-	if err != nil || plan.Status != hotstick.Running {
+	if err != nil || plan.Status != hotstick.Running && !planted.Bug("halt-not-checked") {
 		return none(err)
 	}
 	line, err := tx.Plans().Host(id, req.Host)
@@ -274,7 +275,7 @@ func (c *Controller) grantable(tx store.Tx, id hotstick.PlanID, req wire.SyncReq
 		return none(err)
 	}
 	forbidden, err := banned(tx, plan.Patch)
-	if err != nil || forbidden {
+	if err != nil || forbidden && !planted.Bug("ban-not-checked") {
 		return none(err)
 	}
 	body, err := c.plans.plan(plan)
