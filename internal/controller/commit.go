@@ -7,6 +7,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/decide/rollout"
 	"github.com/hotstick/hotstick/internal/inventory"
+	"github.com/hotstick/hotstick/internal/planted"
 	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/store"
 )
@@ -99,7 +100,7 @@ func (w *committing) change(ch rollout.Change, who string) error {
 
 // put writes a host's line with its event.
 func (w *committing) put(line store.PlanHost, who string) error {
-	if err := w.tx.Plans().PutHost(line); err != nil {
+	if err := w.tx.Plans().PutHost(line); err != nil || planted.Bug("change-unaudited") {
 		return err
 	}
 	_, err := w.event(store.Event{Kind: inventory.HostState, Actor: who, Host: line.Listed.Host,
