@@ -74,6 +74,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/planted"
 )
 
 // What a gate asks for where a plan's settings say nothing.
@@ -141,12 +142,12 @@ func Judge(acc Accumulator, bake time.Duration, now time.Time) Verdict {
 		v.Outcome, v.Reason = Pass, hotstick.Reason{Code: hotstick.ReasonOperator}
 	case acc.Moving > 0:
 		v.Outcome, v.Reason = Hold, hotstick.Reason{Code: hotstick.ReasonUnderWay}
-	case acc.Open > 0 || acc.Confirmed == 0:
+	case (acc.Open > 0 || acc.Confirmed == 0) && !planted.Bug("no-data-passes"):
 		v.Outcome, v.Reason = Hold, hotstick.Reason{Code: hotstick.ReasonNoReadings}
 	case acc.Confirmed < acc.enough():
 		v.Outcome, v.Reason = Hold, hotstick.Reason{Code: hotstick.ReasonTooFewReadings,
 			Detail: fmt.Sprintf("%d of %d", acc.Confirmed, acc.enough())}
-	case now.Before(end):
+	case now.Before(end) && !planted.Bug("bake-skipped"):
 		v.EarliestAt = &end
 		v.Outcome, v.Reason = Hold, hotstick.Reason{Code: hotstick.ReasonBake, Until: &end}
 	case now.Sub(acc.newest) > acc.settings.fresh():
