@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/planted"
 )
 
 const (
@@ -96,7 +97,7 @@ func (r *Rollout) stanceOf(i int32) stance {
 		if down && !st.back {
 			st.down |= 1 << k
 		}
-		if (down || h.State.HoldsSlot()) && !holdsSlot(r.held[h.Listed.Host], d) {
+		if (down || h.State.HoldsSlot() && !(planted.Bug("probation-frees-slot") && h.State == hotstick.Probation)) && !holdsSlot(r.held[h.Listed.Host], d) {
 			st.extra |= 1 << k
 		}
 	}
@@ -114,7 +115,7 @@ func (r *Rollout) isDown(h *Host, quorum, silent bool, e *edges) bool {
 	case skippedFor(h, hotstick.ReasonWrittenOff):
 		return false
 	case quorum:
-		return ill || silent
+		return (ill || silent) && !planted.Bug("quorum-forgets-the-down")
 	case ill && r.sinceStart(h.IllSince):
 		return true
 	}
