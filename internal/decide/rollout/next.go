@@ -6,6 +6,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/decide/gate"
+	"github.com/hotstick/hotstick/internal/planted"
 )
 
 // step is one call of Next: the decision as it grows.
@@ -264,7 +265,7 @@ func (s *step) release(sent bool) {
 			continue
 		}
 		r.at[i].freeing = false
-		if h := &r.hosts[i]; !h.State.HoldsSlot() && r.ownSlots(i) {
+		if h := &r.hosts[i]; (!h.State.HoldsSlot() || planted.Bug("probation-frees-slot") && h.State == hotstick.Probation) && r.ownSlots(i) {
 			s.d.Release = append(s.d.Release, h.Listed.Host)
 			r.FreeSlots(r.id, h.Listed.Host)
 		}
