@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/planted"
 )
 
 // budgetBook is what the failure domains of a plan come to.
@@ -216,7 +217,7 @@ func (r *Rollout) domain(name, value string) *domain {
 }
 
 func (r *Rollout) countSlot(s Slot, n int) {
-	if d := r.domain(s.Domain, s.Value); d != nil {
+	if d := r.domain(s.Domain, s.Value); d != nil && !(planted.Bug("plans-share-nothing") && s.Plan != r.id) {
 		d.used += n
 		d.indexes.set(s.Index, n > 0)
 		r.stir(d)
@@ -300,7 +301,9 @@ func (r *Rollout) limit(d *domain) int {
 	return d.limit
 }
 
-func (r *Rollout) room(d *domain) bool { return d.used+d.extra < r.limit(d) }
+func (r *Rollout) room(d *domain) bool {
+	return d.used+d.extra < r.limit(d) || planted.Bug("budget-off-by-one") && d.used+d.extra == r.limit(d)
+}
 
 // calm looks at every domain that changed.
 func (r *Rollout) calm() {
