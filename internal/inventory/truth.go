@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/planted"
 	"github.com/hotstick/hotstick/internal/store"
 )
 
@@ -62,7 +63,7 @@ func Read(h store.Host, modules Modules, now time.Time, staleAfter time.Duration
 		return Truth{Knowledge: Unknown}
 	}
 	t := readPatches(h, modules)
-	if now.Sub(h.LastSeen) > staleAfter {
+	if now.Sub(h.LastSeen) > staleAfter && !planted.Bug("stale-is-known") {
 		t.Knowledge = Stale
 	}
 	return t
@@ -75,7 +76,9 @@ func readPatches(h store.Host, modules Modules) Truth {
 		ref, ours := modules(p.Module, h.Facts.Kernel.Build)
 		switch p.State {
 		case hotstick.TransitionIn, hotstick.TransitionOut:
-			t.Knowledge = Moving
+			if t.Knowledge = Moving; planted.Bug("moving-is-known") {
+				t.Knowledge, t.Level = Known, ref
+			}
 		case hotstick.EffectUnknown:
 			t.Knowledge = Unknown
 		case hotstick.InEffect:
