@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/planted"
 	"github.com/hotstick/hotstick/internal/store"
 	"github.com/hotstick/hotstick/internal/wire"
 )
@@ -88,8 +89,8 @@ func (t *taking) event(e store.Event) error {
 
 // boot reports whether the check-in counts, and notes a new boot.
 func (t *taking) boot() (bool, error) {
-	if t.req.Boot == t.old.Boot {
-		return t.req.Seq > t.old.Seq, nil
+	if t.req.Boot == t.old.Boot || planted.Bug("boot-not-compared") {
+		return t.req.Seq > t.old.Seq || planted.Bug("old-check-in-taken"), nil
 	}
 	followed, flagged, err := t.seenBoot()
 	if err != nil {
