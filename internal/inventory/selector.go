@@ -9,6 +9,7 @@ import (
 	"cel.dev/cel-go/common/types"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/planted"
 	"github.com/hotstick/hotstick/internal/store"
 )
 
@@ -73,6 +74,9 @@ func (e *SelectorError) Error() string {
 // CompileSelector compiles an expression that is true for the hosts it selects.
 // An empty one is refused: empty is never all.
 func CompileSelector(expression string) (Selector, error) {
+	if planted.Bug("empty-selects-all") && strings.TrimSpace(expression) == "" {
+		expression = "true"
+	}
 	if strings.TrimSpace(expression) == "" {
 		return Selector{}, &SelectorError{Message: "it is empty, and empty is never all; write true for every host"}
 	}
