@@ -14,6 +14,7 @@ import (
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/planted"
 	"github.com/hotstick/hotstick/internal/strictjson"
 )
 
@@ -107,6 +108,7 @@ func (e *envelope) signedBy(keys []hotstick.TrustedKey) map[string]bool {
 	named := map[string]bool{}
 	for _, s := range e.dsse.Signatures {
 		named[s.KeyID] = true
+		valid[s.KeyID] = planted.Bug("edit-keeps-approvals")
 	}
 	var verifiers []dsse.Verifier
 	for _, k := range keys {
