@@ -64,8 +64,8 @@ func (r *Rollout) newQueue() queue {
 
 // spot is where one host stands.
 type spot struct {
-	lane, wave int32
-	cell       *cell
+	lane int32
+	cell *cell
 	// domains has one entry a kind, nil where the host is in none.
 	domains []*domain
 	stance
@@ -199,15 +199,26 @@ func (r *Rollout) locate(i int32) {
 
 // alter changes one host and everything that follows from it.
 func (r *Rollout) alter(i int32, change func(*Host)) {
-	old := r.reading(i)
+	old, was := r.reading(i), r.commonTo(r.at[i].cell.wave)
+	from := r.at[i].cell
 	r.lift(i)
 	change(&r.hosts[i])
 	r.place(i)
 	s := &r.at[i]
+	if from != s.cell || was != r.commonTo(s.cell.wave) {
+		r.stirLanes()
+	}
 	r.stirOthers(s.cell.wave, old, r.reading(i))
 	if s.post != nil {
 		r.staffed(s.post)
 	}
+}
+
+// common is what every lane rests on, whichever host it comes from.
+type common struct{ atRest, evidence bool }
+
+func (r *Rollout) commonTo(w *wave) common {
+	return common{atRest: !w.canary || w.unsettled == 0, evidence: r.evidence > 0}
 }
 
 // stirOthers marks the lanes that another lane's host matters to: what the first
@@ -249,7 +260,7 @@ func (r *Rollout) count(i int32, n int) {
 	if !h.State.Terminal() || h.State == hotstick.Interrupted {
 		r.unfinished += n
 		if h.State != hotstick.Lost && !(s.replaced && idle(h)) {
-			r.rest(s.wave, n)
+			s.cell.wave.unsettled += n
 		}
 	}
 	if r.mayReturn(h) {
@@ -267,9 +278,7 @@ func (r *Rollout) count(i int32, n int) {
 	l := r.lanes[s.lane]
 	if h.State == hotstick.Confirmed || skippedFor(h, hotstick.ReasonAlreadyInEffect) {
 		l.evidence += n
-		if r.evidence += n; r.evidence == 0 || r.evidence == n {
-			r.stirLanes()
-		}
+		r.evidence += n
 	}
 	if h.Attempt > 0 {
 		if s.cell.started += n; s.cell.started <= 1 {

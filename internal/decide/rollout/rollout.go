@@ -72,6 +72,7 @@ func (r *Rollout) SetHost(h Host) {
 		if r.built {
 			r.enter(i)
 			r.place(i)
+			r.stirLanes()
 		}
 	}
 }

@@ -45,7 +45,7 @@ func (r *Rollout) waits(i int32) *hotstick.Reason {
 	if s.phase == leaving || s.phase == absent && h.Excluded != nil && why.Code == h.Excluded.Code {
 		return &why
 	}
-	if closed := r.shut(int(s.wave), r.lanes[s.lane]); closed != nil {
+	if closed := r.shut(s.cell.wave.index, r.lanes[s.lane]); closed != nil {
 		return r.standsBy(i, closed)
 	}
 	switch {

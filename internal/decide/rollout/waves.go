@@ -148,7 +148,7 @@ func (r *Rollout) join(i int32) {
 	c.members = append(c.members, i)
 	c.acc.Needed++
 	c.wave.acc.Needed++
-	s.cell, s.wave = c, int32(w)
+	s.cell = c
 	l.dirty = true
 	r.stirDomains(s)
 }
@@ -251,15 +251,6 @@ func (r *Rollout) verdicts() []gate.Verdict {
 		out[i] = r.judgeWave(w)
 	}
 	return out
-}
-
-// rest counts a host of a wave that is not at rest.
-func (r *Rollout) rest(w int32, n int) {
-	was := r.waves[w].unsettled
-	r.waves[w].unsettled += n
-	if r.waves[w].canary && (was == 0 || was+n == 0) {
-		r.stirLanes()
-	}
 }
 
 // reach finds the furthest waves of which a host was ever admitted.
