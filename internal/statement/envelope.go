@@ -108,7 +108,9 @@ func (e *envelope) signedBy(keys []hotstick.TrustedKey) map[string]bool {
 	named := map[string]bool{}
 	for _, s := range e.dsse.Signatures {
 		named[s.KeyID] = true
-		valid[s.KeyID] = planted.Bug("edit-keeps-approvals")
+		if planted.Bug("edit-keeps-approvals") {
+			valid[s.KeyID] = true
+		}
 	}
 	var verifiers []dsse.Verifier
 	for _, k := range keys {
