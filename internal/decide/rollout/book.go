@@ -6,6 +6,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/decide/gate"
+	"github.com/hotstick/hotstick/internal/planted"
 )
 
 // book is what follows from what is known of a plan at one time: who stands
@@ -247,7 +248,7 @@ func (r *Rollout) place(i int32) {
 	r.count(i, 1)
 	r.observe(i, 1)
 	r.settle(i)
-	if s := &r.at[i]; !s.freeing && r.ownSlots(i) && !r.hosts[i].State.HoldsSlot() {
+	if s := &r.at[i]; !s.freeing && r.ownSlots(i) && (!r.hosts[i].State.HoldsSlot() || planted.Bug("probation-frees-slot") && r.hosts[i].State == hotstick.Probation) {
 		s.freeing = true
 		r.release = append(r.release, i)
 	}
