@@ -59,8 +59,10 @@ func (p *Planner) fill(order []int32) {
 	for i := range p.lanes {
 		p.lanes[i].count, p.lanes[i].dirty = 0, true
 	}
-	for _, h := range order {
+	pools := make([]int32, len(order)) // of each host: the fleet is too large to visit twice
+	for i, h := range order {
 		v := &p.varieties[p.hosts[h].variety]
+		pools[i] = v.pool
 		if v.count++; v.first == none {
 			v.first = h
 		}
@@ -73,9 +75,8 @@ func (p *Planner) fill(order []int32) {
 		n := p.pools[i].count
 		lists[i], flat = flat[:0:n], flat[n:]
 	}
-	for _, h := range order {
-		in := p.varieties[p.hosts[h].variety].pool
-		lists[in] = append(lists[in], h)
+	for i, h := range order {
+		lists[pools[i]] = append(lists[pools[i]], h)
 	}
 	for i := range p.pools {
 		p.pools[i].list = newOrdered(lists[i])

@@ -9,8 +9,8 @@ import (
 	"github.com/hotstick/hotstick"
 )
 
-// number gives the plan's waves their numbers, block by block.
-func (p *Planner) number() error {
+// numberWaves gives the plan's waves their numbers, block by block.
+func (p *Planner) numberWaves() error {
 	n := 0
 	for i := range p.blocks {
 		b := &p.blocks[i]

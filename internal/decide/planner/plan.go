@@ -28,7 +28,7 @@ func (p *Planner) plan() error {
 			}
 		}
 	}
-	return p.number()
+	return p.numberWaves()
 }
 
 // shuffle gives every listed host its place and returns them in that order.
@@ -85,29 +85,32 @@ func (p *Planner) setKey(i int32, seed uint64) {
 func (p *Planner) divide(order []int32) {
 	pinned := p.seat()
 	counts := make([]int, 2*len(p.blocks))
-	for _, h := range order {
+	plain := make([]int16, len(order)) // the part of each host but canaries and clusters
+	var clustered []int32
+	for i, h := range order {
 		k := &p.hosts[h]
-		if k.canary {
+		if plain[i] = -1; k.canary {
 			continue
 		}
 		k.part = p.partOf(h, pinned)
 		counts[k.part]++
+		if k.cluster >= 0 {
+			clustered = append(clustered, h)
+			continue
+		}
+		plain[i] = k.part
 	}
 	lists := make([][]int32, len(counts))
 	for i, n := range counts {
 		lists[i] = make([]int32, 0, n)
 	}
-	for _, h := range order { // clusters first
-		if k := &p.hosts[h]; !k.canary && k.cluster >= 0 {
-			lists[k.part] = append(lists[k.part], h)
-		}
+	slices.SortFunc(clustered, p.byPlace)
+	for _, h := range clustered { // which come first
+		lists[p.hosts[h].part] = append(lists[p.hosts[h].part], h)
 	}
-	for _, list := range lists {
-		slices.SortFunc(list, p.byPlace)
-	}
-	for _, h := range order {
-		if k := &p.hosts[h]; !k.canary && k.cluster < 0 {
-			lists[k.part] = append(lists[k.part], h)
+	for i, h := range order {
+		if plain[i] >= 0 {
+			lists[plain[i]] = append(lists[plain[i]], h)
 		}
 	}
 	for i, list := range lists {
@@ -142,8 +145,10 @@ func (p *Planner) seat() map[[2]int32]bool {
 // levels no longer than they must.
 func (p *Planner) partOf(h int32, pinned map[[2]int32]bool) int16 {
 	k := &p.hosts[h]
-	if old, kept := p.old.wave(p.src[h].ID); kept {
-		return int16(2 * (1 + old))
+	if p.old != nil {
+		if old, kept := p.old.wave(p.src[h].ID); kept {
+			return int16(2 * (1 + old))
+		}
 	}
 	b := p.pools[p.varieties[k.variety].pool].block
 	if k.cluster < 0 || pinned[[2]int32{b, k.cluster}] {

@@ -231,5 +231,5 @@ func (p *Planner) settleParts() error {
 			}
 		}
 	}
-	return p.number()
+	return p.numberWaves()
 }

@@ -64,11 +64,8 @@ func (p *Planner) follow() error {
 // it continued in turn.
 func (c *chain) proven(wave int) bool { return c.Passed[wave] || c.Plan.Waves[wave].Proven }
 
-// wave returns the wave that a host has from the older plan. A nil chain has none.
+// wave returns the wave that a host has from the older plan.
 func (c *chain) wave(id hotstick.HostID) (int, bool) {
-	if c == nil {
-		return 0, false
-	}
 	i, ok := c.line[id]
 	if !ok {
 		return 0, false
