@@ -14,7 +14,7 @@ import (
 
 func (a *app) rollout() *cobra.Command {
 	verbs := []*cobra.Command{
-		a.rolloutPlan(), a.rolloutRetarget(), a.rolloutExport(), a.rolloutApprove(),
+		a.rolloutPlan(), a.rolloutRehearse(), a.rolloutRetarget(), a.rolloutExport(), a.rolloutApprove(),
 		a.rolloutList(), a.rolloutShow(), a.rolloutHosts(), a.rolloutWatch(),
 	}
 	return noun("rollout", "Plans: signed, approved, moving wave by wave", append(verbs, a.steering()...)...)

@@ -190,7 +190,7 @@ func TestVerdict(t *testing.T) {
 		{"Not ready: a patch that is good is halted in 3 of 200 runs.", []rehearse.Outcome{outcome(good, 197, 3, 0)}},
 		{"A patch that is good gets through in 190 of 200 runs; in the others a lane waits for people because a host went down (98 % of the hosts are reached in half of all runs).",
 			[]rehearse.Outcome{outcome(good, 190, 0, 10)}},
-		{"Not ready: nothing stops a patch that kills in 1 of 200 runs; it crashes 2 hosts on average.", []rehearse.Outcome{outcome(bad, 1, 199, 0)}},
+		{"No gate stops a patch that kills in 1 of 200 runs; it crashes 2 hosts on average. Longer bakes of the first waves would.", []rehearse.Outcome{outcome(bad, 1, 199, 0)}},
 		{"A patch that is good gets through every time. Every bad patch is stopped; the worst, one that kills, crashes 2 of 10000 hosts on average and 9 in one of a hundred rollouts (0.09 %).",
 			[]rehearse.Outcome{outcome(good, 200, 0, 0), outcome(bad, 0, 200, 0)}},
 	}

@@ -45,7 +45,7 @@ func (o Outcome) survives() string {
 
 func (o Outcome) breaks(hosts int) string {
 	if o.Ends.Completed > 0 {
-		return fmt.Sprintf("Not ready: nothing stops a patch that %s in %d of %d runs; it crashes %.4g hosts on average.",
+		return fmt.Sprintf("No gate stops a patch that %s in %d of %d runs; it crashes %.4g hosts on average. Longer bakes of the first waves would.",
 			o.Scenario.Text, o.Ends.Completed, o.Runs, o.Crashed.Mean)
 	}
 	return fmt.Sprintf("Every bad patch is stopped; the worst, one that %s, crashes %.2g of %d hosts on average and %.0f in one of a hundred rollouts (%.2g %%).",
