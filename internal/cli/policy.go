@@ -138,18 +138,14 @@ func (a *app) policyText(cmd *cobra.Command, arg string) ([]byte, error) {
 // completePolicies offers the server's policies; where none answers, those that come
 // with the program, for a server has them too.
 func (a *app) completePolicies(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	names, directive := a.complete(func(ctx context.Context, c *client.Client, _ string) ([]string, error) {
-		list, err := c.Policies(ctx)
-		var out []string
-		for _, p := range list.Policies {
-			out = append(out, p.Name+"\t"+show.Clean(p.Summary))
-		}
-		return out, err
-	})(cmd, args, prefix)
-	if len(args) == 0 && len(names) == 0 {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	names, _ := a.completePolicyFlag(cmd, nil, prefix)
+	if len(names) == 0 {
 		names = policy.Defaults()
 	}
-	return names, directive
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 // completePolicyFiles offers names, and files as the shell itself would.
