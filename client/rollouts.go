@@ -74,6 +74,12 @@ func (c *Client) WhyRollout(ctx context.Context, plan string) (api.RolloutWhy, e
 	return ask[api.RolloutWhy](ctx, c, call{method: http.MethodGet, path: rolloutPath(plan) + "/why"})
 }
 
+// Rehearse plays a plan on simulated copies of its hosts, within the server's
+// bounds. Nothing starts.
+func (c *Client) Rehearse(ctx context.Context, plan string, req api.RehearsalRequest) (api.Rehearsal, error) {
+	return ask[api.Rehearsal](ctx, c, call{method: http.MethodPost, path: rolloutPath(plan) + "/rehearsal", body: req})
+}
+
 // Start announces an approved plan and lets its first wave begin.
 func (c *Client) Start(ctx context.Context, plan string) (api.Rollout, error) {
 	return c.act(ctx, plan, "start", api.ActionRequest{})

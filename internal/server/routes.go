@@ -68,6 +68,7 @@ func routes() []route {
 		{method: "GET", path: "/api/v1/rollouts/{plan}", rule: ruleViewer, summary: "One rollout with its wave track", bind: handle((*Server).rollout)},
 		{method: "GET", path: "/api/v1/rollouts/{plan}/hosts", rule: ruleViewer, summary: "A rollout's hosts, page by page", bind: handle((*Server).rolloutHosts)},
 		{method: "GET", path: "/api/v1/rollouts/{plan}/why", rule: ruleViewer, summary: "Why a rollout, its waves and its lanes do not move", bind: handle((*Server).rolloutWhy)},
+		{method: "POST", path: "/api/v1/rollouts/{plan}/rehearsal", rule: ruleOperator, body: smallBody, summary: "Play a plan on simulated copies of its hosts", bind: handle((*Server).rehearsal)},
 		{method: "GET", path: "/api/v1/rollouts/{plan}/bundle", rule: ruleViewer, summary: "What an approver checks and signs", bind: handle((*Server).bundle)},
 		{method: "POST", path: "/api/v1/rollouts/{plan}/approvals", rule: ruleOperator, body: hugeBody, summary: "Add an approver's signature", bind: handle((*Server).approve)},
 		{method: "POST", path: "/api/v1/rollouts/{plan}/start", rule: ruleOperator, body: smallBody, summary: "Start an approved rollout", bind: handle((*Server).start)},

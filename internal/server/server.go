@@ -42,6 +42,8 @@ type Server struct {
 	guesses  *limiter
 	document *huma.OpenAPI
 	serving  serving
+	// rehearsing is held while a plan is rehearsed.
+	rehearsing sync.Mutex
 	// closing ends live streams when the server shuts down.
 	closing chan struct{}
 }
