@@ -383,29 +383,3 @@ func (r *Rollout) queueIn(q *queue, i int32) {
 	q.push(i)
 	r.queueChanged(q)
 }
-
-// reading is what one host says of the patch, to the gates.
-func (r *Rollout) reading(i int32) gate.Reading {
-	h := &r.hosts[i]
-	rd := gate.Reading{Host: h.Listed.Host, Name: h.Listed.Name, State: h.State, Reason: h.Reason,
-		Fingerprint: fingerprint(h), At: h.Updated, Seen: h.LastSeen,
-		Transition: time.Duration(h.Timing.TransitionMillis) * time.Millisecond}
-	switch {
-	case r.at[i].replaced && idle(h):
-		rd.State, rd.Reason = hotstick.Skipped, &hotstick.Reason{Code: hotstick.ReasonStandingBy}
-	case h.State == hotstick.Failed && hostCause(h.Reason):
-		rd.State = hotstick.Skipped
-	case skippedFor(h, hotstick.ReasonHostSilent) && h.Excluded != nil:
-		rd.Reason = h.Excluded
-	}
-	return rd
-}
-
-// fingerprint groups losses of one kind by the cause and what it speaks of, such
-// as the function in which the kernel stopped; empty where nothing tells the kind.
-func fingerprint(h *Host) string {
-	if h.Reason == nil || h.Reason.Subject == "" {
-		return ""
-	}
-	return string(h.Reason.Code) + " " + h.Reason.Subject
-}

@@ -149,6 +149,8 @@ func TestStandIns(t *testing.T) {
 		{"a canary that is back waits for its stand-in", "a/x/0:skipped=host_silent b/x/1:probation c/x/1:waiting",
 			all(both, on("b", standing)), time.Minute, "a->waiting"},
 		{"and then starts", "a/x/0:waiting=caught_up b/x/1:confirmed c/x/1:waiting", all(both, on("b", standing)), time.Minute, "start a, start c"},
+		{"nobody stands in before the canary's wave is open", "a/x/0:probation b/y/1:skipped=operator c/y/2:waiting",
+			all(on("b", func(h *rollout.Host) { h.Attempt = 0 }), on("c", standsInFor("b", 1))), 0, ""},
 		{"a stand-in of another lane proves nothing", "a/x/0:skipped=host_silent b/y/1:waiting", all(on("b", standsInFor("a", 0)), on("a", silent)), 0, ""},
 	})
 }

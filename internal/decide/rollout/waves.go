@@ -73,20 +73,6 @@ type cell struct {
 	stirred    bool
 }
 
-// tally is a gate with what is needed to keep it exact.
-type tally struct {
-	acc     gate.Accumulator
-	members []int32
-	// latest is when the newest host was confirmed; lapsed: it has to be found anew.
-	latest time.Time
-	lapsed bool
-	// seen is the newest check-in of a member.
-	seen time.Time
-	// weighed: failing is what a lost or refused host of it holds, nil for none.
-	weighed bool
-	failing *hotstick.Reason
-}
-
 func (r *Rollout) buildWaves() {
 	r.laneOf = map[hotstick.KernelBuild]int32{}
 	for i, w := range r.plan.Waves {
@@ -160,98 +146,6 @@ func (c *cell) leave(i int32) {
 	c.members[at] = c.members[len(c.members)-1]
 	c.members = c.members[:len(c.members)-1]
 	c.acc.Needed--
-}
-
-// reweigh fills the gates of a cell and its wave anew: what a gate forgets of a
-// host that left, it takes for the worse.
-func (r *Rollout) reweigh(c *cell) {
-	for _, t := range []*tally{&c.tally, &c.wave.tally} {
-		needed := t.acc.Needed
-		*t = tally{acc: gate.New(needed, r.plan.Gate), members: t.members}
-		each := c.each
-		if t == &c.wave.tally {
-			each = c.wave.each
-		}
-		each(func(i int32) { t.add(r.reading(i)) })
-	}
-}
-
-// observe adds a host's reading to its gates, or takes it back.
-func (r *Rollout) observe(i int32, n int) {
-	rd, s := r.reading(i), &r.at[i]
-	for _, t := range [...]*tally{&s.cell.tally, &s.cell.wave.tally, &r.all} {
-		t.weighed = false
-		if n > 0 {
-			t.add(rd)
-			continue
-		}
-		t.acc = gate.Forget(t.acc, rd)
-		t.lapsed = t.lapsed || rd.State == hotstick.Confirmed && rd.At.Equal(t.latest)
-	}
-	if n > 0 {
-		r.rate = r.rate.Observe(rd)
-	} else {
-		r.rate = r.rate.Forget(rd)
-	}
-}
-
-func (t *tally) add(rd gate.Reading) {
-	t.acc = gate.Observe(t.acc, rd)
-	if rd.State == hotstick.Confirmed && !rd.At.Before(t.latest) {
-		t.latest, t.lapsed = rd.At, false
-	}
-	for _, at := range [...]time.Time{rd.At, rd.Seen} {
-		if at.After(t.seen) {
-			t.seen = at
-		}
-	}
-}
-
-// newest is when the newest of the members was confirmed; zero if none is.
-func (r *Rollout) newest(t *tally, members func(func(int32))) time.Time {
-	if t.lapsed {
-		t.lapsed, t.latest = false, time.Time{}
-		members(func(i int32) {
-			if h := &r.hosts[i]; h.State == hotstick.Confirmed && h.Updated.After(t.latest) {
-				t.latest = h.Updated
-			}
-		})
-	}
-	return t.latest
-}
-
-func (c *cell) each(f func(int32)) {
-	for _, i := range c.members {
-		f(i)
-	}
-}
-
-func (w *wave) each(f func(int32)) {
-	for _, c := range w.cells {
-		c.each(f)
-	}
-}
-
-// bake is how long later waves wait after a wave's last host was confirmed.
-func (w *wave) bake() time.Duration {
-	if w.Proven && !w.canary {
-		return 0
-	}
-	return time.Duration(w.BakeSeconds) * time.Second
-}
-
-func (r *Rollout) judgeWave(w *wave) gate.Verdict {
-	w.acc.LastConfirmed = r.newest(&w.tally, w.each)
-	return gate.Judge(w.acc, w.bake(), r.now)
-}
-
-// verdicts judges every wave, for the screens.
-func (r *Rollout) verdicts() []gate.Verdict {
-	out := make([]gate.Verdict, len(r.waves))
-	for i, w := range r.waves {
-		out[i] = r.judgeWave(w)
-	}
-	return out
 }
 
 // reach finds the furthest waves of which a host was ever admitted.
@@ -384,54 +278,9 @@ func (r *Rollout) unpassed(j int, l *lane) (why *hotstick.Reason, failed bool) {
 	return nil, false
 }
 
-// closedBy says why a gate keeps later waves closed, or nil.
-func (r *Rollout) closedBy(w *wave, t *tally, members func(func(int32)), l *lane, evidence int, passed bool) (why *hotstick.Reason, failed bool) {
-	if passed && t.weighed {
-		return t.failing, true
-	}
-	t.acc.LastConfirmed = r.newest(t, members)
-	v := gate.Judge(t.acc, w.bake(), r.now)
-	t.weighed, t.failing = true, nil
-	switch code := v.Reason.Code; {
-	case v.Outcome == gate.Fail || code == hotstick.ReasonCanaryLost || code == hotstick.ReasonLaneHeld:
-		t.failing = &v.Reason
-		return t.failing, true
-	case passed:
-		return nil, false
-	case v.Opens() && t.acc.Confirmed == 0 && evidence == 0:
-		return &hotstick.Reason{Code: hotstick.ReasonLaneHeld, Subject: w.Name, Cause: hotstick.ReasonNoReadings}, false
-	case v.Opens():
-		l.again(t.seen.Add(r.fresh).Add(1)) // then the readings are stale
-		return nil, false
-	case code == hotstick.ReasonNoReadings || code == hotstick.ReasonUnderWay:
-		return &hotstick.Reason{Code: hotstick.ReasonWaveNotOpen, Subject: w.Name}, false
-	}
-	if v.EarliestAt != nil {
-		l.again(*v.EarliestAt)
-	}
-	if v.Reason.Subject == "" {
-		v.Reason.Subject = w.Name
-	}
-	return &v.Reason, false
-}
-
 // again asks for the lane to be looked at once more at t.
 func (l *lane) again(t time.Time) {
 	if l.until.IsZero() || t.Before(l.until) {
 		l.until = t
 	}
-}
-
-// slow reports whether a cost is above its limit: over the whole plan, or in the
-// furthest wave that has started.
-func (r *Rollout) slow() bool {
-	if gate.Judge(r.all.acc, 0, r.now).Costly {
-		return true
-	}
-	for _, w := range slices.Backward(r.waves) {
-		if w.acc.Started > 0 {
-			return gate.Judge(w.acc, 0, r.now).Costly
-		}
-	}
-	return false
 }
