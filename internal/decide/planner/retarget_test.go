@@ -124,6 +124,11 @@ func TestEveryRetargetKeepsTheRules(t *testing.T) {
 				edit(next.Hosts, next.Continues.Hosts[i].Listed.Host, func(h *planner.Host) { h.Compat.Facts = host("x", "c").Compat.Facts })
 			}
 		}
+		for i := range next.Hosts { // somebody took the older level out again
+			if rapid.IntRange(0, 3).Draw(t, "bare") == 0 {
+				next.Hosts[i].Compat.InEffect = hotstick.PatchRef{}
+			}
+		}
 		for i := range rapid.IntRange(0, 5).Draw(t, "newcomers") {
 			next.Hosts = append(next.Hosts, anyHost(t, 100+i, r.Shape))
 		}
@@ -310,6 +315,15 @@ func (c *checker) ahead(old map[hotstick.HostID]planner.ContinuedHost) {
 }
 
 func (c *checker) standsIn(l hotstick.PlanHost, s hotstick.StandIn) {
+	others := 0
+	for _, x := range c.draft.Hosts {
+		if x.StandIn != nil && x.StandIn.For == s.For {
+			others++
+		}
+	}
+	if others > hotstick.MaxStandIns {
+		c.bad("%d hosts stand in for %s", others, s.For)
+	}
 	i := slices.IndexFunc(c.draft.Hosts, func(x hotstick.PlanHost) bool { return x.Host == s.For })
 	if i < 0 || c.draft.Hosts[i].StandIn != nil || c.draft.Hosts[i].Wave != s.Wave || l.Wave <= s.Wave || c.draft.Hosts[i].Build != l.Build {
 		c.bad("%s cannot stand in for %s", l.Host, s.For)

@@ -88,11 +88,11 @@ func (w *writer) add(b *block, wave hotstick.Wave) {
 	w.waves = append(w.waves, wave)
 }
 
-// kept writes a wave of the older plan, with the hosts that are left in it.
+// kept writes a wave of the older plan, with the hosts that are left in it. Its
+// delay is at least that of all before, as it was there.
 func (w *writer) kept(old *oldWave, hosts int) {
 	wave := old.Wave
 	wave.Hosts, wave.Proven = hosts, old.proven
-	wave.DelaySeconds = max(wave.DelaySeconds, w.delay())
 	w.ring = -1
 	w.waves = append(w.waves, wave)
 }
