@@ -42,15 +42,16 @@ func (c *Controller) commit(tx store.Tx, plan store.Plan, d rollout.Decision) er
 			return err
 		}
 	}
-	for _, ch := range d.Changes {
-		if err := w.change(ch, actor); err != nil {
-			return err
-		}
+	if err := w.changes(d, false); err != nil {
+		return err
 	}
 	for _, host := range d.Release {
 		if err := w.release(host); err != nil {
 			return err
 		}
+	}
+	if err := w.changes(d, true); err != nil {
+		return err
 	}
 	for _, s := range d.Starts {
 		if err := w.start(s); err != nil {
@@ -79,6 +80,20 @@ func (w *committing) event(e store.Event) (store.Event, error) {
 	return w.tx.Events().Append(e)
 }
 
+// changes applies the changes that take slots, or the others: what takes slots may
+// take one that the same decision releases.
+func (w *committing) changes(d rollout.Decision, slots bool) error {
+	for _, ch := range d.Changes {
+		if (len(ch.Slots) > 0) != slots {
+			continue
+		}
+		if err := w.change(ch, actor); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (w *committing) change(ch rollout.Change, who string) error {
 	line, err := w.tx.Plans().Host(w.plan.ID, ch.Host)
 	if err != nil {
@@ -86,6 +101,9 @@ func (w *committing) change(ch rollout.Change, who string) error {
 	}
 	if !line.State.CanBecome(ch.State) {
 		return store.ErrConflict
+	}
+	if err := w.take(ch.Host, ch.Slots); err != nil {
+		return err
 	}
 	why := ch.Reason
 	line.State, line.Reason, line.Updated, line.Ended = ch.State, &why, w.now, nil
@@ -130,18 +148,26 @@ func (w *committing) start(s rollout.Start) error {
 	if !line.State.CanBecome(hotstick.Admitted) {
 		return store.ErrConflict
 	}
-	for _, slot := range s.Slots {
-		err := w.tx.Slots().Take(store.Slot{Domain: slot.Domain, Value: slot.Value, Index: slot.Index,
-			Plan: w.plan.ID, Host: s.Host, Taken: w.now})
-		if err != nil {
-			return err
-		}
+	if err := w.take(s.Host, s.Slots); err != nil {
+		return err
 	}
 	line.State, line.Attempt, line.Updated = hotstick.Admitted, s.Attempt, w.now
 	line.Reason = &hotstick.Reason{Code: hotstick.ReasonAwaitingGrant}
 	line.Evidence, line.Timing = nil, hotstick.Timing{}
 	line.Granted, line.Started, line.Ended = nil, nil, nil
 	return w.put(line, actor)
+}
+
+// take takes a host's slots, each of which nobody else may hold.
+func (w *committing) take(host hotstick.HostID, slots []rollout.Slot) error {
+	for _, slot := range slots {
+		err := w.tx.Slots().Take(store.Slot{Domain: slot.Domain, Value: slot.Value, Index: slot.Index,
+			Plan: w.plan.ID, Host: host, Taken: w.now})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *committing) release(host hotstick.HostID) error {

@@ -191,6 +191,7 @@ func (c *Controller) step(tx store.Tx, id hotstick.PlanID) (time.Time, error) {
 	l.check, l.dirty = d.Check, !d.Empty()
 	c.tracer.gates, c.tracer.told = d.Gates, 0
 	if l.dirty {
+		c.remask(l, d)
 		d, l.rest = urgentPart(d)
 		if err := c.commit(tx, plan, d); err != nil {
 			return time.Time{}, err
@@ -233,6 +234,13 @@ func (c *Controller) goOn(tx store.Tx, l *live, plan store.Plan) error {
 		}
 		if line.State.CanBecome(ch.State) {
 			d.Changes = append(d.Changes, ch)
+			continue
+		}
+		if err := c.syncSlots(tx, holder{l.id, ch.Host}, ""); err != nil {
+			return err
+		}
+		if err := c.syncHost(tx, ch.Host, ""); err != nil {
+			return err
 		}
 	}
 	if d.Empty() {

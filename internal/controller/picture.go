@@ -73,6 +73,8 @@ type known struct {
 	// booted is when its newest boot was first heard of, as far as that was while the
 	// picture was kept.
 	booted time.Time
+	// ill is since when its own probes fail; zero if they do not.
+	ill time.Time
 	// down: it has been silent for too long.
 	down bool
 }
@@ -126,7 +128,7 @@ func (m *picture) prime(tx store.Tx, silentAfter time.Duration) error {
 			return err
 		}
 		for _, h := range hosts {
-			m.hosts[h.ID] = &known{id: h.ID, seen: h.LastSeen, told: h.LastSeen}
+			m.hosts[h.ID] = &known{id: h.ID, seen: h.LastSeen, told: h.LastSeen, ill: illSince(h)}
 			after = h.Cursor()
 		}
 		more = len(hosts) == hostPage
@@ -157,6 +159,36 @@ func (m *picture) judge(now time.Time, silentAfter time.Duration) {
 		if k.down = now.Sub(k.seen) >= silentAfter; !k.down {
 			m.silence.push(k)
 		}
+	}
+}
+
+// illSince is since when a host's probes fail; zero if they do not.
+func illSince(h store.Host) time.Time {
+	if h.IllSince == nil {
+		return time.Time{}
+	}
+	return *h.IllSince
+}
+
+// remask brings in line what a decision changed: a host on which an attempt of ours
+// is under way is not ill for another cause.
+func (c *Controller) remask(l *live, d rollout.Decision) {
+	set := func(id hotstick.HostID) {
+		h, _ := l.r.Host(id)
+		k := c.picture.hosts[id]
+		if k == nil || k.ill.IsZero() {
+			return
+		}
+		if h.IllSince = k.ill; h.State.HoldsSlot() {
+			h.IllSince = time.Time{}
+		}
+		l.r.SetHost(h)
+	}
+	for _, ch := range d.Changes {
+		set(ch.Host)
+	}
+	for _, s := range d.Starts {
+		set(s.Host)
 	}
 }
 
@@ -281,7 +313,9 @@ func (n *news) read(e store.Event) {
 	}
 	switch e.Kind {
 	case inventory.HostState, inventory.SlotsReleased:
-		taken := e.Kind == inventory.HostState && e.State == string(hotstick.Admitted)
+		// Admissions take slots, and so do hosts that are sent back after they had
+		// confirmed.
+		taken := e.State == string(hotstick.Admitted) || e.State == string(hotstick.Reverting)
 		if key := (holder{e.Plan, e.Host}); (taken || e.Kind == inventory.SlotsReleased) && n.first(key) {
 			n.slots = append(n.slots, key)
 		}

@@ -17,11 +17,11 @@ import (
 	"github.com/hotstick/hotstick/internal/store"
 )
 
-// TestWhatIsKeptIsWhatTheStoreHas drives two servers on one store, with reports
-// that go to either of them, and operators who meddle. After each step, what each
+// TestWhatIsKeptIsWhatTheStoreHas drives two servers with two rollouts on one store,
+// with reports that go to either of them, and operators who meddle. After each step, what each
 // server keeps must say the same as a rollout that is made from the store alone.
 func TestWhatIsKeptIsWhatTheStoreHas(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range uint64(30) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, 8, canary, racks(3, 1), func(w *world, p *hotstick.Plan) {
 				p.Budgets[0].Max = 3
@@ -30,13 +30,20 @@ func TestWhatIsKeptIsWhatTheStoreHas(t *testing.T) {
 				p.HostCount, p.Waves[1].Hosts = 6, 5
 			})
 			pair := &pair{world: w, servers: []*Controller{w.control, w.newController()}, random: rand.New(rand.NewPCG(seed, 1))}
+			other, err := w.control.Submit(w.Context(), w.retarget(func(w *world, p *hotstick.Plan) {
+				canary(w, p)
+				p.Continues, p.Budgets[0].Max = "", 3
+			}), w.hosts, "alice")
+			w.must(err)
+			_, err = w.control.Start(w.Context(), string(other), "alice", "")
+			w.must(err)
 			for i := range 2 {
 				pair.outsider(i)
 			}
-			for range 60 {
+			for range 120 {
 				what := pair.step()
 				for i, c := range pair.servers {
-					if !pair.agrees(c) {
+					if !pair.agrees(c, w.plan) || !pair.agrees(c, other) {
 						t.Fatalf("seed %d: server %d differs after %s", seed, i, what)
 					}
 				}
@@ -133,10 +140,10 @@ func (p *pair) say(host int) string {
 
 // agrees compares what a server keeps with what the store has. What a server does
 // not know yet, because it heard no event of it, is its next round's business.
-func (p *pair) agrees(c *Controller) bool {
+func (p *pair) agrees(c *Controller, id hotstick.PlanID) bool {
 	same := true
 	p.must(p.store.View(p.Context(), func(tx store.Tx) error {
-		plan, err := tx.Plans().Get(p.plan)
+		plan, err := tx.Plans().Get(id)
 		if err != nil {
 			return err
 		}
@@ -145,7 +152,7 @@ func (p *pair) agrees(c *Controller) bool {
 		if _, err := c.catchUp(tx); err != nil {
 			return err
 		}
-		l := c.picture.lives[p.plan]
+		l := c.picture.lives[id]
 		if l == nil {
 			return nil
 		}

@@ -3,6 +3,7 @@ package controller
 import (
 	"container/heap"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -84,25 +85,38 @@ func (c *Controller) hear(now time.Time, silentAfter time.Duration) {
 			k.down = false
 			c.picture.silence.push(k)
 		}
-		stale := s.seen.Sub(was.told) >= silentAfter/tellEvery
-		for _, l := range lives {
-			h, listed := l.r.Host(s.id)
-			if !listed {
-				if was.down {
-					l.r.SetOutsider(rollout.Outsider{Host: s.id}, false)
-					l.dirty = true
-				}
-				continue
-			}
-			news := was.down || h.InEffect != s.effect || h.State == hotstick.Admitted
-			if !news && !stale && !h.State.HoldsSlot() {
-				continue
-			}
-			h.LastSeen, h.InEffect = s.seen, s.effect
-			l.r.SetHost(h)
-			l.dirty = l.dirty || news
-			k.told = s.seen
+		if !was.down && s.seen.Sub(was.told) < silentAfter/tellEvery && !slices.ContainsFunc(lives, func(l *live) bool { return l.wants(s) }) {
+			continue
 		}
+		c.tell(lives, k, &s.effect, was.down)
+	}
+}
+
+// wants reports whether a sign of life is more than that to a plan.
+func (l *live) wants(s heard) bool {
+	h, listed := l.r.Host(s.id)
+	return listed && (h.InEffect != s.effect || h.State.HoldsSlot())
+}
+
+// tell passes on when a host was last heard of, and what it runs if that is known.
+func (c *Controller) tell(lives []*live, k *known, effect *hotstick.PatchRef, back bool) {
+	k.told = k.seen
+	for _, l := range lives {
+		h, listed := l.r.Host(k.id)
+		if !listed {
+			if back {
+				l.r.SetOutsider(rollout.Outsider{Host: k.id}, false)
+				l.dirty = true
+			}
+			continue
+		}
+		news := back || h.State == hotstick.Admitted || effect != nil && h.InEffect != *effect
+		h.LastSeen = k.seen
+		if effect != nil {
+			h.InEffect = *effect
+		}
+		l.r.SetHost(h)
+		l.dirty = l.dirty || news
 	}
 }
 
@@ -122,6 +136,7 @@ func (c *Controller) heardOf(h store.Host, now time.Time) {
 		m.hosts[h.ID] = k
 		k.down = true
 	}
+	k.ill = illSince(h)
 	if h.LastSeen.After(k.seen) {
 		k.seen, k.told = h.LastSeen, h.LastSeen
 	}
@@ -137,8 +152,9 @@ func (c *Controller) fallSilent(tx store.Tx, silentAfter time.Duration) error {
 	m := c.picture
 	for len(m.silence) > 0 && !tx.Now().Before(m.silence[0].at.Add(silentAfter)) {
 		k := m.silence[0].host
-		if k.seen.After(m.silence[0].at) && !k.down {
-			m.silence[0].at = k.seen
+		if m.hosts[k.id] == k && k.seen.After(m.silence[0].at) {
+			c.tell(m.plans(), k, nil, false)
+			m.silence[0].at = k.told
 			heap.Fix(&m.silence, 0)
 			continue
 		}
@@ -195,8 +211,8 @@ func (c *Controller) outsider(body hotstick.Plan, in domains, h store.Host) (rol
 	return o, shares
 }
 
-// silenceHeap orders hosts by when they were last heard of. The times are lower
-// bounds: a host that was heard of since is put back when its turn comes.
+// silenceHeap orders hosts by when they were last heard of, as far as the rollouts
+// were told: a host that was heard of since is put back when its turn comes.
 type silenceHeap []silent
 
 type silent struct {

@@ -116,7 +116,7 @@ func (c *Controller) emitPlan(tx store.Tx, out trace.Event) error {
 	return err
 }
 
-// emitState tells of a host's new state, and of the slots that an admission took.
+// emitState tells of a host's new state, and of the slots that it took for it.
 func (c *Controller) emitState(tx store.Tx, e store.Event, out trace.Event) error {
 	line, err := tx.Plans().Host(e.Plan, e.Host)
 	if err != nil {
@@ -126,8 +126,11 @@ func (c *Controller) emitState(tx store.Tx, e store.Event, out trace.Event) erro
 	if out.From, err = stateBefore(tx, e); err != nil {
 		return err
 	}
+	back := e.State == string(hotstick.Reverting) && out.From == string(hotstick.Confirmed)
 	if e.State == string(hotstick.Admitted) {
 		c.emitGates(e, waveOf(line))
+	}
+	if back || e.State == string(hotstick.Admitted) {
 		held, err := tx.Slots().Held(e.Plan, e.Host)
 		if err != nil {
 			return err

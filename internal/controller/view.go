@@ -139,8 +139,8 @@ func (c *Controller) viewHost(line store.PlanHost, h store.Host, patch hotstick.
 			InEffect:       c.inEffect(h),
 		},
 	}
-	if h.IllSince != nil && !line.State.HoldsSlot() {
-		v.IllSince = *h.IllSince
+	if !line.State.HoldsSlot() {
+		v.IllSince = illSince(h)
 	}
 	return v
 }
