@@ -36,6 +36,15 @@ type tally struct {
 	// standing are the hosts that took a canary's place, in the order in which they
 	// did as far as that is known.
 	standing []hotstick.HostID
+	// said is what the decider said of a plan at rest; nil if it was not asked since
+	// anything happened.
+	said *saying
+}
+
+// saying is what the decider said of a plan, at a generation of it.
+type saying struct {
+	generation uint64
+	asked      view.Asked
 }
 
 // tallied is one host of a plan.
@@ -87,6 +96,27 @@ func (t *tallies) standing(tx store.Tx, plan hotstick.PlanID) ([]hotstick.HostID
 		return nil, err
 	}
 	return slices.Clone(counted.standing), nil
+}
+
+// answered returns what the decider said of a plan when it was at rest, if nothing
+// happened in it since.
+func (t *tallies) answered(p store.Plan) (view.Asked, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	counted := t.plans[p.ID]
+	if counted == nil || counted.said == nil || counted.said.generation != p.Generation {
+		return view.Asked{}, false
+	}
+	return counted.said.asked, true
+}
+
+// remember keeps what the decider said of a plan at rest.
+func (t *tallies) remember(p store.Plan, asked view.Asked) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if counted := t.plans[p.ID]; counted != nil {
+		counted.said = &saying{generation: p.Generation, asked: asked}
+	}
 }
 
 // page returns the hosts of a plan that match, from the place after on, and how
@@ -160,6 +190,7 @@ func (t *tally) step(e store.Event) bool {
 		return false
 	}
 	l := &t.lines[at]
+	t.said = nil
 	t.Move(l.wave, l.build, l.state, state)
 	l.state = state
 	return true

@@ -70,8 +70,12 @@ func (s *Server) track(tx store.Tx, p store.Plan) (view.Track, error) {
 		}
 	}
 	t.Members = make([]view.Member, len(lines))
+	if len(lines) == 0 {
+		t.Asked, err = s.asked(tx, p, t.Tally.States)
+		return t, err
+	}
 	err = s.controller.Ask(tx, p, func(r *rollout.Rollout, now time.Time) {
-		t.Asked = view.Asked{Waves: r.Waves(now), Lanes: r.Lanes(now), Domains: r.Domains(now), Stuck: r.Stuck(now)}
+		t.Asked = askedOf(r, now)
 		for i, l := range lines {
 			t.Members[i] = member(r, l, now)
 		}
@@ -80,6 +84,31 @@ func (s *Server) track(tx store.Tx, p store.Plan) (view.Track, error) {
 		return t, err
 	}
 	return t, withHosts(tx, t.Members)
+}
+
+func askedOf(r *rollout.Rollout, now time.Time) view.Asked {
+	return view.Asked{Waves: r.Waves(now), Lanes: r.Lanes(now), Domains: r.Domains(now), Stuck: r.Stuck(now)}
+}
+
+// asked is what the decider says of a plan. One that is at rest is not kept in
+// memory, and opening a large one again for every look at it would keep the
+// decider from its work.
+func (s *Server) asked(tx store.Tx, p store.Plan, states map[hotstick.HostState]int) (view.Asked, error) {
+	resting := p.Status.Over()
+	for state := range states {
+		resting = resting && !state.HoldsSlot()
+	}
+	if resting {
+		if known, ok := s.tallies.answered(p); ok {
+			return known, nil
+		}
+	}
+	var out view.Asked
+	err := s.controller.Ask(tx, p, func(r *rollout.Rollout, now time.Time) { out = askedOf(r, now) })
+	if err == nil && resting {
+		s.tallies.remember(p, out)
+	}
+	return out, err
 }
 
 // member is a line with what the host waits for.
@@ -328,11 +357,11 @@ func (s *Server) rolloutWhy(ctx context.Context, in *PlanPath) (*body[api.Rollou
 		if t.Tally, err = s.tallies.of(tx, p.ID); err != nil {
 			return err
 		}
-		err = s.controller.Ask(tx, p, func(r *rollout.Rollout, now time.Time) {
-			t.Asked = view.Asked{Waves: r.Waves(now), Lanes: r.Lanes(now), Stuck: r.Stuck(now)}
-		})
+		if t.Asked, err = s.asked(tx, p, t.Tally.States); err != nil {
+			return err
+		}
 		out = m.RolloutWhy(t)
-		return err
+		return nil
 	})
 	return answerWith(out), err
 }

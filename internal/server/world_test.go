@@ -27,7 +27,7 @@ import (
 // world is a whole installation: keys, catalog, a server on a real TLS port, and
 // simulated hosts that speak real wire messages.
 type world struct {
-	*testing.T
+	testing.TB
 	dir       string
 	persons   map[hotstick.Person]*statement.Key
 	publisher *statement.Key
@@ -59,8 +59,8 @@ func onEachStore(t *testing.T, test func(*world)) {
 }
 
 // newWorld initialises a data directory and starts a server on it.
-func newWorld(t *testing.T, kept store.Store) *world {
-	w := &world{T: t, dir: t.TempDir(), kept: kept, persons: map[hotstick.Person]*statement.Key{}, tokens: map[string]string{}}
+func newWorld(t testing.TB, kept store.Store) *world {
+	w := &world{TB: t, dir: t.TempDir(), kept: kept, persons: map[hotstick.Person]*statement.Key{}, tokens: map[string]string{}}
 	made, err := Initialise(t.Context(), w.dir, InitOptions{Now: time.Now()})
 	w.must(err)
 	w.publisher = w.newKey()
@@ -92,7 +92,7 @@ func newWorld(t *testing.T, kept store.Store) *world {
 }
 
 // testLog writes a server's log to the test's.
-type testLog struct{ t *testing.T }
+type testLog struct{ t testing.TB }
 
 func (l testLog) Write(p []byte) (int, error) {
 	l.t.Log(string(p))
