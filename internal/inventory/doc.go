@@ -18,5 +18,5 @@
 //
 // Every change that a decision or a person may care about appends an event in
 // the same transaction; mere signs of life do not. The controller relies on it:
-// where no event was added, there is nothing to decide.
+// where no event was added, there is nothing to decide but who is silent.
 package inventory

@@ -30,20 +30,24 @@ func TestMain(m *testing.M) {
 // writers is how many updates a child has in flight at most.
 const writers = 6
 
-// writeUntilKilled puts hosts, each with one event and one slot in the same
-// update, and prints a host's ID once its update was acknowledged.
+// writeUntilKilled puts hosts, each with one event, one slot, one exclusion and one
+// late line of a plan in the same update, and prints a host's ID once its update was
+// acknowledged.
 func writeUntilKilled(path, round string) {
 	s, err := Open(context.Background(), path, time.Now)
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
+	_ = s.Update(context.Background(), func(tx store.Tx) error {
+		return tx.Plans().Create(store.Plan{ID: crashPlan, Status: hotstick.Running}, nil)
+	}) // the first of the children creates it
 	var wg sync.WaitGroup
 	for w := range writers {
 		wg.Go(func() {
 			for i := 0; ; i++ {
 				id := hotstick.HostID(fmt.Sprintf("h-%s-%d-%d", round, w, i))
-				if err := s.Update(context.Background(), func(tx store.Tx) error { return putThree(tx, id) }); err != nil {
+				if err := s.Update(context.Background(), func(tx store.Tx) error { return putFive(tx, id) }); err != nil {
 					fmt.Println(err)
 					os.Exit(1)
 				}
@@ -54,11 +58,21 @@ func writeUntilKilled(path, round string) {
 	wg.Wait()
 }
 
-func putThree(tx store.Tx, id hotstick.HostID) error {
+// crashPlan is the plan that every host joins.
+const crashPlan hotstick.PlanID = "p"
+
+func putFive(tx store.Tx, id hotstick.HostID) error {
 	if err := tx.Hosts().Put(store.Host{ID: id, Name: string(id)}); err != nil {
 		return err
 	}
 	if _, err := tx.Events().Append(store.Event{Host: id}); err != nil {
+		return err
+	}
+	if err := tx.Hosts().Exclude(store.Exclusion{Host: id, Until: tx.Now(), At: tx.Now()}); err != nil {
+		return err
+	}
+	line := store.PlanHost{Plan: crashPlan, Listed: hotstick.PlanHost{Host: id}, State: hotstick.Waiting, Updated: tx.Now()}
+	if _, err := tx.Plans().AddLate(line); err != nil {
 		return err
 	}
 	return tx.Slots().Take(store.Slot{Domain: "host", Value: string(id), Host: id})
@@ -73,7 +87,7 @@ func TestKillNineLosesNothingAcknowledged(t *testing.T) {
 		runAndKill(t, path, fmt.Sprint(round), lines, acknowledged)
 		s := mustOpen(t, path)
 		if err := s.View(t.Context(), func(tx store.Tx) error {
-			return checkThrees(t, tx, acknowledged, (round+1)*writers)
+			return checkFives(t, tx, acknowledged, (round+1)*writers)
 		}); err != nil {
 			t.Fatalf("round %d: %v", round, err)
 		}
@@ -111,9 +125,9 @@ func runAndKill(t *testing.T, path, round string, lines int, acknowledged map[ho
 	}
 }
 
-// checkThrees wants every acknowledged host, each whole, no half ones, and at most
+// checkFives wants every acknowledged host, each whole, no half ones, and at most
 // so many that were committed but not yet acknowledged.
-func checkThrees(t *testing.T, tx store.Tx, acknowledged map[hotstick.HostID]bool, inFlight int) error {
+func checkFives(t *testing.T, tx store.Tx, acknowledged map[hotstick.HostID]bool, inFlight int) error {
 	hosts, n, err := tx.Hosts().List(store.HostFilter{})
 	if err != nil {
 		return err
@@ -126,8 +140,21 @@ func checkThrees(t *testing.T, tx store.Tx, acknowledged map[hotstick.HostID]boo
 	if err != nil {
 		return err
 	}
-	if len(slots) != n || size != int64(n) {
-		t.Errorf("%d hosts, %d slots, %d events", n, len(slots), size)
+	exclusions, err := tx.Hosts().Exclusions()
+	if err != nil {
+		return err
+	}
+	lines, err := tx.Plans().Hosts(crashPlan)
+	if err != nil {
+		return err
+	}
+	if len(slots) != n || size != int64(n) || len(exclusions) != n || len(lines) != n {
+		t.Errorf("%d hosts, %d slots, %d events, %d exclusions, %d lines", n, len(slots), size, len(exclusions), len(lines))
+	}
+	for i, line := range lines {
+		if line.Index != i {
+			t.Errorf("line %d has the place %d", i, line.Index)
+		}
 	}
 	found := 0
 	for _, h := range hosts {
