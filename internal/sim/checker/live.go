@@ -38,7 +38,23 @@ func atEnd(find func(*fleet) string) func(*fleet, *trace.Event) (bool, string) {
 func finishes(f *fleet) string {
 	for _, p := range f.planOrder {
 		if p.status == hotstick.Running && !f.banned[p.body.Plan.Patch] && p.body.Plan.Epoch >= f.epoch() && p.unhurt() {
-			return fmt.Sprintf("plan %s (%s) is still running", p.id.Short(), p.body.Plan.Patch)
+			text := fmt.Sprintf("plan %s (%s) is still running", p.id.Short(), p.body.Plan.Patch)
+			if lost := f.lostIn(p); lost != "" {
+				text += ": " + lost + " is lost in another plan"
+			}
+			return text
+		}
+	}
+	return ""
+}
+
+// lostIn names a listed host that some other plan holds for lost.
+func (f *fleet) lostIn(p *plan) string {
+	for _, listed := range p.body.Hosts {
+		for _, other := range f.planOrder {
+			if l := other.lines[listed.Host]; l != nil && l.state == hotstick.Lost {
+				return listed.Name
+			}
 		}
 	}
 	return ""

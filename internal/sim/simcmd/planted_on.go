@@ -28,7 +28,6 @@ func findPlanted(f flags, out, errs io.Writer) int {
 		if f.only != "" && bug.Name != f.only {
 			continue
 		}
-		planted.Plant(bug.Name)
 		one := search(f, bug.Name)
 		all = append(all, one)
 		if one.Seeds > 0 {
@@ -55,16 +54,45 @@ const wantShare = 0.95
 func search(f flags, bug string) Found {
 	began := time.Now()
 	one := Found{Bug: bug}
-	n := 0
-	for r := range runs(f, f.from, f.seeds) {
-		n++
-		if rule := unknown(r); rule != "" {
-			one.Seeds, one.Rule = n, rule
+	for from, left := f.from, f.seeds; left > 0; {
+		planted.Plant(bug)
+		n, rule := suspect(f, from, left)
+		if rule == "" {
+			break
+		}
+		from, left = from+n, left-n
+		planted.Plant("")
+		if !honest(f, uint64(from-1), rule) {
+			one.Seeds, one.Rule = from-f.from, rule
 			break
 		}
 	}
 	one.Seconds = time.Since(began).Seconds()
 	return one
+}
+
+// suspect runs seeds until one breaks a rule, and returns how many it ran.
+func suspect(f flags, from, n int) (int, string) {
+	ran := 0
+	for r := range runs(f, from, n) {
+		ran++
+		if rule := unknown(r); rule != "" {
+			return ran, rule
+		}
+	}
+	return ran, ""
+}
+
+// honest reports whether the seed breaks the rule without any planted bug, too:
+// then it proves nothing.
+func honest(f flags, seed uint64, rule string) bool {
+	r := world.Run(caseOf(int(seed), f.events))
+	for _, v := range r.Report.Violations {
+		if v.Rule == rule {
+			return true
+		}
+	}
+	return r.Failure != "" && r.Failure == rule
 }
 
 // unknown names the first broken rule that is of no known bug.

@@ -28,6 +28,16 @@ func (w *World) partition(s Step) {
 	w.some("partition")
 }
 
+// mute lets no answer through to a quarter of the fleet, for longer than grants
+// live: the servers hear the hosts, and not the other way round.
+func (w *World) mute(s Step, n *node) {
+	for i, other := range w.nodes {
+		if other == n || uint64(i)%4 == s.N%4 {
+			other.cable.back = w.now + 3*s.For
+		}
+	}
+}
+
 func (n *node) killAgent(again time.Duration) {
 	if n.m.down {
 		return
@@ -236,9 +246,13 @@ func (w *World) evil(req wire.SyncRequest) []json.RawMessage {
 			if err != nil {
 				continue
 			}
+			wave := h.EarliestWave()
+			if n.random.IntN(4) == 0 {
+				wave = n.random.IntN(h.Wave + 1)
+			}
 			// Somebody else's place in the plan does not fit this host's identity.
 			g, err := statement.Sign(statement.KindGrant, statement.Grant{Plan: p.id, Host: req.Host,
-				Identity: hotstick.NewFingerprint(n.key.Public()), Build: h.Build, Wave: n.random.IntN(h.Wave + 1), Attempt: 1 + n.random.IntN(9),
+				Identity: hotstick.NewFingerprint(n.key.Public()), Build: h.Build, Wave: wave, Attempt: 1 + n.random.IntN(9),
 				Index: int64(i), Proof: proof, Nonce: req.Loader.Nonce, Epoch: w.catalog.Trust.Epoch, TTLSeconds: statement.MaxGrantSeconds}, w.keys.online)
 			if err == nil {
 				out = append(out, g)

@@ -40,7 +40,7 @@ func faults() []kind {
 		{"delay", 4, func(w *World, s Step, n *node) { n.cable.slow = w.now + s.For }},
 		{"duplicate", 6, func(w *World, s Step, n *node) { n.cable.twice = w.now + s.For }},
 		{"cut there", 3, func(w *World, s Step, n *node) { n.cable.up = w.now + s.For }},
-		{"cut back", 5, func(w *World, s Step, n *node) { n.cable.back = w.now + s.For }},
+		{"cut back", 5, func(w *World, s Step, n *node) { w.mute(s, n) }},
 		{"partition", 4, func(w *World, s Step, n *node) { w.partition(s) }},
 		{"version skew", 1, func(w *World, s Step, n *node) { n.cable.odd = w.now + s.For }},
 		{"lying mirror", 2, func(w *World, s Step, n *node) { n.cable.lies = w.now + s.For }},
@@ -148,7 +148,7 @@ func stepsOf(seed uint64, o Options) []Step {
 	for range r.IntN(6) {
 		steps = append(steps, step(draw(deeds(), r.IntN(1<<20)).name, at()))
 	}
-	if !o.Live && chance(r, 12) {
+	if !o.Live && chance(r, 20) {
 		steps = append(steps, step(steal.name, at()))
 	}
 	if o.Live {
