@@ -241,9 +241,9 @@ func TestSeriesHoldsWithoutData(t *testing.T) {
 		{"no points hold", 0, 0, 0, gate.Hold, hotstick.ReasonTooFewReadings},
 		{"no baseline holds", 0, 100, 0, gate.Hold, hotstick.ReasonTooFewReadings},
 		{"a short baseline holds", gate.MinBaseline - 1, 100, 0, gate.Hold, hotstick.ReasonTooFewReadings},
-		{"too few points since hold", 100, gate.MinPatched - 1, 0, gate.Hold, hotstick.ReasonTooFewReadings},
-		{"enough points pass", 100, gate.MinPatched, 0, gate.Pass, hotstick.ReasonBake},
-		{"old points hold", 100, gate.MinPatched, time.Hour, gate.Hold, hotstick.ReasonStaleReadings},
+		{"too few points since hold", 200, gate.MinPatched - 1, 0, gate.Hold, hotstick.ReasonTooFewReadings},
+		{"enough points pass", 200, gate.MinPatched, 0, gate.Pass, hotstick.ReasonBake},
+		{"old points hold", 200, gate.MinPatched, time.Hour, gate.Hold, hotstick.ReasonStaleReadings},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

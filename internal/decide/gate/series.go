@@ -16,7 +16,7 @@ const (
 	BatchPoints = 3
 	// MinBaseline is how many points from before the patch a series needs: fewer
 	// say too little of how much the two groups differ anyway.
-	MinBaseline = 60
+	MinBaseline = 120
 	// MinPatched is how many points it needs with the patch.
 	MinPatched = 4 * BatchPoints
 	// clip bounds, in standard deviations of the baseline, what one point may say.
@@ -138,7 +138,8 @@ func (s Series) Evidence() float64 {
 	free := float64(s.after.n + s.before.n - 2)
 	squares := s.after.deviation() + s.before.deviation()
 	r := (s.after.products() + s.before.products()) / max(squares, 1e-12)
-	r = min(max(r, 0), maxCorrelation)
+	// One standard error more: a short row shows too little of its correlation.
+	r = min(max(r, 0)+1/math.Sqrt(free), maxCorrelation)
 	variance := max(squares/free, 1e-6) * (1 + r) / (1 - r)
 	v := 1/float64(s.after.n) + 1/float64(s.before.n)
 	t2 := shift * shift / (variance * v)
