@@ -124,7 +124,7 @@ func (c *Controller) Run(ctx context.Context) error {
 			round.Reset(wait)
 		case <-round.C:
 			last, urgent = time.Now(), false
-			round.Reset(c.Round(ctx))
+			round.Reset(c.decide(ctx))
 		case now := <-renew.C:
 			c.renew(now)
 		}

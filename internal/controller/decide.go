@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/decide/gate"
 	"github.com/hotstick/hotstick/internal/decide/rollout"
 	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/store"
@@ -18,14 +19,23 @@ import (
 // calls it; a simulation may call it instead of running the loop.
 func (c *Controller) Round(ctx context.Context) time.Duration {
 	c.wake(ctx)
-	plans, now, err := c.due(ctx)
+	return c.decide(ctx)
+}
+
+// decide is a round for whoever has just woken the check-ins.
+func (c *Controller) decide(ctx context.Context) time.Duration {
+	plans, next, now, err := c.due(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
 			c.log.Error("cannot read the plans", "error", err)
 		}
 		return retry
 	}
-	next := now.Add(longest)
+	sooner := func(t time.Time) {
+		if !t.IsZero() && t.Before(next) {
+			next = t
+		}
+	}
 	for _, id := range plans {
 		check, err := c.Decide(ctx, id)
 		if err != nil {
@@ -34,35 +44,39 @@ func (c *Controller) Round(ctx context.Context) time.Duration {
 			}
 			check = now.Add(retry)
 		}
-		if !check.IsZero() && check.Before(next) {
-			next = check
-		}
+		sooner(check)
 	}
-	if silent := c.nextSilence(now); !silent.IsZero() && silent.Before(next) {
-		next = silent
-	}
+	sooner(c.nextSilence(now))
 	return max(coalesce, next.Sub(now))
 }
 
-// due lists the plans that may have something to do, in order.
-func (c *Controller) due(ctx context.Context) ([]hotstick.PlanID, time.Time, error) {
-	var ids []hotstick.PlanID
-	var now time.Time
-	err := c.store.View(ctx, func(tx store.Tx) error {
-		now = tx.Now()
+// due lists the plans that have something to do, in order, and says when one of
+// the others will.
+func (c *Controller) due(ctx context.Context) (ids []hotstick.PlanID, next, now time.Time, err error) {
+	err = c.store.View(ctx, func(tx store.Tx) error {
+		ids, now, next = nil, tx.Now(), tx.Now().Add(longest)
 		c.picture.mu.Lock()
 		defer c.picture.mu.Unlock()
 		if _, err := c.catchUp(tx); err != nil {
 			return err
 		}
 		for id := range c.picture.awake {
-			ids = append(ids, id)
+			l := c.picture.lives[id]
+			switch {
+			case l == nil || l.due(now):
+				ids = append(ids, id)
+			case !l.check.IsZero() && l.check.Before(next):
+				next = l.check
+			}
 		}
 		slices.Sort(ids)
 		return nil
 	})
-	return ids, now, err
+	return ids, next, now, err
 }
+
+// due reports whether anything is to be decided now.
+func (l *live) due(now time.Time) bool { return l.dirty || !l.check.IsZero() && !now.Before(l.check) }
 
 // nextSilence is when the next host may fall silent, as far as a kept plan may
 // care; zero if none is kept.
@@ -115,6 +129,9 @@ func (c *Controller) doubt() {
 // ready takes the plan up, if it is not kept yet, outside of any write transaction,
 // and reports whether anything is to be decided on it now, or when.
 func (c *Controller) ready(ctx context.Context, id hotstick.PlanID) (due bool, at time.Time, err error) {
+	if c.dirty(id) {
+		return true, at, nil
+	}
 	for fresh := false; !fresh && err == nil; {
 		err = c.store.View(ctx, func(tx store.Tx) error {
 			c.picture.mu.Lock()
@@ -127,12 +144,19 @@ func (c *Controller) ready(ctx context.Context, id hotstick.PlanID) (due bool, a
 			if err != nil {
 				return err
 			}
-			now := l.now(tx)
-			due, at = l.dirty || !l.check.IsZero() && !now.Before(l.check), l.check
+			due, at = l.due(l.now(tx)), l.check
 			return nil
 		})
 	}
 	return due, at, err
+}
+
+// dirty reports whether the plan is kept and something happened to it.
+func (c *Controller) dirty(id hotstick.PlanID) bool {
+	c.picture.mu.Lock()
+	defer c.picture.mu.Unlock()
+	l := c.picture.lives[id]
+	return l != nil && l.dirty
 }
 
 // keep returns the plan as it is kept, and takes it up first if need be. The
@@ -149,7 +173,8 @@ func (c *Controller) keep(tx store.Tx, id hotstick.PlanID) (*live, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &live{id: id, body: view.Plan, r: rollout.Open(view), frame: view.Frame, dirty: true, domains: domainsOf(view), calendar: lateCalendar(view)}
+	l := &live{id: id, body: view.Plan, r: rollout.Open(view), frame: view.Frame, dirty: true, domains: domainsOf(view), calendar: lateCalendar(view),
+		lag: lagOf(view.Plan, c.limits)}
 	if err := c.findLate(tx, l); err != nil {
 		return nil, err
 	}
@@ -189,6 +214,7 @@ func (c *Controller) step(tx store.Tx, id hotstick.PlanID) (time.Time, error) {
 	}
 	d := l.r.Next(l.now(tx))
 	l.check, l.dirty = d.Check, !d.Empty()
+	l.stale = slices.ContainsFunc(d.Gates, func(v gate.Verdict) bool { return v.Reason.Code == hotstick.ReasonStaleReadings })
 	c.tracer.gates, c.tracer.told = d.Gates, 0
 	if l.dirty {
 		c.remask(l, d)

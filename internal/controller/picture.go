@@ -42,6 +42,10 @@ type live struct {
 	id   hotstick.PlanID
 	body hotstick.Plan
 	r    *rollout.Rollout
+	// lag is how old the last sign of life that it was told may be while newer ones
+	// come; stale says that a gate waits for one.
+	lag   time.Duration
+	stale bool
 	// frame is what the rollout was told last of the plan as a whole.
 	frame rollout.Frame
 	// check is when to decide again if nothing happens; dirty says that something did.
@@ -243,7 +247,7 @@ func (c *Controller) catchUp(tx store.Tx) (bool, error) {
 	if err := c.takeIn(tx, ""); err != nil {
 		return false, err
 	}
-	c.hear(tx.Now(), silentAfter)
+	c.hear()
 	return true, c.fallSilent(tx, silentAfter)
 }
 

@@ -8,13 +8,28 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/decide/gate"
 	"github.com/hotstick/hotstick/internal/decide/rollout"
 	"github.com/hotstick/hotstick/internal/store"
 )
 
-// tellEvery is the part of the silence limit after which a mere sign of life is
-// passed on to the rollouts: 30 seconds of the default 5 minutes.
-const tellEvery = 10
+// A mere sign of life is passed on to the rollouts after these parts of the limits
+// that it matters for: 30 seconds of the 5 minutes after which a host counts as
+// silent, or less if the plan's gates ask for fresher readings.
+const (
+	partOfSilence = 10
+	partOfFresh   = 4
+)
+
+// lagOf is how much later than its last check-in a rollout may learn that a host
+// is alive.
+func lagOf(body hotstick.Plan, limits rollout.Limits) time.Duration {
+	fresh := body.Gate.FreshSeconds
+	if fresh == 0 {
+		fresh = gate.DefaultFreshSeconds
+	}
+	return min(limits.SilentAfter/partOfSilence, time.Duration(fresh)*time.Second/partOfFresh)
+}
 
 // maxHeard bounds the signs of life that wait to be taken in. It is far above what
 // comes between two decisions; beyond it everything is read from the store again.
@@ -72,7 +87,7 @@ func (f *feed) lost() bool {
 }
 
 // hear passes on what the feed has. It reads nothing from the store.
-func (c *Controller) hear(now time.Time, silentAfter time.Duration) {
+func (c *Controller) hear() {
 	lives := c.picture.plans()
 	for _, s := range c.feed.take() {
 		k := c.picture.hosts[s.id]
@@ -85,7 +100,8 @@ func (c *Controller) hear(now time.Time, silentAfter time.Duration) {
 			k.down = false
 			c.picture.silence.push(k)
 		}
-		if !was.down && s.seen.Sub(was.told) < silentAfter/tellEvery && !slices.ContainsFunc(lives, func(l *live) bool { return l.wants(s) }) {
+		wanted := func(l *live) bool { return s.seen.Sub(was.told) >= l.lag || l.wants(s) }
+		if !was.down && !slices.ContainsFunc(lives, wanted) {
 			continue
 		}
 		c.tell(lives, k, &s.effect, was.down)
@@ -116,7 +132,7 @@ func (c *Controller) tell(lives []*live, k *known, effect *hotstick.PatchRef, ba
 			h.InEffect = *effect
 		}
 		l.r.SetHost(h)
-		l.dirty = l.dirty || news
+		l.dirty = l.dirty || news || l.stale
 	}
 }
 

@@ -44,7 +44,7 @@ func (c *Controller) together(line store.PlanHost, heard, now time.Time) bool {
 	if l == nil {
 		return false
 	}
-	c.hear(now, c.limitsAt(now).SilentAfter)
+	c.hear()
 	for _, b := range l.body.Budgets {
 		// Hosts without the label share no domain that could fail.
 		value := line.Listed.Domains[b.Domain]
