@@ -26,12 +26,14 @@ type world struct {
 	status hotstick.PlanStatus
 	// down counts, for each kind and domain, the hosts that are disturbed.
 	down [][]int
-	// started and patched count hosts, cut tells that the outage is over or on.
-	started, patched int
-	wave             int
-	cut              bool
-	moved            time.Time
-	restless         bool
+	// started and patched count hosts; wave is the furthest that has started.
+	started, patched, wave int
+	// cut: the outage has begun.
+	cut bool
+	// moved is when anything happened last.
+	moved time.Time
+	// restless: the rollout never ceases to decide.
+	restless bool
 	run
 }
 
@@ -51,7 +53,7 @@ type host struct {
 	turn int32
 	// patched: the patch is in its kernel.
 	patched, doomed, crashed, disturbed bool
-	// away: cut off, or booting.
+	// cut: out of the server's reach. booting: down.
 	cut, booting bool
 	// untold reports wait until the host is reached again.
 	untold []hotstick.Report
@@ -84,11 +86,14 @@ func play(r Request, f fleet, s Scenario, chance chance) (run, error) {
 // it happen; false when nothing does any more.
 func (w *world) advance() bool {
 	next, some := w.queue.next()
-	if !w.look.IsZero() && !w.status.Over() && (!some || w.look.Before(next)) {
-		if !some && !w.look.Before(w.plan.NotAfter) {
+	if look := w.look; !look.IsZero() && (!some || look.Before(next)) {
+		if !some && !look.Before(w.plan.NotAfter) {
 			return false // only the end of the plan's life is left to wait for
 		}
-		next, some = w.look, true
+		next, some = look, true
+		if !look.After(w.now) {
+			next = w.now.Add(time.Second)
+		}
 	}
 	if !some || w.status.Over() && next.After(w.start.Add(w.took+Aftermath)) {
 		return false
