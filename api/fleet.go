@@ -23,8 +23,12 @@ type Overview struct {
 	Bans     []Ban            `json:"bans"`
 	Events   []Event          `json:"events"`
 	// StopAll is true while new starts are blocked fleet-wide.
-	StopAll bool      `json:"stop_all"`
-	At      time.Time `json:"at"`
+	StopAll bool `json:"stop_all"`
+	// Freezes are the change freezes that hold or are to come.
+	Freezes []Freeze `json:"freezes,omitempty"`
+	// Excluded counts the hosts that operators keep out of rollouts: a gap.
+	Excluded int       `json:"excluded,omitempty"`
+	At       time.Time `json:"at"`
 }
 
 // BuildCoverage counts, for one kernel build, the hosts by the level in effect.

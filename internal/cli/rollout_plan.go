@@ -113,6 +113,11 @@ func (a *app) plan(ctx context.Context, c *client.Client, request api.DraftReque
 	if request.Author, err = a.planAuthor(ctx, c, f, view, signer); err != nil {
 		return err
 	}
+	if request.Continues != "" {
+		if request.Continues, err = olderPlan(ctx, c, request.Continues, view); err != nil {
+			return err
+		}
+	}
 	draft, err := c.Draft(ctx, request)
 	if err != nil {
 		return err

@@ -2,10 +2,13 @@ package cli
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/client"
+	"github.com/hotstick/hotstick/internal/statement"
 )
 
 func (a *app) rolloutRetarget() *cobra.Command {
@@ -40,4 +43,21 @@ halts the older plan.`,
 	_ = cmd.RegisterFlagCompletionFunc("policy", a.completePolicyFlag)
 	_ = cmd.RegisterFlagCompletionFunc("to", a.completePatches())
 	return cmd
+}
+
+// olderPlan is the digest of the plan that is to be continued, by what its author
+// signed and not by what the server says.
+func olderPlan(ctx context.Context, c *client.Client, plan string, view catalog.View) (string, error) {
+	bundle, err := c.Bundle(ctx, plan)
+	if err != nil {
+		return "", err
+	}
+	older, err := statement.InspectPlan(bundle.Envelope, view.Trust)
+	if err != nil {
+		return "", refusePlan(err)
+	}
+	if plan != older.Plan.Name && !names(older.ID, plan) {
+		return "", refusePlan(fmt.Errorf("cannot continue %s: what came is the plan %s, named %q", plan, older.ID.Short(), older.Plan.Name))
+	}
+	return string(older.ID), nil
 }

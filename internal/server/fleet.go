@@ -62,7 +62,12 @@ func (s *Server) overview(ctx context.Context, _ *empty) (*body[api.Overview], e
 			return err
 		}
 		out = m.Overview(f)
-		return nil
+		if out.Freezes, err = freezesOf(tx); err != nil {
+			return err
+		}
+		kept, err := excludedNow(tx)
+		out.Excluded = len(kept)
+		return err
 	})
 	return answerWith(out), err
 }

@@ -73,27 +73,35 @@ func (s *Server) onHost(ctx context.Context, name string, do func(hotstick.HostI
 }
 
 func (s *Server) exclusions(ctx context.Context, _ *empty) (*body[api.ExclusionList], error) {
-	out := api.ExclusionList{Exclusions: []api.Exclusion{}}
+	var out api.ExclusionList
 	err := s.store.View(ctx, func(tx store.Tx) error {
-		all, err := tx.Hosts().Exclusions()
-		if err != nil {
-			return err
-		}
-		for _, e := range all {
-			if !e.Until.After(tx.Now()) {
-				continue
-			}
-			host, err := tx.Hosts().Get(e.Host)
-			if err != nil {
-				return err
-			}
-			if !host.Revoked {
-				out.Exclusions = append(out.Exclusions, view.Exclusion(e, host.Name))
-			}
-		}
-		return nil
+		var err error
+		out.Exclusions, err = excludedNow(tx)
+		return err
 	})
 	return answerWith(out), err
+}
+
+// excludedNow lists the hosts that operators keep out.
+func excludedNow(tx store.Tx) ([]api.Exclusion, error) {
+	out := []api.Exclusion{}
+	all, err := tx.Hosts().Exclusions()
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range all {
+		if !e.Until.After(tx.Now()) {
+			continue
+		}
+		host, err := tx.Hosts().Get(e.Host)
+		if err != nil {
+			return nil, err
+		}
+		if !host.Revoked {
+			out = append(out, view.Exclusion(e, host.Name))
+		}
+	}
+	return out, nil
 }
 
 func (s *Server) writeOff(ctx context.Context, in *hostActionInput) (*body[api.WriteOffResult], error) {

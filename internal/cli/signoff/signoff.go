@@ -70,7 +70,7 @@ func checkLane(lane hotstick.Lane, patch hotstick.Patch, view catalog.View) erro
 }
 
 // CheckAsked reports where a draft differs from what its author asked the
-// planner for. Speeds that were not asked for are the planner's to choose; they
+// planner for. A plan to continue is asked for by its full digest. Speeds that were not asked for are the planner's to choose; they
 // are in the review.
 func CheckAsked(plan hotstick.Plan, asked api.DraftRequest) error {
 	s := asked.Settings
@@ -110,8 +110,8 @@ func checkRule(plan hotstick.Plan, asked api.DraftRequest) error {
 		return errors.New("cannot sign: the plan was made under another policy than the document that you sent")
 	case asked.Continues == "" && plan.Continues != "":
 		return fmt.Errorf("cannot sign: the plan takes over the work of %s, which you did not ask for", plan.Continues.Short())
-	case asked.Continues != "" && plan.Continues == "":
-		return errors.New("cannot sign: the plan continues none, and you asked for a retarget")
+	case asked.Continues != string(plan.Continues):
+		return fmt.Errorf("cannot sign: you asked for a retarget of %s and the plan continues %q", hotstick.PlanID(asked.Continues).Short(), plan.Continues.Short())
 	case len(asked.Emergency) == 0 && len(plan.Emergency) > 0:
 		return errors.New("cannot sign: the plan runs under an emergency template, which you did not ask for")
 	case !sameDocument(asked.Emergency, plan.Emergency):

@@ -126,6 +126,39 @@ func TestADraftMustBeWhatWasAskedFor(t *testing.T) {
 	}
 }
 
+func TestADraftMustFollowTheRulesThatWereAskedFor(t *testing.T) {
+	older, another := hotstick.NewDigest([]byte("older")), hotstick.NewDigest([]byte("another"))
+	document := "name: ours\n"
+	ours := hotstick.PolicyRef{Name: "ours", Digest: hotstick.NewDigest([]byte(document))}
+	for _, c := range []struct {
+		what  string
+		asked api.DraftRequest
+		got   func(*hotstick.Plan)
+		want  string
+	}{
+		{"the policy of that name", api.DraftRequest{Policy: "urgent"}, func(p *hotstick.Plan) { p.Policy.Name = "urgent" }, ""},
+		{"another policy", api.DraftRequest{Policy: "urgent"}, func(p *hotstick.Plan) { p.Policy.Name = "standard" }, "you asked for the policy urgent"},
+		{"the policy that was sent", api.DraftRequest{PolicyDocument: document}, func(p *hotstick.Plan) { p.Policy = ours }, ""},
+		{"an edited policy", api.DraftRequest{PolicyDocument: document + "#"}, func(p *hotstick.Plan) { p.Policy = ours }, "another policy"},
+		{"the plan to continue", api.DraftRequest{Continues: string(older)}, func(p *hotstick.Plan) { p.Continues = older }, ""},
+		{"another plan to continue", api.DraftRequest{Continues: string(older)}, func(p *hotstick.Plan) { p.Continues = another }, "you asked for a retarget of"},
+		{"no plan to continue", api.DraftRequest{Continues: string(older)}, func(*hotstick.Plan) {}, "you asked for a retarget of"},
+		{"credit that nobody asked for", api.DraftRequest{}, func(p *hotstick.Plan) { p.Continues = older }, "did not ask for"},
+		{"the template, written otherwise", api.DraftRequest{Emergency: []byte(`{"a": 1}`)}, func(p *hotstick.Plan) { p.Emergency = []byte(`{"a":1}`) }, ""},
+		{"another template", api.DraftRequest{Emergency: []byte(`{"a":1}`)}, func(p *hotstick.Plan) { p.Emergency = []byte(`{"a":2}`) }, "another emergency template"},
+		{"a template that was left out", api.DraftRequest{Emergency: []byte(`{"a":1}`)}, func(*hotstick.Plan) {}, "another emergency template"},
+		{"haste that nobody asked for", api.DraftRequest{}, func(p *hotstick.Plan) { p.Emergency = []byte(`{"a":1}`) }, "did not ask for"},
+	} {
+		p, _ := plan(t)
+		c.got(&p)
+		c.asked.Patch, c.asked.Author = "unix-ioctl@2", "ada"
+		err := CheckAsked(p, c.asked)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error is %v, want %q", c.what, err, c.want)
+		}
+	}
+}
+
 func TestTheAuthorNeverApprovesAndNobodyTwice(t *testing.T) {
 	p, _ := plan(t)
 	review := statement.PlanReview{Plan: p, Approvers: []hotstick.Person{"grace"}}
