@@ -218,10 +218,13 @@ func (n *node) hand(documents []json.RawMessage) {
 }
 
 // steal: a thief owns the server and its online key from soon on. Before that,
-// people ban and halt something, which is to hold.
+// people ban or halt something, which is to hold.
 func (w *World) steal(r *rand.Rand) {
-	w.ban(r)
-	w.halt(r)
+	if chance(r, 50) {
+		w.ban(r)
+	} else {
+		w.halt(r)
+	}
 	w.after(15*time.Second, func() {
 		w.stolen = true
 		w.fault(checker.FaultOwned, nil)
