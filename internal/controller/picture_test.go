@@ -280,6 +280,28 @@ func TestACommitThatFailsLeavesNothingInMemory(t *testing.T) {
 	})
 }
 
+// TestTheEndOfARolloutComesBeforeWhatFollowsFromIt: with many hosts under way the
+// halt is not held up by the orders that send them back.
+func TestTheEndOfARolloutComesBeforeWhatFollowsFromIt(t *testing.T) {
+	const n = piece + 40
+	inBubble(t, n, func(w *world) {
+		w.rounds()
+		for i := range n {
+			w.report(i, hotstick.Probation, nil)
+		}
+		w.report(0, hotstick.Quarantined, &hotstick.Reason{Code: hotstick.ReasonCrashNamed, Subject: "f"})
+		w.control.Round(w.Context())
+		if got := w.states()[hotstick.Reverting]; w.status().Status != hotstick.Halted || got != piece {
+			t.Errorf("the first commit halts and orders %d back: the rollout is %s", got, w.status().Status)
+		}
+		w.report(n-1, hotstick.Reverted, &hotstick.Reason{Code: hotstick.ReasonProbeFailed}) // faster than its order
+		w.rounds()
+		if got := w.states(); got[hotstick.Reverting] != n-2 || got[hotstick.Reverted] != 1 || got[hotstick.Quarantined] != 1 {
+			t.Errorf("after all commits: %v", got)
+		}
+	}, func(_ *world, p *hotstick.Plan) { p.Budgets[0].Max = n })
+}
+
 // failing is a store whose commits fail.
 type failing struct {
 	store.Store
