@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/hotstick/hotstick/internal/trace"
@@ -32,5 +35,39 @@ func TestAFileThatIsNoTraceIsNamed(t *testing.T) {
 	err := trace.Merge([]io.Reader{bytes.NewReader([]byte("x\n"))}, func(trace.Event) error { return nil })
 	if err == nil {
 		t.Fatal("merged what is no trace")
+	}
+}
+
+func TestALineThatWasCutOffGoes(t *testing.T) {
+	for _, tail := range []string{"", `{"t":5,"no`, strings.Repeat("x", 9000)} {
+		path := filepath.Join(t.TempDir(), "trace")
+		for range 2 {
+			w, err := trace.AppendSynced(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.Emit(trace.Event{T: 1, Node: "loader", Kind: trace.KindBoot})
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+			f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.WriteString(tail)
+			f.Close()
+		}
+		w, err := trace.Append(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Close()
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if events, err := trace.ReadAll(bytes.NewReader(data)); err != nil || len(events) != 2 {
+			t.Errorf("after %.10q: %d events, %v", tail, len(events), err)
+		}
 	}
 }

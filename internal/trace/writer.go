@@ -2,6 +2,7 @@ package trace
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -40,23 +41,55 @@ func NewWriter(w io.Writer, now func() time.Time) *Writer {
 
 // Append opens the file of a program that may die at any moment, and begins a trace
 // in it unless there is one. Every event is written at once, as one line, so that
-// what happened before a crash is there afterwards. Events without a time get the
-// wall clock's.
-func Append(path string) (*Writer, error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+// what happened before the process ended is there afterwards; a line that was cut off
+// goes. Events without a time get the wall clock's.
+func Append(path string) (*Writer, error) { return openAppend(path, 0) }
+
+// AppendSynced is Append for a program whose machine may go down as well: each event
+// is on the disk before Emit returns, which costs a disk's wait.
+func AppendSynced(path string) (*Writer, error) { return openAppend(path, os.O_SYNC) }
+
+func openAppend(path string, flags int) (*Writer, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND|flags, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the trace: %w", err)
 	}
-	info, err := f.Stat()
+	size, err := dropTail(f)
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("cannot open the trace: %w", err)
 	}
 	t := &Writer{now: time.Now, to: bufio.NewWriterSize(f, bufferBytes), close: f.Close, eager: true}
-	if info.Size() == 0 {
+	if size == 0 {
 		t.begin()
 	}
 	return t, nil
+}
+
+// dropTail cuts off what follows the last whole line, and returns the size.
+func dropTail(f *os.File) (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	size := info.Size()
+	chunk := make([]byte, 4<<10)
+	for end := size; end > 0; {
+		from := max(0, end-int64(len(chunk)))
+		part := chunk[:end-from]
+		if _, err := f.ReadAt(part, from); err != nil {
+			return 0, err
+		}
+		if i := bytes.LastIndexByte(part, '\n'); i >= 0 {
+			end = from + int64(i) + 1
+			if end == size {
+				return size, nil
+			}
+			return end, f.Truncate(end)
+		}
+		end = from
+	}
+	return 0, f.Truncate(0)
 }
 
 func (t *Writer) begin() {

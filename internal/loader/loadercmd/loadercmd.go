@@ -142,7 +142,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 	}
 	sink := trace.Discard
 	if s.trace != "" {
-		w, err := trace.Append(s.trace)
+		w, err := trace.AppendSynced(s.trace)
 		if err != nil {
 			return err
 		}
