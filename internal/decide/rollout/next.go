@@ -9,10 +9,21 @@ import (
 	"github.com/hotstick/hotstick/internal/planted"
 )
 
+const (
+	// batch bounds how many hosts one decision changes, and how many it starts, so
+	// that no single commit takes long. The next decision goes on at once.
+	batch = 1000
+	// haltBatch is the same for the decision that halts a plan: that commit must not
+	// wait.
+	haltBatch = 100
+)
+
 // step is one call of Next: the decision as it grows.
 type step struct {
 	r *Rollout
 	d Decision
+	// left is how many hosts may still be changed.
+	left int
 }
 
 // drive is the step of a plan that is running or held.
@@ -55,6 +66,7 @@ func (r *Rollout) failed(waves []gate.Verdict) *hotstick.Reason {
 
 func (s *step) fail(reason hotstick.Reason) {
 	f := &s.r.frame
+	s.left = haltBatch
 	s.d.Status, s.d.Reason = hotstick.Halted, &reason
 	s.d.Revert = !f.Reverting
 	f.Status, f.Reason, f.Reverting = hotstick.Halted, &reason, true
@@ -187,8 +199,11 @@ func (s *step) skip() {
 	r.skipping = r.skipping[:0]
 	slices.SortFunc(all, r.compare)
 	for _, i := range all {
-		why := r.cause(i)
-		s.change(i, hotstick.Skipped, why)
+		if s.left <= 0 {
+			r.stirCell(r.at[i].cell)
+			continue
+		}
+		s.change(i, hotstick.Skipped, r.cause(i))
 	}
 }
 
@@ -215,7 +230,8 @@ func (s *step) shutWindows() {
 	})
 }
 
-// each calls f for the hosts of a queue in their order; f may move them.
+// each calls f for the hosts of a queue in their order, until enough of them are
+// changed; f may move them.
 func (s *step) each(q *queue, f func(int32, *Host)) {
 	if q.len() == 0 {
 		return
@@ -223,6 +239,9 @@ func (s *step) each(q *queue, f func(int32, *Host)) {
 	all := slices.Clone(q.items)
 	slices.SortFunc(all, s.r.compare)
 	for _, i := range all {
+		if s.left <= 0 {
+			return
+		}
 		f(i, &s.r.hosts[i])
 	}
 }
@@ -244,6 +263,7 @@ func (s *step) change(i int32, state hotstick.HostState, why hotstick.Reason) {
 	if !r.hosts[i].State.CanBecome(state) {
 		return
 	}
+	s.left--
 	s.d.Changes = append(s.d.Changes, Change{Host: r.hosts[i].Listed.Host, State: state, Reason: why})
 	r.alter(i, func(h *Host) {
 		h.State, h.Reason, h.Updated = state, &why, r.now

@@ -176,6 +176,9 @@ func TestAfterAHaltAnAdmittedHostKeepsItsSlotWhileItsGrantMayLive(t *testing.T) 
 		t.Errorf("decided %q, looks again at %v", say(d), d.Check)
 	}
 	late := t0.Add(v.Limits.GrantLife)
+	if got := say(rollout.Next(v, late)); got != "" {
+		t.Errorf("of a host that was not heard of since, and may have started, decided %q", got)
+	}
 	v.Hosts[0].LastSeen = late
 	if got := say(rollout.Next(v, late)); got != "a->waiting, free a" {
 		t.Errorf("after the grant's life decided %q", got)

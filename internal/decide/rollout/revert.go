@@ -29,7 +29,7 @@ func (s *step) sendBack() {
 		r.stir(d)
 		r.calm()
 	}
-	for n := 0; n < batch; {
+	for s.left > 0 {
 		q := r.sender()
 		if q == nil {
 			return
@@ -44,7 +44,6 @@ func (s *step) sendBack() {
 			s.d.Changes[len(s.d.Changes)-1].Slots = r.take(i)
 		}
 		r.calm()
-		n++
 	}
 }
 

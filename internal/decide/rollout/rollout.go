@@ -159,7 +159,7 @@ func (r *Rollout) Frame() Frame { return r.frame }
 // once.
 func (r *Rollout) Next(now time.Time) Decision {
 	r.advance(now)
-	s := &step{r: r}
+	s := &step{r: r, left: batch}
 	s.d.Gates = r.verdicts()
 	s.release(false)
 	switch {

@@ -7,10 +7,6 @@ import (
 	"github.com/hotstick/hotstick"
 )
 
-// batch bounds how many hosts one decision starts, and how many it sends back, so
-// that no single commit takes long. The next decision goes on at once.
-const batch = 1000
-
 // start admits every waiting host whose wave is open and whose domains have room,
 // in the order of the plan's host list. Candidates are the first hosts of the open
 // pens, and of the queues of domains that have room; who turns out to wait for
