@@ -81,7 +81,7 @@ func (n *node) startLoader() {
 	l, err := loader.New(loader.Config{
 		Driver: n.m, Clock: n.m, Disk: n.disk, Kernel: n.m, Catalog: n.shelf,
 		Identity: func() (ed25519.PublicKey, error) { return n.key.Public(), nil },
-		Random:   random{n.random},
+		Random:   random{n.random}, Trace: n.w.opt.Product,
 	})
 	if err != nil {
 		n.w.fail("cannot start the loader of %s: %v", n.name(), err)

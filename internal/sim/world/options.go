@@ -3,6 +3,8 @@ package world
 import (
 	"math/rand/v2"
 	"time"
+
+	"github.com/hotstick/hotstick/internal/trace"
 )
 
 // Options are the knobs of a run. The zero value is filled from the seed.
@@ -24,6 +26,9 @@ type Options struct {
 	Timeout time.Duration
 	// Trace, if not nil, is given each line of the trace.
 	Trace func(line []byte)
+	// Product, if not nil, takes what servers and loaders trace of themselves; no
+	// rule of the run looks at it.
+	Product trace.Sink `json:"-"`
 	// inspect looks at the world at the end.
 	inspect func(*World)
 	// spoil makes every host learn a ban that nobody heeds, so that a rule breaks.

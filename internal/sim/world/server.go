@@ -38,7 +38,7 @@ func (s *server) start() {
 	s.life++
 	s.up, s.due = true, 0
 	s.control = controller.New(controller.Options{Store: s.w.tap, Catalog: s.w, Online: s.w.keys.online,
-		Limits: s.w.limits, Log: slog.New(slog.DiscardHandler)})
+		Limits: s.w.limits, Log: slog.New(slog.DiscardHandler), Trace: s.w.opt.Product, Node: "server"})
 	s.round(0)
 }
 

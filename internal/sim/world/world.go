@@ -206,8 +206,9 @@ func (w *World) artifactOf(build hotstick.KernelBuild, module string) hotstick.D
 }
 
 // Run runs a case to its end, or to the first broken rule.
-func Run(c Case) Result {
-	w := newWorld(c)
+func Run(c Case) Result { return newWorld(c).play(c) }
+
+func (w *World) play(c Case) Result {
 	for i, s := range c.steps(w.opt) {
 		w.at(s.At, func() { w.step(i, s) })
 	}

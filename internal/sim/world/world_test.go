@@ -2,9 +2,11 @@ package world
 
 import (
 	"bytes"
+	"encoding/json"
 	"testing"
 
 	"github.com/hotstick/hotstick/internal/sim/checker"
+	"github.com/hotstick/hotstick/internal/trace"
 )
 
 // short is a case that takes part of a second.
@@ -75,6 +77,46 @@ func TestTheTraceIsWhatTheCheckersRead(t *testing.T) {
 	}
 	if report.Events != r.Report.Events || len(report.Violations) != len(r.Report.Violations) || report.Looked["S3"] != r.Report.Looked["S3"] {
 		t.Errorf("read again: %d events, looked %v; in the run: %d, %v", report.Events, report.Looked, r.Report.Events, r.Report.Looked)
+	}
+}
+
+// sink gives the product's own events the time of the run.
+type sink struct {
+	now   func() int64
+	check *checker.Checker
+	kinds map[trace.Kind]int
+}
+
+func (s *sink) Emit(e trace.Event) {
+	e.T = s.now()
+	s.kinds[e.Kind]++
+	s.check.Take(e)
+}
+
+// TestTheProductsOwnTraceBreaksNoRuleAndLeavesNothingOut: the checkers read what
+// real servers and loaders trace, too.
+func TestTheProductsOwnTraceBreaksNoRuleAndLeavesNothingOut(t *testing.T) {
+	for _, seed := range []uint64{1, 2, 6} {
+		s := &sink{check: checker.New(), kinds: map[trace.Kind]int{}}
+		truth := map[trace.Kind]int{}
+		c := Case{Seed: seed, Options: Options{Events: 8000, Product: s, Trace: func(line []byte) {
+			var e trace.Event
+			if err := json.Unmarshal(line, &e); err != nil {
+				t.Fatal(err)
+			}
+			truth[e.Kind]++
+		}}}
+		w := newWorld(c)
+		s.now = func() int64 { return int64(w.now) }
+		w.play(c)
+		for _, v := range s.check.Report().Violations {
+			t.Errorf("seed %d: %s", seed, v)
+		}
+		for _, kind := range []trace.Kind{trace.KindGrant, trace.KindIntent, trace.KindHostState} {
+			if s.kinds[kind] != truth[kind] || truth[kind] == 0 {
+				t.Errorf("seed %d: the product traces %d events of kind %s; in truth there were %d", seed, s.kinds[kind], kind, truth[kind])
+			}
+		}
 	}
 }
 
