@@ -173,7 +173,7 @@ func (c *Controller) keep(tx store.Tx, id hotstick.PlanID) (*live, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &live{id: id, body: view.Plan, r: rollout.Open(view), frame: view.Frame, dirty: true, domains: domainsOf(view), calendar: lateCalendar(view),
+	l := &live{id: id, body: view.Plan, r: rollout.Open(view), dirty: true, domains: domainsOf(view), calendar: lateCalendar(view),
 		lag: lagOf(view.Plan, c.limits)}
 	if err := c.findLate(tx, l); err != nil {
 		return nil, err
@@ -284,9 +284,8 @@ func (c *Controller) reframe(tx store.Tx, l *live, plan store.Plan) error {
 	if err != nil {
 		return err
 	}
-	if !reflect.DeepEqual(frame, l.frame) {
+	if !reflect.DeepEqual(frame, l.r.Frame()) {
 		l.r.SetFrame(frame)
-		l.frame = frame
 	}
 	return nil
 }

@@ -33,26 +33,7 @@ func (c *Controller) findLate(tx store.Tx, l *live) error {
 }
 
 func (c *Controller) joins(body hotstick.Plan, h store.Host) bool {
-	return !h.Revoked && h.Facts != nil && inLane(body, h.Facts.Kernel.Build) && labelled(body.Late, h.Facts.Labels)
-}
-
-func inLane(body hotstick.Plan, build hotstick.KernelBuild) bool {
-	_, ok := body.Lane(build)
-	return ok
-}
-
-// labelled reports whether the labels have every one of the rule's. A rule without
-// labels takes nobody.
-func labelled(rule *hotstick.LateRule, labels map[string]string) bool {
-	if rule == nil || len(rule.Labels) == 0 {
-		return false
-	}
-	for key, want := range rule.Labels {
-		if have, ok := labels[key]; !ok || have != want {
-			return false
-		}
-	}
-	return true
+	return !h.Revoked && h.Facts != nil && rollout.Joins(body, h.Facts.Kernel.Build, h.Facts.Labels)
 }
 
 // admitLate appends the hosts that may join to the plan's list, while it may still

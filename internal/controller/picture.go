@@ -46,8 +46,6 @@ type live struct {
 	// come; stale says that a gate waits for one.
 	lag   time.Duration
 	stale bool
-	// frame is what the rollout was told last of the plan as a whole.
-	frame rollout.Frame
 	// check is when to decide again if nothing happens; dirty says that something did.
 	check time.Time
 	dirty bool
