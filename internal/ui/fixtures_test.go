@@ -19,16 +19,20 @@ type answer struct {
 
 // types gives, for each name in the records, a fresh value of the real API's type.
 var types = map[string]func() any{
-	"Session":     func() any { return new(api.Session) },
-	"Overview":    func() any { return new(api.Overview) },
-	"HostList":    func() any { return new(api.HostList) },
-	"HostDetail":  func() any { return new(api.HostDetail) },
-	"RolloutList": func() any { return new(api.RolloutList) },
-	"Rollout":     func() any { return new(api.Rollout) },
-	"Catalog":     func() any { return new(api.Catalog) },
-	"Patch":       func() any { return new(api.Patch) },
-	"EventList":   func() any { return new(api.EventList) },
-	"JoinToken":   func() any { return new(api.JoinToken) },
+	"Session":       func() any { return new(api.Session) },
+	"Overview":      func() any { return new(api.Overview) },
+	"HostList":      func() any { return new(api.HostList) },
+	"HostDetail":    func() any { return new(api.HostDetail) },
+	"RolloutList":   func() any { return new(api.RolloutList) },
+	"Rollout":       func() any { return new(api.Rollout) },
+	"CellList":      func() any { return new(api.CellList) },
+	"FreezeList":    func() any { return new(api.FreezeList) },
+	"ExclusionList": func() any { return new(api.ExclusionList) },
+	"Rehearsal":     func() any { return new(api.Rehearsal) },
+	"Catalog":       func() any { return new(api.Catalog) },
+	"Patch":         func() any { return new(api.Patch) },
+	"EventList":     func() any { return new(api.EventList) },
+	"JoinToken":     func() any { return new(api.JoinToken) },
 }
 
 // The browser tests talk to a fake. This holds the fake to the real API: every

@@ -22,7 +22,11 @@ var mirrored = map[string]any{
 	"Facts": hotstick.Facts{}, "HostRollout": api.HostRollout{}, "HostDetail": api.HostDetail{}, "Artifact": hotstick.Artifact{},
 	"Patch": api.Patch{}, "Trust": hotstick.Trust{}, "Catalog": api.Catalog{}, "Plan": hotstick.Plan{}, "Cell": api.Cell{},
 	"Gate": api.Gate{}, "Wave": api.Wave{}, "BudgetUse": api.BudgetUse{}, "Approval": api.Approval{}, "Rollout": api.Rollout{},
-	"RolloutList": api.RolloutList{}, "StopResult": api.StopResult{}, "Change": api.Change{}, "Problem": api.Problem{},
+	"RolloutList": api.RolloutList{}, "StopResult": api.StopResult{}, "SlotUse": api.SlotUse{},
+	"Exclusion": api.Exclusion{}, "ExclusionList": api.ExclusionList{}, "WriteOffResult": api.WriteOffResult{}, "Interval": hotstick.Interval{},
+	"CellList": api.CellList{}, "CellGroup": api.CellGroup{}, "Lane": api.Lane{}, "CalendarUse": api.CalendarUse{}, "Freeze": api.Freeze{},
+	"FreezeList": api.FreezeList{}, "StandIn": api.StandIn{}, "PlanLink": api.PlanLink{}, "Spread": api.Spread{}, "Blast": api.Blast{},
+	"RehearsedStop": api.RehearsedStop{}, "RehearsedPatch": api.RehearsedPatch{}, "Rehearsal": api.Rehearsal{}, "Change": api.Change{}, "Problem": api.Problem{},
 }
 
 var (
@@ -74,6 +78,7 @@ func jsonFields(t reflect.Type, into map[string]bool) {
 			jsonFields(f.Type, into)
 			continue
 		}
-		into[name] = slices.Contains(strings.Split(options, ","), "omitempty")
+		said := strings.Split(options, ",")
+		into[name] = slices.Contains(said, "omitempty") || slices.Contains(said, "omitzero")
 	}
 }

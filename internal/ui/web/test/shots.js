@@ -26,6 +26,19 @@ const views = [
   ['rollout-fleet', 'fleet', `${plan}unix-ioctl-fleet`],
   ['rollout-thousands', 'thousands', `${plan}unix-ioctl-fleet`],
   ['rollout-proposed', 'proposed', `${plan}unix-ioctl-everywhere`],
+  ['steered', 'steered', `${plan}unix-ioctl-storage`],
+  ['grouped', 'grouped', `${plan}unix-ioctl-fleet?wave=3&state=failed`],
+  ['rehearsal', 'steered', `${plan}unix-ioctl-storage?rehearsed=10%25-killer`, {}, async (page) => {
+    await page.getByRole('button', { name: 'Rehearse', exact: true }).click();
+    await page.getByRole('heading', { name: /is stopped/ }).waitFor();
+    await page.evaluate(() => scrollTo(0, document.getElementById('rehearsal').getBoundingClientRect().top + scrollY - 64));
+  }],
+  ['next-wave', 'steered', `${plan}unix-ioctl-storage`, {}, (page) => page.getByRole('button', { name: 'Open wave 3' }).click()],
+  ['host-excluded', 'steered', '/hosts/store-13'],
+  ['host-lost', 'steered', '/hosts/store-03'],
+  ['exclude', 'steered', '/hosts/store-01', {}, (page) => page.getByRole('button', { name: 'Exclude' }).click()],
+  ['calendar', 'steered', '/calendar'],
+  ['calendar-empty', 'empty', '/calendar'],
   ['catalog', 'struck', '/catalog'],
   ['patch', 'struck', '/catalog/af-unix-ioctl/3'],
   ['activity', 'halted', '/activity'],

@@ -11,7 +11,7 @@ export type Role = 'viewer' | 'operator' | 'admin';
 
 export type List<T> = T[] | null | undefined;
 
-export interface Reason { code: string; subject?: string; detail?: string; until?: string; text: string }
+export interface Reason { code: string; subject?: string; detail?: string; until?: string; text: string; changes?: string }
 export interface KernelBuild { release: string; arch: string; build_id: string }
 export interface PatchRef { name: string; level: number }
 export interface Timing { load_millis?: number; transition_millis?: number; revert_millis?: number }
@@ -75,12 +75,16 @@ export interface HostRollout {
 }
 export interface HostDetail {
   host: Host; facts?: Facts; identity: string; enrolled: string; patches: List<LoadedPatch>; readings: List<Reading>;
-  rollouts: List<HostRollout>; timeline: List<Event>; why: List<string>;
+  rollouts: List<HostRollout>; timeline: List<Event>; why: List<string>; slots?: List<SlotUse>; excluded?: Exclusion;
 }
+export interface SlotUse { plan: string; name: string; domain: string; value: string }
+export interface Exclusion { host: string; name: string; until: string; reason: string; by: string }
+export interface ExclusionList { exclusions: List<Exclusion> }
+export interface WriteOffResult { host: string; name: string; freed: List<SlotUse> }
 
 export interface Artifact { build: KernelBuild; digest: string; size_bytes: number; module: string }
 export interface Patch {
-  ref: PatchRef; summary: string; cves?: List<string>; driver: string; reversibility: string; replace: boolean;
+  ref: PatchRef; summary: string; class?: string; severity?: string; published?: string; cves?: List<string>; driver: string; reversibility: string; replace: boolean;
   functions?: List<string>; artifacts: List<Artifact>; ban?: Ban; in_effect_hosts: number; fitting_hosts: number;
   signed_by?: List<string>;
 }
@@ -90,30 +94,65 @@ export interface Trust {
 }
 export interface Catalog { patches: List<Patch>; version: number; expires: string; trust: Trust; warning?: string }
 
+export interface Interval { from: string; until: string }
 export interface Plan {
   schema: string; name: string; patch: PatchRef; author: string; epoch: number; created_at: string; not_after: string;
   lanes: List<{
     build: KernelBuild; driver: string; artifact: string; module: string;
     revert_to: List<{ patch: PatchRef; artifact?: string; module?: string }>;
   }>;
-  waves: List<{ name: string; hosts: number; delay_seconds: number; bake_seconds: number }>;
-  hosts_root: string; host_count: number; budgets: List<{ domain: string; max: number }>;
+  waves: List<{ name: string; hosts: number; delay_seconds: number; bake_seconds: number; manual?: boolean; proven?: boolean }>;
+  hosts_root: string; host_count: number;
+  budgets: List<{ domain: string; max?: number; percent?: number; quorum?: boolean; open?: number; mixed_seconds?: number }>;
   probation_seconds: number; transition_seconds: number;
+  calendars?: List<{ name: string; opens: List<Interval> }>;
+  late?: { labels: Record<string, string> | null };
+  policy?: { name: string; digest: string };
+  emergency?: unknown;
 }
+export type States = Partial<Record<HostState, number>> | null;
 export interface Cell {
   host: string; name: string; build: KernelBuild; state: HostState; attempt: number; reason?: Reason;
-  domains?: Record<string, string> | null; updated: string; timing: Timing; silent: boolean;
+  domains?: Record<string, string> | null; updated: string; timing: Timing; silent: boolean; wave: number; calendar?: string;
+  stands_in_for?: string;
 }
+export interface CellList { hosts: List<Cell>; total: number; next?: string }
+export interface CellGroup { build?: KernelBuild; lanes: number; hosts: number; states: States }
 export interface Gate {
   verdict: 'pass' | 'hold' | 'slow' | 'fail'; reason: Reason; confirmed: number; needed: number; failures: number;
   earliest_at?: string; limit: number;
 }
-export interface Wave { index: number; name: string; hosts: List<Cell>; gate: Gate }
-export interface BudgetUse { domain: string; value: string; used: number; max: number }
+export interface Wave {
+  index: number; name: string; size: number; states: States; hosts: List<Cell>; groups?: List<CellGroup>; gate: Gate;
+  closed?: Reason; absent?: number; manual?: boolean; promoted?: boolean; proven?: boolean;
+}
+export interface Lane { build: KernelBuild; hosts: number; states: States; wave: number; held?: Reason }
+export interface BudgetUse {
+  domain: string; value: string; used: number; ill?: number; max: number; quorum?: boolean; mixed_since?: string;
+}
+export interface CalendarUse { name: string; hosts: number; open: boolean; closes?: string; opens?: string }
+export interface Freeze { id: string; from: string; until: string; reason: string; by?: string; active: boolean }
+export interface FreezeList { freezes: List<Freeze> }
+export interface StandIn { host: string; name: string; for: string; for_name: string; wave: number }
+export interface PlanLink { plan: string; name: string; patch: PatchRef; status: PlanStatus }
 export interface Approval { person: string; key_id: string; role: string }
 export interface Rollout extends RolloutSummary {
   plan_body: Plan; approvals: List<Approval>; needed: number; single_control: boolean; waves: List<Wave>;
   budgets: List<BudgetUse>; timeline: List<Event>; headline: string; generation: number; at: string;
+  grouped: boolean; lanes: List<Lane>; stuck?: Reason; calendars?: List<CalendarUse>; freezes?: List<Freeze>;
+  excluded?: List<Exclusion>; stand_ins?: List<StandIn>; continues?: PlanLink; continued_by?: PlanLink;
+}
+export interface Spread { mean: number; median: number; p95: number; p99: number; max: number }
+export interface Blast { domain: string; value: string; hosts: number; of: number }
+export interface RehearsedStop {
+  wave: number; name: string; end: string; reason: Reason; runs: number; seconds: Spread; patched: Spread; crashed: Spread;
+}
+export interface RehearsedPatch {
+  name: string; text: string; runs: number; completed: number; halted: number; held: number; seconds: Spread; crashed: Spread;
+  crashed_percent: Spread; reached_percent: Spread; blast: List<Blast>; stops: List<RehearsedStop>;
+}
+export interface Rehearsal {
+  plan: string; name: string; hosts: number; seed: number; start: string; scenarios: List<RehearsedPatch>;
 }
 export interface RolloutList { rollouts: List<RolloutSummary> }
 export interface StopResult { halted: List<RolloutSummary>; stop_all: boolean }

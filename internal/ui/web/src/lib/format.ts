@@ -67,6 +67,20 @@ export function dateTime(at: string): string {
   return `${date(at)} ${timeOfDay(at)}`;
 }
 
+/** A time as a datetime-local field holds it, to the minute. */
+export function localInput(at: number): string {
+  const local = new Date(at - new Date(at).getTimezoneOffset() * 60_000);
+  return local.toISOString().slice(0, 16);
+}
+
+/** When something is, as near as it matters: the time today, the day as well on others. */
+export function when(at: string | number, now: number): string {
+  const then = new Date(at);
+  const time = then.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
+  if (then.toDateString() === new Date(now).toDateString()) return time;
+  return `${then.toLocaleDateString('en-GB', { weekday: 'short', day: 'numeric', month: 'short' })}, ${time}`;
+}
+
 /** True for Go's zero time, which means "never". */
 export function isZeroTime(at: string | undefined): boolean {
   return !at || at.startsWith('0001-');

@@ -8,6 +8,7 @@ export const shortcuts: Shortcut[] = [
   { keys: 'g h', text: 'Hosts' },
   { keys: 'g r', text: 'Rollouts' },
   { keys: 'g c', text: 'Catalog' },
+  { keys: 'g l', text: 'Calendar' },
   { keys: 'g a', text: 'Activity' },
   { keys: '/', text: 'Search' },
   { keys: '↑ ↓', text: 'Move in a table' },
@@ -26,7 +27,7 @@ export interface KeyHandlers {
   help: () => void;
 }
 
-const places: Record<string, string> = { o: '/', h: '/hosts', r: '/rollouts', c: '/catalog', a: '/activity' };
+const places: Record<string, string> = { o: '/', h: '/hosts', r: '/rollouts', c: '/catalog', l: '/calendar', a: '/activity' };
 
 /** Listens on the document; returns how to stop. */
 export function listen(handlers: KeyHandlers): () => void {

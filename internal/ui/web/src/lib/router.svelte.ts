@@ -8,6 +8,7 @@ export type Route =
   | { page: 'rollout'; plan: string }
   | { page: 'catalog' }
   | { page: 'patch'; name: string; level: string }
+  | { page: 'calendar' }
   | { page: 'activity' }
   | { page: 'missing' };
 
@@ -22,6 +23,7 @@ export function parse(path: string): Route {
   if (section === 'hosts') return first === undefined ? { page: 'hosts' } : { page: 'host', id: first };
   if (section === 'rollouts') return first === undefined ? { page: 'rollouts' } : { page: 'rollout', plan: first };
   if (section === 'catalog' && first === undefined) return { page: 'catalog' };
+  if (section === 'calendar' && first === undefined) return { page: 'calendar' };
   if (section === 'activity' && first === undefined) return { page: 'activity' };
   return { page: 'missing' };
 }
@@ -42,6 +44,7 @@ export const paths = {
   rollout: (plan: string) => `/rollouts/${encodeURIComponent(plan).replaceAll('%3A', ':')}`,
   catalog: () => '/catalog',
   patch: (name: string, level: number) => `/catalog/${encodeURIComponent(name)}/${level}`,
+  calendar: () => '/calendar',
   activity: () => '/activity',
 };
 

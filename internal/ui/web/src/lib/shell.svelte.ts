@@ -3,6 +3,7 @@
 
 import type { Overview, RolloutSummary, Session } from './api';
 import type { Verb } from './actions';
+import type { Step } from './steer';
 import { get, request, session as hooks, toProblem } from './http';
 import { live } from './live.svelte';
 import { Resource } from './resource.svelte';
@@ -10,6 +11,7 @@ import { Resource } from './resource.svelte';
 export type Dialog =
   | { kind: 'help' }
   | { kind: 'rollout'; verb: Verb; rollout: RolloutSummary; onDone?: (() => void) | undefined }
+  | { kind: 'step'; step: Step; onDone?: (() => void) | undefined }
   | { kind: 'stop' }
   | { kind: 'lift' }
   | { kind: 'ban'; name: string; level: number; inEffect: number; onDone: () => void }
