@@ -56,6 +56,9 @@ const (
 	// FaultLoaderDown and FaultLoaderUp: a host's loader process is away.
 	FaultLoaderDown = "loader_down"
 	FaultLoaderUp   = "loader_up"
+	// FaultAgentDown and FaultAgentUp: a host's agent process is away.
+	FaultAgentDown = "agent_down"
+	FaultAgentUp   = "agent_up"
 	// FaultForeign: somebody else changes the host's live patches by hand.
 	FaultForeign = "foreign_hand"
 	// FaultDisk and FaultDiskOver: a host's disk takes no writes, and takes them

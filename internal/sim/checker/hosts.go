@@ -1,6 +1,8 @@
 package checker
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -72,7 +74,12 @@ func (h *host) down(e *trace.Event) {
 func (h *host) intends(f *fleet, e *trace.Event) {
 	h.open = &attempt{plan: e.Plan, number: e.Attempt, patch: e.Patch, artifact: e.Artifact, boot: e.Boot,
 		phase: hotstick.Armed, since: e.T}
-	h.loads = 0
+	h.loads, h.before = 0, ""
+	for _, a := range slices.Sorted(maps.Keys(h.kernel)) {
+		if h.kernel[a] == string(hotstick.InEffect) && a != e.Artifact {
+			h.before = a
+		}
+	}
 	if e.Plan != "" {
 		h.intents[intentKey{e.Plan, e.Attempt}] = true
 		f.plan(e.Plan).truth[truthKey{e.Host, e.Attempt, hotstick.Armed}] = true

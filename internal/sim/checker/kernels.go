@@ -19,6 +19,12 @@ func kernelRules() []Rule {
 			Text: "Before each load there is a durable intent of this boot for these very bytes, and the boot has settled; a level comes back by itself only after fewer than two unclean boots in half an hour."},
 		{ID: "S12", Name: "dead man", check: deadMan,
 			Text: "A probation ends by itself, confirmed durably or with the level on its way out, without network or server."},
+		{ID: "S12a", Name: "silence reverts", check: silenceReverts,
+			Text: "While a level is on probation and the host's agent is away for longer than the limit, the level goes out."},
+		{ID: "S12p", Name: "probation is in effect", check: probationInEffect,
+			Text: "A probation begins, and a level is confirmed, only while the kernel says that it is in effect."},
+		{ID: "S12r", Name: "a revert restores", check: revertRestores,
+			Text: "A revert puts back the level that was in effect before, unless that is bad itself."},
 		{ID: "S13", Name: "gentle hands", check: gentleHands,
 			Text: "Never forced, never unloaded while enabled or in transition, nothing started while a transition runs, nothing touched that is not ours."},
 	}
@@ -131,6 +137,47 @@ func deadMan(f *fleet, e *trace.Event) (bool, string) {
 		return true, fmt.Sprintf("probation has lasted %s and the level is still in effect", sec(late))
 	}
 	return true, ""
+}
+
+func silenceReverts(f *fleet, e *trace.Event) (bool, string) {
+	if f.ground == nil || e.Host == "" {
+		return false, ""
+	}
+	h := f.host(e.Host)
+	a := h.open
+	if a == nil || a.plan == "" || a.phase != hotstick.Probation || !h.up || h.loaderAt < 0 || h.agentOff == 0 || h.foreign >= a.since {
+		return false, ""
+	}
+	silent := e.T - max(h.agentOff, h.loaderAt, a.since, h.bootAt)
+	if silent > ms(f.ground.SilenceMillis)+int64(5*time.Second) && h.kernel[a.artifact] == string(hotstick.InEffect) {
+		return true, fmt.Sprintf("the agent has been away for %s and the level is still in effect", sec(silent))
+	}
+	return true, ""
+}
+
+func probationInEffect(f *fleet, e *trace.Event) (bool, string) {
+	to := hotstick.HostState(e.To)
+	if e.Kind != trace.KindPhase || f.ground == nil || to != hotstick.Probation && to != hotstick.Confirmed || e.Artifact == "" {
+		return false, ""
+	}
+	h := f.host(e.Host)
+	if s := h.kernel[e.Artifact]; s != string(hotstick.InEffect) && h.foreign == 0 && h.up {
+		return true, fmt.Sprintf("the host is %s while the kernel says %q", to, s)
+	}
+	return true, ""
+}
+
+func revertRestores(f *fleet, e *trace.Event) (bool, string) {
+	h := f.host(e.Host)
+	if e.Kind != trace.KindPhase || e.To != string(hotstick.Reverted) || f.ground == nil || h.before == "" || h.open == nil ||
+		h.open.boot != h.boot || h.open.artifact != e.Artifact || h.open.voluntary || h.foreign > 0 {
+		return false, ""
+	}
+	was := f.artifacts[h.before].Patch
+	if h.banned[was] || h.crashed[was] || h.kernel[h.before] == string(hotstick.InEffect) {
+		return true, ""
+	}
+	return true, fmt.Sprintf("%s was in effect before and is not put back", was)
 }
 
 func gentleHands(f *fleet, e *trace.Event) (bool, string) {

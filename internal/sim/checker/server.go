@@ -80,7 +80,9 @@ func (f *fleet) status(e *trace.Event) {
 func (p *plan) moved(e *trace.Event) {
 	l := p.line(e.Host)
 	l.state, l.cause = hotstick.HostState(e.To), e.Cause
-	if e.Attempt > 0 {
+	// A real server reads the row when it traces; a later step of the same commit may
+	// have counted on. Only an admission says which attempt begins.
+	if l.state == hotstick.Admitted || l.attempt == 0 {
 		l.attempt = e.Attempt
 	}
 	l.terminal = l.terminal || l.state.Terminal()

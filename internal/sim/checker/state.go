@@ -71,15 +71,18 @@ type ledgerTruth struct {
 	// confirmed is the highest level ever confirmed, by patch name.
 	confirmed map[string]int
 	seen      map[hotstick.PlanID]int64 // uptime in ms
-	intents   map[intentKey]bool
-	strikes   map[string]bool // by boot
-	catalog   int64           // when the newest catalog it learned expires; 0 unknown
-	epoch     uint64
+	// before is the level of ours that was in effect when the open attempt began.
+	before  hotstick.Digest
+	intents map[intentKey]bool
+	strikes map[string]bool // by boot
+	catalog int64           // when the newest catalog it learned expires; 0 unknown
+	epoch   uint64
 }
 
 // trouble is what was done to the host.
 type trouble struct {
 	loaderAt int64 // since when the loader runs; -1 while it is away
+	agentOff int64 // since when the agent is away; 0 while it runs
 	diskBad  bool
 	foreign  int64 // when somebody else last changed its patches; 0 never
 	clockBad bool
@@ -251,6 +254,10 @@ func (f *fleet) fault(e *trace.Event) {
 		h.loaderAt = -1
 	case FaultLoaderUp:
 		h.loaderAt = e.T
+	case FaultAgentDown:
+		h.agentOff = e.T
+	case FaultAgentUp:
+		h.agentOff = 0
 	case FaultForeign:
 		h.foreign = e.T
 	case FaultDisk:

@@ -45,6 +45,7 @@ func (n *node) killAgent(again time.Duration) {
 	n.core = nil
 	n.life.agent++
 	n.flight++
+	n.w.fault(checker.FaultAgentDown, n)
 	life, boot := n.life.agent, n.life.boot
 	n.w.after(again, func() {
 		if n.life.agent == life && n.life.boot == boot && !n.m.down {

@@ -12,6 +12,7 @@ import (
 	"github.com/hotstick/hotstick/internal/driver/fake"
 	"github.com/hotstick/hotstick/internal/loader"
 	"github.com/hotstick/hotstick/internal/loader/link"
+	"github.com/hotstick/hotstick/internal/sim/checker"
 	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/wire"
 )
@@ -201,6 +202,7 @@ func (n *node) startAgent() {
 	n.flight++
 	n.core = agent.NewCore(agent.CoreConfig{Host: n.id, Loader: port{n}, Observer: n.m, CatalogVersion: n.shelf.staged.Version,
 		Uptime: n.m.Uptime, Random: n.random})
+	n.w.fault(checker.FaultAgentUp, n)
 	n.pace = n.core.ProbePace()
 	n.asked = n.m.Uptime() - n.pace
 	n.plan()

@@ -218,7 +218,7 @@ func (w *World) draft(r *rand.Rand, ref hotstick.PatchRef, hosts []hotstick.Plan
 	now := w.time().UTC().Truncate(time.Second)
 	plan := hotstick.Plan{Schema: hotstick.PlanSchema, Name: fmt.Sprintf("plan-%d", len(w.plans)), Patch: ref, Author: "ann",
 		Epoch: w.catalog.Trust.Epoch, CreatedAt: now, NotAfter: now.Add(time.Duration(10+r.IntN(50)) * time.Minute),
-		ProbationSeconds: 3 + r.IntN(10), TransitionSeconds: 3 + r.IntN(6), HostCount: len(hosts)}
+		ProbationSeconds: 3 + r.IntN(10) + 25*int(w.seed%6/5), TransitionSeconds: 3 + r.IntN(6), HostCount: len(hosts)}
 	w.shape(r, &plan, hosts)
 	builds := map[hotstick.KernelBuild]bool{}
 	for _, h := range hosts {

@@ -44,7 +44,7 @@ func faults() []kind {
 		{"partition", 4, func(w *World, s Step, n *node) { w.partition(s) }},
 		{"version skew", 1, func(w *World, s Step, n *node) { n.cable.odd = w.now + s.For }},
 		{"lying mirror", 2, func(w *World, s Step, n *node) { n.cable.lies = w.now + s.For }},
-		{"kill agent", 5, func(w *World, s Step, n *node) { n.killAgent(s.For / 8) }},
+		{"kill agent", 5, func(w *World, s Step, n *node) { n.killAgent(s.For) }},
 		{"kill loader", 6, func(w *World, s Step, n *node) { n.kill(s.For / 8) }},
 		{"plug before", 4, func(w *World, s Step, n *node) { n.disk.fault.plug, n.disk.fault.before = 1+int(s.N%4), true }},
 		{"plug after", 4, func(w *World, s Step, n *node) { n.disk.fault.plug, n.disk.fault.before = 1+int(s.N%4), false }},
