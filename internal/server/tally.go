@@ -21,6 +21,8 @@ type tallies struct {
 	plans map[hotstick.PlanID]*tally
 	// asked orders the tallies by use; the least used lose their lines first.
 	asked int64
+	// limit bounds the lines that are kept in memory.
+	limit int
 }
 
 // tally is what is counted of one plan.
@@ -63,7 +65,9 @@ const (
 	maxBehind = 20_000
 )
 
-func newTallies() *tallies { return &tallies{plans: map[hotstick.PlanID]*tally{}} }
+func newTallies() *tallies {
+	return &tallies{plans: map[hotstick.PlanID]*tally{}, limit: maxTallied}
+}
 
 // states counts a plan's hosts by their state.
 func (t *tallies) states(tx store.Tx, plan hotstick.PlanID) (map[hotstick.HostState]int, error) {
@@ -235,7 +239,7 @@ func (t *tallies) spare(keep *tally) {
 	}
 	slices.SortFunc(loaded, func(a, b *tally) int { return cmp.Compare(a.asked, b.asked) })
 	for _, counted := range loaded {
-		if total <= maxTallied {
+		if total <= t.limit {
 			return
 		}
 		total -= len(counted.lines)
