@@ -2,6 +2,7 @@ package checker
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/trace"
@@ -91,16 +92,24 @@ func (p *plan) moved(e *trace.Event) {
 	}
 }
 
+// slot takes or frees one slot; its event's detail is the slot's index. One that is
+// freed without an index is all that the host held of the domain.
 func (f *fleet) slot(e *trace.Event) {
 	slots := f.plan(e.Plan).line(e.Host).slots
 	for kind, value := range e.Domains {
 		if e.To == "taken" {
-			slots[kind+"="+value] = true
-		} else {
-			delete(slots, kind+"="+value)
+			slots[slotKey(kind, value, e.Detail)] = true
+			continue
+		}
+		for key := range slots {
+			if key == slotKey(kind, value, e.Detail) || e.Detail == "" && strings.HasPrefix(key, slotKey(kind, value, "")) {
+				delete(slots, key)
+			}
 		}
 	}
 }
+
+func slotKey(kind, value, index string) string { return kind + "=" + value + "#" + index }
 
 // caused reports whether the host is disturbed by an attempt of a plan. A level
 // that comes back from its permit after a reboot, and the way back of a confirmed

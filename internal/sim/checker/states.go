@@ -47,24 +47,12 @@ func fencing(f *fleet, e *trace.Event) (bool, string) {
 			return false, ""
 		}
 		for kind, value := range e.Domains {
-			n := 0
 			for _, p := range f.planOrder {
-				for _, l := range p.lines {
-					if l.slots[kind+"="+value] {
-						n++
+				for id, l := range p.lines {
+					if (id != e.Host || p.id != e.Plan) && l.slots[slotKey(kind, value, e.Detail)] {
+						return true, fmt.Sprintf("slot %s of %s=%s is held already", e.Detail, kind, value)
 					}
 				}
-			}
-			limit := 0
-			for _, p := range f.planOrder {
-				for _, b := range p.body.Plan.Budgets {
-					if b.Domain == kind && p.known() {
-						limit = max(limit, p.budgeted(b, value))
-					}
-				}
-			}
-			if n >= limit && limit > 0 {
-				return true, fmt.Sprintf("slot %d of %s=%s is taken; there are %d", n+1, kind, value, limit)
 			}
 		}
 		return true, ""

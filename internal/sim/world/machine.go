@@ -125,8 +125,10 @@ func (m *machine) Capabilities(ctx context.Context) hotstick.Capabilities {
 	return m.kernel.Capabilities(ctx)
 }
 
-// Observe implements [driver.Observer].
+// Observe implements [driver.Observer]. What the loader sees is written down before
+// it acts on it.
 func (m *machine) Observe(ctx context.Context) ([]hotstick.LoadedPatch, error) {
+	m.look()
 	return m.kernel.Observe(ctx)
 }
 

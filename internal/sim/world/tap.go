@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"strconv"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/inventory"
@@ -167,7 +168,7 @@ type tapSlots struct {
 func (s tapSlots) Take(slot store.Slot) error {
 	err := s.SlotTable.Take(slot)
 	if err == nil {
-		s.t.note(trace.Event{Kind: trace.KindSlot, To: "taken", Plan: slot.Plan, Host: slot.Host,
+		s.t.note(trace.Event{Kind: trace.KindSlot, To: "taken", Plan: slot.Plan, Host: slot.Host, Detail: strconv.Itoa(slot.Index),
 			Domains: map[string]string{slot.Domain: slot.Value}})
 	}
 	return err
@@ -183,7 +184,7 @@ func (s tapSlots) Release(plan hotstick.PlanID, host hotstick.HostID) error {
 		return err
 	}
 	for _, slot := range held {
-		s.t.note(trace.Event{Kind: trace.KindSlot, To: "free", Plan: plan, Host: host,
+		s.t.note(trace.Event{Kind: trace.KindSlot, To: "free", Plan: plan, Host: host, Detail: strconv.Itoa(slot.Index),
 			Domains: map[string]string{slot.Domain: slot.Value}})
 	}
 	return nil
