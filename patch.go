@@ -3,6 +3,7 @@ package hotstick
 import (
 	"fmt"
 	"regexp"
+	"time"
 )
 
 // Patch is one level of a fix: what it closes and the artifacts that carry it.
@@ -18,7 +19,14 @@ type Patch struct {
 	Replace bool `json:"replace"`
 	// Functions are written OBJECT:FUNCTION. A crash whose trace names one of
 	// them, or the module, is blamed on the patch.
-	Functions []string   `json:"functions,omitempty"`
+	Functions []string `json:"functions,omitempty"`
+	// Class says what the level is for: security or bugfix; empty if nobody said.
+	Class string `json:"class,omitempty"`
+	// Severity is low, medium, high or critical; empty if nobody said.
+	Severity string `json:"severity,omitempty"`
+	// Published is when the level was first signed into the catalog; zero for those
+	// of before this was written down. Policies count a patch's age from it.
+	Published time.Time  `json:"published,omitzero"`
 	Artifacts []Artifact `json:"artifacts"`
 }
 
@@ -69,6 +77,16 @@ func (p Patch) Validate() error {
 		if !cvePattern.MatchString(cve) {
 			return fmt.Errorf("cannot use %q as a CVE of %s: want CVE-YEAR-NUMBER", cve, p.Ref)
 		}
+	}
+	switch p.Class {
+	case "", "security", "bugfix":
+	default:
+		return fmt.Errorf("cannot use %q as the class of %s: want security or bugfix", p.Class, p.Ref)
+	}
+	switch p.Severity {
+	case "", "low", "medium", "high", "critical":
+	default:
+		return fmt.Errorf("cannot use %q as the severity of %s: want low, medium, high or critical", p.Severity, p.Ref)
 	}
 	return p.validateArtifacts()
 }

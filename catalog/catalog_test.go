@@ -21,6 +21,7 @@ func TestAPatchTravelsFromThePublisherToALoader(t *testing.T) {
 	w := newWorld(t)
 	patch := w.patch(1, build61, build612)
 	published := w.mustPublish(patch)
+	patch.Published = w.now
 	agentDir := t.TempDir()
 	agent := w.mustClientIn(agentDir, live{w.repo})
 	loader := w.mustClient(catalog.NewStaged(agentDir))
@@ -54,6 +55,7 @@ func TestAViewFindsPatches(t *testing.T) {
 	one, two := w.patch(1, build61, build612), w.patch(2, build61)
 	w.mustPublish(one)
 	view := w.mustPublish(two)
+	one.Published, two.Published = w.now, w.now
 	for _, v := range []catalog.View{view, {Patches: view.Patches}} {
 		if p, ok := v.Patch(two.Ref); !ok || !reflect.DeepEqual(p, two) {
 			t.Errorf("%+v, %v", p, ok)
@@ -291,6 +293,7 @@ func TestGoldenCatalog(t *testing.T) {
 	w := newWorld(t)
 	patch := w.patch(1, build61, build612)
 	w.mustPublish(patch)
+	patch.Published = w.now
 	golden := filepath.Join("testdata", "catalog")
 	for name, data := range *w.source() {
 		path := filepath.Join(golden, name)

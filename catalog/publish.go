@@ -29,6 +29,8 @@ type Publication struct {
 	Read func(hotstick.Artifact) ([]byte, error)
 	// Check looks into each artifact's bytes.
 	Check ModuleCheck
+	// Now is when the level is published; it is signed with a new one.
+	Now time.Time
 	// Expires ends the life of the new targets metadata; UTC, whole seconds.
 	Expires time.Time
 }
@@ -56,6 +58,7 @@ func Publish(p Publication, signers ...statement.Signer) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.Patch.Published = p.Now.UTC().Truncate(time.Second)
 	patches, err := addPatch(current.Hotstick.Patches, p.Patch)
 	if err != nil {
 		return nil, err
@@ -99,9 +102,10 @@ func addPatch(patches []hotstick.Patch, p hotstick.Patch) ([]hotstick.Patch, err
 	return patches, nil
 }
 
-// manifest returns the patch without its artifacts, empty lists being no lists.
+// manifest returns the patch as its author described it: without artifacts and the
+// time of its publication, empty lists being no lists.
 func manifest(p hotstick.Patch) hotstick.Patch {
-	p.Artifacts = nil
+	p.Artifacts, p.Published = nil, time.Time{}
 	if len(p.CVEs) == 0 {
 		p.CVEs = nil
 	}

@@ -112,7 +112,7 @@ func (w *world) patch(level int, builds ...hotstick.KernelBuild) hotstick.Patch 
 
 func (w *world) publication(p hotstick.Patch) catalog.Publication {
 	return catalog.Publication{
-		Root: w.repo.Root(), Targets: w.repo.Targets(), Patch: p, Expires: w.now.AddDate(0, 6, 0),
+		Root: w.repo.Root(), Targets: w.repo.Targets(), Patch: p, Now: w.now, Expires: w.now.AddDate(0, 6, 0),
 		Read: func(a hotstick.Artifact) ([]byte, error) { return w.data[a.Digest], nil },
 		Check: func(_ hotstick.Patch, _ hotstick.Artifact, data []byte) error {
 			if !bytes.HasPrefix(data, []byte("module")) {

@@ -172,7 +172,10 @@ func (a *app) policyPatch(cmd *cobra.Command, q question, now time.Time) (policy
 		if err != nil {
 			return err
 		}
-		p = policy.NewPatch(found.Patch, published)
+		p = policy.NewPatch(found.Patch)
+		if !published.IsZero() {
+			p.Published = published
+		}
 		return nil
 	})
 	return p, withoutServer(err, "patch", q.patch)

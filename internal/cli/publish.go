@@ -130,6 +130,7 @@ func (a *app) signTargets(ctx context.Context, c *client.Client, patch hotstick.
 		Root: root, Targets: targets, Patch: patch,
 		Read:    modules.read,
 		Check:   checkModule,
+		Now:     a.env.Now(),
 		Expires: found.End(a.env.Now(), found.TargetsLife),
 	}, signer)
 	if err != nil && !errors.Is(err, catalog.ErrPublished) {

@@ -28,9 +28,7 @@ func (s *Server) ruling(req api.DraftRequest, patch hotstick.Patch, trust hotsti
 	if err != nil {
 		return ruling{}, err
 	}
-	// When a level was published is not recorded anywhere, so a rule that wants some
-	// age does not hold.
-	about := policy.NewPatch(patch, time.Time{})
+	about := policy.NewPatch(patch)
 	name, ok := set.Names()[0], true
 	if req.PolicyDocument != "" {
 		name, ok = set.Choose(about, now)

@@ -186,6 +186,7 @@ func (w *world) publish(level int) hotstick.PatchRef {
 	next, err := catalog.Publish(catalog.Publication{Root: root, Targets: targets, Patch: patch,
 		Read:    func(a hotstick.Artifact) ([]byte, error) { return bytes[a.Digest], nil },
 		Check:   func(hotstick.Patch, hotstick.Artifact, []byte) error { return nil },
+		Now:     time.Now(),
 		Expires: time.Now().Add(20 * 24 * time.Hour).UTC().Truncate(time.Second)}, w.publisher)
 	w.must(err)
 	_, err = w.admin.Publish(w.Context(), api.PublishRequest{Targets: next})

@@ -32,7 +32,7 @@ func (w *world) publish(ctx context.Context) error {
 			return err
 		}
 		next, err := catalog.Publish(catalog.Publication{
-			Root: root, Targets: targets, Patch: l.Patch, Expires: found.End(time.Now(), found.TargetsLife),
+			Root: root, Targets: targets, Patch: l.Patch, Now: time.Now(), Expires: found.End(time.Now(), found.TargetsLife),
 			Read:  func(a hotstick.Artifact) ([]byte, error) { return l.Modules[a.Digest], nil },
 			Check: func(hotstick.Patch, hotstick.Artifact, []byte) error { return nil },
 		}, publisher)

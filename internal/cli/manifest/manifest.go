@@ -6,6 +6,8 @@
 //	name: unix-ioctl
 //	level: 1
 //	summary: SIOCATMARK on a datagram socket is refused again
+//	class: security
+//	severity: medium
 //	cves: [CVE-2026-52928]
 //	driver: klp
 //	reversibility: live
@@ -51,6 +53,8 @@ type Manifest struct {
 	Name          string                 `yaml:"name"`
 	Level         int                    `yaml:"level"`
 	Summary       string                 `yaml:"summary"`
+	Class         string                 `yaml:"class"`
+	Severity      string                 `yaml:"severity"`
 	CVEs          []string               `yaml:"cves"`
 	Driver        string                 `yaml:"driver"`
 	Reversibility hotstick.Reversibility `yaml:"reversibility"`
@@ -132,6 +136,8 @@ func (m Manifest) Patch(artifacts []hotstick.Artifact) (hotstick.Patch, error) {
 	p := hotstick.Patch{
 		Ref:           m.ref(),
 		Summary:       m.Summary,
+		Class:         m.Class,
+		Severity:      m.Severity,
 		CVEs:          m.CVEs,
 		Driver:        m.Driver,
 		Reversibility: m.Reversibility,

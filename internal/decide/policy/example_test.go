@@ -26,7 +26,7 @@ func Example() {
 	fmt.Println(shape.Policy.Name, shape.Waves.FirstBake, shape.Waves.Widen)
 
 	patch := policy.NewPatch(hotstick.Patch{Ref: hotstick.PatchRef{Name: "shadow-fix", Level: 1}, Driver: "klp",
-		Reversibility: hotstick.ReversibleReboot}, now.Add(-time.Hour))
+		Reversibility: hotstick.ReversibleReboot, Published: now.Add(-time.Hour)})
 	judge := p.For(patch, now)
 	verdict := judge.Judge(policy.NewHost("h-aaaaaaaaaaaaaaaa", "web-1", nil, hotstick.PatchRef{}))
 	fmt.Println(verdict.Reason.Code, verdict.Reason.Subject)

@@ -75,10 +75,10 @@ type Patch struct {
 }
 
 // NewPatch shows a catalog's patch to expressions. What the catalog does not say
-// (class, severity, evidence) the caller may fill in.
-func NewPatch(p hotstick.Patch, published time.Time) Patch {
+// (evidence) the caller may fill in.
+func NewPatch(p hotstick.Patch) Patch {
 	return Patch{Name: p.Ref.Name, Level: p.Ref.Level, CVEs: p.CVEs, Driver: p.Driver,
-		Reversibility: string(p.Reversibility), Replace: p.Replace, Published: published}
+		Reversibility: string(p.Reversibility), Replace: p.Replace, Class: p.Class, Severity: p.Severity, Published: p.Published}
 }
 
 // at returns the patch as it is at a time.
