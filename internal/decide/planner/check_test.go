@@ -324,11 +324,18 @@ func (c *checker) limits(hosts, canaries int) []int {
 	}
 	var out []int
 	done := 0
-	for _, percent := range widen[:len(widen)-1] {
-		upTo := max(hosts*percent/100, done+canaries)
-		if upTo < hosts {
-			out = append(out, upTo-done)
-			done = upTo
+	for _, percent := range widen {
+		target := max(hosts*percent/100, done+max(1, canaries))
+		for done < target {
+			size := target - done
+			first := max(1, canaries)
+			for size > first && (size > first+done || size > 32 && 3*size > 2*(first+done)) {
+				size--
+			}
+			if done += size; done >= hosts {
+				return out
+			}
+			out = append(out, size)
 		}
 	}
 	return out

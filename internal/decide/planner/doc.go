@@ -56,8 +56,12 @@
 //
 // A widening wave goes as far as its percentage of the block's ordinary hosts, or
 // of its clusters' hosts, rounded down; but it is never smaller than the number of
-// canaries before it, and never empty. A wave that would leave none for those
-// after it is left away; the last takes all that remain.
+// canaries before it, and never empty. Nor does it
+// more than double the canaries and the waves of its kind before it; above 32 hosts
+// it is at most two thirds of them, or as many as the canaries. Where a percentage
+// is further away, waves that grow lead to it, for a wave risks at once what the
+// hosts before it have only made likely to be safe. A wave that would leave none for those after it is
+// left away; the last takes all that remain.
 //
 // Spread caps bound the hosts of one domain of a kind in any single wave. A kind is
 // a label key, fleet, or calendar; hosts without the label share one domain. A host

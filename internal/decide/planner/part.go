@@ -58,20 +58,33 @@ type cell struct{ count, last int32 }
 // unlimited is the size of waves without a limit.
 const unlimited = int32(1) << 30
 
-// limits returns the sizes of the widening waves but the last. None is smaller
-// than floor, the number of canaries that went before.
+// limits returns the sizes of the widening waves but the last. Each goes as far as
+// its percentage, but no further than [growth] allows: where a percentage is further
+// away, waves that grow lead to it. floor is the number of canaries.
 func limits(widen []int, hosts, floor int) []int32 {
 	var sizes []int32
+	floor = max(1, floor)
 	done := 0
-	for _, percent := range widen[:len(widen)-1] {
-		upTo := max(done+max(1, floor), hosts*percent/100)
-		if upTo >= hosts {
-			break
+	for _, percent := range widen {
+		for upTo := max(done+floor, hosts*percent/100); done < upTo; {
+			next := min(upTo, done+growth(floor, floor+done))
+			if next >= hosts {
+				return sizes
+			}
+			sizes = append(sizes, int32(next-done))
+			done = next
 		}
-		sizes = append(sizes, int32(upTo-done))
-		done = upTo
 	}
 	return sizes
+}
+
+// boldest is the largest wave that may double what went before it.
+const boldest = 32
+
+// growth is the largest wave after as many hosts: no larger than all of them, and
+// above boldest no larger than two thirds of them, or than the canaries.
+func growth(canaries, before int) int {
+	return max(canaries, min(before, max(boldest, before*2/3)))
 }
 
 // cut gives every host of a part the first wave that has room for it. A host of

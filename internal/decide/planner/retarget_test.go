@@ -50,8 +50,8 @@ func TestRetargetKeepsWavesAndSendsOnlyCanariesAhead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := len(first.Plan.Waves), 5; got != want {
-		t.Fatalf("%d waves, want two of canaries and three that widen", got)
+	if got, want := len(first.Plan.Waves), 7; got != want {
+		t.Fatalf("%d waves, want two of canaries and five that widen", got)
 	}
 	next := newer(r, first, 3) // the canaries and the first widening wave
 	d, err := planner.Build(next)
