@@ -163,7 +163,7 @@ func (r *Rollout) slow() bool {
 func (r *Rollout) reading(i int32) gate.Reading {
 	h := &r.hosts[i]
 	rd := gate.Reading{Host: h.Listed.Host, Name: h.Listed.Name, State: h.State, Reason: h.Reason,
-		Fingerprint: fingerprint(h), At: h.Updated, Seen: h.LastSeen,
+		Fingerprint: gate.Fingerprint(h.Reason, h.Evidence), Domain: gate.Domain(h.Listed.Domains), At: h.Updated, Seen: h.LastSeen,
 		Transition: time.Duration(h.Timing.TransitionMillis) * time.Millisecond}
 	switch {
 	case r.at[i].replaced && idle(h):
@@ -174,13 +174,4 @@ func (r *Rollout) reading(i int32) gate.Reading {
 		rd.Reason = h.Excluded
 	}
 	return rd
-}
-
-// fingerprint groups losses of one kind by the cause and what it speaks of, such
-// as the function in which the kernel stopped; empty where nothing tells the kind.
-func fingerprint(h *Host) string {
-	if h.Reason == nil || h.Reason.Subject == "" {
-		return ""
-	}
-	return string(h.Reason.Code) + " " + h.Reason.Subject
 }
