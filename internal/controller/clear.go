@@ -21,7 +21,7 @@ func (c *Controller) Clear(ctx context.Context, raw []byte, who hotstick.Person)
 		var err error
 		clearance, err = statement.OpenClear(raw, c.catalog.View().Trust, tx.Now())
 		if err != nil {
-			return refuse(CodeSignature, "as many persons as the catalog asks for sign it with hotstick patch clear --key FILE",
+			return refuse(CodeSignature, "as many persons as the catalog asks for sign it with hotstick clear sign FILE --key FILE",
 				"%s", statement.ReasonOf(err).Detail)
 		}
 		digest := hotstick.NewDigest(raw)

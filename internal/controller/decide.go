@@ -318,6 +318,10 @@ func (c *Controller) Ask(tx store.Tx, plan store.Plan, fn func(r *rollout.Rollou
 func (c *Controller) Update(ctx context.Context, fn func(store.Tx) error) error {
 	var from, until int64
 	returned := false
+	if c.tracer.on() {
+		c.tracer.order.Lock()
+		defer c.tracer.order.Unlock()
+	}
 	err := c.store.Update(ctx, func(tx store.Tx) error {
 		returned = false
 		var err error

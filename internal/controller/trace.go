@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strconv"
+	"sync"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/audit"
@@ -19,6 +20,10 @@ import (
 type tracer struct {
 	sink trace.Sink
 	node string
+	// order is held from the commit until its events are emitted, so that the trace has
+	// them in the order of the audit log. It is taken only where somebody reads the
+	// trace.
+	order sync.Mutex
 	// gates are the verdicts of the decision that is committed, one a wave, of which
 	// the first told were emitted. Who decides has them alone.
 	gates []gate.Verdict
@@ -48,7 +53,7 @@ func (c *Controller) trace(ctx context.Context, from, until int64) error {
 }
 
 func (c *Controller) emit(tx store.Tx, e store.Event) error {
-	out := trace.Event{Node: c.tracer.node, Host: e.Host, Plan: e.Plan, Patch: e.Patch, Generation: e.Generation, To: e.State}
+	out := trace.Event{T: e.At.UnixNano(), Node: c.tracer.node, Host: e.Host, Plan: e.Plan, Patch: e.Patch, Generation: e.Generation, To: e.State}
 	if e.Reason != nil {
 		out.Cause = string(e.Reason.Code)
 	}
@@ -88,7 +93,7 @@ func (c *Controller) emit(tx store.Tx, e store.Event) error {
 	if err != nil {
 		return err
 	}
-	c.tracer.sink.Emit(trace.Event{Node: c.tracer.node, Kind: trace.KindLeaf, Host: e.Host, Generation: uint64(head.Size), Detail: audit.Hash(head.Root).String()})
+	c.tracer.sink.Emit(trace.Event{T: out.T, Node: c.tracer.node, Kind: trace.KindLeaf, Host: e.Host, Generation: uint64(head.Size), Detail: audit.Hash(head.Root).String()})
 	return nil
 }
 
@@ -136,7 +141,7 @@ func (c *Controller) emitState(tx store.Tx, e store.Event, out trace.Event) erro
 			return err
 		}
 		for _, s := range held {
-			c.tracer.sink.Emit(trace.Event{Node: c.tracer.node, Kind: trace.KindSlot, To: "taken", Plan: s.Plan, Host: s.Host,
+			c.tracer.sink.Emit(trace.Event{T: out.T, Node: c.tracer.node, Kind: trace.KindSlot, To: "taken", Plan: s.Plan, Host: s.Host,
 				Domains: map[string]string{s.Domain: s.Value}, Detail: strconv.Itoa(s.Index)})
 		}
 	}
@@ -149,7 +154,7 @@ func (c *Controller) emitGates(e store.Event, wave int) {
 	t := &c.tracer
 	for ; t.told < min(wave, len(t.gates)); t.told++ {
 		v := t.gates[t.told]
-		out := trace.Event{Node: t.node, Kind: trace.KindGate, Plan: e.Plan, Patch: e.Patch, Wave: t.told,
+		out := trace.Event{T: e.At.UnixNano(), Node: t.node, Kind: trace.KindGate, Plan: e.Plan, Patch: e.Patch, Wave: t.told,
 			Generation: e.Generation, To: string(v.Outcome)}
 		if v.Outcome != gate.Pass {
 			out.Cause = string(v.Reason.Code)
@@ -177,7 +182,7 @@ func (c *Controller) emitFreed(tx store.Tx, out trace.Event) error {
 		if b.Domain == hotstick.FleetDomain {
 			value = "all"
 		}
-		c.tracer.sink.Emit(trace.Event{Node: c.tracer.node, Kind: trace.KindSlot, To: "free", Plan: out.Plan, Host: out.Host,
+		c.tracer.sink.Emit(trace.Event{T: out.T, Node: c.tracer.node, Kind: trace.KindSlot, To: "free", Plan: out.Plan, Host: out.Host,
 			Domains: map[string]string{b.Domain: value}})
 	}
 	return nil
@@ -192,7 +197,7 @@ func (c *Controller) emitGrant(tx store.Tx, e store.Event, out trace.Event) erro
 	if err != nil {
 		return err
 	}
-	c.tracer.sink.Emit(trace.Event{Node: c.tracer.node, Kind: trace.KindGrant, Plan: e.Plan, Host: e.Host, Patch: e.Patch,
+	c.tracer.sink.Emit(trace.Event{T: out.T, Node: c.tracer.node, Kind: trace.KindGrant, Plan: e.Plan, Host: e.Host, Patch: e.Patch,
 		Boot: h.Boot, Epoch: c.catalog.View().Trust.Epoch, Generation: e.Generation, Attempt: line.Attempt,
 		Wave: waveOf(line), Grant: hotstick.Digest(e.State)})
 	return nil

@@ -165,12 +165,7 @@ func (s *Server) checkIn(r *http.Request, req wire.SyncRequest) (*wire.SyncRespo
 	if err := inventory.Check(req); err != nil {
 		return nil, newProblem(http.StatusUnprocessableEntity, controller.CodeInvalid, err.Error(), "")
 	}
-	var taken inventory.Taken
-	err := s.controller.Update(ctx, func(tx store.Tx) error {
-		var err error
-		taken, err = inventory.Take(tx, req, s.options.Limits.StaleAfter)
-		return err
-	})
+	taken, err := s.controller.Take(ctx, req, s.options.Limits.StaleAfter)
 	if err != nil {
 		return nil, asProblem(err, s.log)
 	}
