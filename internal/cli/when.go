@@ -7,7 +7,7 @@ import (
 )
 
 // timeForms are how people write a time, in UTC if they name no zone.
-var timeForms = []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02"}
+var timeForms = []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02"}
 
 // parseWhen reads a time, or a length of time from a start.
 func parseWhen(flag, text string, start time.Time) (time.Time, error) {

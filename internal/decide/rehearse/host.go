@@ -212,6 +212,9 @@ func (w *world) disturb(i int32, on bool) {
 	h.disturbed = on
 	for k := range w.down {
 		domain := w.fleet.kinds[k].of[i]
+		if w.fleet.kinds[k].values[domain] == "" {
+			continue // a host without the label is in no domain of that kind
+		}
 		if !on {
 			w.down[k][domain]--
 			continue
