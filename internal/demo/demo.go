@@ -99,11 +99,13 @@ func (d *demo) play(ctx context.Context) error {
 		{"7. A killer patch: the kernel panics seconds after the load", d.stepKiller},
 		{"8. Kill -9: the server in a wave, agent and loader in a transition", d.stepKill},
 		{"9. Stop everything", d.stepStop},
+		{"10. The trace of the whole run, held against the safety rules", d.stepTrace},
 	}
 	for _, s := range steps {
 		d.rec.step("%s", s.title)
 		if err := s.run(ctx); err != nil {
-			return fmt.Errorf("step %s: %w", s.title[:1], err)
+			number, _, _ := strings.Cut(s.title, ".")
+			return fmt.Errorf("step %s: %w", number, err)
 		}
 	}
 	return d.sum(ctx)

@@ -46,7 +46,7 @@ func (d *demo) guestServices() ([]guest.Service, error) {
 		return nil, fmt.Errorf("cannot read the catalog's root: %v", err)
 	}
 	return []guest.Service{
-		{Name: "loader", Argv: []string{"/usr/sbin/hotstick-loader", "--root", string(hotstick.NewDigest(root)), "--settle", "2s"}},
+		{Name: "loader", Argv: []string{"/usr/sbin/hotstick-loader", "--root", string(hotstick.NewDigest(root)), "--settle", "2s", "--trace", guestTrace}},
 		{Name: "agent", Argv: []string{"/usr/sbin/hotstick-agent", "run"}, UID: guest.UserID},
 	}, nil
 }

@@ -119,7 +119,7 @@ func (d *demo) startServer(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cannot open the server's log: %v", err)
 	}
-	args := []string{"server", "--data", d.dataDir(), "--listen", d.listen}
+	args := []string{"server", "--data", d.dataDir(), "--listen", d.listen, "--trace", d.serverTrace()}
 	d.rec.ran("hotstick " + d.shown(args))
 	cmd := exec.Command(d.programs.cli, args...)
 	cmd.Env = append(d.env(), "HOTSTICK_POLL_SECONDS=1",
