@@ -19,6 +19,12 @@ func TestRegressions(t *testing.T) {
 				{At: 43523548603, Do: "propose", Host: 16, For: 37 * time.Second, N: 2614006823421453466},
 				{At: 102 * time.Second, Do: oldLedger, Host: 46, For: 35 * time.Second, N: 305726564828015371},
 				{At: 172109195402, Do: "calm"}}}},
+		{"a plan whose kept bytes are torn is never sent again", "L1 finishes",
+			"the loader still lists the plan as known, refuses every grant of it, and the server never sends it again",
+			Case{Seed: 92, Options: Options{Events: 10000, Hosts: 16, Servers: 1, Plans: 1, Live: true, Pace: 3 * time.Second, Timeout: 5 * time.Second}, Steps: []Step{
+				{At: 2 * time.Second, Do: torn, Host: 0},
+				{At: 5 * time.Second, Do: "propose", N: 2614006823421453466},
+				{At: 60 * time.Second, Do: "calm"}}}},
 	} {
 		r := Run(tt.c)
 		switch got := broke(r); {
