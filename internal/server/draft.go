@@ -104,9 +104,9 @@ func bannedNow(tx store.Tx) (func(hotstick.PatchRef) bool, error) {
 // for a retarget, those of the plan that is continued.
 func (s *Server) picked(tx store.Tx, req api.DraftRequest, in *planner.Request, out *drafted) (func(store.Host, hotstick.PatchRef) (bool, error), error) {
 	if req.Continues == "" {
-		selector, err := inventory.CompileSelector(req.Selector)
+		selector, err := policy.CompileSelector(req.Selector)
 		return func(h store.Host, level hotstick.PatchRef) (bool, error) {
-			return selector.Matches(inventory.NewSubject(h, level))
+			return selector.Matches(policy.NewHost(h.ID, h.Name, h.Facts, level))
 		}, err
 	}
 	if req.Selector != "" {

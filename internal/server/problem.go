@@ -86,7 +86,7 @@ func asProblem(err error, log *slog.Logger) *problem {
 		}
 		return newProblem(status, r.Code, r.Text, r.Hint)
 	}
-	if e, ok := errors.AsType[*inventory.SelectorError](err); ok {
+	if e, ok := errors.AsType[*policy.SelectorError](err); ok {
 		return newProblem(http.StatusUnprocessableEntity, "selector", e.Error(), `write a CEL expression over host, such as host.labels.role == "db", or true for every host`)
 	}
 	if r, ok := errors.AsType[*planner.Refusal](err); ok {

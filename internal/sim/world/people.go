@@ -10,8 +10,8 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/controller"
+	"github.com/hotstick/hotstick/internal/decide/policy"
 	"github.com/hotstick/hotstick/internal/driver/fake"
-	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/trace"
 )
@@ -192,14 +192,14 @@ func (w *World) choose(r *rand.Rand, mistake string) ([]hotstick.PlanHost, int) 
 			truly++
 		}
 	}
-	selector, err := inventory.CompileSelector(expression)
+	selector, err := policy.CompileSelector(expression)
 	if err != nil {
 		w.some("selector refused")
 		return nil, 0
 	}
 	var hosts []hotstick.PlanHost
 	for _, n := range w.nodes {
-		ok, err := selector.Matches(inventory.Subject{Name: n.name(), Labels: n.m.member.Labels})
+		ok, err := selector.Matches(policy.Host{Name: n.name(), Labels: n.m.member.Labels})
 		if err != nil || !ok {
 			continue
 		}

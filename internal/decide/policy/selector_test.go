@@ -1,4 +1,4 @@
-package inventory
+package policy
 
 import (
 	"errors"
@@ -6,16 +6,15 @@ import (
 	"testing"
 
 	"github.com/hotstick/hotstick"
-	"github.com/hotstick/hotstick/internal/store"
 )
 
-func selectorHost() Subject {
-	h := store.Host{ID: "h-aaaaaaaaaaaaaaaa", Name: "db-1", Facts: &hotstick.Facts{
+func selectorHost() Host {
+	facts := &hotstick.Facts{
 		Kernel: hotstick.KernelFacts{Build: hotstick.KernelBuild{Release: "6.1.0-47-amd64", Arch: "x86_64", BuildID: "0011223344556677"}},
 		Host:   hotstick.HostFacts{Distribution: "Debian GNU/Linux 12"},
 		Labels: map[string]string{"role": "db", "rack": "a3"},
-	}}
-	return NewSubject(h, hotstick.PatchRef{Name: "unix-ioctl", Level: 2})
+	}
+	return NewHost("h-aaaaaaaaaaaaaaaa", "db-1", facts, hotstick.PatchRef{Name: "unix-ioctl", Level: 2})
 }
 
 func TestSelectors(t *testing.T) {
