@@ -32,6 +32,11 @@ export function number(n: number): string {
   return grouped.format(n);
 }
 
+/** One failure domain, such as rack a3; the fleet is one of its own. */
+export function domainText(of: { domain: string; value: string }): string {
+  return opaque(of.domain === 'fleet' || !of.value ? of.domain : `${of.domain} ${of.value}`);
+}
+
 /** A length of time in its two biggest units: 45 s, 3 min 20 s, 2 h 5 min, 4 d. */
 export function duration(ms: number): string {
   const s = Math.max(0, Math.round(ms / 1000));
@@ -101,7 +106,7 @@ export function bytes(n: number): string {
 export function percent(fraction: number): string {
   const p = fraction * 100;
   if (p > 0 && p < 0.1) return '< 0.1 %';
-  return `${p < 10 ? p.toFixed(1) : p.toFixed(0)} %`;
+  return `${p < 10 && p > 0 ? p.toFixed(1) : p.toFixed(0)} %`;
 }
 
 /**

@@ -1,7 +1,7 @@
 // What a rehearsal says, in words and on the wave track. Pure.
 
 import { list, type RehearsedPatch, type Spread } from './api';
-import { number, percent, plural } from './format';
+import { domainText, number, percent, plural } from './format';
 
 /** For each wave, how many runs of a scenario were stopped at the gate behind it. */
 export function stopsByWave(of: RehearsedPatch): Map<number, string> {
@@ -30,7 +30,9 @@ function amount(n: number): string {
 
 /** The widest reach in each kind of failure domain. */
 export function blastText(of: RehearsedPatch): string {
+  // Hosts that belong to no domain of a kind are not one domain.
   return list(of.blast)
-    .map((b) => `${number(b.hosts)} of ${plural(b.of, 'host')} in ${b.domain}${b.value && b.value !== b.domain ? ` ${b.value}` : ''}`)
+    .filter((b) => b.value || b.domain === 'fleet')
+    .map((b) => `${number(b.hosts)} of ${plural(b.of, 'host')} in ${b.domain === 'fleet' ? 'the fleet' : domainText(b)}`)
     .join('; ');
 }

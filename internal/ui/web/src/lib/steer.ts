@@ -3,7 +3,7 @@
 // as lib/actions.ts is.
 
 import { list, type Freeze, type HostDetail, type HostState, type Reason, type Rollout, type States, type Wave } from './api';
-import { command, opaque, patchText, plural } from './format';
+import { command, domainText, opaque, patchText, plural } from './format';
 
 export interface Step {
   title: string;
@@ -158,7 +158,7 @@ export function writeOff(data: HostDetail): Step {
     effects: [
       `Its identity ends for good: ${name} is never let in again, also if it comes back. A repaired machine joins as a new host.`,
       slots.length
-        ? `${plural(slots.length, 'slot')} it holds ${slots.length === 1 ? 'is' : 'are'} freed: ${[...new Set(slots.map((s) => opaque(s.value ? `${s.domain} ${s.value}` : s.domain)))].join(', ')}.`
+        ? `${plural(slots.length, 'slot')} it holds ${slots.length === 1 ? 'is' : 'are'} freed: ${[...new Set(slots.map(domainText))].join(', ')}.`
         : 'It holds no slot of a disruption budget.',
       'Every rollout passes it over.',
       'Only for a host that is gone for good: whether it is down is not checked, and a running kernel keeps what is loaded.',

@@ -181,7 +181,7 @@ function makeLanes(waves: Wave[], cells: Cell[], domain: string, mode: TrackMode
     lanes.set(key, lane);
   }
   for (const lane of lanes.values()) lane.rows = makeRows(waves, lane, (cell) => keyOf(cell) === lane.key, domain, mode);
-  return [...lanes.values()].sort((a, b) => compare(a.key, b.key));
+  return [...lanes.values()].sort((a, b) => Math.min(a.others, 1) - Math.min(b.others, 1) || compare(a.key, b.key));
 }
 
 function makeRows(waves: Wave[], lane: TrackLane, has: (cell: Cell) => boolean, domain: string, mode: TrackMode): TrackRow[] {
