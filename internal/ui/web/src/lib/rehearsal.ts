@@ -3,11 +3,14 @@
 import { list, type RehearsedPatch, type Spread } from './api';
 import { domainText, number, percent, plural } from './format';
 
+/** How many runs were stopped at one gate, of all. */
+export interface Stops { runs: number; of: number }
+
 /** For each wave, how many runs of a scenario were stopped at the gate behind it. */
-export function stopsByWave(of: RehearsedPatch): Map<number, string> {
+export function stopsByWave(of: RehearsedPatch): Map<number, Stops> {
   const runs = new Map<number, number>();
   for (const stop of list(of.stops)) runs.set(stop.wave, (runs.get(stop.wave) ?? 0) + stop.runs);
-  return new Map([...runs].map(([wave, n]) => [wave, `stops ${number(n)} of ${number(of.runs)}`]));
+  return new Map([...runs].map(([wave, n]) => [wave, { runs: n, of: of.runs }]));
 }
 
 /** How the runs ended, the commonest end first. */
