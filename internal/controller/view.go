@@ -134,6 +134,7 @@ func (c *Controller) viewHost(line store.PlanHost, h store.Host, patch hotstick.
 		Posture: rollout.Posture{
 			LastSeen:       h.LastSeen,
 			Announced:      slices.Contains(h.Loader.Plans, line.Plan),
+			Busy:           h.Loader.Busy,
 			Struck:         slices.Contains(h.Loader.Strikes, patch),
 			RevertedBefore: slices.Contains(h.Reverted, patch),
 			InEffect:       c.inEffect(h),

@@ -52,6 +52,8 @@ const (
 	missing
 	// astray: lost.
 	astray
+	// resurfaced: lost, heard of again, and nothing of ours is under way there.
+	resurfaced
 	// ordered: under way and wanted back.
 	ordered
 	// patched: confirmed and heard of.
@@ -157,6 +159,9 @@ func (r *Rollout) phaseOf(i int32, silent bool, e *edges) (phase, hotstick.Reaso
 		}
 		return moving, hotstick.Reason{}
 	case hotstick.Lost:
+		if r.hasResurfaced(h, silent, e) {
+			return resurfaced, r.resurfacedReason(h)
+		}
 		return astray, hotstick.Reason{Code: hotstick.ReasonSilentAfter}
 	case hotstick.Confirmed:
 		switch {
@@ -311,6 +316,26 @@ func (r *Rollout) unusable(h *Host, e *edges) bool {
 	}
 	end := h.Granted.Add(r.frame.Limits.GrantLife)
 	return e.past(end) && !h.LastSeen.Before(end)
+}
+
+// hasResurfaced reports whether a lost host is back and can no longer start. Its
+// reports come with its check-ins and are taken first, so one that still counts as
+// lost, and whose loader has nothing open, either never started or ended what it
+// had started without the server's knowledge.
+func (r *Rollout) hasResurfaced(h *Host, silent bool, e *edges) bool {
+	if silent || h.Busy || !h.LastSeen.After(h.Updated) {
+		return false
+	}
+	return h.Granted == nil || e.past(h.Granted.Add(r.frame.Limits.GrantLife)) && !h.LastSeen.Before(h.Granted.Add(r.frame.Limits.GrantLife))
+}
+
+// resurfacedReason is revert_ordered for a host that still runs the level and is
+// wanted back, and caught_up for any other.
+func (r *Rollout) resurfacedReason(h *Host) hotstick.Reason {
+	if h.InEffect == r.plan.Patch && (r.frame.Reverting || h.Recall != nil) {
+		return r.backReason(h)
+	}
+	return hotstick.Reason{Code: hotstick.ReasonCaughtUp}
 }
 
 // backReason is why a host goes back to the level before.

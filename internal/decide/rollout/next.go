@@ -139,7 +139,7 @@ func (s *step) wind() {
 }
 
 // urgent takes the steps that depend on no status: hosts that started and fell
-// silent are lost, admissions that were not and cannot be used are taken back, and
+// silent are lost and those that are back no longer, admissions that were not and cannot be used are taken back, and
 // hosts under way that an operator wants back are ordered so.
 func (s *step) urgent() {
 	r := s.r
@@ -148,6 +148,12 @@ func (s *step) urgent() {
 		switch r.at[i].phase {
 		case missing:
 			s.change(i, hotstick.Lost, why)
+		case resurfaced:
+			if why.Code == hotstick.ReasonRevertOrdered {
+				s.change(i, hotstick.Reverting, why)
+			} else {
+				s.change(i, hotstick.Interrupted, why)
+			}
 		case dropped:
 			s.change(i, hotstick.Waiting, why)
 		case ordered:

@@ -113,7 +113,9 @@ func TestNext(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			v := fleet(test.fleet)
 			for i := range v.Hosts { // checked in just now, whatever time it is
-				v.Hosts[i].LastSeen = t0.Add(test.after)
+				if v.Hosts[i].State != hotstick.Lost {
+					v.Hosts[i].LastSeen = t0.Add(test.after)
+				}
 			}
 			if got := say(rollout.Next(v, t0.Add(test.after))); got != test.want {
 				t.Errorf("decided %q, want %q", got, test.want)

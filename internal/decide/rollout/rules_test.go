@@ -25,7 +25,9 @@ func holds(t *testing.T, rules []rule) {
 		t.Run(test.name, func(t *testing.T) {
 			v := fleet(test.fleet)
 			for i := range v.Hosts {
-				v.Hosts[i].LastSeen = t0.Add(test.after)
+				if v.Hosts[i].State != hotstick.Lost {
+					v.Hosts[i].LastSeen = t0.Add(test.after)
+				}
 			}
 			if test.change != nil {
 				test.change(&v)
@@ -207,6 +209,23 @@ func TestBudgets(t *testing.T) {
 			}, time.Minute, "start b"},
 		{"a slow gate halves every limit", "a/x/0:confirmed b/x/1:waiting c/x/1:waiting d/x/1:waiting",
 			on("a", func(h *rollout.Host) { h.Timing.TransitionMillis = 60_000 }), time.Minute, "start b"},
+	})
+}
+
+func TestALostHostThatIsBack(t *testing.T) {
+	back := func(h *rollout.Host) { h.LastSeen = t0.Add(time.Minute) }
+	patched := func(h *rollout.Host) { back(h); h.InEffect = hotstick.PatchRef{Name: "fix", Level: 2} }
+	granted := func(after time.Duration) func(*rollout.Host) {
+		return func(h *rollout.Host) { back(h); at := t0.Add(after); h.Granted = &at }
+	}
+	reverting := func(v *rollout.View) { v.Status, v.Reverting = hotstick.Halted, true }
+	holds(t, []rule{
+		{"is tried again", "a/x/0:lost", on("a", back), time.Minute, "start a, a->interrupted, a->waiting, free a"},
+		{"not while its loader is at work", "a/x/0:lost", on("a", func(h *rollout.Host) { back(h); h.Busy = true }), time.Minute, ""},
+		{"not while its grant may live", "a/x/0:lost", on("a", granted(0)), time.Minute, ""},
+		{"is tried again once the grant is over", "a/x/0:lost", on("a", granted(-time.Minute)), time.Minute, "start a, a->interrupted, a->waiting, free a"},
+		{"goes back where the plan does and it runs the level", "a/x/0:lost", all(reverting, on("a", patched)), time.Minute, "a->reverting"},
+		{"is left alone where it never got the level", "a/x/0:lost", all(reverting, on("a", back)), time.Minute, "a->interrupted, free a"},
 	})
 }
 

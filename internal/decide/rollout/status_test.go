@@ -74,7 +74,9 @@ func TestWhy(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			v := fleet(test.fleet)
 			for i := range v.Hosts {
-				v.Hosts[i].LastSeen = t0.Add(test.after)
+				if v.Hosts[i].State != hotstick.Lost {
+					v.Hosts[i].LastSeen = t0.Add(test.after)
+				}
 			}
 			if test.change != nil {
 				test.change(&v)

@@ -63,7 +63,10 @@
 //     goes on. An admission that was not used until then is taken back.
 //   - After a halt, hold, freeze, ban or stop nothing is admitted. An admitted host
 //     whose last grant may still be alive keeps its slot until that grant is over.
-//   - A host that started, or may have, and then fell silent is lost.
+//   - A host that started, or may have, and then fell silent is lost. If it is heard
+//     of again with nothing of ours under way and no grant that could start it, it
+//     counts as interrupted; or it is ordered back, where the plan goes back and the
+//     level is in effect there.
 //
 // # Reverts
 //
@@ -178,6 +181,8 @@ type Posture struct {
 	LastSeen time.Time
 	// Announced: the host's loader has the plan in its ledger.
 	Announced bool
+	// Busy: the host's loader has an attempt open.
+	Busy bool
 	// Elsewhere: another plan holds slots for this host.
 	Elsewhere bool
 	// Struck: the host's loader holds a strike against the patch.
