@@ -52,11 +52,12 @@ func waveOrder(f *fleet, e *trace.Event) (bool, string) {
 	return true, ""
 }
 
-// canariesPassed: somebody of the first wave was confirmed, or needed nothing.
+// canariesPassed: somebody of the first wave was confirmed, or needed nothing; where
+// it was passed over, another host of the plan has shown that the level holds.
 func (p *plan) canariesPassed() string {
 	passedOver := true
 	for id, h := range p.listed {
-		if h.EarliestWave() == 0 && p.served(id) {
+		if p.served(id) {
 			return ""
 		}
 		if l := p.lines[id]; h.Wave == 0 && (l == nil || l.state != hotstick.Skipped) {
