@@ -257,6 +257,14 @@ test('the calendar shows freezes and windows, and who is kept out', async (t) =>
   assertQuiet(page);
 });
 
+test('the overview says that changes are frozen, and how many hosts are kept out', async (t) => {
+  const on = (f) => (f.world.freezes[0].active = true);
+  const { page } = await enter(t, 'steered', '/', { prepare: on });
+  await page.getByText(/^Changes are frozen until .*\.$/).waitFor();
+  await page.getByRole('link', { name: '1 host excluded.' }).click();
+  assert.match(page.url(), /\/calendar$/);
+});
+
 test('g l leads to the calendar', async (t) => {
   const { page } = await enter(t, 'empty', '/');
   await page.keyboard.press('g');

@@ -39,7 +39,7 @@ export interface EventList { events: List<Event>; next?: string }
 export interface Overview {
   headline: string; hosts: number; silent: number; struck: number; coverage: List<BuildCoverage>;
   rollouts: List<RolloutSummary>; awaiting: List<RolloutSummary>; bans: List<Ban>; events: List<Event>;
-  stop_all: boolean; at: string;
+  stop_all: boolean; freezes?: List<Freeze>; excluded?: number; at: string;
 }
 
 export interface Host {
