@@ -19,10 +19,10 @@ import (
 
 // rehearseFlags are what rollout rehearse was asked for.
 type rehearseFlags struct {
-	scenarios   []string
-	seeds       int
-	seed        uint64
-	start, file string
+	scenarios []string
+	seeds     int
+	seed      uint64
+	start     string
 }
 
 func (a *app) rolloutRehearse() *cobra.Command {

@@ -239,7 +239,6 @@ func (f *fleet) shared(a, b int32) int32 {
 // the spread caps.
 type staging struct {
 	p     *Planner
-	began bool
 	count map[[3]int32]int32 // by block, stage and domain
 	// open is the first stage of each block that has room.
 	open []int

@@ -87,10 +87,6 @@ func budgets(bs ...hotstick.Budget) func(*rollout.View) {
 	return func(v *rollout.View) { v.Plan.Budgets = bs }
 }
 
-func because(code hotstick.ReasonCode) func(*rollout.Host) {
-	return func(h *rollout.Host) { h.Reason = &hotstick.Reason{Code: code} }
-}
-
 func TestAbsentHosts(t *testing.T) {
 	holds(t, []rule{
 		{"a silent host is passed over once its wave is open", "a/x/0:confirmed b/x/1:waiting c/x/1:waiting d/x/2:waiting",

@@ -117,19 +117,3 @@ func slotKey(kind, value, index string) string { return kind + "=" + value + "#"
 func (h *host) caused() bool {
 	return h.open != nil && h.open.plan != "" && !h.open.voluntary && !h.writtenOff
 }
-
-// holds reports whether any plan's row says that the host is, or may at any
-// moment be, disturbed.
-func (f *fleet) holds(id hotstick.HostID) bool {
-	for _, p := range f.planOrder {
-		if l := p.lines[id]; l != nil && l.state.HoldsSlot() && !(l.state == hotstick.Reverting && l.attemptVoluntary(f, p, id)) {
-			return true
-		}
-	}
-	return false
-}
-
-// attemptVoluntary: the row reverts because an order came to a confirmed host.
-func (l *line) attemptVoluntary(f *fleet, p *plan, id hotstick.HostID) bool {
-	return p.truth[truthKey{id, l.attempt, hotstick.Confirmed}]
-}

@@ -119,17 +119,16 @@ type attempt struct {
 
 // plan is one plan and the server's rows of it.
 type plan struct {
-	id        hotstick.PlanID
-	body      trace.PlanBody
-	listed    map[hotstick.HostID]hotstick.PlanHost
-	status    hotstick.PlanStatus
-	halted    int64 // when, 0 if it is not
-	ended     int64
-	lines     map[hotstick.HostID]*line
-	truth     map[truthKey]bool
-	reached   map[truthKey]int64
-	granted   map[waveLane]bool
-	suspended bool // rules on order do not hold: the plan's server was owned
+	id      hotstick.PlanID
+	body    trace.PlanBody
+	listed  map[hotstick.HostID]hotstick.PlanHost
+	status  hotstick.PlanStatus
+	halted  int64 // when, 0 if it is not
+	ended   int64
+	lines   map[hotstick.HostID]*line
+	truth   map[truthKey]bool
+	reached map[truthKey]int64
+	granted map[waveLane]bool
 }
 
 type truthKey struct {

@@ -52,7 +52,6 @@ type lives struct {
 
 // documents are what the host's loader was ever given.
 type documents struct {
-	now  []hotstick.Digest
 	old  [][]byte
 	last map[grantKey]hotstick.Digest
 }
