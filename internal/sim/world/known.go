@@ -12,8 +12,7 @@ type knownBug struct{ rule, text, why string }
 
 // knownBugs must be empty when an issue is closed, or each be told there.
 func knownBugs() []knownBug {
-	return []knownBug{
-	}
+	return []knownBug{}
 }
 
 // Known says whether a violation is of a bug that is listed, and why.
