@@ -157,7 +157,6 @@ var libraries = map[string][]string{
 	"golang.org/x/term":                                 {"internal/cli", "internal/demo"},
 	"cel.dev/cel-go":                                    {"internal/decide/policy"},
 	"github.com/teambition/rrule-go":                    {"internal/decide/policy"},
-	"gonum.org/v1/gonum":                                {"internal/decide/gate", "internal/decide/rehearse", "bench"},
 }
 
 func TestLibrariesStayWithTheirOwners(t *testing.T) {
