@@ -123,9 +123,17 @@ func hostID(identity hotstick.Fingerprint) hotstick.HostID {
 	return hotstick.HostID("h-" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10])))
 }
 
-// acknowledge drops reports that the server has stored.
+// acknowledge drops reports that the server has stored. A server that has more than
+// this ledger ever numbered has them from one that was lost: then nothing of this one
+// is stored yet, and its reports are numbered on from there.
 func (l *Loader) acknowledge(seq uint64) {
-	if l.broken != nil || len(l.led.Reports) == 0 || seq < l.led.Reports[0].Seq {
+	switch {
+	case l.broken != nil:
+		return
+	case seq > l.led.Seq && seq < maxReportSeq:
+		l.numberFrom(seq)
+		return
+	case len(l.led.Reports) == 0 || seq < l.led.Reports[0].Seq:
 		return
 	}
 	err := l.change(func(led *ledger.Ledger) {
@@ -138,6 +146,26 @@ func (l *Loader) acknowledge(seq uint64) {
 	if err != nil {
 		l.cfg.Log.Warn("cannot drop acknowledged reports", "error", err)
 	}
+}
+
+// maxReportSeq bounds what an agent can make a loader number its reports from: no
+// honest loader comes near it, and numbers stay exact for every JSON reader.
+const maxReportSeq = 1 << 52
+
+// numberFrom gives the reports that wait the numbers after seq.
+func (l *Loader) numberFrom(seq uint64) {
+	err := l.change(func(led *ledger.Ledger) {
+		led.Seq = seq
+		for i := range led.Reports {
+			led.Seq++
+			led.Reports[i].Seq = led.Seq
+		}
+	})
+	if err != nil {
+		l.cfg.Log.Warn("cannot number the reports anew", "error", err)
+		return
+	}
+	l.cfg.Log.Warn("the server has reports that this ledger does not know: was an older one restored?", "stored", seq)
 }
 
 // answer gives the loader's state.
@@ -153,7 +181,10 @@ func (l *Loader) answer(refusals []link.Refusal) (link.Response, error) {
 	resp.Nonce = nonce
 	resp.CatalogVersion = l.view.Version
 	for _, p := range l.led.Plans {
-		resp.Plans = append(resp.Plans, p.ID)
+		// A plan whose bytes a crash took is not known: it is sent again.
+		if l.led.Halted(p.ID) || l.holds(p.Envelope) {
+			resp.Plans = append(resp.Plans, p.ID)
+		}
 	}
 	for _, r := range l.led.Reports {
 		if r.Seq <= l.saved {

@@ -345,6 +345,25 @@ func TestReportsStayUntilTheyAreAcknowledged(t *testing.T) {
 	}
 }
 
+func TestARestoredLedgerNumbersItsReportsOnFromTheServers(t *testing.T) {
+	w := newWorld(t)
+	p := w.publish("fix@1", fake.Behaviour{})
+	w.deaf = true
+	raw, id := w.plan(p, nil)
+	w.exchange(raw)
+	w.exchange(w.grant(id, 1, nil))
+	w.pass(500 * time.Millisecond)
+	w.acked = 40 // reports of the ledger that an older one took the place of
+	resp := w.exchange()
+	if len(resp.Reports) == 0 || resp.Reports[0].Seq != 41 || resp.Reports[0].State != hotstick.Armed {
+		t.Fatalf("the loader has %+v; want armed as number 41", resp.Reports)
+	}
+	w.acked = 1 << 60 // no server stored as many: an agent lies
+	if after := w.exchange(); len(after.Reports) != 0 && after.Reports[0].Seq > 1000 {
+		t.Errorf("an agent made the loader number its reports %+v", after.Reports)
+	}
+}
+
 func TestDocumentsInAnyOrderWork(t *testing.T) {
 	w := newWorld(t)
 	p := w.publish("fix@1", fake.Behaviour{})
