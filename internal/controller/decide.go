@@ -224,7 +224,7 @@ func (c *Controller) step(tx store.Tx, id hotstick.PlanID) (time.Time, error) {
 		}
 		return tx.Now(), c.takeIn(tx, id)
 	}
-	if plan.Status.Over() && d.Check.IsZero() {
+	if plan.Status.Over() && d.Check.IsZero() && l.r.AtRest() {
 		delete(c.picture.lives, id)
 		delete(c.picture.awake, id)
 	}

@@ -130,7 +130,7 @@ func (c *Controller) viewHost(line store.PlanHost, h store.Host, patch hotstick.
 	v := rollout.Host{
 		Listed: line.Listed, State: line.State, Attempt: line.Attempt, Reason: line.Reason,
 		Evidence: line.Evidence, Updated: line.Updated, Granted: line.Granted,
-		Timing: line.Timing, Standing: line.Standing, Late: line.Late, Recall: line.Recall,
+		Timing: line.Timing, Began: line.Started != nil, Standing: line.Standing, Late: line.Late, Recall: line.Recall,
 		Posture: rollout.Posture{
 			LastSeen:       h.LastSeen,
 			Announced:      slices.Contains(h.Loader.Plans, line.Plan),

@@ -329,10 +329,10 @@ func (r *Rollout) hasResurfaced(h *Host, silent bool, e *edges) bool {
 	return h.Granted == nil || e.past(h.Granted.Add(r.frame.Limits.GrantLife)) && !h.LastSeen.Before(h.Granted.Add(r.frame.Limits.GrantLife))
 }
 
-// resurfacedReason is revert_ordered for a host that still runs the level and is
-// wanted back, and caught_up for any other.
+// resurfacedReason is revert_ordered for a host that took the level and is wanted
+// back, and caught_up for any other.
 func (r *Rollout) resurfacedReason(h *Host) hotstick.Reason {
-	if h.InEffect == r.plan.Patch && (r.frame.Reverting || h.Recall != nil) {
+	if (h.Began || h.InEffect == r.plan.Patch) && (r.frame.Reverting || h.Recall != nil) {
 		return r.backReason(h)
 	}
 	return hotstick.Reason{Code: hotstick.ReasonCaughtUp}

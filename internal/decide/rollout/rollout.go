@@ -175,6 +175,18 @@ func (r *Rollout) Next(now time.Time) Decision {
 	return s.d
 }
 
+// AtRest reports whether nothing is left in a plan that is over: no host is lost, for
+// one that is heard of again may have to go back, and none that took the level is
+// still wanted back.
+func (r *Rollout) AtRest() bool {
+	for _, l := range r.lanes {
+		if l.states[hotstick.Lost] > 0 || r.frame.Reverting && l.states[hotstick.Confirmed] > 0 {
+			return false
+		}
+	}
+	return r.wantedBack == 0
+}
+
 // Next decides once, from scratch.
 func Next(v View, now time.Time) Decision { return Open(v).Next(now) }
 

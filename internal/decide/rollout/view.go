@@ -166,6 +166,8 @@ type Host struct {
 	Updated time.Time
 	// Granted is when the newest grant of the attempt was signed.
 	Granted *time.Time
+	// Began: the host reported that it had begun the attempt.
+	Began bool
 	// Standing: it took the place of the canary that it stands in for.
 	Standing bool
 	// Late: it joined by the plan's rule for late hosts and is in no Merkle leaf.
