@@ -82,8 +82,8 @@ func NewHost(o HostOptions) (*Host, error) {
 		return nil, err
 	}
 	h := &Host{options: o, home: home, down: make(chan struct{}, 1)}
-	h.machine = &machine{member: o.Member, now: o.Now, age: o.Age}
-	h.machine.kernel = fake.New(fake.Config{
+	h.machine = &machine{Hardware: Hardware{Member: o.Member}, now: o.Now, age: o.Age}
+	h.machine.Kernel = fake.New(fake.Config{
 		Name: o.Member.Name + o.Run, Build: o.Member.Build, Clock: o.Now, Transition: o.Transition,
 		Behaviours: Behaviours(o.Levels, o.Member.Build), OnDown: h.wentDown,
 	})
@@ -103,7 +103,7 @@ func (h *Host) wentDown(fake.Crash) {
 func (h *Host) Name() string { return h.options.Member.Name }
 
 // Kernel is the host's simulated kernel, to look at or to crash.
-func (h *Host) Kernel() *fake.Kernel { return h.machine.kernel }
+func (h *Host) Kernel() *fake.Kernel { return h.machine.Kernel }
 
 // Enrol joins the host to the server, if it has not joined before.
 func (h *Host) Enrol(ctx context.Context) error {
@@ -142,7 +142,7 @@ func (h *Host) Run(ctx context.Context) error {
 // restart boots the machine again after a crash.
 func (h *Host) restart() {
 	h.machine.age = 0
-	h.machine.kernel.Boot()
+	h.machine.Kernel.Boot()
 	h.machine.off.Store(false)
 }
 
@@ -197,7 +197,7 @@ func (h *Host) settle(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			h.machine.kernel.Settle()
+			h.machine.Kernel.Settle()
 		}
 	}
 }
@@ -230,7 +230,7 @@ func (h *Host) assemble() (*loader.Loader, *agent.Agent, func(), error) {
 	}
 	a := agent.New(agent.Config{
 		Host: id, Server: h.options.Server, Transport: session.Transport(), Loader: l, Catalog: files,
-		Observer: h.machine, Probes: []agent.Probe{probe{h.machine.kernel}}, Uptime: h.machine.Uptime,
+		Observer: h.machine, Probes: []agent.Probe{probe{h.machine.Kernel}}, Uptime: h.machine.Uptime,
 		Upkeep: session.Upkeep, Log: h.options.Log,
 	})
 	end := func() {
@@ -251,7 +251,7 @@ func (h *Host) newLoader(pinned []byte) (*loader.Loader, error) {
 		return nil, err
 	}
 	return loader.New(loader.Config{
-		Driver: h.machine.kernel, Clock: h.machine, Disk: disk{h.options.Ledger, h.machine}, Kernel: h.machine, Catalog: own,
+		Driver: h.machine.Kernel, Clock: h.machine, Disk: disk{h.options.Ledger, h.machine}, Kernel: h.machine, Catalog: own,
 		Identity: func() (ed25519.PublicKey, error) {
 			return statement.LoadPublic(filepath.Join(h.options.Dir, "agent", "identity.pub"))
 		},

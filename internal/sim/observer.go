@@ -13,26 +13,26 @@ var _ agent.Observer = (*machine)(nil)
 
 // Facts implements [agent.Observer]: what the agent would read of such a machine.
 func (m *machine) Facts(ctx context.Context) (hotstick.Facts, error) {
-	patches, err := m.kernel.Observe(ctx)
+	patches, err := m.Kernel.Observe(ctx)
 	if err != nil {
 		return hotstick.Facts{}, err
 	}
-	state := m.kernel.State()
+	state := m.Kernel.State()
 	no := false
 	facts := hotstick.Facts{
 		Host: hotstick.HostFacts{
-			Hostname: m.member.Name, MachineID: hotstick.NewDigest([]byte(m.member.Name)).Hex()[:32],
+			Hostname: m.Member.Name, MachineID: hotstick.NewDigest([]byte(m.Member.Name)).Hex()[:32],
 			BootID: state.BootID, BootedAt: state.BootedAt.Add(-m.age).UTC().Truncate(time.Second),
-			Distribution: m.member.Distribution, CPUs: 4, MemoryBytes: 16 << 30,
+			Distribution: m.Member.Distribution, CPUs: 4, MemoryBytes: 16 << 30,
 		},
 		Kernel: hotstick.KernelFacts{
-			Build: m.member.Build, Version: "#1 SMP PREEMPT_DYNAMIC simulated", CommandLine: "ro quiet",
+			Build: m.Member.Build, Version: "#1 SMP PREEMPT_DYNAMIC simulated", CommandLine: "ro quiet",
 			Tainted: state.Taint, LivepatchSupported: true,
 		},
 		Security:  hotstick.SecurityFacts{Lockdown: "none", SignatureEnforced: &no, ModulesDisabled: &no},
 		Livepatch: hotstick.LivepatchFacts{Patches: patches},
-		Drivers:   []hotstick.Capabilities{m.kernel.Capabilities(ctx)},
-		Labels:    m.member.Labels,
+		Drivers:   []hotstick.Capabilities{m.Kernel.Capabilities(ctx)},
+		Labels:    m.Member.Labels,
 	}
 	for _, p := range patches {
 		facts.Modules = append(facts.Modules, hotstick.ModuleFacts{Name: p.Module, SizeBytes: 16 << 10, Taints: "OEK"})
@@ -42,7 +42,7 @@ func (m *machine) Facts(ctx context.Context) (hotstick.Facts, error) {
 
 // Patches implements [agent.Observer].
 func (m *machine) Patches(ctx context.Context) ([]hotstick.LoadedPatch, error) {
-	return m.kernel.Observe(ctx)
+	return m.Kernel.Observe(ctx)
 }
 
 // probe is the host's health probe: it fails as long as a module in effect makes

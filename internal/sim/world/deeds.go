@@ -119,7 +119,7 @@ func (w *World) writeOff(r *rand.Rand, n *node) {
 	if c == nil || n.gone {
 		return
 	}
-	n.m.kernel.Crash("")
+	n.m.Kernel.Crash("")
 	n.gone = true
 	w.after(30*time.Second, func() { w.giveUp(n, 5) })
 }
@@ -254,7 +254,7 @@ func (w *World) calm() {
 		n.cable, n.disk.fault = cable{}, diskFault{}
 		n.m.skew = 0
 		if n.life.hung {
-			n.m.kernel.Crash("")
+			n.m.Kernel.Crash("")
 		}
 		n.comeUp()
 		n.unforeign()
@@ -286,7 +286,7 @@ func (w *World) calm() {
 func (n *node) unforeign() {
 	if n.m.seen["vendor_fix"] == hotstick.InEffect {
 		// If a transition runs it stays; its host is then left alone.
-		if err := n.m.kernel.Calls().Disable("vendor_fix"); err != nil {
+		if err := n.m.Kernel.Calls().Disable("vendor_fix"); err != nil {
 			n.w.some("foreign patch stays")
 		}
 	}
@@ -297,7 +297,7 @@ func (n *node) readable() {
 	for name, does := range n.does {
 		if does.Unreadable {
 			does.Unreadable = false
-			n.m.kernel.Behave(name, does)
+			n.m.Kernel.Behave(name, does)
 		}
 	}
 }

@@ -79,9 +79,9 @@ func (w *World) killServer(s Step) {
 
 func (w *World) rackPower(n *node) {
 	for _, other := range w.nodes {
-		if other.m.member.Labels["rack"] == n.m.member.Labels["rack"] && !other.m.down {
+		if other.m.Member.Labels["rack"] == n.m.Member.Labels["rack"] && !other.m.down {
 			other.goDown(checker.DownRack)
-			other.m.kernel.Crash("")
+			other.m.Kernel.Crash("")
 			w.after(time.Duration(3+other.random.IntN(20))*time.Second, other.comeUp)
 		}
 	}
@@ -98,7 +98,7 @@ func (n *node) hang(d time.Duration) {
 	n.w.fault(faultLoaderDown, n)
 	n.w.after(d, func() {
 		if n.life.boot == boot && n.life.hung {
-			n.m.kernel.Crash("")
+			n.m.Kernel.Crash("")
 		}
 	})
 }
@@ -108,8 +108,8 @@ func (n *node) foreignLoad() {
 	if n.m.down {
 		return
 	}
-	data := kmod.Compose(kmod.Info{Name: "vendor_fix", Vermagic: n.m.member.Build.Release + " SMP preempt mod_unload modversions ",
-		Livepatch: true, License: "GPL", Arch: n.m.member.Build.Arch, SrcVersion: "0123456789ABCDEF01234567"})
+	data := kmod.Compose(kmod.Info{Name: "vendor_fix", Vermagic: n.m.Member.Build.Release + " SMP preempt mod_unload modversions ",
+		Livepatch: true, License: "GPL", Arch: n.m.Member.Build.Arch, SrcVersion: "0123456789ABCDEF01234567"})
 	f, err := os.CreateTemp("", "hotstick-sim-*.ko")
 	if err != nil {
 		n.w.fail("cannot make a foreign patch: %v", err)
@@ -123,7 +123,7 @@ func (n *node) foreignLoad() {
 	}
 	n.w.fault(checker.FaultForeign, n)
 	// What the kernel says to it is its affair.
-	if err := n.m.kernel.Calls().Finit(f); err == nil {
+	if err := n.m.Kernel.Calls().Finit(f); err == nil {
 		n.w.some("foreign patch loaded")
 	}
 }
@@ -135,7 +135,7 @@ func (n *node) foreignRemoval() {
 	}
 	n.w.fault(checker.FaultForeign, n)
 	for _, module := range sorted(n.m.seen) {
-		if n.m.seen[module] == hotstick.InEffect && n.m.kernel.Calls().Disable(module) == nil {
+		if n.m.seen[module] == hotstick.InEffect && n.m.Kernel.Calls().Disable(module) == nil {
 			n.w.some("level removed by hand")
 			return
 		}
@@ -243,7 +243,7 @@ func (w *World) evil(req wire.SyncRequest) []json.RawMessage {
 	for _, p := range w.plans {
 		out = append(out, p.envelope)
 		for i, h := range p.hosts {
-			if h.Host != req.Host && !(h.Build == n.m.member.Build && n.random.IntN(40) == 0) {
+			if h.Host != req.Host && !(h.Build == n.m.Member.Build && n.random.IntN(40) == 0) {
 				continue
 			}
 			proof, err := statement.ProveHost(p.hosts, int64(i))

@@ -101,7 +101,7 @@ func (w *World) addHost(i int) {
 	n.id = hotstick.NewHostID(n.key.Public())
 	n.shelf = &shelf{n: n, bytes: map[hotstick.Digest][]byte{}}
 	n.disk = newDisk(n.durable)
-	n.m = &machine{w: w, n: n, member: member, age: time.Duration(10+r.IntN(300)) * time.Second,
+	n.m = &machine{w: w, n: n, Hardware: sim.Hardware{Member: member}, age: time.Duration(10+r.IntN(300)) * time.Second,
 		seen: map[string]hotstick.Effect{}, onRevert: map[string]bool{}}
 	behaviours := map[string]fake.Behaviour{}
 	for _, l := range w.levels {
@@ -112,7 +112,7 @@ func (w *World) addHost(i int) {
 			n.m.onRevert[a.Module] = true
 		}
 	}
-	n.m.kernel = fake.New(fake.Config{Name: fmt.Sprintf("%d-%s", w.seed, member.Name), Build: member.Build, Clock: w.time,
+	n.m.Kernel = fake.New(fake.Config{Name: fmt.Sprintf("%d-%s", w.seed, member.Name), Build: member.Build, Clock: w.time,
 		Transition: 200 * time.Millisecond, Behaviours: behaviours, OnDown: n.wentDown})
 	n.does = behaviours
 	w.nodes = append(w.nodes, n)
@@ -175,7 +175,7 @@ func (n *node) comeUp() {
 	}
 	n.m.age = 0
 	n.m.down = false
-	n.m.kernel.Boot()
+	n.m.Kernel.Boot()
 	n.tell(trace.Event{Kind: trace.KindBoot, Cause: "unclean"})
 	n.boot()
 	n.settle()

@@ -2,14 +2,11 @@ package world
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/agent"
 	"github.com/hotstick/hotstick/internal/driver"
-	"github.com/hotstick/hotstick/internal/driver/fake"
-	"github.com/hotstick/hotstick/internal/kernel/klog"
 	"github.com/hotstick/hotstick/internal/loader"
 	"github.com/hotstick/hotstick/internal/sim"
 	"github.com/hotstick/hotstick/internal/trace"
@@ -18,10 +15,9 @@ import (
 // machine is one host's hardware and kernel, as its programs see them. It writes
 // down what the kernel is truly asked for.
 type machine struct {
-	w      *World
-	n      *node
-	member sim.Member
-	kernel *fake.Kernel
+	w *World
+	n *node
+	sim.Hardware
 	// age is how long the machine had been up when the simulation met it.
 	age time.Duration
 	// before is how long it was up in all earlier boots.
@@ -48,88 +44,50 @@ func (m *machine) Now() time.Time { return m.w.time().Add(m.skew) }
 
 // Uptime implements [loader.Clock].
 func (m *machine) Uptime() time.Duration {
-	return m.age + m.w.time().Sub(m.kernel.State().BootedAt)
+	return m.age + m.w.time().Sub(m.Kernel.State().BootedAt)
 }
 
 // lived is the sum of the ages of all boots: what no clock of the host exceeds.
 func (m *machine) lived() int64 { return (m.before + m.Uptime()).Milliseconds() }
 
-// Boot implements [loader.Kernel].
-func (m *machine) Boot() (string, error) { return m.kernel.State().BootID, nil }
-
-// Build implements [loader.Kernel].
-func (m *machine) Build() (hotstick.KernelBuild, error) { return m.member.Build, nil }
-
-// Taint implements [loader.Kernel].
-func (m *machine) Taint() (uint64, error) { return m.kernel.State().Taint, nil }
-
-// Faults implements [loader.Kernel]. A fault's mark is its own timestamp in the
-// log, in microseconds.
-func (m *machine) Faults(after uint64) ([]loader.Fault, uint64, error) {
-	var log klog.Collector
-	for _, record := range m.kernel.State().Log {
-		log.Add(record)
-	}
-	var faults []loader.Fault
-	newest := uint64(0)
-	for _, f := range log.Faults() {
-		mark := uint64(f.Uptime.Microseconds())
-		newest = max(newest, mark)
-		if mark > after {
-			faults = append(faults, loader.Fault{Kind: string(f.Kind), Text: f.Text})
-		}
-	}
-	return faults, newest, nil
-}
-
-// Crashes implements [loader.Kernel].
-func (m *machine) Crashes() ([]loader.Crash, error) {
-	last := m.kernel.State().LastCrash
-	if last == nil {
-		return nil, nil
-	}
-	text := strings.TrimSpace(last.Trace)
-	return []loader.Crash{{ID: hotstick.NewDigest([]byte(last.BootID + text)), Fatal: true, Text: text}}, nil
-}
-
 // Facts implements [agent.Observer].
 func (m *machine) Facts(ctx context.Context) (hotstick.Facts, error) {
-	patches, err := m.kernel.Observe(ctx)
+	patches, err := m.Kernel.Observe(ctx)
 	if err != nil {
 		return hotstick.Facts{}, err
 	}
-	state := m.kernel.State()
+	state := m.Kernel.State()
 	return hotstick.Facts{
 		Host: hotstick.HostFacts{
-			Hostname: m.member.Name, MachineID: hotstick.NewDigest([]byte(m.member.Name)).Hex()[:32],
+			Hostname: m.Member.Name, MachineID: hotstick.NewDigest([]byte(m.Member.Name)).Hex()[:32],
 			BootID: state.BootID, BootedAt: state.BootedAt.Add(-m.age).UTC().Truncate(time.Second),
-			Distribution: m.member.Distribution, CPUs: 4,
+			Distribution: m.Member.Distribution, CPUs: 4,
 		},
-		Kernel:    hotstick.KernelFacts{Build: m.member.Build, Tainted: state.Taint, LivepatchSupported: true},
+		Kernel:    hotstick.KernelFacts{Build: m.Member.Build, Tainted: state.Taint, LivepatchSupported: true},
 		Livepatch: hotstick.LivepatchFacts{Patches: patches},
-		Drivers:   []hotstick.Capabilities{m.kernel.Capabilities(ctx)},
-		Labels:    m.member.Labels,
+		Drivers:   []hotstick.Capabilities{m.Kernel.Capabilities(ctx)},
+		Labels:    m.Member.Labels,
 	}, nil
 }
 
 // Patches implements [agent.Observer].
 func (m *machine) Patches(ctx context.Context) ([]hotstick.LoadedPatch, error) {
-	return m.kernel.Observe(ctx)
+	return m.Kernel.Observe(ctx)
 }
 
 // Name implements [driver.Observer].
-func (m *machine) Name() string { return m.kernel.Name() }
+func (m *machine) Name() string { return m.Kernel.Name() }
 
 // Capabilities implements [driver.Observer].
 func (m *machine) Capabilities(ctx context.Context) hotstick.Capabilities {
-	return m.kernel.Capabilities(ctx)
+	return m.Kernel.Capabilities(ctx)
 }
 
 // Observe implements [driver.Observer]. What the loader sees is written down before
 // it acts on it.
 func (m *machine) Observe(ctx context.Context) ([]hotstick.LoadedPatch, error) {
 	m.look()
-	return m.kernel.Observe(ctx)
+	return m.Kernel.Observe(ctx)
 }
 
 // asked writes down what the kernel was asked for.
@@ -138,7 +96,7 @@ func (m *machine) asked(kind trace.Kind, artifact hotstick.Digest, module string
 	if err != nil {
 		outcome = "refused"
 	}
-	e := trace.Event{Node: "kernel", Kind: kind, Host: m.n.id, Boot: m.kernel.State().BootID, Artifact: artifact,
+	e := trace.Event{Node: "kernel", Kind: kind, Host: m.n.id, Boot: m.Kernel.State().BootID, Artifact: artifact,
 		To: outcome, Detail: module}
 	if a := m.n.truth.attempt; a != nil {
 		e.Plan, e.Attempt, e.Patch = a.Plan, a.Number, a.Level.Patch
@@ -153,7 +111,7 @@ func (m *machine) Load(ctx context.Context, load driver.Load) error {
 		return err
 	}
 	already := m.seen[load.Module] == hotstick.InEffect
-	err = m.kernel.Load(ctx, load)
+	err = m.Kernel.Load(ctx, load)
 	if !already && !m.down {
 		m.asked(trace.KindLoad, digest, load.Module, err)
 	}
@@ -165,13 +123,13 @@ func (m *machine) Load(ctx context.Context, load driver.Load) error {
 func (m *machine) Disable(ctx context.Context, module string) error {
 	m.look()
 	if state, there := m.seen[module]; there && state != hotstick.Disabled && state != hotstick.TransitionOut {
-		m.asked(trace.KindDisable, m.w.artifactOf(m.member.Build, module), module, nil)
+		m.asked(trace.KindDisable, m.w.artifactOf(m.Member.Build, module), module, nil)
 	}
-	err := m.kernel.Disable(ctx, module)
+	err := m.Kernel.Disable(ctx, module)
 	if m.onRevert[module] && !m.down {
 		delete(m.onRevert, module)
 		m.w.some("panic on revert")
-		m.kernel.Crash(crashText(module))
+		m.Kernel.Crash(crashText(module))
 		return errOff
 	}
 	m.look()
@@ -182,33 +140,33 @@ func (m *machine) Disable(ctx context.Context, module string) error {
 func (m *machine) Unload(ctx context.Context, module string) error {
 	m.look()
 	if _, there := m.seen[module]; there {
-		m.asked(trace.KindUnload, m.w.artifactOf(m.member.Build, module), module, nil)
+		m.asked(trace.KindUnload, m.w.artifactOf(m.Member.Build, module), module, nil)
 	}
-	err := m.kernel.Unload(ctx, module)
+	err := m.Kernel.Unload(ctx, module)
 	m.look()
 	return err
 }
 
 // look writes down what changed in the kernel since it was last looked at.
 func (m *machine) look() {
-	patches, err := m.kernel.Observe(context.Background())
+	patches, err := m.Kernel.Observe(context.Background())
 	if err != nil {
 		return
 	}
-	boot := m.kernel.State().BootID
+	boot := m.Kernel.State().BootID
 	now := make(map[string]hotstick.Effect, len(patches))
 	for _, p := range patches {
 		now[p.Module] = p.State
 		if old := m.seen[p.Module]; old != p.State {
 			m.w.emit(trace.Event{Node: "kernel", Kind: trace.KindKernel, Host: m.n.id, Boot: boot,
-				Artifact: m.w.artifactOf(m.member.Build, p.Module), From: string(old), To: string(p.State), Detail: p.Module})
+				Artifact: m.w.artifactOf(m.Member.Build, p.Module), From: string(old), To: string(p.State), Detail: p.Module})
 			m.w.some("kernel " + string(p.State))
 		}
 	}
 	for _, module := range sorted(m.seen) {
 		if _, there := now[module]; !there {
 			m.w.emit(trace.Event{Node: "kernel", Kind: trace.KindKernel, Host: m.n.id, Boot: boot,
-				Artifact: m.w.artifactOf(m.member.Build, module), From: string(m.seen[module]), Detail: module})
+				Artifact: m.w.artifactOf(m.Member.Build, module), From: string(m.seen[module]), Detail: module})
 		}
 	}
 	m.seen = now

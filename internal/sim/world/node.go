@@ -61,7 +61,7 @@ type grantKey struct {
 	attempt int
 }
 
-func (n *node) name() string { return n.m.member.Name }
+func (n *node) name() string { return n.m.Member.Name }
 
 // granted returns the digest of the grant that the attempt started with.
 func (n *node) granted(plan hotstick.PlanID, attempt int) hotstick.Digest {
@@ -149,7 +149,7 @@ func (n *node) runTick(life int) {
 	}
 	if pace < coarsest {
 		until := coarsest
-		if at, ok := n.m.kernel.Next(); ok {
+		if at, ok := n.m.Kernel.Next(); ok {
 			until = max(pace, min(until, at.Sub(n.w.time())))
 		}
 		pace = until
@@ -237,7 +237,7 @@ func (n *node) wakeUp() agent.Work {
 	if now >= n.asked+n.pace {
 		n.asked = now
 		healthy, detail := true, "ok"
-		if ill := n.m.kernel.State().Ill; ill != "" {
+		if ill := n.m.Kernel.State().Ill; ill != "" {
 			healthy, detail = false, ill
 			n.w.some("probe failed")
 		}
@@ -302,14 +302,14 @@ func (n *node) settle() {
 		return
 	}
 	n.m.look()
-	at, ok := n.m.kernel.Next()
+	at, ok := n.m.Kernel.Next()
 	if !ok {
 		return
 	}
 	boot := n.life.boot
 	n.w.at(n.w.elapsed(at), func() {
 		if n.life.boot == boot && !n.m.down {
-			n.m.kernel.Settle()
+			n.m.Kernel.Settle()
 			n.settleOnce()
 		}
 	})

@@ -184,7 +184,7 @@ func (w *World) choose(r *rand.Rand, mistake string) ([]hotstick.PlanHost, int) 
 	case mistake == "empty selector":
 		expression, matches = " ", func(*node) bool { return false }
 	case chance(r, 30):
-		expression, matches = fmt.Sprintf("host.labels.zone == %q", zone), func(n *node) bool { return n.m.member.Labels["zone"] == zone }
+		expression, matches = fmt.Sprintf("host.labels.zone == %q", zone), func(n *node) bool { return n.m.Member.Labels["zone"] == zone }
 	}
 	truly := 0
 	for _, n := range w.nodes {
@@ -199,12 +199,12 @@ func (w *World) choose(r *rand.Rand, mistake string) ([]hotstick.PlanHost, int) 
 	}
 	var hosts []hotstick.PlanHost
 	for _, n := range w.nodes {
-		ok, err := selector.Matches(policy.Host{Name: n.name(), Labels: n.m.member.Labels})
+		ok, err := selector.Matches(policy.Host{Name: n.name(), Labels: n.m.Member.Labels})
 		if err != nil || !ok {
 			continue
 		}
 		hosts = append(hosts, hotstick.PlanHost{Host: n.id, Name: n.name(), Identity: hotstick.NewFingerprint(n.key.Public()),
-			Build: n.m.member.Build, Domains: n.m.member.Labels})
+			Build: n.m.Member.Build, Domains: n.m.Member.Labels})
 	}
 	return hosts, truly
 }

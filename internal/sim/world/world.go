@@ -187,7 +187,7 @@ func (w *World) ground() trace.Event {
 	g := checker.Ground{Approvals: w.catalog.Trust.Approvals, SettleMillis: 5000, GrantMillis: 60_000,
 		SilenceMillis: 15_000, StaleMillis: w.staleAfter.Milliseconds(), SilentMillis: w.limits.SilentAfter.Milliseconds()}
 	for _, n := range w.nodes {
-		g.Hosts = append(g.Hosts, checker.GroundHost{Host: n.id, Name: n.name(), Build: n.m.member.Build})
+		g.Hosts = append(g.Hosts, checker.GroundHost{Host: n.id, Name: n.name(), Build: n.m.Member.Build})
 	}
 	for _, l := range w.levels {
 		for _, a := range l.Patch.Artifacts {
