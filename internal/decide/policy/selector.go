@@ -11,8 +11,7 @@ import (
 
 // Limits of selectors.
 const (
-	maxSelector     = 4 << 10
-	maxSelectorCost = 20_000
+	maxSelector = 4 << 10
 )
 
 // Selector is a compiled CEL expression over the variable host (see [Host]) alone:
@@ -62,7 +61,7 @@ func CompileSelector(expression string) (Selector, error) {
 	if ast.OutputType() != cel.BoolType {
 		return Selector{}, &SelectorError{Message: "it must be true or false for a host, such as host.labels.role == \"db\""}
 	}
-	program, err := env.Program(ast, cel.CostLimit(maxSelectorCost), cel.EvalOptions(cel.OptOptimize))
+	program, err := env.Program(ast, cel.CostLimit(maxCost), cel.EvalOptions(cel.OptOptimize))
 	if err != nil {
 		return Selector{}, &SelectorError{Message: err.Error()}
 	}
