@@ -98,7 +98,7 @@ const (
 func (c *Controller) Run(ctx context.Context) error {
 	changes, stop := c.store.Changes()
 	defer stop()
-	if err := c.begin(ctx); err != nil {
+	if err := c.Begin(ctx); err != nil {
 		return err
 	}
 	c.renew(time.Now())
@@ -131,8 +131,9 @@ func (c *Controller) Run(ctx context.Context) error {
 	}
 }
 
-// begin learns where the audit log ends and how long the server was away.
-func (c *Controller) begin(ctx context.Context) error {
+// Begin learns where the audit log ends and how long the server was away. [Controller.Run]
+// calls it; whoever calls [Controller.Round] instead calls it once before.
+func (c *Controller) Begin(ctx context.Context) error {
 	return c.store.View(ctx, func(tx store.Tx) error {
 		next, err := inventory.Next(tx)
 		if err != nil {

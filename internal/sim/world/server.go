@@ -39,6 +39,9 @@ func (s *server) start() {
 	s.up, s.due = true, 0
 	s.control = controller.New(controller.Options{Store: s.w.tap, Catalog: s.w, Online: s.w.keys.online,
 		Limits: s.w.limits, Log: slog.New(slog.DiscardHandler), Trace: s.w.opt.Product, Node: "server"})
+	if err := s.control.Begin(context.Background()); err != nil {
+		s.w.fail("cannot start a server: %v", err)
+	}
 	s.round(0)
 }
 
