@@ -19,6 +19,42 @@
 // [Append] computes them from hashes that are stored already. Hashes are numbered
 // by tlog's index; [Place] says with which leaf a number was stored.
 //
+// # Checkpoints
+//
+// A checkpoint is a head that a server stands by: a signed note as
+// golang.org/x/mod/sumdb/note and the checkpoint format of transparency logs
+// (C2SP tlog-checkpoint) have it, with two lines of our own:
+//
+//	hotstick/audit
+//	20
+//	4JOr0+Uh1UDbewTnK7VnKZe+MufwMKejHABaFuP1lzM=
+//	epoch 3
+//	time 2026-11-21T12:00:00Z
+//
+//	— hotstick/audit Fhc/IRj2…
+//
+// Origin, number of leaves, root in base 64, epoch of the catalog's trust, and the
+// time of signing. Anything else in these lines is refused.
+//
+// It is signed with the server's online key, which the catalog's root names
+// (hotstick.Trust.ServerKeys); there is no key for the log alone. A thief who has
+// one key of the server has them all, so a second one would protect nothing, and
+// the root would need one more ceremony. What protects is that others remember. The
+// signature makes what they remember evidence: two notes that cannot both be true
+// convict the holder of the key, and a host cannot invent a checkpoint to discredit
+// an honest server. The key signs three formats; none can be taken for another, for
+// what is signed begins with "hotstick/audit" here, with "DSSEv1" in statements and
+// with "{" in the catalog.
+//
+// # Who remembers
+//
+// Agents and people's commands keep the newest checkpoint that they have seen in a
+// [Memory] and take a later one only with the proof that its log continues the kept
+// one. Otherwise it is a [Conflict]: refused, kept with both notes, and reported.
+// Only a new epoch, which takes an offline signature, lets a log begin anew: so a
+// clean server takes its hosts back after a theft, and neither a thief nor an old
+// backup can pass for the log.
+//
 // # What is proved, and what is not
 //
 // Whoever can write the database can rewrite leaves and hashes alike. What cannot
