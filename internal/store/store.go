@@ -303,6 +303,7 @@ type EventTable interface {
 	// ReadHashes returns stored hashes of the log by their index, for proofs and
 	// verification: every EventTable is an [audit.Log].
 	ReadHashes(indexes []int64) ([]audit.Hash, error)
+	MarkTable
 }
 
 // Ban is a patch level that nobody may arm.

@@ -41,6 +41,7 @@ type Store struct {
 	freezes    map[int64]store.Freeze
 	lastFreeze int64
 	clears     map[hotstick.Digest]store.Clear
+	marks      map[string]string
 }
 
 // Open returns an empty store that takes its time from clock.
@@ -57,6 +58,7 @@ func Open(clock func() time.Time) *Store {
 		exclusions: map[hotstick.HostID]store.Exclusion{},
 		freezes:    map[int64]store.Freeze{},
 		clears:     map[hotstick.Digest]store.Clear{},
+		marks:      map[string]string{},
 	}
 }
 

@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"plans", planTests},
 		{"slots", slotTests},
 		{"events", eventTests},
+		{"marks", markTests},
 		{"bans", banTests},
 		{"orders", orderTests},
 		{"tokens", tokenTests},

@@ -253,6 +253,7 @@ func aViewCannotWrite(w *world) {
 			"slot take":    tx.Slots().Take(store.Slot{}),
 			"slot release": tx.Slots().Release(r.Slot.Plan, r.Slot.Host),
 			"event":        appended,
+			"mark":         tx.Events().SetMark("x", "y"),
 			"ban":          tx.Bans().Put(r.Ban),
 			"stop":         tx.Bans().SetStopAll(true),
 			"token put":    tx.Tokens().Put(r.Token),
