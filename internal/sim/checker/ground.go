@@ -43,6 +43,8 @@ type Shown struct {
 	// HeardMillis is when, in the trace's time, the newest check-in that counted
 	// reached a server.
 	HeardMillis int64 `json:"heard_millis"`
+	// SentMillis is when the host sent it.
+	SentMillis int64 `json:"sent_millis"`
 }
 
 // Causes of fault events that rules look at. The simulator writes more of them,

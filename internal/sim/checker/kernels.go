@@ -30,6 +30,9 @@ func kernelRules() []Rule {
 	}
 }
 
+// observationAge is how old what an agent observed may be when it is sent.
+const observationAge = 2 * time.Second
+
 func truthShown(f *fleet, e *trace.Event) (bool, string) {
 	if e.Kind != trace.KindShown || e.To != "applied" || f.ground == nil {
 		return false, ""
@@ -45,7 +48,11 @@ func truthShown(f *fleet, e *trace.Event) (bool, string) {
 	if age := e.T - ms(shown.HeardMillis); age > ms(f.ground.StaleMillis) {
 		return true, fmt.Sprintf("shown as applied %s after the newest check-in; the limit is %s", sec(age), sec(ms(f.ground.StaleMillis)))
 	}
-	since := ms(shown.HeardMillis) - int64(30*time.Second)
+	if shown.SentMillis < h.shownSent {
+		return true, fmt.Sprintf("what the host said at %s is shown after what it said at %s",
+			sec(ms(shown.SentMillis)), sec(ms(h.shownSent)))
+	}
+	since := ms(shown.SentMillis) - int64(observationAge)
 	for d, a := range f.artifacts {
 		if a.Patch == e.Patch && a.Build == h.build && h.wasInEffect(d, e.Boot, since) {
 			return true, ""

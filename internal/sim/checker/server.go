@@ -24,6 +24,10 @@ func (f *fleet) server(e *trace.Event) {
 			h.shownBoot = e.Boot
 			h.shown.shown[e.Boot]++
 		}
+		var shown Shown
+		if json.Unmarshal(e.Body, &shown) == nil {
+			h.shownSent = max(h.shownSent, shown.SentMillis)
+		}
 		return
 	case trace.KindGate:
 		return

@@ -92,6 +92,7 @@ type trouble struct {
 type shown struct {
 	shown     map[string]int // how often each boot began to be shown
 	shownBoot string
+	shownSent int64 // when the newest check-in that was shown had been sent, in ms
 }
 
 type effectKey struct {

@@ -39,7 +39,7 @@ func (w *World) checkIn(n *node, req *wire.SyncRequest, number int) {
 		there += time.Duration(n.random.Int64N(int64(20 * time.Second)))
 		w.some("message delayed")
 	}
-	sent := copyOf(req)
+	sent, sentAt := copyOf(req), w.now
 	if n.cable.odd > w.now {
 		sent.Protocol++
 		w.some("version skew")
@@ -60,7 +60,7 @@ func (w *World) checkIn(n *node, req *wire.SyncRequest, number int) {
 				}
 				return
 			}
-			resp, err := s.checkIn(sent)
+			resp, err := s.checkIn(sent, sentAt)
 			switch {
 			case !answer:
 			case n.cable.back > w.now:

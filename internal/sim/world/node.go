@@ -38,6 +38,7 @@ type node struct {
 	asked  time.Duration
 	pace   time.Duration
 	heard  time.Duration // when a server last counted a check-in
+	said   time.Duration // when that one was sent
 	docs   documents
 }
 

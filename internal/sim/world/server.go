@@ -53,7 +53,7 @@ func (s *server) kill() {
 var errRefused = errors.New("cannot reach the server: connection refused")
 
 // checkIn is the server's side of a check-in, as its route does it.
-func (s *server) checkIn(req wire.SyncRequest) (*wire.SyncResponse, error) {
+func (s *server) checkIn(req wire.SyncRequest, sent time.Duration) (*wire.SyncResponse, error) {
 	if req.Protocol != wire.Protocol {
 		return nil, fmt.Errorf("cannot take protocol %d", req.Protocol)
 	}
@@ -70,7 +70,7 @@ func (s *server) checkIn(req wire.SyncRequest) (*wire.SyncResponse, error) {
 		s.w.some("older boot refused")
 	}
 	if taken.Counted {
-		n.heard = s.w.now
+		n.heard, n.said = s.w.now, sent
 		s.w.show(n)
 		s.wake()
 	}
@@ -130,7 +130,7 @@ func (w *World) show(n *node) {
 		e.To, e.Patch = "applied", truth.Level
 	}
 	w.some("shown " + e.To)
-	e.Body, err = json.Marshal(checker.Shown{HeardMillis: n.heard.Milliseconds()})
+	e.Body, err = json.Marshal(checker.Shown{HeardMillis: n.heard.Milliseconds(), SentMillis: n.said.Milliseconds()})
 	if err != nil {
 		w.fail("cannot write what is shown: %v", err)
 	}
