@@ -12,6 +12,8 @@ T_UNIT   := 8m
 T_GUESTS := 15m
 T_WEB    := 240
 T_SIM    := 360
+T_FUZZ   := 600
+FUZZ     := 2s
 
 .PHONY: help
 help: ## print this menu
@@ -33,7 +35,7 @@ dev: build ## server, console and 200 simulated hosts, a rollout already moving
 	bin/hotstick dev $(ARGS)
 
 .PHONY: test
-test: setup-test check test-web test-unit sim test-guests ## everything, all set-up included
+test: setup-test check test-web test-unit fuzz sim test-guests ## everything, all set-up included
 
 .PHONY: setup-test
 setup-test:
@@ -46,6 +48,10 @@ test-fast: ## under a minute: no root, no network, no QEMU
 .PHONY: test-unit
 test-unit:
 	go test -timeout $(T_UNIT) ./...
+
+.PHONY: fuzz
+fuzz: ## every parser of foreign bytes, two seconds each; FUZZ=5m for longer, ONLY=Metadata for some
+	timeout $(T_FUZZ) scripts/fuzz $(FUZZ) $(ONLY)
 
 .PHONY: test-guests
 test-guests: build ## drivers, guests and the demo's checks on real kernels
