@@ -58,7 +58,7 @@ func (c *Client) fetchArtifact(ctx context.Context, a hotstick.Artifact) ([]byte
 	if c.source == nil {
 		return nil, fmt.Errorf("cannot fetch artifact %s without a source: %w", a.Digest.Short(), fs.ErrNotExist)
 	}
-	data, err := c.fetch(ctx, ArtifactFile(a.Digest), a.SizeBytes)
+	data, err := fetchAtMost(ctx, c.source, ArtifactFile(a.Digest), a.SizeBytes)
 	if err != nil {
 		return nil, err
 	}

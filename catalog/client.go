@@ -87,20 +87,18 @@ func (c *Client) Refresh(ctx context.Context, now time.Time) (View, error) {
 	if err != nil {
 		return View{}, err
 	}
-	if root, err = c.followRoots(ctx, t, root); err != nil {
+	kept := &stage{disk: c.disk, old: c.kept()}
+	kept.old.root = root
+	w := workflow{trusted: t, shelf: kept, source: c.source}
+	if err := w.refresh(ctx); err != nil {
 		return View{}, err
 	}
-	old := c.kept()
-	fresh, err := c.follow(ctx, t, old)
-	if err != nil {
-		return View{}, err
-	}
-	if err := neverOlder(root, old.targets, t.targets); err != nil {
+	if err := neverOlder(kept.newest(roleRoot), kept.old.targets, t.targets); err != nil {
 		return View{}, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.commit(t, old, fresh, now, floor); err != nil {
+	if err := c.commit(t, kept, now, floor); err != nil {
 		return View{}, err
 	}
 	v := t.view()

@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,7 +22,70 @@ type floorDocument struct {
 }
 
 // files are the bytes of one complete set of metadata.
-type files struct{ root, timestamp, snapshot, targets []byte }
+type files struct {
+	root, timestamp, snapshot, targets []byte
+	// delegated holds the targets metadata of each delegation that has any.
+	delegated map[string][]byte
+}
+
+// of returns the file of a role, or nil.
+func (f *files) of(role string) []byte {
+	switch role {
+	case roleRoot:
+		return f.root
+	case roleTimestamp:
+		return f.timestamp
+	case roleSnapshot:
+		return f.snapshot
+	case roleTargets:
+		return f.targets
+	}
+	return f.delegated[role]
+}
+
+// set puts the file of a role.
+func (f *files) set(role string, data []byte) {
+	switch role {
+	case roleRoot:
+		f.root = data
+	case roleTimestamp:
+		f.timestamp = data
+	case roleSnapshot:
+		f.snapshot = data
+	case roleTargets:
+		f.targets = data
+	default:
+		if f.delegated == nil {
+			f.delegated = map[string][]byte{}
+		}
+		f.delegated[role] = data
+	}
+}
+
+// stage is the shelf of a host's client: new roots are kept at once, and the rest
+// waits in fresh until all of it is verified.
+type stage struct {
+	disk       disk
+	old, fresh files
+}
+
+func (s *stage) kept(role string) []byte { return s.old.of(role) }
+
+// newest returns the role's file of the set that has been verified.
+func (s *stage) newest(role string) []byte {
+	if fresh := s.fresh.of(role); fresh != nil {
+		return fresh
+	}
+	return s.old.of(role)
+}
+
+func (s *stage) keep(role string, version int64, data []byte) error {
+	s.fresh.set(role, data)
+	if role == roleRoot {
+		return s.disk.write(metadataFile(roleRoot, version), data)
+	}
+	return nil
+}
 
 // roots follows the roots on our own disk, from the pinned one to the newest.
 func (c *Client) roots(now time.Time) (*trusted, []byte, error) {
@@ -31,7 +93,7 @@ func (c *Client) roots(now time.Time) (*trusted, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	t, err := trustRoot(data, now)
+	t, err := trustRoot(strict, data, now)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -77,71 +139,6 @@ func (c *Client) kept() files {
 	return f
 }
 
-// followRoots takes every root that the source has after ours. Each is kept at
-// once: a root that took a stolen key away must never be forgotten.
-func (c *Client) followRoots(ctx context.Context, t *trusted, newest []byte) ([]byte, error) {
-	for range maxRootsPerRefresh {
-		name := metadataFile(roleRoot, t.root.Version+1)
-		data, err := c.fetch(ctx, name, MaxRootBytes)
-		if errors.Is(err, fs.ErrNotExist) {
-			return newest, nil
-		}
-		if err == nil {
-			err = t.nextRoot(data)
-		}
-		if err == nil {
-			err = c.disk.write(name, data)
-		}
-		if err != nil {
-			return nil, err
-		}
-		newest = data
-	}
-	return nil, refused("more than %d new roots at once", maxRootsPerRefresh)
-}
-
-// follow takes timestamp, snapshot and targets. Ours go first, so that nothing
-// older than they are is taken; errors about them say only that they do not help.
-func (c *Client) follow(ctx context.Context, t *trusted, old files) (files, error) {
-	var f files
-	if old.timestamp != nil && t.setTimestamp(old.timestamp) == nil {
-		f.timestamp = old.timestamp
-	}
-	data, err := c.fetch(ctx, timestampFile, MaxTimestampBytes)
-	if err != nil {
-		return files{}, err
-	}
-	before := t.timestamp
-	if err := t.setTimestamp(data); err != nil {
-		return files{}, err
-	}
-	if t.timestamp != before {
-		f.timestamp = data
-	} else {
-		f.timestamp = old.timestamp
-	}
-
-	want := t.timestamp.snapshot()
-	if old.snapshot != nil && t.setSnapshot(old.snapshot, true) == nil && want.matches(old.snapshot) {
-		f.snapshot = old.snapshot
-	} else {
-		if f.snapshot, err = c.fetch(ctx, metadataFile(roleSnapshot, want.Version), want.Length); err != nil {
-			return files{}, err
-		}
-		if err := t.setSnapshot(f.snapshot, false); err != nil {
-			return files{}, err
-		}
-	}
-
-	want = t.snapshot.targets()
-	if old.targets != nil && want.matches(old.targets) {
-		f.targets = old.targets
-	} else if f.targets, err = c.fetch(ctx, metadataFile(roleTargets, want.Version), want.Length); err != nil {
-		return files{}, err
-	}
-	return f, t.setTargets(f.targets)
-}
-
 // neverOlder refuses targets older than those we had, as long as the publishers
 // of the newest root have signed those too. TUF forgets what it knew when the
 // online keys change; whoever brought that about must not gain by it.
@@ -161,19 +158,18 @@ func neverOlder(root, ours []byte, fresh *targetsSigned) error {
 
 // commit makes a verified set the trusted one. Everything it names is on disk
 // before timestamp.json is. The caller holds mu.
-func (c *Client) commit(t *trusted, old, fresh files, now, floor time.Time) error {
-	if string(fresh.timestamp) != string(old.timestamp) {
-		if string(fresh.targets) != string(old.targets) {
-			if err := c.disk.write(metadataFile(roleTargets, t.targets.Version), fresh.targets); err != nil {
-				return err
-			}
+func (c *Client) commit(t *trusted, s *stage, now, floor time.Time) error {
+	for _, role := range []string{roleTargets, roleSnapshot} {
+		data := s.fresh.of(role)
+		if data == nil {
+			continue
 		}
-		if string(fresh.snapshot) != string(old.snapshot) {
-			if err := c.disk.write(metadataFile(roleSnapshot, t.snapshot.Version), fresh.snapshot); err != nil {
-				return err
-			}
+		if err := c.disk.write(metadataFile(role, t.version(role)), data); err != nil {
+			return err
 		}
-		if err := c.disk.write(timestampFile, fresh.timestamp); err != nil {
+	}
+	if s.fresh.timestamp != nil {
+		if err := c.disk.write(timestampFile, s.fresh.timestamp); err != nil {
 			return err
 		}
 		c.disk.prune(roleSnapshot, t.snapshot.Version, 1)
@@ -202,16 +198,4 @@ func (c *Client) floor() (time.Time, error) {
 func (c *Client) setFloor(now time.Time) error {
 	text := now.UTC().Truncate(time.Second).Format(time.RFC3339)
 	return c.disk.write(floorFile, []byte(`{"refreshed":"`+text+`"}`+"\n"))
-}
-
-// fetch asks the source and holds it to the limit.
-func (c *Client) fetch(ctx context.Context, name string, limit int64) ([]byte, error) {
-	data, err := c.source.Fetch(ctx, name, limit)
-	if err != nil {
-		return nil, fmt.Errorf("cannot fetch %s: %w", name, err)
-	}
-	if int64(len(data)) > limit {
-		return nil, refused("%s has %d bytes: the limit is %d", name, len(data), limit)
-	}
-	return data, nil
 }

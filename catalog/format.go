@@ -113,9 +113,18 @@ type hashes struct {
 	SHA256 string `json:"sha256"`
 }
 
-// matches reports whether data is the file that the metadata names.
+// matches reports whether data can be the file that the metadata names. Our own
+// format always says length and digest; TUF leaves both open.
 func (i metaInfo) matches(data []byte) bool {
-	return int64(len(data)) == i.Length && hotstick.NewDigest(data).Hex() == i.Hashes.SHA256
+	return (i.Length == 0 || int64(len(data)) == i.Length) && (i.Hashes.SHA256 == "" || hotstick.NewDigest(data).Hex() == i.Hashes.SHA256)
+}
+
+// limit returns how long the file may be, at most most.
+func (i metaInfo) limit(most int64) int64 {
+	if i.Length == 0 {
+		return most
+	}
+	return min(i.Length, most)
 }
 
 // read decodes one metadata file and checks what all have in common.
@@ -215,6 +224,9 @@ func readTargets(data []byte) (*targetsSigned, error) {
 	}
 	return targets, nil
 }
+
+// readAnyTargets reads the metadata of the publishers.
+func readAnyTargets(_ *trusted, _ string, data []byte) (*targetsSigned, error) { return readTargets(data) }
 
 // targetEntries returns the entries that TUF's list has for these patches.
 func targetEntries(patches []hotstick.Patch) map[string]fileInfo {

@@ -170,7 +170,7 @@ func (r *Repository) commitTimestamp(next generation, version int64, now time.Ti
 	if err := verifyLinks(next.root, next.files.timestamp, next.files.snapshot); err != nil {
 		return err
 	}
-	t, err := trustRoot(next.root, now)
+	t, err := trustRoot(strict, next.root, now)
 	if err != nil {
 		return err
 	}
@@ -239,7 +239,7 @@ func (r *Repository) next(root, targets []byte, now time.Time) (generation, erro
 func (r *Repository) AcceptRoot(root, targets []byte, now time.Time) (View, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t, err := trustRoot(r.now.root, now)
+	t, err := trustRoot(strict, r.now.root, now)
 	if err != nil {
 		return View{}, err
 	}

@@ -26,20 +26,37 @@ func hexBytes(d hotstick.Digest) (metadata.HexBytes, error) {
 	return sum, nil
 }
 
+// profile says what is refused beyond what TUF itself refuses: each file is read
+// by the profile first, and only then verified.
+type profile struct {
+	root                func(data []byte) (*rootSigned, error)
+	timestamp, snapshot func(data []byte) (*linkSigned, error)
+	// targets reads the metadata of the publishers, or of another role that they
+	// delegate to.
+	targets func(t *trusted, role string, data []byte) (*targetsSigned, error)
+	// lapse: a delegation whose metadata has expired keeps nobody from the rest.
+	lapse bool
+}
+
+// strict is the form that this package's documentation specifies.
+var strict = profile{root: readRoot, timestamp: readTimestamp, snapshot: readSnapshot, targets: readAnyTargets, lapse: true}
+
 // trusted is TUF's set of trusted metadata. go-tuf verifies signatures, versions,
-// digests and expiry; the strict readers of this package go first and keep what
-// the files say.
+// digests and expiry; the profile's readers go first and keep what the files say.
 type trusted struct {
+	profile   profile
 	tuf       *trustedmetadata.TrustedMetadata
 	root      *rootSigned
 	timestamp *linkSigned
 	snapshot  *linkSigned
 	targets   *targetsSigned
+	// delegated holds the delegations' own metadata, by the role's name.
+	delegated map[string]*targetsSigned
 }
 
 // trustRoot starts from a root that is trusted already.
-func trustRoot(data []byte, now time.Time) (*trusted, error) {
-	root, err := readRoot(data)
+func trustRoot(p profile, data []byte, now time.Time) (*trusted, error) {
+	root, err := p.root(data)
 	if err != nil {
 		return nil, err
 	}
@@ -47,14 +64,15 @@ func trustRoot(data []byte, now time.Time) (*trusted, error) {
 	if err != nil {
 		return nil, translate(roleRoot, err)
 	}
-	tuf.RefTime = now.UTC()
-	return &trusted{tuf: tuf, root: root}, nil
+	// The specification wants an end that is later than now; go-tuf takes equal.
+	tuf.RefTime = now.UTC().Add(1)
+	return &trusted{profile: p, tuf: tuf, root: root, delegated: map[string]*targetsSigned{}}, nil
 }
 
 // nextRoot takes the root with the next version, signed by the old root's keys and
 // by its own.
 func (t *trusted) nextRoot(data []byte) error {
-	root, err := readRoot(data)
+	root, err := t.profile.root(data)
 	if err != nil {
 		return err
 	}
@@ -72,7 +90,7 @@ func (t *trusted) nextRoot(data []byte) error {
 // one is taken later, but is still an error. Another one of the same version
 // changes nothing.
 func (t *trusted) setTimestamp(data []byte) error {
-	timestamp, err := readTimestamp(data)
+	timestamp, err := t.profile.timestamp(data)
 	if err != nil {
 		return err
 	}
@@ -90,7 +108,7 @@ func (t *trusted) setTimestamp(data []byte) error {
 // it may be older than the timestamp says: it is then an error, but remembered,
 // so that nothing older is taken later.
 func (t *trusted) setSnapshot(data []byte, own bool) error {
-	snapshot, err := readSnapshot(data)
+	snapshot, err := t.profile.snapshot(data)
 	if err != nil {
 		return err
 	}
@@ -101,16 +119,35 @@ func (t *trusted) setSnapshot(data []byte, own bool) error {
 	return nil
 }
 
-func (t *trusted) setTargets(data []byte) error {
-	targets, err := readTargets(data)
+// setTargets takes the targets metadata of a role to which parent delegates.
+func (t *trusted) setTargets(role, parent string, data []byte) error {
+	targets, err := t.profile.targets(t, role, data)
 	if err != nil {
 		return err
 	}
-	if _, err := t.tuf.UpdateTargets(data); err != nil {
-		return translate(roleTargets, err)
+	_, err = t.tuf.UpdateDelegatedTargets(data, role, parent)
+	if lapsed := errors.Is(err, &metadata.ErrExpiredMetadata{}); err != nil && !(lapsed && t.profile.lapse && role != roleTargets) {
+		return translate(role, err)
 	}
-	t.targets = targets
+	if role == roleTargets {
+		t.targets = targets
+	} else {
+		t.delegated[role] = targets
+	}
 	return nil
+}
+
+// version returns the version of a role's trusted file below the root.
+func (t *trusted) version(role string) int64 {
+	switch role {
+	case roleTimestamp:
+		return t.timestamp.Version
+	case roleSnapshot:
+		return t.snapshot.Version
+	case roleTargets:
+		return t.targets.Version
+	}
+	return t.delegated[role].Version
 }
 
 // view returns what a complete set says.
