@@ -49,7 +49,7 @@ type variety struct {
 }
 
 // fill sorts the listed hosts into their pools. Order is by key.
-func (p *Planner) fill(order []int32) {
+func (p *Planner) fill(order []entry) {
 	for i := range p.varieties {
 		p.varieties[i].count, p.varieties[i].first = 0, none
 	}
@@ -60,7 +60,8 @@ func (p *Planner) fill(order []int32) {
 		p.lanes[i].count, p.lanes[i].dirty = 0, true
 	}
 	pools := make([]int32, len(order)) // of each host: the fleet is too large to visit twice
-	for i, h := range order {
+	for i, e := range order {
+		h := e.host
 		v := &p.varieties[p.hosts[h].variety]
 		pools[i] = v.pool
 		if v.count++; v.first == none {
@@ -69,65 +70,123 @@ func (p *Planner) fill(order []int32) {
 		p.pools[v.pool].count++
 		p.lanes[p.hosts[h].lane].count++
 	}
-	flat := make([]int32, len(order))
-	lists := make([][]int32, len(p.pools))
+	flat := make([]entry, len(order))
+	lists := make([][]entry, len(p.pools))
 	for i := range p.pools {
 		n := p.pools[i].count
 		lists[i], flat = flat[:0:n], flat[n:]
 	}
-	for i, h := range order {
-		lists[pools[i]] = append(lists[pools[i]], h)
+	for i, e := range order {
+		lists[pools[i]] = append(lists[pools[i]], e)
 	}
 	for i := range p.pools {
 		p.pools[i].list = newOrdered(lists[i])
 	}
 }
 
-// pick chooses the canary of every build and stages them.
-func (p *Planner) pick() {
-	for i := range p.blocks {
-		p.blocks[i].stages = p.blocks[i].stages[:0]
+// election is how the builds last chose their canaries. Choosing again begins
+// where something differs, for a change of one host mostly changes no choice.
+type election struct {
+	// order lists all builds in the order of their choice; those without hosts are
+	// at its end and have no turn.
+	order []int32
+	turns []turn
+	// used counts the canaries chosen so far by representative value; drift is by how
+	// much that differs from the last time.
+	used, drift []int32
+	// before is the staged canary of each build as the last change found it.
+	before []int32
+}
+
+// turn is one build's choice: its canary's model, or none.
+type turn struct{ lane, model int32 }
+
+// pick chooses the canary of every build and stages them. It reports whether any
+// canary or stage may be another than before.
+func (p *Planner) pick() (moved bool) {
+	moved = p.elect()
+	if first := p.firstBlock(); first != p.first {
+		p.first, moved = first, true
 	}
-	p.first = p.firstBlock()
-	used := make([]int32, p.named.values)
-	staged := newStaging(p)
-	for _, l := range p.laneOrder() {
-		lane := &p.lanes[l]
-		home := p.home(lane)
-		host := p.choose(&p.pools[home], used)
-		if model := p.varieties[p.hosts[host].variety].model; model >= 0 {
-			for _, value := range p.named.models[model] {
-				used[value]++
-			}
+	if moved {
+		p.stage()
+	}
+	return moved
+}
+
+// elect lets every build choose its canary, and reports whether any differs.
+func (p *Planner) elect() (moved bool) {
+	e := &p.election
+	e.used = append(e.used[:0], make([]int32, p.named.values)...)
+	e.drift = append(e.drift[:0], e.used...)
+	apart := 0 // values by which choices so far differ from the last time
+	last := len(e.turns)
+	order := p.laneOrder()
+	for i, l := range order {
+		if i == len(e.turns) {
+			e.turns = append(e.turns, turn{none, none})
 		}
-		block := p.pools[home].block
-		if lane.dirty || lane.canary.host != host || lane.canary.block != block {
-			lane.canary = canary{host: host, block: block, standIns: p.standIns(lane, home, host)}
-			lane.dirty = false
+		was := &e.turns[i]
+		now := turn{l, was.model}
+		if was.lane != l || apart > 0 || p.lanes[l].dirty {
+			moved = p.decide(&p.lanes[l]) || was.lane != l || moved
+			now.model = p.varieties[p.hosts[p.lanes[l].canary.host].variety].model
 		}
-		lane.canary.stage = inPlace
-		if !p.alone(lane, block) {
-			lane.canary.stage = staged.place(&p.blocks[block], int(block), host)
+		for _, value := range p.named.representative(now.model) {
+			e.used[value]++
+		}
+		if now.model != was.model {
+			apart += differ(e.drift, p.named.representative(now.model), 1) + differ(e.drift, p.named.representative(was.model), -1)
+		}
+		*was = now
+	}
+	e.turns = e.turns[:len(order)]
+	return moved || len(order) < last
+}
+
+// differ adds n to the drift of values, and returns how many more of them drift.
+func differ(drift, values []int32, n int32) (more int) {
+	for _, v := range values {
+		if drift[v] == 0 {
+			more++
+		}
+		if drift[v] += n; drift[v] == 0 {
+			more--
 		}
 	}
+	return more
+}
+
+// decide chooses the canary of a build, and reports whether it is another.
+func (p *Planner) decide(l *lane) (changed bool) {
+	home := p.home(l)
+	host, block := p.choose(&p.pools[home], p.election.used), p.pools[home].block
+	changed = l.canary.host != host || l.canary.block != block
+	if l.dirty || changed {
+		l.canary = canary{host: host, block: block, stage: l.canary.stage, standIns: p.standIns(l, home, host)}
+		l.dirty = false
+	}
+	return changed
 }
 
 // laneOrder lists the builds that have hosts, those with most hosts first: their
 // canary speaks for the most machines.
 func (p *Planner) laneOrder() []int32 {
-	var order []int32
-	for i := range p.lanes {
-		if p.lanes[i].count > 0 {
-			order = append(order, int32(i))
-		}
+	e := &p.election
+	for l := len(e.order); l < len(p.lanes); l++ {
+		e.order = append(e.order, int32(l))
 	}
-	slices.SortFunc(order, func(a, b int32) int {
+	slices.SortFunc(e.order, func(a, b int32) int {
 		if c := cmp.Compare(p.lanes[b].count, p.lanes[a].count); c != 0 {
 			return c
 		}
 		return compareBuilds(p.lanes[a].build, p.lanes[b].build)
 	})
-	return order
+	n := len(e.order)
+	for n > 0 && p.lanes[e.order[n-1]].count == 0 {
+		n--
+	}
+	return e.order[:n]
 }
 
 // home is the first pool of a build that has hosts.
@@ -170,12 +229,10 @@ func (p *Planner) choose(in *pool, used []int32) int32 {
 
 func (p *Planner) better(a, b int32, used []int32) bool {
 	x, y := &p.varieties[a], &p.varieties[b]
-	if x.model >= 0 {
-		other := p.named.models[y.model]
-		for i, value := range p.named.models[x.model] {
-			if c := cmp.Compare(used[value], used[other[i]]); c != 0 {
-				return c < 0
-			}
+	other := p.named.representative(y.model)
+	for i, value := range p.named.representative(x.model) {
+		if used[value] != used[other[i]] {
+			return used[value] < used[other[i]]
 		}
 	}
 	if x.count != y.count {
@@ -233,76 +290,4 @@ func (f *fleet) shared(a, b int32) int32 {
 		}
 	}
 	return n
-}
-
-// staging puts canaries into stages: one host; then 2, 4, 8 … of a block, under
-// the spread caps.
-type staging struct {
-	p     *Planner
-	count map[[3]int32]int32 // by block, stage and domain
-	// open is the first stage of each block that has room.
-	open []int
-}
-
-func newStaging(p *Planner) *staging {
-	s := &staging{p: p, open: make([]int, len(p.blocks))}
-	if p.spreads > 0 {
-		s.count = map[[3]int32]int32{}
-	}
-	return s
-}
-
-// place returns the first stage of the block that has room for the host.
-func (s *staging) place(b *block, number int, host int32) int32 {
-	for stage := s.open[number]; ; stage++ {
-		if stage == len(b.stages) {
-			b.stages = append(b.stages, 0)
-		}
-		if b.stages[stage] >= s.p.stageSize(number, stage) || !s.spread(int32(number), int32(stage), host) {
-			continue
-		}
-		b.stages[stage]++
-		for s.open[number] < len(b.stages) && b.stages[s.open[number]] >= s.p.stageSize(number, s.open[number]) {
-			s.open[number]++
-		}
-		return int32(stage)
-	}
-}
-
-// stageSize is 1, 2, 4, 8 …; blocks after the first that has canaries begin with
-// 2, for one host of the fleet has gone by then.
-func (p *Planner) stageSize(block, stage int) int32 {
-	if block != p.first {
-		stage++
-	}
-	return 1 << min(stage, 30)
-}
-
-// firstBlock is the first block of which any host is left.
-func (p *Planner) firstBlock() int {
-	first := len(p.blocks)
-	for i := range p.pools {
-		if p.pools[i].count > 0 {
-			first = min(first, int(p.pools[i].block))
-		}
-	}
-	return first
-}
-
-// spread counts the host into the stage if the caps leave room. A cap that no
-// stage of this size can reach is not counted.
-func (s *staging) spread(block, stage, host int32) bool {
-	f, size := &s.p.fleet, s.p.stageSize(int(block), int(stage))
-	mine := f.spread(host)
-	for kind, d := range mine {
-		if f.caps[kind] < size && s.count[[3]int32{block, stage, d}] >= f.caps[kind] {
-			return false
-		}
-	}
-	for kind, d := range mine {
-		if f.caps[kind] < size {
-			s.count[[3]int32{block, stage, d}]++
-		}
-	}
-	return true
 }

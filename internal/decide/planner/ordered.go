@@ -1,21 +1,49 @@
 package planner
 
 import (
+	"cmp"
 	"iter"
 	"slices"
 )
 
+// entry is a host in a sorted list, with the first bits of what it is sorted by:
+// they nearly always decide, and the host itself is far away in memory.
+type entry struct {
+	head uint32
+	host int32
+}
+
+// keyed is a host's entry in a list by key.
+func (f *fleet) keyed(h int32) entry { return entry{uint32(f.hosts[h].key >> 32), h} }
+
+// placed is a host's entry in a list by place.
+func (f *fleet) placed(h int32) entry { return entry{uint32(f.hosts[h].at >> 32), h} }
+
+// compare orders entries by their heads, and hosts of equal ones as order does.
+func (e entry) compare(other entry, order func(a, b int32) int) int {
+	if e.head != other.head {
+		return cmp.Compare(e.head, other.head)
+	}
+	return order(e.host, other.host)
+}
+
 // ordered is a sorted list of hosts in chunks, so that one host comes or goes
 // without moving all others. Whoever uses it always gives the same order.
-type ordered struct{ chunks [][]int32 }
+type ordered struct {
+	chunks [][]entry
+	// ends holds the last entry of each chunk.
+	ends []entry
+}
 
-const chunkSize = 256
+const chunkSize = 128
 
 // newOrdered takes over a sorted list.
-func newOrdered(sorted []int32) ordered {
-	o := ordered{chunks: make([][]int32, 0, len(sorted)/chunkSize+1)}
+func newOrdered(sorted []entry) ordered {
+	n := (len(sorted) + chunkSize - 1) / chunkSize
+	o := ordered{chunks: make([][]entry, 0, n), ends: make([]entry, 0, n)}
 	for chunk := range slices.Chunk(sorted, chunkSize) {
 		o.chunks = append(o.chunks, chunk)
+		o.ends = append(o.ends, chunk[len(chunk)-1])
 	}
 	return o
 }
@@ -24,8 +52,8 @@ func newOrdered(sorted []int32) ordered {
 func (o *ordered) all() iter.Seq[int32] {
 	return func(yield func(int32) bool) {
 		for _, chunk := range o.chunks {
-			for _, h := range chunk {
-				if !yield(h) {
+			for _, e := range chunk {
+				if !yield(e.host) {
 					return
 				}
 			}
@@ -33,54 +61,62 @@ func (o *ordered) all() iter.Seq[int32] {
 	}
 }
 
-// find returns where the first host stands that is not before h.
-func (o *ordered) find(h int32, order func(a, b int32) int) (chunk, at int, found bool) {
-	chunk, _ = slices.BinarySearchFunc(o.chunks, h, func(c []int32, h int32) int { return order(c[len(c)-1], h) })
-	if chunk == len(o.chunks) {
+// find returns where the first host stands that is not before e.
+func (o *ordered) find(e entry, order func(a, b int32) int) (chunk, at int, found bool) {
+	chunk, _ = search(o.ends, e, order)
+	if chunk == len(o.ends) {
 		return chunk, 0, false
 	}
-	at, found = slices.BinarySearchFunc(o.chunks[chunk], h, order)
+	at, found = search(o.chunks[chunk], e, order)
 	return chunk, at, found
 }
 
-func (o *ordered) insert(h int32, order func(a, b int32) int) {
-	chunk, at, _ := o.find(h, order)
+func search(sorted []entry, e entry, order func(a, b int32) int) (at int, found bool) {
+	return slices.BinarySearchFunc(sorted, e, func(x, e entry) int { return x.compare(e, order) })
+}
+
+func (o *ordered) insert(e entry, order func(a, b int32) int) {
+	chunk, at, _ := o.find(e, order)
 	switch {
 	case len(o.chunks) == 0:
-		o.chunks = append(o.chunks, []int32{h})
+		o.chunks, o.ends = append(o.chunks, []entry{e}), append(o.ends, e)
 		return
 	case chunk == len(o.chunks):
 		chunk--
 		at = len(o.chunks[chunk])
 	}
-	c := slices.Insert(o.chunks[chunk], at, h)
-	o.chunks[chunk] = c
+	c := slices.Insert(o.chunks[chunk], at, e)
 	if len(c) > 2*chunkSize {
-		o.chunks[chunk] = c[:chunkSize:chunkSize]
-		o.chunks = slices.Insert(o.chunks, chunk+1, c[chunkSize:])
+		o.chunks = slices.Insert(o.chunks, chunk, c[:chunkSize:chunkSize])
+		o.ends = slices.Insert(o.ends, chunk, c[chunkSize-1])
+		c, chunk = c[chunkSize:], chunk+1
 	}
+	o.chunks[chunk], o.ends[chunk] = c, c[len(c)-1]
 }
 
-func (o *ordered) remove(h int32, order func(a, b int32) int) {
-	chunk, at, found := o.find(h, order)
+func (o *ordered) remove(e entry, order func(a, b int32) int) {
+	chunk, at, found := o.find(e, order)
 	if !found {
 		return
 	}
-	if o.chunks[chunk] = slices.Delete(o.chunks[chunk], at, at+1); len(o.chunks[chunk]) == 0 {
-		o.chunks = slices.Delete(o.chunks, chunk, chunk+1)
+	c := slices.Delete(o.chunks[chunk], at, at+1)
+	if len(c) == 0 {
+		o.chunks, o.ends = slices.Delete(o.chunks, chunk, chunk+1), slices.Delete(o.ends, chunk, chunk+1)
+		return
 	}
+	o.chunks[chunk], o.ends[chunk] = c, c[len(c)-1]
 }
 
-// after goes through the hosts behind h, which need not be in the list.
-func (o *ordered) after(h int32, order func(a, b int32) int) iter.Seq[int32] {
+// after goes through the hosts behind e, which need not be in the list.
+func (o *ordered) after(e entry, order func(a, b int32) int) iter.Seq[int32] {
 	return func(yield func(int32) bool) {
-		chunk, at, found := o.find(h, order)
+		chunk, at, found := o.find(e, order)
 		if found {
 			at++
 		}
 		for ; chunk < len(o.chunks); chunk, at = chunk+1, 0 {
 			for _, x := range o.chunks[chunk][at:] {
-				if !yield(x) {
+				if !yield(x.host) {
 					return
 				}
 			}
@@ -88,15 +124,15 @@ func (o *ordered) after(h int32, order func(a, b int32) int) iter.Seq[int32] {
 	}
 }
 
-// before goes backwards through the hosts ahead of h, which need not be in the
+// before goes backwards through the hosts ahead of e, which need not be in the
 // list.
-func (o *ordered) before(h int32, order func(a, b int32) int) iter.Seq[int32] {
+func (o *ordered) before(e entry, order func(a, b int32) int) iter.Seq[int32] {
 	return func(yield func(int32) bool) {
-		chunk, at, _ := o.find(h, order)
+		chunk, at, _ := o.find(e, order)
 		for ; chunk >= 0; chunk-- {
 			if chunk < len(o.chunks) {
 				for _, x := range slices.Backward(o.chunks[chunk][:min(at, len(o.chunks[chunk]))]) {
-					if !yield(x) {
+					if !yield(x.host) {
 						return
 					}
 				}

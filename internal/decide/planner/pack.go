@@ -27,7 +27,9 @@ type Planner struct {
 	lanes     []lane
 	blocks    []block
 	// first is the first block of which any host is left.
-	first int
+	first    int
+	election election
+	staging  staging
 	// slot finds hosts by ID, and failed says why there is no plan: both are for
 	// [Planner.Change].
 	slot   map[hotstick.HostID]int32
@@ -75,7 +77,7 @@ type names struct {
 	value    []map[string]int32
 	values   int32
 	model    map[[2]int32]int32
-	models   [][]int32 // the representative values of each model
+	models   []int32 // the representative values of each model, one after the other
 	lane     map[hotstick.KernelBuild]int32
 	pool     map[[3]int32]int32
 	variety  map[[2]int32]int32
@@ -94,7 +96,8 @@ func Pack(r Request) (*Planner, error) {
 		return nil, err
 	}
 	r.Shape = shape
-	p := &Planner{req: r, rules: compat.For(r.Patch, modules(r.Catalog)), why: map[int32]hotstick.Reason{}}
+	p := &Planner{req: r, rules: compat.For(r.Patch, modules(r.Catalog)), why: map[int32]hotstick.Reason{},
+		staging: staging{count: map[[3]int32]int32{}}}
 	p.fleet = newFleet(r)
 	if err := p.follow(); err != nil {
 		return nil, err
@@ -274,9 +277,20 @@ func (p *Planner) modelOf(h *Host) int32 {
 			n.values++
 		}
 		picked = append(picked, v)
-		model = number(n.model, [2]int32{model, v}, func() { n.models = append(n.models, slices.Clone(picked)) })
+		model = number(n.model, [2]int32{model, v}, func() {
+			n.models = append(append(n.models, picked...), make([]int32, len(n.value)-len(picked))...)
+		})
 	}
 	return model
+}
+
+// representative returns the values of a model that has all of them, or nothing
+// for none.
+func (n *names) representative(model int32) []int32 {
+	if model == none {
+		return nil
+	}
+	return n.models[int(model)*len(n.value):][:len(n.value)]
 }
 
 func (p *Planner) poolOf(lane, block, rank int32) int32 {

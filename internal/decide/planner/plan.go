@@ -14,6 +14,7 @@ func (p *Planner) plan() error {
 		return err
 	}
 	p.fill(order)
+	p.election.turns = p.election.turns[:0]
 	p.pick()
 	p.divide(order)
 	floor := 0
@@ -31,8 +32,8 @@ func (p *Planner) plan() error {
 	return p.numberWaves()
 }
 
-// shuffle gives every listed host its place and returns them in that order.
-func (p *Planner) shuffle() ([]int32, error) {
+// shuffle gives every listed host its place and returns them by key.
+func (p *Planner) shuffle() ([]entry, error) {
 	seed := p.seed()
 	type keyed struct {
 		key  uint64
@@ -61,10 +62,10 @@ func (p *Planner) shuffle() ([]int32, error) {
 		}
 		return p.byKey(a.slot, b.slot)
 	})
-	order := make([]int32, len(all))
+	order := make([]entry, len(all))
 	for i, k := range all {
-		order[i] = k.slot
-		if i > 0 && p.src[k.slot].ID == p.src[order[i-1]].ID {
+		order[i] = entry{uint32(k.key >> 32), k.slot}
+		if i > 0 && k.key == all[i-1].key && p.src[k.slot].ID == p.src[all[i-1].slot].ID {
 			return nil, fmt.Errorf("cannot make a plan that lists host %s twice", p.src[k.slot].ID)
 		}
 	}
@@ -82,13 +83,13 @@ func (p *Planner) setKey(i int32, seed uint64) {
 }
 
 // divide puts every host that is not a staged canary into its part.
-func (p *Planner) divide(order []int32) {
+func (p *Planner) divide(order []entry) {
 	pinned := p.seat()
 	counts := make([]int, 2*len(p.blocks))
 	plain := make([]int16, len(order)) // the part of each host but canaries and clusters
 	var clustered []int32
-	for i, h := range order {
-		k := &p.hosts[h]
+	for i, e := range order {
+		h, k := e.host, &p.hosts[e.host]
 		if plain[i] = -1; k.canary {
 			continue
 		}
@@ -100,17 +101,17 @@ func (p *Planner) divide(order []int32) {
 		}
 		plain[i] = k.part
 	}
-	lists := make([][]int32, len(counts))
+	lists := make([][]entry, len(counts))
 	for i, n := range counts {
-		lists[i] = make([]int32, 0, n)
+		lists[i] = make([]entry, 0, n)
 	}
 	slices.SortFunc(clustered, p.byPlace)
 	for _, h := range clustered { // which come first
-		lists[p.hosts[h].part] = append(lists[p.hosts[h].part], h)
+		lists[p.hosts[h].part] = append(lists[p.hosts[h].part], p.placed(h))
 	}
-	for i, h := range order {
+	for i, e := range order { // whose place is their key
 		if plain[i] >= 0 {
-			lists[plain[i]] = append(lists[plain[i]], h)
+			lists[plain[i]] = append(lists[plain[i]], e)
 		}
 	}
 	for i, list := range lists {

@@ -89,8 +89,7 @@ func (p *Planner) renew(i int32, edit func()) error {
 		}
 	}
 	if local = local && p.anyone(); local {
-		p.pick()
-		local = p.reseat(i, before)
+		local = p.reseat(i, before, p.pick())
 	}
 	if local {
 		p.failed = p.settleParts()
@@ -102,15 +101,16 @@ func (p *Planner) renew(i int32, edit func()) error {
 
 // anyone reports whether any host is listed.
 func (p *Planner) anyone() bool {
-	return slices.ContainsFunc(p.lanes, func(l lane) bool { return l.count > 0 })
+	return slices.ContainsFunc(p.pools, func(q pool) bool { return q.count > 0 })
 }
 
 // staffed lists the staged canary of every lane.
 func (p *Planner) staffed() []int32 {
-	hosts := make([]int32, len(p.lanes))
+	hosts := p.election.before[:0]
 	for l := range p.lanes {
-		hosts[l] = p.lanes[l].staged()
+		hosts = append(hosts, p.lanes[l].staged())
 	}
+	p.election.before = hosts
 	return hosts
 }
 
@@ -127,16 +127,19 @@ func (p *Planner) unpool(i int32) {
 	k := &p.hosts[i]
 	v := &p.varieties[k.variety]
 	in, l := &p.pools[v.pool], &p.lanes[k.lane]
-	in.list.remove(i, p.byKey)
+	in.list.remove(p.keyed(i), p.byKey)
 	in.count--
 	v.count--
 	l.count--
 	l.dirty = true
+	if l.canary.host == i {
+		l.canary.host = none
+	}
 	if v.first != i {
 		return
 	}
 	v.first = none
-	for h := range in.list.after(i, p.byKey) {
+	for h := range in.list.after(p.keyed(i), p.byKey) {
 		if p.hosts[h].variety == k.variety {
 			v.first = h
 			return
@@ -149,7 +152,7 @@ func (p *Planner) enpool(i int32) {
 	k := &p.hosts[i]
 	v := &p.varieties[k.variety]
 	in, l := &p.pools[v.pool], &p.lanes[k.lane]
-	in.list.insert(i, p.byKey)
+	in.list.insert(p.keyed(i), p.byKey)
 	in.count++
 	v.count++
 	l.count++
@@ -159,9 +162,22 @@ func (p *Planner) enpool(i int32) {
 	}
 }
 
-// reseat moves hosts between canary stages and parts after a new choice of
-// canaries. It reports whether that could be done without clusters.
-func (p *Planner) reseat(i int32, before []int32) bool {
+// reseat brings canaries and the host that changed to their places, after a choice
+// of canaries that moved any or none. It reports whether that could be done
+// without clusters.
+func (p *Planner) reseat(i int32, before []int32, moved bool) bool {
+	if moved && !p.exchange(i, before) {
+		return false
+	}
+	if p.hosts[i].listed && !p.isStaged(i) {
+		p.enter(i)
+	}
+	return true
+}
+
+// exchange moves hosts between canary stages and parts after a new choice of
+// canaries, all but the host that changed.
+func (p *Planner) exchange(i int32, before []int32) bool {
 	for l := range p.lanes {
 		was, now := none, p.lanes[l].staged()
 		if l < len(before) {
@@ -176,17 +192,10 @@ func (p *Planner) reseat(i int32, before []int32) bool {
 		if now != none && now != i {
 			p.partAt(p.hosts[now].part).leave(&p.fleet, now)
 		}
-		if now != none {
-			p.hosts[now].canary = true
-		}
 		if was != none && was != i {
 			p.hosts[was].canary = false
 			p.enter(was)
 		}
-	}
-	if p.hosts[i].listed && !p.isStaged(i) {
-		p.hosts[i].canary = false
-		p.enter(i)
 	}
 	for l := range p.lanes {
 		if h := p.lanes[l].staged(); h != none {

@@ -39,7 +39,7 @@ const unplaced = int16(math.MaxInt16)
 // enter adds a host, which then looks for a wave.
 func (q *part) enter(f *fleet, h int32) {
 	q.ready(f)
-	q.hosts.insert(h, f.byPlace)
+	q.hosts.insert(f.placed(h), f.byPlace)
 	q.count++
 	f.hosts[h].wave = unplaced
 	if q.stale {
@@ -50,7 +50,7 @@ func (q *part) enter(f *fleet, h int32) {
 		q.members[d]++
 		switch r := q.rowOf[d]; {
 		case r > 0:
-			q.rows[r].list.insert(h, f.byPlace)
+			q.rows[r].list.insert(f.placed(h), f.byPlace)
 		case q.members[d] > f.caps[kind]:
 			q.addRow(f, kind, d)
 		}
@@ -65,11 +65,11 @@ func (q *part) leave(f *fleet, h int32) {
 		q.take(f, h)
 		for _, d := range f.spread(h) {
 			if q.members[d]--; q.rowOf[d] > 0 {
-				q.rows[q.rowOf[d]].list.remove(h, f.byPlace)
+				q.rows[q.rowOf[d]].list.remove(f.placed(h), f.byPlace)
 			}
 		}
 	}
-	q.hosts.remove(h, f.byPlace)
+	q.hosts.remove(f.placed(h), f.byPlace)
 	q.count--
 }
 
@@ -87,11 +87,11 @@ func (q *part) ready(f *fleet) {
 	if q.stale {
 		return
 	}
-	lists := make([][]int32, len(q.rows))
+	lists := make([][]entry, len(q.rows))
 	for h := range q.hosts.all() {
 		for _, d := range f.spread(h) {
 			if r := q.row(d); r > 0 {
-				lists[r] = append(lists[r], h)
+				lists[r] = append(lists[r], f.placed(h))
 			}
 		}
 	}
@@ -114,12 +114,12 @@ func (q *part) addRow(f *fleet, kind int, d int32) {
 	r := len(q.rows)
 	q.rowOf[d] = int32(r)
 	q.cells = append(q.cells, make([]cell, q.stride)...)
-	var list []int32
+	var list []entry
 	for h := range q.hosts.all() {
 		if f.spread(h)[kind] != d {
 			continue
 		}
-		list = append(list, h)
+		list = append(list, f.placed(h))
 		if w := f.hosts[h].wave; w != unplaced {
 			c := &q.cells[r*q.stride+int(w)]
 			c.count++
@@ -161,7 +161,7 @@ func (q *part) take(f *fleet, h int32) {
 		if c.count--; c.last != h || limit == unlimited {
 			continue
 		}
-		for x := range q.list(r).before(h, f.byPlace) {
+		for x := range q.list(r).before(f.placed(h), f.byPlace) {
 			if int(f.hosts[x].wave) == w {
 				c.last = x
 				break
@@ -281,7 +281,7 @@ func (q *part) scan(f *fleet, e event) {
 	}
 	all := q.cells[e.wave]
 	full := all.count >= q.limit(0, e.wave)
-	for x := range q.list(e.row).after(e.host, f.byPlace) {
+	for x := range q.list(e.row).after(f.placed(e.host), f.byPlace) {
 		if full && f.byPlace(x, all.last) > 0 {
 			return // the wave as a whole is full of hosts before it
 		}
