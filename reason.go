@@ -121,6 +121,7 @@ const (
 	ReasonSilentAfter    ReasonCode = "silent_after_start"
 	ReasonRemovedOutside ReasonCode = "removed_outside"
 	ReasonRate           ReasonCode = "rate"
+	ReasonForgotten      ReasonCode = "attempt_forgotten"
 )
 
 // reasonGlossary says in a sentence what each code means. It is also the closed
@@ -204,6 +205,7 @@ var reasonGlossary = map[ReasonCode]string{
 	ReasonSilentAfter:    "The host fell silent after it had started.",
 	ReasonRemovedOutside: "The patch was removed by something other than Hotstick.",
 	ReasonRate:           "More hosts fail than the fleet's background explains.",
+	ReasonForgotten:      "The host's loader knows nothing of the attempt any more; an older ledger was put back.",
 }
 
 // Meaning returns one sentence that explains the code to a person, and whether

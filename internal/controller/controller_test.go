@@ -74,6 +74,32 @@ func TestAHostThatStartedAndFellSilentIsLost(t *testing.T) {
 	})
 }
 
+// TestAnAttemptThatItsLoaderForgotIsMadeAnew: somebody put an older ledger back, so
+// the loader has no attempt open and never tells how it ended.
+func TestAnAttemptThatItsLoaderForgotIsMadeAnew(t *testing.T) {
+	inBubble(t, 1, func(w *world) {
+		w.rounds()
+		w.report(0, hotstick.Probation, nil)
+		for seq := uint64(10); seq < 21; seq++ {
+			pass(time.Minute)
+			req := w.request(0, seq, nil)
+			req.Loader.Busy = seq < 12
+			_, err := w.control.Take(w.Context(), req, time.Minute)
+			w.must(err)
+			_, err = w.control.Documents(w.Context(), req, 0)
+			w.must(err)
+			w.rounds()
+			if got := w.line(0).State; seq < 19 && got != hotstick.Probation {
+				t.Fatalf("after %d minutes it is %s", seq-9, got)
+			}
+		}
+		if got := w.line(0); got.State != hotstick.Admitted || got.Attempt != 2 {
+			t.Errorf("after eleven minutes it is %s in attempt %d; want admitted for the second", got.State, got.Attempt)
+		}
+		pass(2 * time.Minute)
+	})
+}
+
 // TestTheServersOwnAbsenceIsNotTheHostsSilence: two lost hosts of one kind would
 // halt the rollout and ban the patch.
 func TestTheServersOwnAbsenceIsNotTheHostsSilence(t *testing.T) {

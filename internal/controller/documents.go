@@ -106,7 +106,7 @@ func (p *parcel) pack() error {
 		// A newer check-in took this one's place; the host does not read this answer.
 		return nil
 	}
-	p.c.feed.add(heard{id: host.ID, seen: host.LastSeen, effect: p.c.inEffect(host)})
+	p.c.feed.add(heard{id: host.ID, seen: host.LastSeen, effect: p.c.inEffect(host), busy: host.Loader.Busy})
 	active, err := p.tx.Plans().List(true)
 	if err != nil {
 		return err

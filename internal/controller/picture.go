@@ -362,7 +362,7 @@ func (c *Controller) syncLine(tx store.Tx, l *live, h store.Host) error {
 	next.Elsewhere = c.picture.elsewhere(l.id, h.ID)
 	if have.LastSeen.After(next.LastSeen) {
 		// This server has heard of the host after the transaction began.
-		next.LastSeen, next.InEffect = have.LastSeen, have.InEffect
+		next.LastSeen, next.InEffect, next.Busy = have.LastSeen, have.InEffect, have.Busy
 	}
 	l.r.SetHost(next)
 	l.dirty = true

@@ -48,6 +48,8 @@ type heard struct {
 	id     hotstick.HostID
 	seen   time.Time
 	effect hotstick.PatchRef
+	// busy: its loader has an attempt open.
+	busy bool
 }
 
 func newFeed() *feed { return &feed{at: map[hotstick.HostID]int{}} }
@@ -104,18 +106,18 @@ func (c *Controller) hear() {
 		if !was.down && !slices.ContainsFunc(lives, wanted) {
 			continue
 		}
-		c.tell(lives, k, &s.effect, was.down)
+		c.tell(lives, k, &s, was.down)
 	}
 }
 
 // wants reports whether a sign of life is more than that to a plan.
 func (l *live) wants(s heard) bool {
 	h, listed := l.r.Host(s.id)
-	return listed && (h.InEffect != s.effect || h.State.HoldsSlot())
+	return listed && (h.InEffect != s.effect || h.Busy != s.busy || h.State.HoldsSlot())
 }
 
-// tell passes on when a host was last heard of, and what it runs if that is known.
-func (c *Controller) tell(lives []*live, k *known, effect *hotstick.PatchRef, back bool) {
+// tell passes on when a host was last heard of, and what it said if that is known.
+func (c *Controller) tell(lives []*live, k *known, said *heard, back bool) {
 	k.told = k.seen
 	for _, l := range lives {
 		h, listed := l.r.Host(k.id)
@@ -126,10 +128,11 @@ func (c *Controller) tell(lives []*live, k *known, effect *hotstick.PatchRef, ba
 			}
 			continue
 		}
-		news := back || h.State == hotstick.Admitted || effect != nil && h.InEffect != *effect
+		news := back || h.State == hotstick.Admitted
 		h.LastSeen = k.seen
-		if effect != nil {
-			h.InEffect = *effect
+		if said != nil {
+			news = news || h.InEffect != said.effect || h.Busy != said.busy
+			h.InEffect, h.Busy = said.effect, said.busy
 		}
 		l.r.SetHost(h)
 		l.dirty = l.dirty || news || l.stale

@@ -176,8 +176,27 @@ func (w *world) request(i int, seq uint64, reports []hotstick.Report) wire.SyncR
 	return wire.SyncRequest{Protocol: wire.Protocol, Host: w.hosts[i].Host, Boot: boot, Seq: seq, FactsDigest: hotstick.NewDigest([]byte(boot + fmt.Sprint(w.hosts[i].Domains))),
 		Facts: &hotstick.Facts{Host: hotstick.HostFacts{Hostname: w.hosts[i].Name, BootID: boot}, Kernel: hotstick.KernelFacts{Build: build},
 			Labels: w.hosts[i].Domains},
-		Loader:  wire.LoaderState{Nonce: fmt.Sprintf("nonce-%d-%d", i, seq)},
+		Loader:  wire.LoaderState{Nonce: fmt.Sprintf("nonce-%d-%d", i, seq), Busy: w.busy(i, reports)},
 		Reports: reports}
+}
+
+// busy reports whether host i has an attempt open after its reports.
+func (w *world) busy(i int, reports []hotstick.Report) bool {
+	w.Helper()
+	if n := len(reports); n > 0 {
+		return underWay(reports[n-1].State)
+	}
+	busy := false
+	w.must(w.store.View(w.Context(), func(tx store.Tx) error {
+		line, err := tx.Plans().Host(w.plan, w.hosts[i].Host)
+		busy = err == nil && underWay(line.State)
+		return nil
+	}))
+	return busy
+}
+
+func underWay(s hotstick.HostState) bool {
+	return s.HoldsSlot() && s != hotstick.Admitted && s != hotstick.Lost
 }
 
 // checkIn stores a check-in and returns it.

@@ -162,6 +162,9 @@ func (t *taking) loader() error {
 	was, is := t.old.Loader, t.req.Loader
 	t.host.Loader = store.HostLoader{InEffect: is.InEffect, Busy: is.Busy, Plans: is.Plans,
 		CatalogVersion: is.CatalogVersion, Strikes: is.Strikes, Bans: is.Bans}
+	if is.Nonce == "" { // the agent did not reach a loader that can answer
+		t.host.Loader.Busy = was.Busy
+	}
 	if was.InEffect != is.InEffect {
 		if err := t.event(store.Event{Kind: HostEffect, Patch: is.InEffect}); err != nil {
 			return err

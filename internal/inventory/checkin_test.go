@@ -389,3 +389,23 @@ func TestWhatAHostTakesBackOutByItselfSticks(t *testing.T) {
 		}
 	}
 }
+
+func TestAHostWhoseLoaderIsAwayStaysAsBusyAsItWas(t *testing.T) {
+	w := newWorld(t, hotstick.Probation)
+	for seq, c := range []struct {
+		what        string
+		nonce       string
+		busy, taken bool
+	}{
+		{"its loader is at work", "n", true, true},
+		{"its agent was restarted and does not reach the loader", "", false, true},
+		{"its loader is done", "n", false, false},
+		{"it is away again", "", false, false},
+	} {
+		req := checkIn("boot-1", uint64(seq+1))
+		req.Loader.Nonce, req.Loader.Busy = c.nonce, c.busy
+		if taken := w.take(req); taken.Host.Loader.Busy != c.taken {
+			t.Errorf("%s: busy %v, want %v", c.what, taken.Host.Loader.Busy, c.taken)
+		}
+	}
+}

@@ -189,6 +189,8 @@ func (l *Loader) answer(refusals []link.Refusal) (link.Response, error) {
 	for _, r := range l.led.Reports {
 		if r.Seq <= l.saved {
 			resp.Reports = append(resp.Reports, r)
+		} else {
+			resp.Busy = true // the end of an attempt may be among what waits for the disk
 		}
 	}
 	for _, s := range l.led.Strikes {

@@ -463,6 +463,9 @@ func TestAStrikeThatCouldNotBeWrittenIsReportedOnceItIs(t *testing.T) {
 	if strings.Contains(w.states(), "quarantined") {
 		t.Fatal("a report went out that a crash would forget")
 	}
+	if !w.last.Busy {
+		t.Fatal("it says that no attempt is open, while its end is not told")
+	}
 	w.reboot(false)
 	w.disk.broken = false
 	w.pass(time.Minute)

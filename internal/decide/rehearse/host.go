@@ -186,6 +186,7 @@ func (w *world) tell(i int32, state hotstick.HostState, why *hotstick.Reason) {
 
 func (w *world) report(i int32, r hotstick.Report) {
 	known, _ := w.engine.Host(w.fleet.hosts[i].Listed.Host)
+	known.Busy = r.State == hotstick.Armed || r.State == hotstick.Probation
 	state, changed := rollout.Observe(known, r)
 	if !changed {
 		return

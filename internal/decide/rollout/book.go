@@ -353,7 +353,7 @@ func (r *Rollout) queueOf(i int32) *queue {
 		return r.penOf(i)
 	case admitted:
 		return &r.admitted
-	case dropped, missing, ordered, resurfaced:
+	case dropped, missing, ordered, resurfaced, forgotten:
 		return &r.urgent
 	case moving:
 		return &r.moving

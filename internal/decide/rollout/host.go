@@ -54,6 +54,8 @@ const (
 	astray
 	// resurfaced: lost, heard of again, and nothing of ours is under way there.
 	resurfaced
+	// forgotten: under way, while its loader knows of no attempt.
+	forgotten
 	// ordered: under way and wanted back.
 	ordered
 	// patched: confirmed and heard of.
@@ -152,10 +154,12 @@ func (r *Rollout) phaseOf(i int32, silent bool, e *edges) (phase, hotstick.Reaso
 		switch {
 		case silent:
 			return missing, hotstick.Reason{Code: hotstick.ReasonSilentAfter}
+		case h.State != hotstick.Reverting && h.Recall != nil:
+			return ordered, r.backReason(h)
+		case r.isForgotten(h, e):
+			return forgotten, hotstick.Reason{Code: hotstick.ReasonForgotten}
 		case h.State == hotstick.Reverting:
 			return sending, hotstick.Reason{}
-		case h.Recall != nil:
-			return ordered, r.backReason(h)
 		}
 		return moving, hotstick.Reason{}
 	case hotstick.Lost:
@@ -318,6 +322,22 @@ func (r *Rollout) unusable(h *Host, e *edges) bool {
 	return e.past(end) && !h.LastSeen.Before(end)
 }
 
+// isForgotten reports whether a host that is heard of has said for so long that no
+// attempt is open that no report of its end can be on its way: an older ledger was
+// put back. It is not silent, so it was heard of long after its last step. A host
+// that was ordered back is ordered again until it follows or refuses.
+func (r *Rollout) isForgotten(h *Host, e *edges) bool {
+	if h.Busy || h.State == hotstick.Reverting && causeOf(h.Reason) == hotstick.ReasonRevertOrdered {
+		return false
+	}
+	return e.past(h.Updated.Add(2*r.frame.Limits.SilentAfter)) && r.grantOver(h, e)
+}
+
+// grantOver reports whether no grant of a host can start it any more.
+func (r *Rollout) grantOver(h *Host, e *edges) bool {
+	return h.Granted == nil || e.past(h.Granted.Add(r.frame.Limits.GrantLife))
+}
+
 // hasResurfaced reports whether a lost host is back and can no longer start. Its
 // reports come with its check-ins and are taken first, so one that still counts as
 // lost, and whose loader has nothing open, either never started or ended what it
@@ -326,7 +346,7 @@ func (r *Rollout) hasResurfaced(h *Host, silent bool, e *edges) bool {
 	if silent || h.Busy || !h.LastSeen.After(h.Updated) {
 		return false
 	}
-	return h.Granted == nil || e.past(h.Granted.Add(r.frame.Limits.GrantLife)) && !h.LastSeen.Before(h.Granted.Add(r.frame.Limits.GrantLife))
+	return r.grantOver(h, e) && (h.Granted == nil || !h.LastSeen.Before(h.Granted.Add(r.frame.Limits.GrantLife)))
 }
 
 // resurfacedReason is revert_ordered for a host that took the level and is wanted

@@ -191,7 +191,7 @@ func (m *mirror) stirHost(r *rand.Rand, h *rollout.Host) {
 	}
 	switch r.IntN(16) {
 	case 0:
-		h.Elsewhere = !h.Elsewhere
+		h.Elsewhere, h.Busy = !h.Elsewhere, r.IntN(2) == 0
 	case 1:
 		until := m.now.Add(time.Duration(r.IntN(60)) * time.Minute)
 		h.Excluded = &hotstick.Reason{Code: hotstick.ReasonExcluded, Until: &until}

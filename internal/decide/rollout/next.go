@@ -139,8 +139,9 @@ func (s *step) wind() {
 }
 
 // urgent takes the steps that depend on no status: hosts that started and fell
-// silent are lost and those that are back no longer, admissions that were not and cannot be used are taken back, and
-// hosts under way that an operator wants back are ordered so.
+// silent are lost and those that are back no longer, attempts that their loaders
+// have forgotten are over, admissions that were not and cannot be used are taken
+// back, and hosts under way that an operator wants back are ordered so.
 func (s *step) urgent() {
 	r := s.r
 	s.each(&r.urgent, func(i int32, h *Host) {
@@ -151,6 +152,12 @@ func (s *step) urgent() {
 		case resurfaced:
 			if why.Code == hotstick.ReasonRevertOrdered {
 				s.change(i, hotstick.Reverting, why)
+			} else {
+				s.change(i, hotstick.Interrupted, why)
+			}
+		case forgotten:
+			if h.State == hotstick.Reverting {
+				s.change(i, hotstick.Failed, hotstick.Reason{Code: hotstick.ReasonRevertFailed, Cause: why.Code})
 			} else {
 				s.change(i, hotstick.Interrupted, why)
 			}

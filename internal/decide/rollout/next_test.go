@@ -46,6 +46,7 @@ func fleet(line string) rollout.View {
 			h.Reason = &hotstick.Reason{Code: hotstick.ReasonCode(reason)}
 		}
 		if h.State.HoldsSlot() {
+			h.Busy = h.State != hotstick.Lost && h.State != hotstick.Admitted
 			v.Slots = append(v.Slots, rollout.Slot{Domain: hotstick.FleetDomain, Value: "all",
 				Index: len(v.Slots), Plan: v.ID, Host: h.Listed.Host})
 		}

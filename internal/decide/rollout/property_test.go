@@ -46,6 +46,9 @@ type running struct {
 	// passed over once, and are caught up if they come back.
 	opened  map[string]bool
 	skipped map[hotstick.HostID]bool
+	// forgot: the host's loader lost the attempt that is under way, and says nothing
+	// of it any more.
+	forgot map[hotstick.HostID]bool
 }
 
 // steps a healthy or unlucky host may report next.
@@ -75,7 +78,7 @@ func newWorld(t *rapid.T) *world {
 
 // newPlan makes the n-th plan over the fleet, with limits of its own.
 func (w *world) newPlan(n int) *running {
-	p := &running{opened: map[string]bool{}, skipped: map[hotstick.HostID]bool{}}
+	p := &running{opened: map[string]bool{}, skipped: map[hotstick.HostID]bool{}, forgot: map[hotstick.HostID]bool{}}
 	p.ID, p.now = hotstick.PlanID(fmt.Sprint("sha256:plan", n)), t0
 	p.Frame = rollout.Frame{Status: hotstick.Running, Limits: rollout.DefaultLimits, Started: &t0}
 	p.Plan = hotstick.Plan{Patch: hotstick.PatchRef{Name: fmt.Sprint("fix", n), Level: 2}, NotAfter: t0.Add(1000 * time.Hour)}
@@ -208,9 +211,13 @@ func (w *world) machine(id hotstick.HostID) *machine {
 func (w *world) tell(p *running, id hotstick.HostID) {
 	h, m := p.host(id), w.machine(id)
 	h.LastSeen, h.IllSince, h.Excluded = m.seen, m.ill, m.excluded
+	h.Busy = busy(h.State) && !p.forgot[m.id]
 	h.Elsewhere = slices.ContainsFunc(p.Slots, func(s rollout.Slot) bool { return s.Plan != p.ID && s.Host == id })
 	p.kept.SetHost(*h)
 }
+
+// busy reports whether a loader has an attempt open in a state.
+func busy(s hotstick.HostState) bool { return s.HoldsSlot() && s != hotstick.Admitted }
 
 // checkStart holds a start against what is true: S3 to S6 and S9 of the
 // invariants.
@@ -329,6 +336,10 @@ func (w *world) live(trouble bool) {
 				w.tell(p, m.id)
 				continue
 			}
+			if p.forgot[m.id] = p.forgot[m.id] && busy(h.State); p.forgot[m.id] {
+				w.tell(p, m.id)
+				continue
+			}
 			if next := steps[h.State]; len(next) > 0 && w.r.IntN(3) > 0 {
 				w.report(p, h, next[0], nil)
 			} else if h.State == hotstick.Lost { // it is back, and says where it stands
@@ -363,6 +374,13 @@ func (w *world) trouble(m *machine) {
 		until := w.now.Add(time.Duration(w.r.IntN(60)) * time.Minute)
 		m.excluded = &hotstick.Reason{Code: hotstick.ReasonExcluded, Until: &until}
 	case 8:
+		for _, p := range w.plans {
+			if h := p.host(m.id); h.State == hotstick.Probation && m.cuts < 2 && !m.away {
+				m.cuts++
+				p.forgot[m.id] = true
+			}
+		}
+	case 9:
 		for _, p := range w.plans {
 			if h := p.host(m.id); h.State == hotstick.Armed && m.cuts < 2 && !m.away {
 				m.cuts++

@@ -225,6 +225,23 @@ func TestALostHostThatIsBack(t *testing.T) {
 	})
 }
 
+func TestAHostWhoseLoaderForgotItsAttempt(t *testing.T) {
+	idle := func(h *rollout.Host) { h.Busy = false }
+	patched := func(h *rollout.Host) { idle(h); h.InEffect = hotstick.PatchRef{Name: "fix", Level: 2} }
+	granted := func(h *rollout.Host) { idle(h); at := t0.Add(9 * time.Minute); h.Granted = &at }
+	holds(t, []rule{
+		{"is tried again", "a/x/0:probation", on("a", idle), 10 * time.Minute, "start a, a->interrupted, a->waiting, free a"},
+		{"wherever it stood", "a/x/0:armed b/x/0:applying", on("a b", idle), 10 * time.Minute, "start a, start b, a->interrupted, b->interrupted, a->waiting, b->waiting, free a, free b"},
+		{"is passed over where it runs the level", "a/x/0:probation", on("a", patched), 10 * time.Minute, "a->interrupted, a->skipped, completed, free a"},
+		{"not while a report of its end may be on its way", "a/x/0:probation", on("a", idle), 10*time.Minute - 1, ""},
+		{"not while its grant may live", "a/x/0:armed", on("a", granted), 10 * time.Minute, ""},
+		{"not while its loader has an attempt open", "a/x/0:probation", on("a", func(h *rollout.Host) { idle(h); h.Busy = true }), time.Hour, ""},
+		{"has failed to go back where it was on its way", "a/x/0:reverting=transition_stalled", on("a", idle), 10 * time.Minute, "a->failed, completed, free a"},
+		{"is ordered back again where it was ordered", "a/x/0:reverting=revert_ordered", on("a", idle), time.Hour, ""},
+		{"is lost if it is silent", "a/x/0:probation", on("a", func(h *rollout.Host) { h.Busy, h.LastSeen = false, t0 }), 10 * time.Minute, "a->lost"},
+	})
+}
+
 func TestQuorumDomains(t *testing.T) {
 	pairs := func(b hotstick.Budget) func(*rollout.View) {
 		b.Domain, b.Max, b.Quorum = "pair", 1, true

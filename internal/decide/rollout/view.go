@@ -67,6 +67,9 @@
 //     of again with nothing of ours under way and no grant that could start it, it
 //     counts as interrupted; or it is ordered back, where the plan goes back and the
 //     level is in effect there.
+//   - A host under way that is heard of, and whose loader has said for twice
+//     SilentAfter that no attempt is open, counts as interrupted: an older ledger was
+//     put back. One that was on its way back by itself has failed to go back.
 //
 // # Reverts
 //
@@ -183,7 +186,7 @@ type Posture struct {
 	LastSeen time.Time
 	// Announced: the host's loader has the plan in its ledger.
 	Announced bool
-	// Busy: the host's loader has an attempt open.
+	// Busy: the host's loader has an attempt open, or has not told its end.
 	Busy bool
 	// Elsewhere: another plan holds slots for this host.
 	Elsewhere bool

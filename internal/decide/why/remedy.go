@@ -79,6 +79,7 @@ var endsByItself = map[hotstick.ReasonCode]string{
 	hotstick.ReasonGrantExpired:     "It gets a new grant at its next check-in.",
 	hotstick.ReasonGrantReplayed:    "It gets a new grant at its next check-in.",
 	hotstick.ReasonCaughtUp:         "It starts when budgets and windows allow.",
+	hotstick.ReasonForgotten:        "It is tried again as a new attempt, or passed over if it runs the level already.",
 }
 
 // Remedy says what a person could do about the state that a reason describes; empty

@@ -51,7 +51,8 @@ type Response struct {
 	Nonce string `json:"nonce"`
 	// InEffect is the level that runs now, zero for the kernel as it booted.
 	InEffect hotstick.PatchRef `json:"in_effect"`
-	// Busy tells that an attempt is under way; the agent then calls more often.
+	// Busy tells that an attempt is under way, or that its end is not on disk yet and
+	// therefore not among Reports; the agent then calls more often.
 	Busy bool `json:"busy"`
 	// ProbesWanted tells the agent to run its health probes now.
 	ProbesWanted bool `json:"probes_wanted"`
