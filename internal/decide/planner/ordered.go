@@ -1,7 +1,6 @@
 package planner
 
 import (
-	"cmp"
 	"iter"
 	"slices"
 )
@@ -18,14 +17,6 @@ func (f *fleet) keyed(h int32) entry { return entry{uint32(f.hosts[h].key >> 32)
 
 // placed is a host's entry in a list by place.
 func (f *fleet) placed(h int32) entry { return entry{uint32(f.hosts[h].at >> 32), h} }
-
-// compare orders entries by their heads, and hosts of equal ones as order does.
-func (e entry) compare(other entry, order func(a, b int32) int) int {
-	if e.head != other.head {
-		return cmp.Compare(e.head, other.head)
-	}
-	return order(e.host, other.host)
-}
 
 // ordered is a sorted list of hosts in chunks, so that one host comes or goes
 // without moving all others. Whoever uses it always gives the same order.
@@ -63,16 +54,28 @@ func (o *ordered) all() iter.Seq[int32] {
 
 // find returns where the first host stands that is not before e.
 func (o *ordered) find(e entry, order func(a, b int32) int) (chunk, at int, found bool) {
-	chunk, _ = search(o.ends, e, order)
+	chunk = search(o.ends, e, order)
 	if chunk == len(o.ends) {
 		return chunk, 0, false
 	}
-	at, found = search(o.chunks[chunk], e, order)
-	return chunk, at, found
+	at = search(o.chunks[chunk], e, order)
+	return chunk, at, o.chunks[chunk][at].host == e.host
 }
 
-func search(sorted []entry, e entry, order func(a, b int32) int) (at int, found bool) {
-	return slices.BinarySearchFunc(sorted, e, func(x, e entry) int { return x.compare(e, order) })
+// search returns where the first entry stands that is not before e. Only where
+// heads are equal it asks for the order of the hosts.
+func search(sorted []entry, e entry, order func(a, b int32) int) int {
+	from, to := 0, len(sorted)
+	for from < to {
+		at := (from + to) / 2
+		x := sorted[at]
+		if x.head < e.head || x.head == e.head && order(x.host, e.host) < 0 {
+			from = at + 1
+		} else {
+			to = at
+		}
+	}
+	return from
 }
 
 func (o *ordered) insert(e entry, order func(a, b int32) int) {
