@@ -28,6 +28,8 @@ type GroundHost struct {
 	Host  hotstick.HostID      `json:"host"`
 	Name  string               `json:"name"`
 	Build hotstick.KernelBuild `json:"build"`
+	// Labels are those set on the host itself.
+	Labels map[string]string `json:"labels,omitempty"`
 }
 
 // GroundArtifact is one artifact of the catalog.

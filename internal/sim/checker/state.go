@@ -29,6 +29,7 @@ type fleet struct {
 	unlogged int
 	// grants are the committed ones, and when each was.
 	grants map[hotstick.Digest]int64
+	orders
 }
 
 // host is one host, in truth.
@@ -36,6 +37,7 @@ type host struct {
 	id     hotstick.HostID
 	name   string
 	build  hotstick.KernelBuild
+	labels map[string]string
 	boot   string
 	bootAt int64
 	up     bool
@@ -155,7 +157,8 @@ type line struct {
 
 func newFleet() *fleet {
 	return &fleet{hosts: map[hotstick.HostID]*host{}, plans: map[hotstick.PlanID]*plan{},
-		artifacts: map[hotstick.Digest]GroundArtifact{}, banned: map[hotstick.PatchRef]bool{}, grants: map[hotstick.Digest]int64{}}
+		artifacts: map[hotstick.Digest]GroundArtifact{}, banned: map[hotstick.PatchRef]bool{}, grants: map[hotstick.Digest]int64{},
+		orders: orders{out: map[hotstick.HostID]int{}}}
 }
 
 func (f *fleet) host(id hotstick.HostID) *host {
@@ -230,11 +233,12 @@ func (f *fleet) begin(e *trace.Event) {
 	}
 	for _, gh := range g.Hosts {
 		h := f.host(gh.Host)
-		h.build, h.name = gh.Build, gh.Name
+		h.build, h.name, h.labels = gh.Build, gh.Name, gh.Labels
 	}
 }
 
 func (f *fleet) fault(e *trace.Event) {
+	f.ordered(e)
 	switch e.Cause {
 	case FaultOwned:
 		f.owned = true

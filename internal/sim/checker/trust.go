@@ -119,8 +119,16 @@ func frozenList(f *fleet, e *trace.Event) (bool, string) {
 	if !ok {
 		return false, ""
 	}
-	if _, listed := p.listed[e.Host]; !listed && p.body.Plan.Late == nil {
+	if _, listed := p.listed[e.Host]; listed {
+		return true, ""
+	}
+	if p.body.Plan.Late == nil {
 		return true, "the plan does not list this host"
+	}
+	for k, want := range p.body.Plan.Late.Labels {
+		if f.ground != nil && f.host(e.Host).labels[k] != want {
+			return true, "the plan does not list this host, and its rule for late hosts does not fit it"
+		}
 	}
 	return true, ""
 }

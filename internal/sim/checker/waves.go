@@ -15,6 +15,8 @@ func waveRules() []Rule {
 			Text: "A host starts only when its wave's signed delay has passed, on the host's own clock, since it durably saw the plan."},
 		{ID: "S5w", Name: "windows", check: insideWindow,
 			Text: "A host is given a grant only inside its maintenance window."},
+		{ID: "S5o", Name: "orders are kept", check: ordersKept,
+			Text: "While changes are frozen no host is admitted, and a host that people keep out never is."},
 		{ID: "S9", Name: "once, in order", check: onceInOrder,
 			Text: "For each plan, host and attempt there is at most one intent and one load, over all crashes; attempts grow by one, each by a logged decision."},
 		{ID: "S33", Name: "last known good",
@@ -130,8 +132,8 @@ func signedDelay(f *fleet, e *trace.Event) (bool, string) {
 	if !ok || e.Uptime == 0 {
 		return false, ""
 	}
-	h, listed := p.listed[e.Host]
-	if !listed {
+	h, joins := f.placeOf(p, e.Host)
+	if !joins {
 		return false, ""
 	}
 	delay := p.body.Plan.Waves[h.EarliestWave()].DelaySeconds

@@ -9,30 +9,21 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/catalog"
+	"github.com/hotstick/hotstick/internal/controller"
 	"github.com/hotstick/hotstick/internal/sim/checker"
 	"github.com/hotstick/hotstick/internal/statement"
+	"github.com/hotstick/hotstick/internal/store"
 )
 
 func (s Step) stream() *rand.Rand { return rand.New(rand.NewPCG(s.N, 2)) }
 
 // one picks a plan and a server that a person's command reaches.
-func (w *World) one(r *rand.Rand) (*made, commands) {
+func (w *World) one(r *rand.Rand) (*made, *controller.Controller) {
 	c := w.control(r)
 	if c == nil || len(w.plans) == 0 {
 		return nil, nil
 	}
 	return w.plans[r.IntN(len(w.plans))], c
-}
-
-// commands are a server's, as people use them.
-type commands interface {
-	Hold(ctx context.Context, plan string, who hotstick.Person, reason string) (hotstick.PlanID, error)
-	Resume(ctx context.Context, plan string, who hotstick.Person, reason string) (hotstick.PlanID, error)
-	Halt(ctx context.Context, plan string, who hotstick.Person, reason string) (hotstick.PlanID, error)
-	Revert(ctx context.Context, plan string, who hotstick.Person, reason string, hosts []hotstick.HostID) (hotstick.PlanID, error)
-	Retry(ctx context.Context, plan string, who hotstick.Person, reason string, hosts []hotstick.HostID) (hotstick.PlanID, error)
-	Clear(ctx context.Context, raw []byte, who hotstick.Person) (statement.Clear, error)
-	Approve(ctx context.Context, plan string, raw []byte, who hotstick.Person) (hotstick.PlanID, error)
 }
 
 // done counts a command as taken or refused.
@@ -45,14 +36,63 @@ func (w *World) done(what string, err error) {
 	w.servers[0].wake()
 }
 
-func (w *World) hold(r *rand.Rand, d time.Duration) {
-	p, c := w.one(r)
+// race does a command at once, or while a server answers a host of the plan: after
+// it was looked what the host is to get, and before its grant is recorded.
+func (w *World) race(r *rand.Rand, do func(p *made, c *controller.Controller)) {
+	if w.racing = nil; chance(r, 50) {
+		w.racing = do
+		return
+	}
+	if p, c := w.one(r); p != nil {
+		do(p, c)
+	}
+}
+
+// meanwhile does the command that waits for this moment, if the host is about to
+// get a grant.
+func (w *World) meanwhile(id hotstick.HostID) {
+	c := w.control(stream(w.seed, "meanwhile", len(w.plans)))
+	if w.racing == nil || c == nil {
+		return
+	}
+	p := w.admittedIn(id)
 	if p == nil {
 		return
 	}
-	_, err := c.Hold(context.Background(), string(p.id), "cyd", "wait")
-	w.done("hold", err)
-	w.after(d, func() { w.resume(p) })
+	do := w.racing
+	w.racing = nil
+	w.some("command in the middle of an answer")
+	do(p, c)
+}
+
+// admittedIn is the running plan in which a host waits for a grant.
+func (w *World) admittedIn(id hotstick.HostID) *made {
+	var found *made
+	err := w.memory.View(context.Background(), func(tx store.Tx) error {
+		for _, p := range w.plans {
+			plan, err := tx.Plans().Get(p.id)
+			if err != nil {
+				return err
+			}
+			line, err := tx.Plans().Host(p.id, id)
+			if err == nil && plan.Status == hotstick.Running && line.State == hotstick.Admitted && line.Granted == nil {
+				found = p
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		w.fail("cannot read the plans: %v", err)
+	}
+	return found
+}
+
+func (w *World) hold(r *rand.Rand, d time.Duration) {
+	w.race(r, func(p *made, c *controller.Controller) {
+		_, err := c.Hold(context.Background(), string(p.id), "cyd", "wait")
+		w.done("hold", err)
+		w.after(d, func() { w.resume(p) })
+	})
 }
 
 func (w *World) resume(p *made) {
@@ -63,10 +103,10 @@ func (w *World) resume(p *made) {
 }
 
 func (w *World) halt(r *rand.Rand) {
-	if p, c := w.one(r); p != nil {
+	w.race(r, func(p *made, c *controller.Controller) {
 		_, err := c.Halt(context.Background(), string(p.id), "cyd", "enough")
 		w.done("halt", err)
-	}
+	})
 }
 
 func (w *World) revert(r *rand.Rand) {
@@ -82,6 +122,63 @@ func (w *World) revertHosts(r *rand.Rand) {
 		_, err := c.Revert(context.Background(), string(p.id), "cyd", "back", []hotstick.HostID{h})
 		w.done("revert of a host", err)
 	}
+}
+
+func (w *World) revertWave(r *rand.Rand) {
+	if p, c := w.one(r); p != nil {
+		_, err := c.RevertWave(context.Background(), string(p.id), "cyd", "back", r.IntN(min(2, len(p.body.Waves))))
+		w.done("revert of a wave", err)
+	}
+}
+
+// freeze lets nothing start for a while, from a moment on.
+func (w *World) freeze(r *rand.Rand, d time.Duration) {
+	c := w.control(r)
+	if c == nil {
+		return
+	}
+	from := w.now + time.Duration(r.IntN(5000))*time.Millisecond
+	id, err := c.Freeze(context.Background(), began.Add(from), began.Add(from+d), "cyd", "a fair")
+	if w.done("freeze", err); err == nil {
+		w.ordered(r, from, d, nil, func(c *controller.Controller) error {
+			return c.Unfreeze(context.Background(), id, "cyd", "it rains")
+		})
+	}
+}
+
+// exclude keeps a host out for a while.
+func (w *World) exclude(r *rand.Rand, n *node, d time.Duration) {
+	c := w.control(r)
+	if c == nil {
+		return
+	}
+	err := c.Exclude(context.Background(), n.id, began.Add(w.now+d), "cyd", "an audit")
+	if w.done("exclusion", err); err == nil {
+		w.ordered(r, w.now, d, n, func(c *controller.Controller) error {
+			return c.Include(context.Background(), n.id, "cyd", "it is over")
+		})
+	}
+}
+
+// ordered writes down for how long a freeze, or the exclusion of a host, truly
+// holds: people may think better of it before its end.
+func (w *World) ordered(r *rand.Rand, from, d time.Duration, n *node, undo func(*controller.Controller) error) {
+	on, off := checker.OrderFreeze, checker.OrderThaw
+	if n != nil {
+		on, off = checker.OrderExclude, checker.OrderInclude
+	}
+	// Just inside, for at the very moment either may come first.
+	w.at(from+time.Millisecond, func() { w.fault(on, n) })
+	if chance(r, 50) {
+		w.at(from+d-time.Millisecond, func() { w.fault(off, n) })
+		return
+	}
+	w.at(from+d/2+2*time.Millisecond, func() {
+		w.fault(off, n)
+		if c := w.control(r); c != nil {
+			w.done("taking back of a freeze or an exclusion", undo(c))
+		}
+	})
 }
 
 func (w *World) retry(r *rand.Rand) {
@@ -138,15 +235,13 @@ func (w *World) giveUp(n *node, times int) {
 }
 
 func (w *World) ban(r *rand.Rand) {
-	c := w.control(r)
-	if c == nil {
-		return
-	}
-	ref := w.levels[r.IntN(levelCount)].Patch.Ref
-	if p, _ := w.one(r); p != nil && chance(r, 80) {
-		ref = p.patch // people ban what they roll out
-	}
-	w.done("ban", c.Ban(context.Background(), ref, "cyd", "bad"))
+	w.race(r, func(p *made, c *controller.Controller) {
+		ref := p.patch // people ban what they roll out
+		if chance(r, 20) {
+			ref = w.levels[r.IntN(levelCount)].Patch.Ref
+		}
+		w.done("ban", c.Ban(context.Background(), ref, "cyd", "bad"))
+	})
 	// Whoever bans a patch reboots some of the hosts that run it.
 	for range 3 {
 		n := w.nodes[r.IntN(len(w.nodes))]
@@ -194,19 +289,31 @@ func (w *World) approveTwice(r *rand.Rand) {
 	}
 }
 
-// edit changes an approved plan's bytes and keeps its signatures; it is handed in,
-// and to a loader directly.
+// edit changes an approved plan's bytes and keeps its signatures: on its way in, or
+// once it runs; then it is handed in again, and to a loader directly.
 func (w *World) edit(r *rand.Rand, n *node) {
+	if chance(r, 50) {
+		w.propose(r, "edit")
+		return
+	}
 	p, _ := w.one(r)
 	c := w.control(r)
 	if p == nil || c == nil {
 		return
 	}
-	var envelope map[string]any
-	if json.Unmarshal(p.envelope, &envelope) != nil {
-		return
+	raw := w.edited(c, p.envelope, p.body, p.hosts)
+	if n.loader != nil && !n.m.down && !n.life.hung {
+		n.hand([]json.RawMessage{raw})
 	}
-	plan := p.body
+}
+
+// edited hands a plan in that was edited after its signatures, and returns it.
+func (w *World) edited(c *controller.Controller, envelope []byte, plan hotstick.Plan, hosts []hotstick.PlanHost) []byte {
+	var parts map[string]any
+	if err := json.Unmarshal(envelope, &parts); err != nil {
+		w.fail("cannot edit a plan: %v", err)
+		return nil
+	}
 	plan.Name += "-edited"
 	plan.Waves = append([]hotstick.Wave(nil), plan.Waves...)
 	for i := range plan.Waves {
@@ -215,19 +322,17 @@ func (w *World) edit(r *rand.Rand, n *node) {
 	payload, err := json.Marshal(plan)
 	if err != nil {
 		w.fail("cannot edit a plan: %v", err)
-		return
+		return nil
 	}
-	envelope["payload"] = base64.StdEncoding.EncodeToString(payload)
-	raw, err := json.Marshal(envelope)
+	parts["payload"] = base64.StdEncoding.EncodeToString(payload)
+	raw, err := json.Marshal(parts)
 	if err != nil {
 		w.fail("cannot edit a plan: %v", err)
-		return
+		return nil
 	}
 	w.some("approved plan edited")
-	w.submit(c, raw, p.hosts, nil, "")
-	if n.loader != nil && !n.m.down && !n.life.hung {
-		n.hand([]json.RawMessage{raw})
-	}
+	w.submit(c, raw, hosts, nil, "")
+	return raw
 }
 
 // publish makes the last level, and whatever else changed, the catalog's newest
@@ -249,9 +354,9 @@ func (w *World) expireCatalog(d time.Duration) {
 // calm ends all faults for good: everything is switched on again, and people clear
 // up.
 func (w *World) calm() {
-	w.quiet = true
+	w.quiet, w.racing = true, nil
 	for _, n := range w.nodes {
-		n.cable, n.disk.fault = cable{}, diskFault{}
+		n.cable, n.disk.fault, n.off = cable{}, diskFault{}, 0
 		n.m.skew = 0
 		if n.life.hung {
 			n.m.Kernel.Crash("")

@@ -14,6 +14,7 @@ import (
 	"github.com/hotstick/hotstick/internal/driver/fake"
 	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/sim"
+	"github.com/hotstick/hotstick/internal/sim/checker"
 	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/store"
 	"github.com/hotstick/hotstick/internal/trace"
@@ -119,10 +120,40 @@ func (w *World) addHost(i int) {
 	w.byID[n.id] = n
 }
 
-// enrol makes the hosts known to the servers.
-func (w *World) enrol() {
-	err := w.tap.Update(context.Background(), func(tx store.Tx) error {
-		for _, n := range w.nodes {
+// newcomers is how many hosts may come into the fleet during a run.
+const newcomers = 3
+
+// begin lets the machine's programs run for the first time.
+func (n *node) begin() {
+	n.tell(trace.Event{Kind: trace.KindBoot, Cause: checker.DownClean})
+	n.boot()
+	n.settle()
+	for _, l := range n.w.levels {
+		if n.w.opt.spoil {
+			n.tell(trace.Event{Kind: trace.KindLearned, Patch: l.Patch.Ref, To: "ban"})
+		}
+	}
+}
+
+// welcome takes a new host into the fleet.
+func (w *World) welcome() {
+	if len(w.spare) == 0 {
+		return
+	}
+	n := w.spare[0]
+	if w.enrol([]*node{n}); w.broken {
+		return
+	}
+	w.spare, w.nodes = w.spare[1:], append(w.nodes, n)
+	n.m.Kernel.Boot()
+	n.begin()
+	w.some("newcomer")
+}
+
+// enrol makes hosts known to the servers.
+func (w *World) enrol(nodes []*node) {
+	err := w.memory.Update(context.Background(), func(tx store.Tx) error {
+		for _, n := range nodes {
 			if err := tx.Hosts().Put(store.Host{ID: n.id, Name: n.name(), Identity: n.key.Public(), Enrolled: tx.Now()}); err != nil {
 				return err
 			}
@@ -170,7 +201,7 @@ func (n *node) goDown(cause string) {
 
 // comeUp boots the machine again.
 func (n *node) comeUp() {
-	if !n.m.down || n.gone {
+	if !n.m.down || n.gone || n.off > n.w.now {
 		return
 	}
 	n.m.age = 0
@@ -179,6 +210,17 @@ func (n *node) comeUp() {
 	n.tell(trace.Event{Kind: trace.KindBoot, Cause: "unclean"})
 	n.boot()
 	n.settle()
+}
+
+// switchOff takes the machine's power away for minutes.
+func (n *node) switchOff(d time.Duration) {
+	if n.m.down || n.gone {
+		return
+	}
+	n.off = n.w.now + d
+	n.m.Kernel.Crash("")
+	n.w.after(d, n.comeUp)
+	n.w.some("off for minutes")
 }
 
 // shutDown is a clean reboot.

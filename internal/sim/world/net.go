@@ -60,7 +60,9 @@ func (w *World) checkIn(n *node, req *wire.SyncRequest, number int) {
 				}
 				return
 			}
+			w.tap.answering = n.id
 			resp, err := s.checkIn(sent, sentAt)
+			w.tap.answering = ""
 			switch {
 			case !answer:
 			case n.cable.back > w.now:

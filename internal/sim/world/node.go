@@ -30,6 +30,7 @@ type node struct {
 	cable  cable
 	does   map[string]fake.Behaviour // by module
 	gone   bool                      // for good
+	off    time.Duration             // until when it stays switched off
 
 	loader *loader.Loader
 	core   *agent.Core
@@ -82,6 +83,7 @@ func (n *node) startLoader() {
 	l, err := loader.New(loader.Config{
 		Driver: n.m, Clock: n.m, Disk: n.disk, Kernel: n.m, Catalog: n.shelf,
 		Identity: func() (ed25519.PublicKey, error) { return n.key.Public(), nil },
+		Labels:   func() (map[string]string, error) { return n.m.Member.Labels, nil },
 		Random:   random{n.random}, Trace: n.w.opt.Product,
 	})
 	if err != nil {

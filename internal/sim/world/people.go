@@ -21,6 +21,8 @@ type people struct {
 	keys   keyring
 	plans  []*made
 	stolen bool
+	// racing is a command that waits for the right moment.
+	racing func(p *made, c *controller.Controller)
 	// calmed is when people cleared up after the last fault.
 	calmed time.Duration
 }
@@ -90,6 +92,10 @@ func (w *World) propose(r *rand.Rand, mistake string) {
 	raw, err := statement.Sign(statement.KindPlan, plan, signers...)
 	if err != nil {
 		w.fail("cannot sign a plan: %v", err)
+		return
+	}
+	if mistake == "edit" {
+		w.edited(c, raw, plan, hosts)
 		return
 	}
 	w.submit(c, raw, hosts, approvers, fmt.Sprintf("matches %d lists %d", matches, len(hosts)))

@@ -11,9 +11,15 @@ import (
 // shape gives a plan its waves, budgets, windows and stand-ins: one host first,
 // then wider waves.
 func (w *World) shape(r *rand.Rand, plan *hotstick.Plan, hosts []hotstick.PlanHost) {
-	delay := 0
+	delay, lanes := 0, 0
+	if chance(r, 60) {
+		lanes = canariesFirst(hosts)
+	}
 	for size, left := 1, len(hosts); left > 0; size *= 2 + r.IntN(3) {
 		n := min(size, left)
+		if len(plan.Waves) == 1 && lanes > 1 {
+			n = lanes - 1 // one host of each other kernel build
+		}
 		delay += r.IntN(8)
 		for i := len(hosts) - left; i < len(hosts)-left+n; i++ {
 			hosts[i].Wave = len(plan.Waves)
@@ -33,6 +39,29 @@ func (w *World) shape(r *rand.Rand, plan *hotstick.Plan, hosts []hotstick.PlanHo
 	if chance(r, 40) {
 		standIn(hosts)
 	}
+	if chance(r, 50) {
+		plan.Gate.MinReadings = 1 + r.IntN(4)
+	}
+	if chance(r, 20) {
+		plan.Gate.SlowTransitionMillis = 300 + r.IntN(1000)
+	}
+	if zone := hosts[0].Domains["zone"]; chance(r, 60) && zone != "" {
+		plan.Late = &hotstick.LateRule{Labels: map[string]string{"zone": zone}}
+	}
+}
+
+// canariesFirst moves the first host of each kernel build to the front, and
+// returns how many builds there are.
+func canariesFirst(hosts []hotstick.PlanHost) int {
+	seen := map[hotstick.KernelBuild]bool{}
+	for i, h := range hosts {
+		if !seen[h.Build] {
+			copy(hosts[len(seen)+1:i+1], hosts[len(seen):i])
+			hosts[len(seen)] = h
+			seen[h.Build] = true
+		}
+	}
+	return len(seen)
 }
 
 // windows gives every second host a calendar with two windows.

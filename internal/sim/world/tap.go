@@ -19,6 +19,18 @@ type tap struct {
 	store.Store
 	w       *World
 	failing bool
+	// answering is the host whose check-in a server answers at the moment.
+	answering hotstick.HostID
+}
+
+// View implements [store.Store]. After a server has looked what an answer is to
+// hold, and before it records the grants in it, others commit, too.
+func (t *tap) View(ctx context.Context, fn func(store.Tx) error) error {
+	err := t.Store.View(ctx, fn)
+	if t.answering != "" {
+		t.w.meanwhile(t.answering)
+	}
+	return err
 }
 
 // Update implements [store.Store].

@@ -29,6 +29,7 @@ type World struct {
 	seed uint64
 
 	nodes   []*node
+	spare   []*node // hosts that are not in the fleet yet
 	byID    map[hotstick.HostID]*node
 	servers []*server
 	memory  *memory.Store
@@ -95,28 +96,22 @@ func newWorld(c Case) *World {
 	w := &World{opt: c.Options.filled(c.Seed), seed: c.Seed, byID: map[hotstick.HostID]*node{},
 		output: output{hash: sha256.New(), check: checker.New(), sometimes: map[string]int{}}}
 	r := stream(w.seed, "world", 0)
-	w.limits = rollout.Limits{SilentAfter: time.Duration(20+r.IntN(40)) * time.Second, GrantLife: rollout.DefaultLimits.GrantLife}
+	// A host that is idle must not look silent.
+	silent := 4*w.opt.Pace + time.Duration(10+r.IntN(40))*time.Second
+	w.limits = rollout.Limits{SilentAfter: silent, GrantLife: rollout.DefaultLimits.GrantLife}
 	w.staleAfter = 2*w.opt.Pace*4 + 10*time.Second
 	w.memory = memory.Open(w.time)
 	w.tap = &tap{Store: w.memory, w: w}
 	w.makeKeys()
 	w.makeSupply(r)
-	for i := range w.opt.Hosts {
+	for i := range w.opt.Hosts + newcomers {
 		w.addHost(i)
 	}
 	w.emit(w.ground())
-	w.enrol()
+	w.nodes, w.spare = w.nodes[:w.opt.Hosts:w.opt.Hosts], w.nodes[w.opt.Hosts:]
+	w.enrol(w.nodes)
 	for i, n := range w.nodes {
-		w.at(time.Duration(i)*37*time.Millisecond, func() {
-			n.tell(trace.Event{Kind: trace.KindBoot, Cause: checker.DownClean})
-			n.boot()
-			n.settle()
-			for _, l := range w.levels {
-				if w.opt.spoil {
-					n.tell(trace.Event{Kind: trace.KindLearned, Patch: l.Patch.Ref, To: "ban"})
-				}
-			}
-		})
+		w.at(time.Duration(i)*37*time.Millisecond, n.begin)
 	}
 	for range w.opt.Servers {
 		s := &server{w: w}
@@ -187,7 +182,7 @@ func (w *World) ground() trace.Event {
 	g := checker.Ground{Approvals: w.catalog.Trust.Approvals, SettleMillis: 5000, GrantMillis: 60_000,
 		SilenceMillis: 15_000, StaleMillis: w.staleAfter.Milliseconds(), SilentMillis: w.limits.SilentAfter.Milliseconds()}
 	for _, n := range w.nodes {
-		g.Hosts = append(g.Hosts, checker.GroundHost{Host: n.id, Name: n.name(), Build: n.m.Member.Build})
+		g.Hosts = append(g.Hosts, checker.GroundHost{Host: n.id, Name: n.name(), Build: n.m.Member.Build, Labels: n.m.Member.Labels})
 	}
 	for _, l := range w.levels {
 		for _, a := range l.Patch.Artifacts {
