@@ -14,6 +14,7 @@ import (
 	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/decide/rollout"
 	"github.com/hotstick/hotstick/internal/inventory"
+	"github.com/hotstick/hotstick/internal/inventory/leaftest"
 	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/store"
 	"github.com/hotstick/hotstick/internal/store/memory"
@@ -94,7 +95,7 @@ func newKey(t *testing.T) *statement.Key {
 }
 
 func (w *world) newController() *Controller {
-	return New(Options{Store: w.store, Catalog: w, Online: w.online, Limits: rollout.DefaultLimits, Log: slog.New(slog.DiscardHandler)})
+	return New(Options{Store: leaftest.Watch(w, w.store), Catalog: w, Online: w.online, Limits: rollout.DefaultLimits, Log: slog.New(slog.DiscardHandler)})
 }
 
 func (w *world) must(err error) {

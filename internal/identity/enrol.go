@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/store"
@@ -66,7 +65,17 @@ func (a *Authority) Enroll(tx store.Tx, req wire.EnrollRequest) (Enrolled, error
 		}
 	}
 	certificate, err := a.hostCertificate(id, public, tx.Now())
+	if err == nil && again {
+		err = certified(tx, id, req.Hostname, certificate)
+	}
 	return Enrolled{Host: id, Certificate: certificate}, err
+}
+
+// certified tells of a certificate beside that of the enrolment.
+func certified(tx store.Tx, id hotstick.HostID, name string, certificate []byte) error {
+	_, err := tx.Events().Append(store.Event{Kind: HostCertified, Host: id, HostName: name,
+		Evidence: []hotstick.Evidence{{Kind: "certificate", Text: string(hotstick.NewDigest(certificate))}}})
+	return err
 }
 
 // enrolledBefore reports whether this very enrolment, with this token, was
@@ -110,8 +119,12 @@ func addHost(tx store.Tx, id hotstick.HostID, token store.Token, req wire.Enroll
 }
 
 // Renew signs a fresh certificate for a host that has proved its old TLS key by
-// the connection and its identity key by the proof.
-func (a *Authority) Renew(host store.Host, req wire.RenewRequest, now time.Time) ([]byte, error) {
+// the connection and its identity key by the proof, and stores the event.
+func (a *Authority) Renew(tx store.Tx, id hotstick.HostID, req wire.RenewRequest) ([]byte, error) {
+	host, err := tx.Hosts().Get(id)
+	if err != nil {
+		return nil, err
+	}
 	if host.Revoked {
 		return nil, ErrRevoked
 	}
@@ -119,7 +132,11 @@ func (a *Authority) Renew(host store.Host, req wire.RenewRequest, now time.Time)
 	if err != nil {
 		return nil, err
 	}
-	return a.hostCertificate(host.ID, public, now)
+	certificate, err := a.hostCertificate(host.ID, public, tx.Now())
+	if err != nil {
+		return nil, err
+	}
+	return certificate, certified(tx, host.ID, host.Name, certificate)
 }
 
 // checkProof checks a certificate request and the identity key's signature over

@@ -28,6 +28,9 @@ const (
 	TokenMade = "token.made"
 	// HostEnrolled: the evidence is the digest of the join token.
 	HostEnrolled = "host.enrolled"
+	// HostCertified: an enrolled host got another certificate, by renewing it or
+	// because the answer to its enrolment was lost; the evidence is its digest.
+	HostCertified = "host.certified"
 )
 
 // Roles of API tokens, each with all rights of those before.

@@ -87,8 +87,14 @@ const (
 	// Reason.Until its end. FleetThawed: the freeze of the ID State was taken back.
 	FleetFrozen = "fleet.frozen"
 	FleetThawed = "fleet.thawed"
-	// CatalogPublished: signed targets metadata was taken in.
+	// CatalogPublished: signed targets metadata was taken in; the evidence is its digest.
 	CatalogPublished = "catalog.published"
+	// ArtifactUploaded: the bytes of an artifact were taken in; the evidence is their
+	// digest. Nothing loads them before signed targets metadata lists them.
+	ArtifactUploaded = "artifact.uploaded"
+	// TrustChanged: the catalog has another root, that is, other persons, keys or epoch;
+	// State is the epoch, and the evidence the root's digest.
+	TrustChanged = "trust.changed"
 	// SessionOpened and SessionClosed: somebody signed in to, and out of, the
 	// console.
 	SessionOpened = "session.opened"

@@ -124,12 +124,9 @@ func (s *Server) renew() http.Handler {
 			return
 		}
 		var certificate []byte
-		err := s.store.View(r.Context(), func(tx store.Tx) error {
-			host, err := tx.Hosts().Get(callerOf(r.Context()).Host)
-			if err != nil {
-				return err
-			}
-			certificate, err = s.authority.Renew(host, req, tx.Now())
+		err := s.controller.Update(r.Context(), func(tx store.Tx) error {
+			var err error
+			certificate, err = s.authority.Renew(tx, callerOf(r.Context()).Host, req)
 			return err
 		})
 		if err != nil {

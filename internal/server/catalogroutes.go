@@ -95,7 +95,7 @@ type artifactInput struct {
 
 // uploadArtifact takes an artifact's bytes. They can be loaded nowhere until
 // signed metadata lists them.
-func (s *Server) uploadArtifact(_ context.Context, in *artifactInput) (*empty, error) {
+func (s *Server) uploadArtifact(ctx context.Context, in *artifactInput) (*empty, error) {
 	want := hotstick.Digest(in.Digest)
 	switch {
 	case want.Validate() != nil:
@@ -105,27 +105,24 @@ func (s *Server) uploadArtifact(_ context.Context, in *artifactInput) (*empty, e
 	case hotstick.NewDigest(in.RawBody) != want:
 		return nil, newProblem(http.StatusUnprocessableEntity, controller.CodeInvalid, "cannot take this artifact: its bytes have another digest", "it was cut or changed on the way; send it again")
 	}
-	_, err := s.catalog.AddArtifact(bytes.NewReader(in.RawBody))
-	return &empty{}, s.catalogProblem(err)
+	if _, err := s.catalog.AddArtifact(bytes.NewReader(in.RawBody)); err != nil {
+		return nil, s.catalogProblem(err)
+	}
+	return &empty{}, s.controller.Update(ctx, func(tx store.Tx) error {
+		_, err := tx.Events().Append(store.Event{Kind: inventory.ArtifactUploaded, Actor: string(callerOf(ctx).Person),
+			Evidence: []hotstick.Evidence{{Kind: "artifact", Text: string(want)}}})
+		return err
+	})
 }
 
 type publishInput struct{ Body api.PublishRequest }
 
 func (s *Server) publish(ctx context.Context, in *publishInput) (*body[api.Catalog], error) {
-	before := s.catalog.View().Version
-	accepted, err := s.catalog.Accept(in.Body.Targets, s.now())
-	if err != nil {
+	if _, err := s.catalog.Accept(in.Body.Targets, s.now()); err != nil {
 		return nil, s.catalogProblem(err)
 	}
-	if accepted.Version != before {
-		err = s.controller.Update(ctx, func(tx store.Tx) error {
-			_, err := tx.Events().Append(store.Event{Kind: inventory.CatalogPublished, Actor: string(callerOf(ctx).Person),
-				Evidence: []hotstick.Evidence{{Kind: "targets", Text: string(hotstick.NewDigest(in.Body.Targets))}}})
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
+	if err := s.tellOfCatalog(ctx, string(callerOf(ctx).Person)); err != nil {
+		return nil, err
 	}
 	return s.catalogPage(ctx, nil)
 }

@@ -104,6 +104,9 @@ func (s *Server) open(ctx context.Context) error {
 	s.metrics = newMetrics()
 	s.feed = newFeed(s.store, s.metrics.observe, o.Log)
 	s.metrics.registry.MustRegister(newFleetCollector(s))
+	if err := s.tellOfCatalog(ctx, serverActor); err != nil {
+		return errors.Join(err, s.close())
+	}
 	return s.tell()
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/hotstick/hotstick/client"
 	"github.com/hotstick/hotstick/internal/decide/rollout"
 	"github.com/hotstick/hotstick/internal/identity"
+	"github.com/hotstick/hotstick/internal/inventory/leaftest"
 	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/store"
 	"github.com/hotstick/hotstick/internal/store/memory"
@@ -82,6 +83,9 @@ func newWorld(t testing.TB, kept store.Store) *world {
 	w.must(os.Mkdir(made.CatalogDir, 0o700))
 	_, err = catalog.CreateRepository(made.CatalogDir, rootFile, targets, online, time.Now())
 	w.must(err)
+	if kept != nil {
+		kept = leaftest.Watch(t, kept)
+	}
 	w.options = Options{Dir: w.dir, Store: kept, Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Limits: Limits{IdleInterval: 100 * time.Millisecond, StaleAfter: time.Minute,
 			Rollout: rollout.Limits{SilentAfter: time.Minute, GrantLife: 2 * time.Second}}}

@@ -54,6 +54,8 @@ func hostText(e store.Event, host string) string {
 	switch e.Kind {
 	case identity.HostEnrolled:
 		return host + " enrolled."
+	case identity.HostCertified:
+		return host + " got a new certificate."
 	case inventory.HostBooted:
 		return host + " booted."
 	case inventory.HostFacts:
@@ -151,6 +153,10 @@ func fleetText(e store.Event, who string) string {
 		return "New starts are allowed again."
 	case inventory.CatalogPublished:
 		return "The catalog was published anew."
+	case inventory.ArtifactUploaded:
+		return who + " uploaded an artifact."
+	case inventory.TrustChanged:
+		return "The catalog has another root, of epoch " + e.State + "."
 	case inventory.SessionOpened:
 		return who + " signed in to the console."
 	case inventory.SessionClosed:
