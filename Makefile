@@ -6,6 +6,7 @@ LDFLAGS  := -s -w -X github.com/hotstick/hotstick/internal/version.Version=$(VER
 GOFLAGS_ := -trimpath -ldflags '$(LDFLAGS)'
 STATICCHECK := v0.8.2
 WEB      := internal/ui/web
+PYTHON   ?= python3
 
 # The share of time that each suite may take on two cores, from a cold cache.
 T_UNIT   := 8m
@@ -20,7 +21,7 @@ help: ## print this menu
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: build
-build: ## build bin/hotstick, bin/hotstick-agent and bin/hotstick-loader
+build: ## build the commands into bin/
 	@mkdir -p bin
 	go build $(GOFLAGS_) -o bin/ ./cmd/...
 
@@ -56,6 +57,13 @@ fuzz: ## every parser of foreign bytes, two seconds each; FUZZ=5m for longer, ON
 .PHONY: test-guests
 test-guests: build ## drivers, guests and the demo's checks on real kernels
 	HOTSTICK_GUESTS=1 go test -p 1 -count=1 -timeout $(T_GUESTS) ./internal/guest/... ./internal/driver/... ./internal/loader/... ./internal/demo/...
+
+.PHONY: tuf-conformance
+tuf-conformance: ## the TUF project's conformance suite: SUITE=its checkout, PYTHON=a Python with pytest, tuf and securesystemslib
+	@test -d "$(SUITE)/tuf_conformance" || { echo "error: cannot find the suite: make tuf-conformance SUITE=DIR, a checkout of theupdateframework/tuf-conformance" >&2; exit 2; }
+	@command -v faketime >/dev/null || apt-get -qq install -y faketime >/dev/null
+	go build $(GOFLAGS_) -o bin/ ./cmd/hotstick-tuf-client
+	cd $(SUITE) && $(PYTHON) -m pytest -q -p no:cacheprovider tuf_conformance --entrypoint $(CURDIR)/bin/hotstick-tuf-client
 
 .PHONY: sim
 sim: ## the simulator: 200 seeds of 10,000 events; ARGS="-o json" for machines

@@ -226,7 +226,9 @@ func readTargets(data []byte) (*targetsSigned, error) {
 }
 
 // readAnyTargets reads the metadata of the publishers.
-func readAnyTargets(_ *trusted, _ string, data []byte) (*targetsSigned, error) { return readTargets(data) }
+func readAnyTargets(_ *trusted, _ string, data []byte) (*targetsSigned, error) {
+	return readTargets(data)
+}
 
 // targetEntries returns the entries that TUF's list has for these patches.
 func targetEntries(patches []hotstick.Patch) map[string]fileInfo {

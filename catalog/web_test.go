@@ -68,7 +68,9 @@ func TestEndlessData(t *testing.T) {
 			w.Header().Set("Content-Length", "4611686018427387904")
 			_, _ = w.Write([]byte("x"))
 		}, "announces"},
-		{"one byte too many", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, catalog.MaxTimestampBytes+1)) }, "bytes"},
+		{"one byte too many", func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write(make([]byte, catalog.MaxTimestampBytes+1))
+		}, "bytes"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
