@@ -59,7 +59,8 @@
 // the plan's limit; the level being removed by somebody else; an order to revert.
 // The way back is one step: the level before replaces the new one, or, where
 // there was none, the new one is disabled and unloaded. It needs no document, no
-// network, and no writable disk.
+// network, and no writable disk. Where the kernel does not say what is loaded, the
+// way back fails after three times the plan's limit of a transition.
 //
 // # Reboots
 //

@@ -74,6 +74,64 @@ func TestABadPatchGoesBackToTheLevelBefore(t *testing.T) {
 	}
 }
 
+func TestAWayBackThatNobodyCanSeeFails(t *testing.T) {
+	for _, c := range []struct {
+		what  string
+		blind func(*world)
+	}{
+		{"the truth source does not answer", func(w *world) { w.blind = true }},
+		{"it does not say what the level does", func(w *world) { w.machine.Behave("fix_2", fake.Behaviour{Unreadable: true}) }},
+		{"it did not answer when the loader was restarted either", func(w *world) { w.blind = true; w.start() }},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			w := newWorld(t)
+			good := w.publish("fix@1", fake.Behaviour{})
+			w.mustConfirm(good)
+			w.offer(w.publish("fix@2", fake.Behaviour{}), 1)
+			w.pass(2 * time.Second)
+			c.blind(w)
+			w.pass(30 * time.Second)
+			w.mustEnd(hotstick.Reverting, hotstick.ReasonVerificationFailed)
+			if !w.last.Busy {
+				t.Fatal("it gave up at once")
+			}
+			w.pass(time.Minute + 5*time.Second)
+			w.mustEnd(hotstick.Failed, hotstick.ReasonRevertFailed)
+			if r := w.reports[len(w.reports)-1]; r.Reason.Cause != hotstick.ReasonVerificationFailed || w.last.Busy {
+				t.Errorf("ended for %+v, busy %v", r.Reason, w.last.Busy)
+			}
+			w.blind = false
+			w.machine.Behave("fix_2", fake.Behaviour{})
+			n := len(w.reports)
+			w.pass(time.Minute)
+			if len(w.reports) > n {
+				t.Errorf("reported %q: nobody took the level before out", w.states())
+			}
+			w.reboot(true)
+			w.pass(30 * time.Second)
+			w.mustRun(good.Ref)
+		})
+	}
+}
+
+func TestAnIntentOfWhichNobodyCanSeeTheLoadGoesTheWayBack(t *testing.T) {
+	w := newWorld(t)
+	p := w.publish("fix@1", fake.Behaviour{})
+	raw, id := w.plan(p, nil)
+	w.exchange(raw)
+	w.exchange(w.grant(id, 1, nil))
+	w.blind = true
+	w.start() // the process that wrote the intent is gone
+	w.pass(15 * time.Second)
+	w.mustEnd(hotstick.Armed, "")
+	w.pass(10 * time.Second)
+	w.mustEnd(hotstick.Reverting, hotstick.ReasonVerificationFailed)
+	w.blind = false
+	w.pass(5 * time.Second)
+	w.mustEnd(hotstick.Reverted, hotstick.ReasonVerificationFailed)
+	w.mustRun(hotstick.PatchRef{})
+}
+
 func TestABadFirstPatchLeavesTheKernelAsItBooted(t *testing.T) {
 	w := newWorld(t)
 	bad := w.publish("fix@1", fake.Behaviour{Ill: "503"})

@@ -51,5 +51,35 @@ func drawPhases() string {
 		fmt.Fprintf(&b, "    %s --> [*]\n", s)
 	}
 	b.WriteString("```\n")
+	b.WriteString(unreadableText)
 	return b.String()
 }
+
+// unreadableText stands behind the drawing: how a phase ends that can see nothing.
+const unreadableText = `
+## When the truth source does not answer
+
+What the kernel does not tell is unknown, and unknown is never taken for health. No
+phase waits for ever for an answer:
+
+| phase | what happens | after |
+|---|---|---|
+| armed, by the process that may load | failed: nothing was loaded | 10 s |
+| armed, after a restart of the loader | reverting: the level may be loaded | the plan's limit of a transition |
+| applying | reverting | the plan's limit of a transition |
+| probation | reverting | the end of probation |
+| reverting | failed, with revert_failed because of verification_failed | three times the limit of a transition |
+
+Until then the loader looks again every second and touches nothing. The host's line in
+the plan shows reverting and then failed, with these reasons. A gate counts the way back
+as proof against the patch, so the plan is halted by then; a quorum domain counts the host
+as down. Nothing is struck, for nothing went down.
+
+After that the loader leaves the kernel alone: in this boot neither the level nor the
+one before it is loaded again. Only a reboot brings the level before back; whoever runs
+the plan then lets the host wait for a new attempt, dismisses it, or writes it off.
+
+A transition that does not end is another case, for there the kernel answers: the way back
+waits for it and goes on when it ends. The check-ins show the transition; whoever moves the
+task that keeps it, or reboots the host, ends the wait.
+`

@@ -117,9 +117,9 @@ func finish(l *ledger.Ledger, a ledger.Attempt, end hotstick.HostState, reason *
 	case hotstick.Reverted:
 		settleRevert(l, a, at)
 	case hotstick.Failed:
-		if at.inEffect == a.Level.Patch && l.Permit != nil {
-			// The way back failed: the permit's level is not in effect, and must not
-			// be taken for one that somebody else removed.
+		if a.Reason != nil && l.Permit != nil {
+			// The way back failed: the permit's level may not be in effect, and must
+			// not be taken for one that somebody else removed.
 			permit := *l.Permit
 			permit.HeldBoot = at.boot
 			l.Permit = &permit

@@ -105,8 +105,12 @@ func next(s situation) action {
 func nextArmed(s situation) action {
 	since := s.sincePhase()
 	if !s.observed {
-		if since > s.limits.Busy && s.mayLoad {
-			return move(hotstick.Failed, because(hotstick.ReasonVerificationFailed, "what is loaded cannot be read"))
+		switch {
+		case s.mayLoad && since > s.limits.Busy:
+			return move(hotstick.Failed, because(hotstick.ReasonVerificationFailed, unreadable))
+		case !s.mayLoad && since > seconds(s.attempt.Level.TransitionSeconds):
+			// It may have been loaded, so it goes the way back.
+			return move(hotstick.Reverting, because(hotstick.ReasonVerificationFailed, unreadable))
 		}
 		return action{}
 	}
@@ -210,19 +214,25 @@ func (s situation) ill() (action, bool) {
 	return action{}, false
 }
 
+// unreadable is what a reason says where the driver's truth source does not answer.
+const unreadable = "what is loaded cannot be read"
+
 // nextReverting puts the level before back as one step: the older level replaces
 // the newer one, or the newer one is disabled where there was none. A transition
-// that runs is reversed if it is the new level's, and waited for otherwise.
+// that runs is reversed if it is the new level's, and waited for otherwise. Where
+// the kernel does not say what is loaded nothing is touched, and the attempt fails
+// when that lasts: nobody may take it for gone back.
 func nextReverting(s situation) action {
-	if !s.observed {
-		return action{}
-	}
 	module := s.attempt.Level.Module
 	state, listed := s.effect(module)
-	if listed && state == hotstick.TransitionIn {
+	switch {
+	case s.observed && listed && state == hotstick.TransitionIn:
 		return action{verb: doDisable, module: module}
-	}
-	if s.transition() || listed && state == hotstick.EffectUnknown {
+	case s.observed && s.transition():
+		return action{}
+	case s.overdue() && (!s.observed || s.unknown()):
+		return move(hotstick.Failed, &hotstick.Reason{Code: hotstick.ReasonRevertFailed, Cause: hotstick.ReasonVerificationFailed, Detail: unreadable})
+	case !s.observed || listed && state == hotstick.EffectUnknown:
 		return action{}
 	}
 	target := s.attempt.Before
@@ -259,6 +269,23 @@ func nextRevertingToNone(attempt ledger.Attempt, state hotstick.Effect, listed b
 		return action{verb: doUnload, module: module}
 	}
 	return action{}
+}
+
+// unknown reports whether the truth source lists one of the attempt's levels and
+// does not say what it does.
+func (s situation) unknown() bool {
+	state, _ := s.effect(s.attempt.Level.Module)
+	before := hotstick.Effect("")
+	if b := s.attempt.Before; b != nil {
+		before, _ = s.effect(b.Module)
+	}
+	return state == hotstick.EffectUnknown || before == hotstick.EffectUnknown
+}
+
+// overdue reports whether the way back has taken so long that it has failed, unless
+// a transition runs.
+func (s situation) overdue() bool {
+	return s.sincePhase() > 3*seconds(s.attempt.Level.TransitionSeconds)
 }
 
 // effect returns what the truth source says of a module, and whether it is

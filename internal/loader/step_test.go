@@ -121,6 +121,16 @@ func TestNobodyWaitsForEverInProbation(t *testing.T) {
 	})
 }
 
+func TestNobodyWaitsForEverForWhatCannotBeRead(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawSituation(t)
+		s.observed, s.uptime = false, time.Second+3*20*time.Second+time.Second
+		if a := next(s); a.verb != doMove {
+			t.Fatalf("waits for ever: %+v from %+v", a, s)
+		}
+	})
+}
+
 // TestALedgerForgetsNothing plays any sequence of an attempt's steps, restarts
 // and reboots against the ledger.
 func TestALedgerForgetsNothing(t *testing.T) {

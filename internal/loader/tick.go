@@ -20,6 +20,8 @@ const (
 	// pacePermit is for a confirmed level that is to come back after a reboot.
 	pacePermit = time.Second
 	paceIdle   = 30 * time.Second
+	// paceBlind is for a kernel that does not say what is loaded.
+	paceBlind = time.Second
 	// stalling is the age from which a transition is looked at less often.
 	stalling = 3 * time.Second
 	// paceClock is how often the ledger's clock is written while delays run, and
@@ -62,9 +64,14 @@ func (l *Loader) pace() time.Duration {
 		return pacePermit
 	case a == nil:
 		return paceIdle
+	}
+	stalled := l.cfg.Clock.Uptime()-millis(a.SinceMillis) > stalling
+	switch {
+	case stalled && l.blind != "":
+		return paceBlind
 	case a.Phase == hotstick.Probation:
 		return paceProbation
-	case l.cfg.Clock.Uptime()-millis(a.SinceMillis) > stalling:
+	case stalled:
 		return paceStalling
 	}
 	return paceTransition
@@ -219,7 +226,7 @@ func (l *Loader) wayBack(s situation, err error) bool {
 	l.cfg.Log.Warn("cannot go back yet", "module", s.attempt.Level.Module, "error", err)
 	var refused *driver.Refusal
 	final := errors.As(err, &refused) && !refused.Retry
-	if final || s.sincePhase() > 3*seconds(s.attempt.Level.TransitionSeconds) {
+	if final || s.overdue() {
 		l.move(s, move(hotstick.Failed, &hotstick.Reason{Code: hotstick.ReasonRevertFailed, Cause: refusal(err).Code, Detail: clip(err.Error())}))
 		return true
 	}

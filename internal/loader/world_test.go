@@ -83,6 +83,8 @@ type world struct {
 	labelsErr error
 	// trace takes what the loader tells; nil if nobody listens.
 	trace trace.Sink
+	// blind: the driver's truth source does not answer.
+	blind bool
 	// bold worlds go on where a rule is broken, and count that.
 	bold   bool
 	broken int
@@ -169,6 +171,14 @@ func (w *world) start() {
 type watched struct {
 	*fake.Kernel
 	w *world
+}
+
+// Observe fails while the world is blind.
+func (d *watched) Observe(ctx context.Context) ([]hotstick.LoadedPatch, error) {
+	if d.w.blind {
+		return nil, errors.New("permission denied")
+	}
+	return d.Kernel.Observe(ctx)
 }
 
 func (d *watched) Load(ctx context.Context, load driver.Load) error {

@@ -119,7 +119,7 @@ func (r *Rollout) isDown(h *Host, quorum, silent bool, e *edges) bool {
 	case skippedFor(h, hotstick.ReasonWrittenOff):
 		return false
 	case quorum:
-		return (ill || silent) && !planted.Bug("quorum-forgets-the-down")
+		return (ill || silent || stranded(h)) && !planted.Bug("quorum-forgets-the-down")
 	case ill && r.sinceStart(h.IllSince):
 		return true
 	}
@@ -129,6 +129,13 @@ func (r *Rollout) isDown(h *Host, quorum, silent bool, e *edges) bool {
 	}
 	from := h.LastSeen.Add(r.frame.Limits.SilentAfter)
 	return r.sinceStart(from) && !e.past(from.Add(GapAfter))
+}
+
+// stranded reports whether a host's way back failed, so that nobody knows what its
+// kernel runs, or runs well. It is so until somebody retries, dismisses or writes
+// off the host.
+func stranded(h *Host) bool {
+	return h.State == hotstick.Failed && causeOf(h.Reason) == hotstick.ReasonRevertFailed
 }
 
 // sinceStart reports whether t is not before the plan's start.
@@ -237,7 +244,7 @@ func (r *Rollout) absence(h *Host, silent bool, e *edges) *hotstick.Reason {
 }
 
 func excluded(h *Host, e *edges) bool {
-	return h.Excluded != nil && (h.Excluded.Until == nil || !e.past(*h.Excluded.Until))
+	return h.Excluded != nil && !planted.Bug("exclusion-ignored") && (h.Excluded.Until == nil || !e.past(*h.Excluded.Until))
 }
 
 // interruptedPhase: an attempt that was cut short for a cause that is not the patch

@@ -113,7 +113,7 @@ func (r *Rollout) downSince(d *domain) time.Time {
 		if !at.IsZero() {
 			at = at.Add(r.frame.Limits.SilentAfter)
 		}
-		if h.State == hotstick.Lost {
+		if h.State == hotstick.Lost || stranded(h) {
 			at = h.Updated
 		}
 		if h.IllSince.After(at) {

@@ -262,6 +262,8 @@ func TestQuorumDomains(t *testing.T) {
 		{"then the next cluster begins", six("confirmed", "confirmed", "waiting", "waiting"), one, time.Minute, "start d"},
 		{"more than one may be open", six("waiting", "waiting", "waiting", "waiting", "waiting", "waiting"), pairs(hotstick.Budget{Open: 2}), time.Minute, "start b, start d"},
 		{"a silent member is down, whenever it fell silent", six("waiting", "skipped=host_silent", "waiting", "waiting"), all(one, on("c", silent)), time.Minute, "start d"},
+		{"as is one whose way back failed", six("waiting", "failed=revert_failed", "waiting", "waiting"), one, time.Minute, "start d"},
+		{"but not one that never started", six("waiting", "failed=wrong_build", "waiting", "waiting"), one, time.Minute, "start b"},
 		{"as is one outside the plan", six("waiting", "waiting", "waiting", "waiting"), all(one, func(v *rollout.View) {
 			v.Outsiders = []rollout.Outsider{{Host: "z", Domains: map[string]string{"pair": "p1"}, Since: t0.Add(-99 * time.Hour)}}
 		}), time.Minute, "start d"},

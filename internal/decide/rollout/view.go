@@ -49,7 +49,7 @@
 //     [hotstick.FleetDomain] needs no label. Two budgets of one kind are one: the
 //     stricter holds.
 //   - In quorum domains every member counts that is silent, ill or lost, whatever the
-//     cause. In others those count that fell ill, or silent, since the plan's
+//     cause, and one whose way back failed. In others those count that fell ill, or silent, since the plan's
 //     start; who is silent for more than [GapAfter] is a gap.
 //   - A quorum domain is partly done while a member is under way, or while one has
 //     the level and another could start now. While as many as Open are, or one is
