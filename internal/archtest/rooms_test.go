@@ -158,6 +158,7 @@ var libraries = map[string][]string{
 	"golang.org/x/mod":                                  {"internal/statement", "internal/audit"},
 	"golang.org/x/sys":                                  {"internal/driver", "internal/loader", "internal/agent", "internal/guest", "internal/kernel", "internal/cli", "internal/demo", "internal/store/sqlite"},
 	"github.com/pierrec/lz4/v4":                         {"internal/guest/kernelpkg"},
+	"golang.org/x/crypto":                               {"internal/statement/keysource"},
 	"golang.org/x/term":                                 {"internal/cli", "internal/demo"},
 	"cel.dev/cel-go":                                    {"internal/decide/policy"},
 	"github.com/teambition/rrule-go":                    {"internal/decide/policy"},

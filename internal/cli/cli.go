@@ -47,6 +47,8 @@ type Env struct {
 	Size func() (width, height int, ok bool)
 	// Interactive tells whether somebody can answer a question.
 	Interactive bool
+	// Secret reads a line that the terminal does not show; nil where there is none.
+	Secret func() ([]byte, error)
 }
 
 // Main runs the command of this process and returns its exit code.
@@ -62,6 +64,7 @@ func Main() int {
 			return w, h, err == nil && os.Getenv("TERM") != "dumb"
 		},
 		Interactive: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd())),
+		Secret:      func() ([]byte, error) { return term.ReadPassword(int(os.Stdin.Fd())) },
 	})
 }
 

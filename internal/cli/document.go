@@ -27,7 +27,7 @@ type signing struct {
 }
 
 func (s *signing) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&s.key, "key", "", "the signer's private key file")
+	cmd.Flags().StringVar(&s.key, "key", "", "the signer's "+keyUsage)
 	cmd.Flags().BoolVarP(&s.yes, "yes", "y", false, "sign without asking")
 }
 
@@ -40,7 +40,7 @@ func (a *app) signer(ctx context.Context, c *client.Client, key string) (stateme
 	if key == "" {
 		return nil, "", hotstick.Trust{}, usage("--key FILE is the signer's private key", "cannot sign without a key")
 	}
-	signer, err := statement.LoadSigner(key)
+	signer, err := a.openKey(key)
 	if err != nil {
 		return nil, "", hotstick.Trust{}, err
 	}

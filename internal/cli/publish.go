@@ -62,7 +62,7 @@ func (a *app) patchPublish() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&key, "key", "", "the publisher's private key file")
+	cmd.Flags().StringVar(&key, "key", "", "the publisher's "+keyUsage)
 	cmd.Flags().StringArrayVar(&artifacts, "artifact", nil, "a built module, and its kernel build if the fleet does not know it; may be repeated")
 	return cmd
 }
@@ -81,7 +81,7 @@ func (a *app) publish(ctx context.Context, c *client.Client, folder, key string,
 	if err != nil {
 		return usage("", "%v", err)
 	}
-	signer, err := statement.LoadSigner(key)
+	signer, err := a.openKey(key)
 	if err != nil {
 		return err
 	}

@@ -61,14 +61,14 @@ the last one; and signs exactly that with the approver's key.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&key, "key", "", "the approver's private key file")
+	flags.StringVar(&key, "key", "", "the approver's "+keyUsage)
 	flags.StringVar(&file, "bundle", "", "read the plan from this file (hotstick rollout export) instead of the server")
 	flags.BoolVarP(&yes, "yes", "y", false, "sign without asking")
 	return cmd
 }
 
 func (a *app) approve(ctx context.Context, c *client.Client, plan, key, file string, yes bool) error {
-	signer, err := statement.LoadSigner(key)
+	signer, err := a.openKey(key)
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func (f *planFlags) flags(cmd *cobra.Command) {
 	flags.StringVar(&f.policy, "policy", "", "the policy that shapes the plan: a name that the server knows, or a file")
 	flags.StringVar(&f.name, "name", "", "the rollout's name, for people")
 	flags.StringVar(&f.author, "author", "", "the person who signs; the key says so if this does not")
-	flags.StringVar(&f.key, "key", "", "the author's private key file")
+	flags.StringVar(&f.key, "key", "", "the author's "+keyUsage)
 	flags.DurationVar(&f.probation, "probation", 0, "how long each host must stay healthy")
 	flags.DurationVar(&f.transition, "transition", 0, "how long the kernel's transition may take")
 	flags.DurationVar(&f.bake, "bake", 0, "how long a wave must stay healthy before the next opens")
@@ -106,7 +106,7 @@ func (a *app) plan(ctx context.Context, c *client.Client, request api.DraftReque
 	if err != nil {
 		return err
 	}
-	signer, err := f.signer()
+	signer, err := f.signer(a.openKey)
 	if err != nil {
 		return err
 	}
@@ -209,11 +209,11 @@ func (f planFlags) documents(r *api.DraftRequest) error {
 	return err
 }
 
-func (f planFlags) signer() (statement.Signer, error) {
+func (f planFlags) signer(open func(string) (statement.Signer, error)) (statement.Signer, error) {
 	if f.key == "" {
 		return nil, nil
 	}
-	return statement.LoadSigner(f.key)
+	return open(f.key)
 }
 
 // planAuthor is the person that the key belongs to; a dry run without a key is

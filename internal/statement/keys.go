@@ -42,6 +42,9 @@ func NewKey(seed []byte) (*Key, error) {
 	return &Key{private: ed25519.NewKeyFromSeed(seed)}, nil
 }
 
+// Private returns the key itself, for whoever keeps it in a format of his own.
+func (k *Key) Private() ed25519.PrivateKey { return k.private }
+
 // Public implements [Signer].
 func (k *Key) Public() ed25519.PublicKey { return k.private.Public().(ed25519.PublicKey) }
 
@@ -63,20 +66,38 @@ func (k *Key) Save(path string) error {
 	if err != nil {
 		return fmt.Errorf("cannot encode the key: %w", err)
 	}
-	return writeNew(path, pem.EncodeToMemory(&pem.Block{Type: privateType, Bytes: der}), 0o600)
+	return SaveSecret(path, &pem.Block{Type: privateType, Bytes: der})
 }
 
-// LoadSigner reads a key file. It refuses a file that others than its owner may
-// read or write, with the command that mends it.
-func LoadSigner(path string) (Signer, error) {
-	der, info, err := readPEM(path, privateType)
+// SaveSecret writes a private key in any format to a new file (mode 0600) and syncs
+// it. It never overwrites a key: the error then wraps fs.ErrExist.
+func SaveSecret(path string, block *pem.Block) error {
+	return writeNew(path, pem.EncodeToMemory(block), 0o600)
+}
+
+// ReadSecret reads a private key file in any format. It refuses a file that others
+// than its owner may read or write, with the command that mends it.
+func ReadSecret(path string) (*pem.Block, error) {
+	block, info, err := readPEM(path)
 	if err != nil {
 		return nil, err
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		return nil, fmt.Errorf("cannot use key file %s: others may read it (mode %04o); run: chmod 600 %s", path, mode, path)
 	}
-	key, err := x509.ParsePKCS8PrivateKey(der)
+	return block, nil
+}
+
+// LoadSigner reads a key file that [Key.Save] wrote, as [ReadSecret] does.
+func LoadSigner(path string) (Signer, error) {
+	block, err := ReadSecret(path)
+	if err == nil {
+		err = wantType(path, block, privateType)
+	}
+	if err != nil {
+		return nil, err
+	}
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read key file %s: %v", path, err)
 	}
@@ -101,11 +122,14 @@ func SavePublic(path string, key ed25519.PublicKey) error {
 
 // LoadPublic reads a public key file.
 func LoadPublic(path string) (ed25519.PublicKey, error) {
-	der, _, err := readPEM(path, publicType)
+	block, _, err := readPEM(path)
+	if err == nil {
+		err = wantType(path, block, publicType)
+	}
 	if err != nil {
 		return nil, err
 	}
-	key, err := x509.ParsePKIXPublicKey(der)
+	key, err := x509.ParsePKIXPublicKey(block.Bytes)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read public key file %s: %v", path, err)
 	}
@@ -122,7 +146,14 @@ func KeyID(key ed25519.PublicKey) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func readPEM(path, want string) ([]byte, os.FileInfo, error) {
+func wantType(path string, block *pem.Block, want string) error {
+	if block.Type != want {
+		return fmt.Errorf("cannot read key file %s: it holds a %.40q, want a %q", path, block.Type, want)
+	}
+	return nil
+}
+
+func readPEM(path string) (*pem.Block, os.FileInfo, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot read the key: %w", err)
@@ -142,12 +173,10 @@ func readPEM(path, want string) ([]byte, os.FileInfo, error) {
 		return nil, nil, fmt.Errorf("cannot read key file %s: it is larger than %d bytes", path, maxKeyBytes)
 	case block == nil:
 		return nil, nil, fmt.Errorf("cannot read key file %s: it is not PEM", path)
-	case block.Type != want:
-		return nil, nil, fmt.Errorf("cannot read key file %s: it holds a %.40q, want a %q", path, block.Type, want)
 	case len(rest) != 0:
 		return nil, nil, fmt.Errorf("cannot read key file %s: something follows the key", path)
 	}
-	return block.Bytes, info, nil
+	return block, info, nil
 }
 
 // writeNew creates a file durably: a key that signed something must still be

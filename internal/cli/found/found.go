@@ -19,6 +19,7 @@ import (
 	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/server"
 	"github.com/hotstick/hotstick/internal/statement"
+	"github.com/hotstick/hotstick/internal/statement/keysource"
 )
 
 // RootFile, in the keys directory, is the catalog's first root. Everybody who
@@ -110,6 +111,18 @@ func MakeKey(file string) (*statement.Key, error) {
 		return nil, err
 	}
 	if err := key.Save(file); err != nil {
+		return nil, err
+	}
+	return key, statement.SavePublic(file+".pub", key.Public())
+}
+
+// MakeEncryptedKey makes a key pair whose secret file opens with a passphrase only.
+func MakeEncryptedKey(file string, passphrase []byte) (*statement.Key, error) {
+	key, err := statement.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	if err := keysource.SaveEncrypted(file, key.Private(), filepath.Base(file), passphrase); err != nil {
 		return nil, err
 	}
 	return key, statement.SavePublic(file+".pub", key.Public())

@@ -1,0 +1,142 @@
+package keysource
+
+import (
+	"crypto/ed25519"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
+
+	"github.com/hotstick/hotstick/internal/statement"
+)
+
+// dialTime bounds reaching the agent. Signing has no limit: the agent may ask its
+// owner first.
+const dialTime = 5 * time.Second
+
+// minDigits is how much of a key ID names a key.
+const minDigits = 8
+
+// AgentKey is one key that the ssh-agent holds.
+type AgentKey struct {
+	Comment string
+	// Public is nil if the key cannot sign documents; Problem then says why.
+	Public  ed25519.PublicKey
+	Problem error
+	// wire is the key as the agent names it.
+	wire *agent.Key
+}
+
+// fingerprint is the key's name in OpenSSH.
+func (k AgentKey) fingerprint() string { return ssh.FingerprintSHA256(k.wire) }
+
+// AgentKeys lists the keys that the ssh-agent at a socket holds.
+func AgentKeys(socket string) ([]AgentKey, error) {
+	var keys []AgentKey
+	err := withAgent(socket, func(a agent.ExtendedAgent) error {
+		held, err := a.List()
+		if err != nil {
+			return fmt.Errorf("%w: %v", ErrNoAgent, err)
+		}
+		for _, k := range held {
+			keys = append(keys, usable(k))
+		}
+		return nil
+	})
+	return keys, err
+}
+
+// usable finds the Ed25519 key in what the agent says, or why there is none.
+func usable(k *agent.Key) AgentKey {
+	found := AgentKey{Comment: k.Comment, wire: k}
+	parsed, err := ssh.ParsePublicKey(k.Blob)
+	if err != nil {
+		found.Problem = fmt.Errorf("cannot read it: %w", err)
+		return found
+	}
+	switch public, isCrypto := parsed.(ssh.CryptoPublicKey); {
+	case strings.HasPrefix(k.Format, "sk-"):
+		found.Problem = ErrSecurityKey
+	case k.Format != ssh.KeyAlgoED25519 || !isCrypto:
+		found.Problem = fmt.Errorf("cannot sign with a key of type %s: want %s", k.Format, ssh.KeyAlgoED25519)
+	default:
+		found.Public, _ = public.CryptoPublicKey().(ed25519.PublicKey)
+	}
+	return found
+}
+
+func openAgent(which, socket string) (statement.Signer, error) {
+	keys, err := AgentKeys(socket)
+	if err != nil {
+		return nil, err
+	}
+	var meant []AgentKey
+	for _, k := range keys {
+		if k.named(which) {
+			meant = append(meant, k)
+		}
+	}
+	switch {
+	case len(meant) == 0 && which == "":
+		return nil, fmt.Errorf("%w: it holds no Ed25519 key", ErrNoKey)
+	case len(meant) == 0:
+		return nil, fmt.Errorf("%w: it holds none called %q", ErrNoKey, which)
+	case len(meant) > 1:
+		return nil, fmt.Errorf("%w: %d are called %q", ErrNoKey, len(meant), which)
+	case meant[0].Problem != nil:
+		return nil, meant[0].Problem
+	}
+	return agentSigner{socket: socket, key: meant[0]}, nil
+}
+
+// named reports whether the text means this key. The empty text means any that can
+// sign.
+func (k AgentKey) named(text string) bool {
+	if text == "" {
+		return k.Problem == nil
+	}
+	byID := k.Public != nil && len(text) >= minDigits && strings.HasPrefix(statement.KeyID(k.Public), text)
+	return text == k.Comment || text == k.fingerprint() || byID
+}
+
+// agentSigner signs with one key of an ssh-agent.
+type agentSigner struct {
+	socket string
+	key    AgentKey
+}
+
+// Public implements statement.Signer.
+func (s agentSigner) Public() ed25519.PublicKey { return s.key.Public }
+
+// Sign implements statement.Signer.
+func (s agentSigner) Sign(message []byte) ([]byte, error) {
+	var blob []byte
+	err := withAgent(s.socket, func(a agent.ExtendedAgent) error {
+		signature, err := a.Sign(s.key.wire, message)
+		if err != nil {
+			return fmt.Errorf("cannot sign with the ssh-agent: %w", err)
+		}
+		blob = signature.Blob
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return verified(s.key.Public, message, blob)
+}
+
+// withAgent calls the agent over a connection of its own.
+func withAgent(socket string, call func(agent.ExtendedAgent) error) error {
+	if socket == "" {
+		return fmt.Errorf("%w: SSH_AUTH_SOCK is not set", ErrNoAgent)
+	}
+	conn, err := net.DialTimeout("unix", socket, dialTime)
+	if err != nil {
+		return fmt.Errorf("%w: %v", ErrNoAgent, err)
+	}
+	defer conn.Close()
+	return call(agent.NewClient(conn))
+}
