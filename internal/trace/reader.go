@@ -12,11 +12,11 @@ import (
 // MaxLine bounds one line, in bytes. The longest is a plan with its host list.
 const MaxLine = 512 << 20
 
-// Read hands the events of a trace to take, in order, until it returns an error. It
-// refuses what does not begin with the schema, a line that is no event, a kind that
-// is not in the schema and a file whose last line is cut off; fields that it does
-// not know it passes over. The opening event is not handed over; where one program
-// went on with the file of another there is one only.
+// Read hands the events of a trace to take, in order and with the opening one, until
+// it returns an error. It refuses what does not begin with the schema, a line that is
+// no event, a kind that is not in the schema and a file whose last line is cut off;
+// fields that it does not know it passes over. Where one program went on with the
+// file of another there is one opening event only.
 func Read(r io.Reader, take func(Event) error) error {
 	lines := bufio.NewReaderSize(r, bufferBytes)
 	for n := 1; ; n++ {
@@ -34,9 +34,7 @@ func Read(r io.Reader, take func(Event) error) error {
 		switch {
 		case n == 1 && (e.Kind != KindBegin || e.Detail != Schema):
 			return fmt.Errorf("cannot read a trace that begins with %q %.80q: want %s", e.Kind, e.Detail, Schema)
-		case n == 1:
-			continue
-		case e.Kind == KindBegin:
+		case n > 1 && e.Kind == KindBegin:
 			return fmt.Errorf("cannot read line %d of the trace: a second trace begins there", n)
 		case !slices.Contains(Kinds(), e.Kind):
 			return fmt.Errorf("cannot read line %d of the trace: no event is of kind %.80q", n, e.Kind)
@@ -47,11 +45,13 @@ func Read(r io.Reader, take func(Event) error) error {
 	}
 }
 
-// ReadAll returns all events of a trace.
+// ReadAll returns all events of a trace but the opening one.
 func ReadAll(r io.Reader) ([]Event, error) {
 	var events []Event
 	err := Read(r, func(e Event) error {
-		events = append(events, e)
+		if e.Kind != KindBegin {
+			events = append(events, e)
+		}
 		return nil
 	})
 	return events, err

@@ -1,9 +1,6 @@
 package checker
 
 import (
-	"bufio"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -98,6 +95,7 @@ func New() *Checker {
 // Take checks one event and reports whether it broke a rule that held until now.
 func (c *Checker) Take(e trace.Event) bool {
 	before := len(c.report.Violations)
+	c.fleet.now = e.T
 	for i := range c.rules {
 		r := &c.rules[i]
 		if r.check == nil || c.broken[r.ID] {
@@ -122,32 +120,15 @@ func (c *Checker) Take(e trace.Event) bool {
 // Report returns what was found so far.
 func (c *Checker) Report() Report { return c.report }
 
-// maxLine bounds one line of a trace, in bytes.
-const maxLine = 64 << 20
-
 // Run checks a trace of JSON lines. The error says that it is none.
 func Run(r io.Reader) (Report, error) {
 	c := New()
-	lines := bufio.NewScanner(r)
-	lines.Buffer(make([]byte, 64<<10), maxLine)
-	for n := 1; lines.Scan(); n++ {
-		if len(strings.TrimSpace(lines.Text())) == 0 {
-			continue
-		}
-		var e trace.Event
-		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			return c.report, fmt.Errorf("cannot read line %d of the trace: %v", n, err)
-		}
-		if c.report.Events == 0 && (e.Kind != trace.KindBegin || e.Detail != trace.Schema) {
-			return c.report, fmt.Errorf("cannot check this trace: it does not begin as %s", trace.Schema)
-		}
+	err := trace.Read(r, func(e trace.Event) error {
 		c.Take(e)
-	}
-	if err := lines.Err(); err != nil {
-		return c.report, fmt.Errorf("cannot read the trace: %v", err)
-	}
-	if c.report.Events == 0 {
-		return c.report, errors.New("cannot check an empty trace")
+		return nil
+	})
+	if err != nil {
+		return c.report, fmt.Errorf("cannot check the trace: %w", err)
 	}
 	return c.report, nil
 }

@@ -49,6 +49,10 @@ type Shown struct {
 	SentMillis int64 `json:"sent_millis"`
 }
 
+// Promoted is the outcome in the gate event of a simulator's wave that a person
+// opened by hand: Wave is how many are open so.
+const Promoted = "promoted"
+
 // Causes of fault events that rules look at. The simulator writes more of them,
 // as it likes.
 const (

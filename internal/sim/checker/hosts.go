@@ -1,8 +1,6 @@
 package checker
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -47,7 +45,7 @@ func (h *host) apply(f *fleet, e *trace.Event) {
 		h.crashed[e.Patch] = true
 		if e.Plan != "" {
 			key := truthKey{e.Host, e.Attempt, hotstick.Quarantined}
-			f.plan(e.Plan).truth[key], f.plan(e.Plan).reached[key] = true, e.T
+			f.plan(e.Plan).truth[key], f.plan(e.Plan).times[key] = true, e.T
 		}
 	case trace.KindLearned:
 		h.learn(e)
@@ -74,13 +72,9 @@ func (h *host) down(e *trace.Event) {
 func (h *host) intends(f *fleet, e *trace.Event) {
 	h.open = &attempt{plan: e.Plan, number: e.Attempt, patch: e.Patch, artifact: e.Artifact, boot: e.Boot,
 		phase: hotstick.Armed, since: e.T}
-	h.loads, h.before = 0, ""
-	for _, a := range slices.Sorted(maps.Keys(h.kernel)) {
-		if h.kernel[a] == string(hotstick.InEffect) && a != e.Artifact {
-			h.before = a
-		}
-	}
+	h.loads = 0
 	if e.Plan != "" {
+		h.setsOut(h, e)
 		h.intents[intentKey{e.Plan, e.Attempt}] = true
 		f.plan(e.Plan).truth[truthKey{e.Host, e.Attempt, hotstick.Armed}] = true
 	}
@@ -91,8 +85,9 @@ func (h *host) phase(f *fleet, e *trace.Event) {
 	if e.Plan != "" {
 		p, key := f.plan(e.Plan), truthKey{e.Host, e.Attempt, to}
 		p.truth[key] = true
-		p.reached[key] = e.T
+		p.times[key] = e.T
 	}
+	h.ends(f, e)
 	if to == hotstick.Confirmed {
 		h.confirmed[e.Patch.Name] = max(h.confirmed[e.Patch.Name], e.Patch.Level)
 	}
@@ -140,7 +135,7 @@ func (h *host) learn(e *trace.Event) {
 		delete(h.banned, e.Patch)
 		delete(h.crashed, e.Patch)
 	case learnedCatalog:
-		h.catalog = e.Uptime
+		h.catalog, h.catalogVersion = e.Uptime, e.Generation
 	case learnedEpoch:
 		h.epoch = e.Epoch
 	}

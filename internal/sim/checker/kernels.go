@@ -12,7 +12,7 @@ import (
 func kernelRules() []Rule {
 	return []Rule{
 		{ID: "S8", Name: "truth", check: truthShown,
-			Text: "A screen says applied only of a level that truly was in effect, in the boot that it speaks of, within the staleness limit, and never of an older boot again."},
+			Text: "A screen says applied only of a level that truly was in effect, in the boot that it speaks of, within the staleness limit."},
 		{ID: "S10", Name: "one strike", check: oneStrike,
 			Text: "A patch with which the host went down uncleanly and alone is never armed there again without a clear; a boot strikes at most once."},
 		{ID: "S11", Name: "write ahead", check: writeAhead,
@@ -24,7 +24,7 @@ func kernelRules() []Rule {
 		{ID: "S12p", Name: "probation is in effect", check: probationInEffect,
 			Text: "A probation begins, and a level is confirmed, only while the kernel says that it is in effect."},
 		{ID: "S12r", Name: "a revert restores", check: revertRestores,
-			Text: "A revert puts back the level that was in effect before, unless that is bad itself."},
+			Text: "A way back ends with the level in effect that was before the attempt, and no other: none only if none was, or if that one is bad itself. So too where the level had been confirmed."},
 		{ID: "S13", Name: "gentle hands", check: gentleHands,
 			Text: "Never forced, never unloaded while enabled or in transition, nothing started while a transition runs, nothing touched that is not ours."},
 	}
@@ -41,9 +41,6 @@ func truthShown(f *fleet, e *trace.Event) (bool, string) {
 	var shown Shown
 	if json.Unmarshal(e.Body, &shown) != nil {
 		return false, ""
-	}
-	if h.shown.shown[e.Boot] > 0 && h.shownBoot != e.Boot {
-		return true, "an older boot is shown again after a newer one"
 	}
 	if age := e.T - ms(shown.HeardMillis); age > ms(f.ground.StaleMillis) {
 		return true, fmt.Sprintf("shown as applied %s after the newest check-in; the limit is %s", sec(age), sec(ms(f.ground.StaleMillis)))
@@ -172,19 +169,6 @@ func probationInEffect(f *fleet, e *trace.Event) (bool, string) {
 		return true, fmt.Sprintf("the host is %s while the kernel says %q", to, s)
 	}
 	return true, ""
-}
-
-func revertRestores(f *fleet, e *trace.Event) (bool, string) {
-	h := f.host(e.Host)
-	if e.Kind != trace.KindPhase || e.To != string(hotstick.Reverted) || f.ground == nil || h.before == "" || h.open == nil ||
-		h.open.boot != h.boot || h.open.artifact != e.Artifact || h.open.voluntary || h.foreign > 0 {
-		return false, ""
-	}
-	was := f.artifacts[h.before].Patch
-	if h.banned[was] || h.crashed[was] || h.kernel[h.before] == string(hotstick.InEffect) {
-		return true, ""
-	}
-	return true, fmt.Sprintf("%s was in effect before and is not put back", was)
 }
 
 func gentleHands(f *fleet, e *trace.Event) (bool, string) {

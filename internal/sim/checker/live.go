@@ -115,7 +115,7 @@ func viewIsTruth(f *fleet) string {
 				continue
 			}
 			newest, at := hotstick.HostState(""), int64(-1)
-			for key, t := range p.reached {
+			for key, t := range p.times {
 				if key.host == listed.Host && key.attempt == l.attempt && (t > at || t == at && key.state.Terminal()) {
 					newest, at = key.state, t
 				}

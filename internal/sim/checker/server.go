@@ -20,16 +20,17 @@ func (f *fleet) server(e *trace.Event) {
 		return
 	case trace.KindShown:
 		h := f.host(e.Host)
-		if e.Boot != h.shownBoot {
-			h.shownBoot = e.Boot
-			h.shown.shown[e.Boot]++
-		}
-		var shown Shown
-		if json.Unmarshal(e.Body, &shown) == nil {
-			h.shownSent = max(h.shownSent, shown.SentMillis)
+		h.heardOf(e.Boot)
+		var rests Shown
+		if json.Unmarshal(e.Body, &rests) == nil {
+			h.heard = max(h.heard, ms(rests.HeardMillis))
+			h.shownSent = max(h.shownSent, rests.SentMillis)
 		}
 		return
 	case trace.KindGate:
+		if e.To == Promoted {
+			f.plan(e.Plan).promoted = e.Wave
+		}
 		return
 	}
 	if e.Kind == trace.KindPlan {
@@ -41,11 +42,19 @@ func (f *fleet) server(e *trace.Event) {
 	case trace.KindPlanStatus:
 		f.status(e)
 	case trace.KindHostState:
-		f.plan(e.Plan).moved(e)
+		p := f.plan(e.Plan)
+		if e.To == string(hotstick.Admitted) {
+			p.admits(f, e)
+		}
+		p.moved(e)
 	case trace.KindGrant:
 		f.grants[e.Grant] = e.T
-		p := f.plan(e.Plan)
-		p.granted[waveLane{p.listed[e.Host].Wave, p.listed[e.Host].Build}] = true
+		if e.Boot != "" {
+			f.host(e.Host).heardOf(e.Boot)
+		}
+		if e.Uptime != 0 {
+			f.wall = ms(e.Uptime) - e.T
+		}
 	case trace.KindSlot:
 		f.slot(e)
 	case trace.KindBan:
@@ -69,6 +78,7 @@ func (f *fleet) proposed(e *trace.Event) {
 	for _, h := range body.Hosts {
 		p.listed[h.Host] = h
 	}
+	p.stage()
 }
 
 func (f *fleet) status(e *trace.Event) {
@@ -90,10 +100,8 @@ func (p *plan) moved(e *trace.Event) {
 	if l.state == hotstick.Admitted || l.attempt == 0 {
 		l.attempt = e.Attempt
 	}
-	l.terminal = l.terminal || l.state.Terminal()
-	if l.state == hotstick.Confirmed {
-		l.confirmedAt = e.T
-	}
+	l.since = e.T
+	l.gone = l.gone || l.passedOver()
 }
 
 // slot takes or frees one slot; its event's detail is the slot's index. One that is
@@ -110,6 +118,14 @@ func (f *fleet) slot(e *trace.Event) {
 				delete(slots, key)
 			}
 		}
+	}
+}
+
+// heardOf notes the newest boot that a server has heard of.
+func (s *shown) heardOf(boot string) {
+	if boot != s.shownBoot {
+		s.shownBoot = boot
+		s.shown[boot]++
 	}
 }
 

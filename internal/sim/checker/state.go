@@ -9,7 +9,8 @@ import (
 
 // fleet is everything that the events so far have told.
 type fleet struct {
-	now    int64 // of the newest event, in nanoseconds
+	now    int64 // of the event under way, in nanoseconds
+	wall   int64 // what the server's wall clock is ahead of that; 0 unknown
 	ground *Ground
 	hosts  map[hotstick.HostID]*host
 	plans  map[hotstick.PlanID]*plan
@@ -48,6 +49,7 @@ type host struct {
 	// loads counts load calls of the open attempt's artifact.
 	loads      int
 	writtenOff bool
+	heard      int64 // when a server last counted a check-in
 	kernelTruth
 	ledgerTruth
 	trouble
@@ -73,12 +75,12 @@ type ledgerTruth struct {
 	// confirmed is the highest level ever confirmed, by patch name.
 	confirmed map[string]int
 	seen      map[hotstick.PlanID]int64 // uptime in ms
-	// before is the level of ours that was in effect when the open attempt began.
-	before  hotstick.Digest
-	intents map[intentKey]bool
-	strikes map[string]bool // by boot
-	catalog int64           // when the newest catalog it learned expires; 0 unknown
-	epoch   uint64
+	wayBack
+	intents        map[intentKey]bool
+	strikes        map[string]bool // by boot
+	catalog        int64           // when the newest catalog it learned expires; 0 unknown
+	catalogVersion uint64
+	epoch          uint64
 }
 
 // trouble is what was done to the host.
@@ -88,6 +90,7 @@ type trouble struct {
 	diskBad  bool
 	foreign  int64 // when somebody else last changed its patches; 0 never
 	clockBad bool
+	putBack  bool // its ledger was replaced by an older one
 }
 
 // shown is of which boots the screens spoke.
@@ -122,16 +125,16 @@ type attempt struct {
 
 // plan is one plan and the server's rows of it.
 type plan struct {
-	id      hotstick.PlanID
-	body    trace.PlanBody
-	listed  map[hotstick.HostID]hotstick.PlanHost
-	status  hotstick.PlanStatus
-	halted  int64 // when, 0 if it is not
-	ended   int64
-	lines   map[hotstick.HostID]*line
-	truth   map[truthKey]bool
-	reached map[truthKey]int64
-	granted map[waveLane]bool
+	id     hotstick.PlanID
+	body   trace.PlanBody
+	listed map[hotstick.HostID]hotstick.PlanHost
+	status hotstick.PlanStatus
+	halted int64 // when, 0 if it is not
+	ended  int64
+	lines  map[hotstick.HostID]*line
+	truth  map[truthKey]bool
+	times  map[truthKey]int64
+	staging
 }
 
 type truthKey struct {
@@ -147,12 +150,15 @@ type waveLane struct {
 
 // line is the server's row of a host in a plan.
 type line struct {
-	state       hotstick.HostState
-	attempt     int
-	cause       string
-	terminal    bool // ever
-	confirmedAt int64
-	slots       map[string]bool
+	state   hotstick.HostState
+	attempt int
+	cause   string
+	since   int64 // when the state was reached
+	// standing: it has the place of the canary that it stands in for.
+	standing bool
+	// gone: it was once passed over for a cause that is not the patch.
+	gone  bool
+	slots map[string]bool
 }
 
 func newFleet() *fleet {
@@ -177,7 +183,7 @@ func (f *fleet) plan(id hotstick.PlanID) *plan {
 	p := f.plans[id]
 	if p == nil {
 		p = &plan{id: id, listed: map[hotstick.HostID]hotstick.PlanHost{}, lines: map[hotstick.HostID]*line{},
-			truth: map[truthKey]bool{}, reached: map[truthKey]int64{}, granted: map[waveLane]bool{}}
+			truth: map[truthKey]bool{}, times: map[truthKey]int64{}}
 		f.plans[id] = p
 		f.planOrder = append(f.planOrder, p)
 	}
@@ -206,7 +212,6 @@ func (p *plan) domain(id hotstick.HostID, kind string) string {
 
 // apply takes an event into the state, after the rules have seen it.
 func (f *fleet) apply(e *trace.Event) {
-	f.now = e.T
 	switch e.Kind {
 	case trace.KindBegin:
 		f.begin(e)
@@ -278,13 +283,15 @@ func (f *fleet) fault(e *trace.Event) {
 // restored: what the host's ledger knew is gone, by a hand outside; the rules
 // hold from what the older copy knows on, which its next events tell.
 func (h *host) restored() {
-	seen, catalog := h.seen, h.catalog
+	old := h.ledgerTruth
 	h.ledgerTruth = newLedgerTruth()
-	h.seen, h.catalog = seen, catalog
+	h.seen, h.catalog, h.catalogVersion = old.seen, old.catalog, old.catalogVersion
+	h.putBack = true
 	h.open, h.unclean = nil, nil
 }
 
 func newLedgerTruth() ledgerTruth {
 	return ledgerTruth{crashed: map[hotstick.PatchRef]bool{}, banned: map[hotstick.PatchRef]bool{}, halted: map[hotstick.PlanID]bool{},
-		cleared: map[hotstick.PatchRef]bool{}, confirmed: map[string]int{}, seen: map[hotstick.PlanID]int64{}, intents: map[intentKey]bool{}, strikes: map[string]bool{}}
+		cleared: map[hotstick.PatchRef]bool{}, confirmed: map[string]int{}, seen: map[hotstick.PlanID]int64{}, intents: map[intentKey]bool{}, strikes: map[string]bool{},
+		wayBack: wayBack{places: map[intentKey]hotstick.Digest{}}}
 }

@@ -2,6 +2,7 @@ package checker
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -12,16 +13,14 @@ func stateRules() []Rule {
 	return []Rule{
 		{ID: "S7", Name: "fencing", check: fencing,
 			Text: "A host starts nothing of a plan of an older epoch than it knows; a slot is never held twice."},
-		{ID: "S18", Name: "one identity, one host",
-			Text:      "Two live boots of one identity are both quarantined.",
-			Unchecked: "the server flags an older boot that comes back (host.cloned) and refuses its check-in, and does not quarantine the newer one yet; S8 and S19 check that the older boot changes nothing"},
+		{ID: "S18", Name: "one identity, one host", check: oneIdentity,
+			Text: "Once a newer boot of an identity was heard of, an older one, such as a clone's, is not shown again and gets no grant. The product does not quarantine the newer one."},
 		{ID: "S19", Name: "no phantom", check: noPhantom,
 			Text: "No server row says of an attempt what never happened on the host: no report is invented, taken from another attempt, or replayed into another state."},
 		{ID: "S23", Name: "audited", check: audited,
 			Text: "Every change of a plan, a host's row, a slot, a ban or the stop has its leaf in the same transaction, and the log only grows."},
-		{ID: "S27", Name: "no time travel",
-			Text:      "A server whose store is behind what a host has seen issues no grants until reconciled.",
-			Unchecked: "there is no reconcile yet: a server cannot tell a restored store, so the simulator restores ledgers and no stores"},
+		{ID: "S27", Name: "no time travel", check: noTimeTravel,
+			Text: "What a host durably knows never runs backwards: epoch, catalog version, highest confirmed levels, the ledger's clock and its report numbers; only an older ledger that was put back does that. Servers' stores are not restored: there is no reconcile yet."},
 		{ID: "S28", Name: "clocks do not matter", check: clocks,
 			Text: "All rules hold with hosts' wall clocks jumping ten years either way; this one counts starts on such hosts."},
 		{ID: "S29", Name: "bounded", check: bounded,
@@ -58,6 +57,38 @@ func fencing(f *fleet, e *trace.Event) (bool, string) {
 		return true, ""
 	}
 	return false, ""
+}
+
+func oneIdentity(f *fleet, e *trace.Event) (bool, string) {
+	if e.Kind != trace.KindShown && e.Kind != trace.KindGrant || e.Boot == "" {
+		return false, ""
+	}
+	switch h := f.host(e.Host); {
+	case h.shown.shown[e.Boot] == 0 || h.shownBoot == e.Boot:
+		return true, ""
+	case e.Kind == trace.KindGrant:
+		return true, "a grant was given to an older boot after a newer one was heard of"
+	}
+	return true, "an older boot is shown again after a newer one"
+}
+
+// ranBack are the words for what must never be less than it was.
+var ranBack = []string{"epoch", "clock", "report number", "confirmed level"}
+
+func noTimeTravel(f *fleet, e *trace.Event) (bool, string) {
+	if e.Kind != trace.KindLearned {
+		return false, ""
+	}
+	h := f.host(e.Host)
+	switch {
+	case e.To == learnedEpoch && e.Epoch < h.epoch:
+		return true, fmt.Sprintf("the host takes epoch %d after %d", e.Epoch, h.epoch)
+	case e.To == learnedCatalog && e.Generation < h.catalogVersion:
+		return true, fmt.Sprintf("the host takes version %d of the catalog after %d", e.Generation, h.catalogVersion)
+	case e.To == learnedForgotten && slices.Contains(ranBack, e.From):
+		return true, "the host's " + e.From + " ran backwards"
+	}
+	return e.To != learnedForgotten, ""
 }
 
 func noPhantom(f *fleet, e *trace.Event) (bool, string) {

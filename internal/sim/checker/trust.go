@@ -2,6 +2,7 @@ package checker
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/trace"
@@ -108,7 +109,7 @@ func forgotten(f *fleet, e *trace.Event) (bool, string) {
 		return false, ""
 	}
 	h := f.host(e.Host)
-	if e.To == learnedForgotten && !(e.Patch != hotstick.PatchRef{} && h.cleared[e.Patch]) {
+	if e.To == learnedForgotten && slices.Contains([]string{"ban", "strike", "halt"}, e.From) && !(e.Patch != hotstick.PatchRef{} && h.cleared[e.Patch]) {
 		return true, "the host forgot a " + e.From
 	}
 	return true, ""

@@ -102,6 +102,22 @@ func (n *node) forgot(old, l ledger.Ledger) {
 			n.tell(trace.Event{Kind: trace.KindLearned, Plan: id, From: "halt", To: "forgotten"})
 		}
 	}
+	n.ranBack(old, l)
+}
+
+// ranBack tells what is less in a ledger than in the older one, and never may be.
+func (n *node) ranBack(old, l ledger.Ledger) {
+	back := func(what string, is bool) {
+		if is {
+			n.tell(trace.Event{Kind: trace.KindLearned, From: what, To: "forgotten"})
+		}
+	}
+	back("epoch", l.Epoch < old.Epoch)
+	back("clock", l.Boot.ClockMillis < old.Boot.ClockMillis)
+	back("report number", l.Seq < old.Seq)
+	for _, name := range sorted(old.Confirmed) {
+		back("confirmed level", l.Confirmed[name] < old.Confirmed[name])
+	}
 }
 
 // phases compares attempts. One write may hold the end of one and the beginning

@@ -120,6 +120,6 @@ func (w *World) anyServer() bool {
 	return false
 }
 
-func learnedCatalog(expires time.Duration) trace.Event {
-	return trace.Event{Kind: trace.KindLearned, To: "catalog", Uptime: expires.Milliseconds()}
+func learnedCatalog(version int64, expires time.Duration) trace.Event {
+	return trace.Event{Kind: trace.KindLearned, To: "catalog", Generation: uint64(version), Uptime: expires.Milliseconds()}
 }

@@ -34,7 +34,7 @@ func (s *shelf) Refresh(_ context.Context, now time.Time) (catalog.View, error) 
 		return catalog.View{}, errStale
 	}
 	if !s.known || s.trusted.Version != s.staged.Version {
-		s.n.tell(learnedCatalog(s.n.w.since(s.staged.Expires)))
+		s.n.tell(learnedCatalog(s.staged.Version, s.n.w.since(s.staged.Expires)))
 	}
 	s.trusted, s.known = s.staged, true
 	return s.trusted, nil

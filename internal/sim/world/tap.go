@@ -8,6 +8,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/inventory"
+	"github.com/hotstick/hotstick/internal/sim/checker"
 	"github.com/hotstick/hotstick/internal/store"
 	"github.com/hotstick/hotstick/internal/trace"
 )
@@ -135,6 +136,9 @@ func (p tapPlans) Advance(plan store.Plan) error {
 	if err := p.PlanTable.Advance(plan); err != nil {
 		return err
 	}
+	if plan.Promoted > old.Promoted {
+		p.t.note(trace.Event{Kind: trace.KindGate, Plan: plan.ID, Patch: plan.Patch, To: checker.Promoted, Wave: plan.Promoted})
+	}
 	if old.Status != plan.Status {
 		e := trace.Event{Kind: trace.KindPlanStatus, Plan: plan.ID, Patch: plan.Patch, From: string(old.Status), To: string(plan.Status),
 			Generation: plan.Generation + 1}
@@ -164,7 +168,11 @@ func (p tapPlans) PutHost(h store.PlanHost) error {
 		p.t.note(e)
 	}
 	if h.Granted != nil && (old.Granted == nil || !old.Granted.Equal(*h.Granted)) {
-		e.Kind, e.From, e.To, e.Cause = trace.KindGrant, "", "", ""
+		host, err := p.t.Tx.Hosts().Get(h.Listed.Host)
+		if err != nil {
+			return err
+		}
+		e.Kind, e.From, e.To, e.Cause, e.Boot = trace.KindGrant, "", "", "", host.Boot
 		e.Uptime = p.t.Now().UnixMilli()
 		p.t.note(e)
 	}
