@@ -14,9 +14,10 @@
 // Every Update that changes anything appends at least one [Event]; the event's
 // leaf and the change commit together, so there is no change without its entry
 // in the audit log (see internal/audit). Two things are no change in this sense:
-// that a host was heard again (LastSeen, Seq, Readings) and how far the delivery
-// of a message got. This rule is the callers'; the store cannot know what an
-// Update means.
+// what a host says anew in every check-in (LastSeen, Seq, Readings, Patches, and
+// Busy, CatalogVersion, Plans that went and Bans of its loader), and how far the
+// delivery of a message got. This rule is the callers'; the store cannot know what
+// an Update means. internal/inventory/leaftest holds it against them in tests.
 //
 // A table's error leaves the transaction usable: the failed call changed nothing,
 // and fn may go on and return nil.
