@@ -43,6 +43,8 @@ func Bugs() []Planted {
 		{"bake-skipped", "a wave passes before its bake is over"},
 		{"no-data-passes", "a gate without readings passes"},
 		{"window-ignored", "hosts start outside their windows"},
+		{"freeze-ignored", "hosts start while changes are frozen"},
+		{"exclusion-ignored", "a host that people keep out is changed"},
 		{"revert-ignores-budget", "all hosts are sent back at once"},
 		{"other-attempt-counts", "a report of another attempt moves the row"},
 		{"stale-is-known", "an old check-in counts as what is"},

@@ -123,7 +123,7 @@ func (r *Rollout) frozen() *hotstick.Reason {
 	var on *Freeze
 	for i := range r.frame.Freezes {
 		f := &r.frame.Freezes[i]
-		if r.now.Before(f.From) || !r.now.Before(f.Until) {
+		if r.now.Before(f.From) || !r.now.Before(f.Until) || planted.Bug("freeze-ignored") {
 			continue
 		}
 		if on == nil || f.Until.After(on.Until) || f.Until.Equal(on.Until) && f.Reason < on.Reason {
