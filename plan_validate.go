@@ -2,6 +2,7 @@ package hotstick
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -84,18 +85,28 @@ func (p Plan) validateWaves() error {
 	if total != p.HostCount {
 		return fmt.Errorf("cannot use a plan whose waves list %d hosts and whose total says %d", total, p.HostCount)
 	}
-	if len(p.Budgets) == 0 || len(p.Budgets) > MaxPlanBudgets {
-		return fmt.Errorf("cannot use a plan of %d budgets: want 1 to %d", len(p.Budgets), MaxPlanBudgets)
+	return ValidateBudgets(p.Budgets)
+}
+
+// ValidateBudgets reports the first budget that is malformed, or a kind of domain
+// that has two; 1 to [MaxPlanBudgets] are wanted.
+func ValidateBudgets(budgets []Budget) error {
+	if len(budgets) == 0 || len(budgets) > MaxPlanBudgets {
+		return fmt.Errorf("cannot use %d budgets: want 1 to %d", len(budgets), MaxPlanBudgets)
 	}
-	for _, b := range p.Budgets {
-		if err := b.validate(); err != nil {
+	for i, b := range budgets {
+		if err := b.Validate(); err != nil {
 			return err
+		}
+		if slices.ContainsFunc(budgets[:i], func(other Budget) bool { return other.Domain == b.Domain }) {
+			return fmt.Errorf("cannot use two budgets for domains of the kind %q", b.Domain)
 		}
 	}
 	return nil
 }
 
-func (b Budget) validate() error {
+// Validate reports the first number that is out of range or contradicts another.
+func (b Budget) Validate() error {
 	switch {
 	case b.Domain == "":
 		return fmt.Errorf("cannot use a budget that names no kind of domain")

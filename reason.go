@@ -77,6 +77,7 @@ const (
 	ReasonWaived           ReasonCode = "waived"
 	ReasonCaughtUp         ReasonCode = "caught_up"
 	ReasonLabels           ReasonCode = "labels"
+	ReasonDismissed        ReasonCode = "dismissed"
 )
 
 // Causes for which a host refuses or fails an attempt.
@@ -167,6 +168,7 @@ var reasonGlossary = map[ReasonCode]string{
 	ReasonWaived:           "A waiver excepts it from the policy.",
 	ReasonCaughtUp:         "The host is back and is caught up.",
 	ReasonLabels:           "The host's own labels do not match the plan's rule for late hosts.",
+	ReasonDismissed:        "An operator dismissed the host: it no longer holds its lane, and this plan does not patch it.",
 
 	ReasonWrongBuild:         "The host runs another kernel build than the plan says.",
 	ReasonNoArtifact:         "The catalog has no artifact for this kernel build.",

@@ -36,7 +36,8 @@ const (
 	// it off.
 	Lost HostState = "lost"
 	// Skipped: passed over by a logged decision, such as one about a host that is
-	// silent. It is caught up if its reason ends while the plan runs.
+	// silent, or an operator's about one that ended badly. It is caught up if its
+	// reason ends while the plan runs.
 	Skipped HostState = "skipped"
 )
 
@@ -52,8 +53,8 @@ var hostTransitions = map[HostState][]HostState{
 	Lost:        {Armed, Applying, Probation, Confirmed, Reverting, Reverted, Failed, Interrupted, Quarantined, Skipped},
 	Interrupted: {Waiting, Skipped},
 	Failed:      {Waiting, Skipped},
-	Reverted:    {},
-	Quarantined: {},
+	Reverted:    {Skipped},
+	Quarantined: {Skipped},
 	Skipped:     {Waiting},
 }
 

@@ -31,6 +31,14 @@ type RetryRequest struct {
 	Failed bool `json:"failed,omitempty"`
 }
 
+// DismissRequest lets go of one host of a plan that ended badly: it no longer holds
+// its lane, its strike stays, and the plan does not patch it.
+type DismissRequest struct {
+	Host hotstick.HostID `json:"host"`
+	// Reason is needed: whoever asks why the lane went on reads it.
+	Reason string `json:"reason"`
+}
+
 // ExcludeRequest keeps a host out of every rollout for a while.
 type ExcludeRequest struct {
 	Until time.Time `json:"until"`

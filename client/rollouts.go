@@ -118,6 +118,12 @@ func (c *Client) Retry(ctx context.Context, plan string, req api.RetryRequest) (
 	return c.act(ctx, plan, "retry", req)
 }
 
+// Dismiss lets go of a host that ended badly: it no longer holds its lane, and the
+// rollout does not patch it.
+func (c *Client) Dismiss(ctx context.Context, plan string, req api.DismissRequest) (api.Rollout, error) {
+	return c.act(ctx, plan, "dismiss", req)
+}
+
 func (c *Client) act(ctx context.Context, plan, action string, req any) (api.Rollout, error) {
 	return ask[api.Rollout](ctx, c, call{method: http.MethodPost, path: rolloutPath(plan) + "/" + action, body: req})
 }

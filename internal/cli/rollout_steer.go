@@ -22,6 +22,7 @@ func (a *app) steering() []*cobra.Command {
 		a.rolloutAction(action{verb: "next-wave", short: "Open the next wave that waits for an operator", call: (*client.Client).NextWave,
 			question: "Open the next wave of %s?", needsReason: true}),
 		a.rolloutRetry(),
+		a.rolloutDismiss(),
 		a.rolloutAction(action{verb: "halt", short: "Start nothing more, for good", call: (*client.Client).Halt,
 			question: "Halt %s for good? Work goes on by a new plan only."}),
 		a.rolloutRevert(),

@@ -24,6 +24,10 @@ func TestEveryActionNeedsAPersonAndAReason(t *testing.T) {
 				_, err := c.Retry(w.Context(), plan, who, why, nil)
 				return err
 			},
+			"dismiss": func(who hotstick.Person, why string) error {
+				_, err := c.Dismiss(w.Context(), plan, host, who, why)
+				return err
+			},
 			"revert wave": func(who hotstick.Person, why string) error {
 				_, err := c.RevertWave(w.Context(), plan, who, why, 0)
 				return err
@@ -357,7 +361,12 @@ func TestWritingOffEndsEveryLine(t *testing.T) {
 			})
 			w.must(w.control.WriteOff(w.Context(), w.hosts[0].Host, "alice", "gone"))
 			got := w.line(0).State
-			if want := map[bool]hotstick.HostState{true: hotstick.Skipped, false: state}[state.HoldsSlot() || state.CanBecome(hotstick.Skipped)]; got != want {
+			want := hotstick.Skipped
+			// What the patch did to a host is dismissed, not written off.
+			if state == hotstick.Quarantined || state == hotstick.Reverted || !state.HoldsSlot() && !state.CanBecome(hotstick.Skipped) {
+				want = state
+			}
+			if got != want {
 				t.Errorf("from %s it became %s, want %s", state, got, want)
 			}
 			w.rounds()
@@ -444,6 +453,72 @@ func TestAClearReachesTheLoadersThatHoldAStrike(t *testing.T) {
 			if got := slices.Contains(w.kinds(out.Documents), statement.KindClear); got != want {
 				t.Errorf("host %d was sent the clear: %v", i, got)
 			}
+		}
+	})
+}
+
+// TestAClearIsNotSentForAStrikeThatCameAfterIt: the loader has taken it already, and
+// would be sent it for ever.
+func TestAClearIsNotSentForAStrikeThatCameAfterIt(t *testing.T) {
+	inBubble(t, 1, func(w *world) {
+		seq := uint64(10)
+		sent := func(strikes ...hotstick.PatchRef) bool {
+			pass(2 * resendAfter)
+			seq++
+			req := w.request(0, seq, nil)
+			req.Loader.Strikes = strikes
+			_, err := w.control.Take(w.Context(), req, time.Minute)
+			w.must(err)
+			out, err := w.control.Documents(w.Context(), req, 0)
+			w.must(err)
+			return slices.Contains(w.kinds(out.Documents), statement.KindClear)
+		}
+		clear := func() {
+			_, err := w.control.Clear(w.Context(), w.clears(false, w.hosts[0].Host), "alice")
+			w.must(err)
+		}
+		if sent(patch) {
+			t.Error("a clear was sent that nobody handed in")
+		}
+		clear()
+		for range 2 {
+			if !sent(patch) {
+				t.Error("the clear is not sent until the strike is gone")
+			}
+		}
+		for i, strikes := range [][]hotstick.PatchRef{{}, {patch}, {patch}} {
+			if sent(strikes...) {
+				t.Errorf("the clear was sent again (%d), with the strikes %v", i, strikes)
+			}
+		}
+		clear()
+		if !sent(patch) {
+			t.Error("a new clear is not sent for the new strike")
+		}
+	})
+}
+
+// TestAClearIsNotSentForABanThatCameAfterIt is the same for bans.
+func TestAClearIsNotSentForABanThatCameAfterIt(t *testing.T) {
+	inBubble(t, 1, func(w *world) {
+		sent := func(seq uint64) bool {
+			req := w.checkIn(0, seq, nil)
+			req.Loader.Bans = []hotstick.PatchRef{patch}
+			out, err := w.control.Documents(w.Context(), req, 0)
+			w.must(err)
+			return slices.Contains(w.kinds(out.Documents), statement.KindClear)
+		}
+		w.must(w.control.Ban(w.Context(), patch, "alice", "bad"))
+		pass(2 * time.Second)
+		_, err := w.control.Clear(w.Context(), w.clears(true), "alice")
+		w.must(err)
+		if !sent(10) {
+			t.Error("the clear is not sent to a loader that holds the ban")
+		}
+		pass(2 * resendAfter)
+		w.must(w.control.Ban(w.Context(), patch, "alice", "still bad"))
+		if sent(11) {
+			t.Error("the clear is sent for a ban that it does not lift")
 		}
 	})
 }

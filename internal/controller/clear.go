@@ -108,9 +108,12 @@ func (p *parcel) clears() error {
 		if err != nil {
 			return err
 		}
-		said := read.Clear
-		struck := slices.Contains(holds.Strikes, said.Patch) && slices.Contains(said.Hosts, p.req.Host)
-		if !p.tx.Now().Before(said.NotAfter) || !struck && !(said.Ban && slices.Contains(holds.Bans, said.Patch)) {
+		if !p.tx.Now().Before(read.Clear.NotAfter) {
+			continue
+		}
+		if wanted, err := p.lifts(kept.Digest, read.Clear); err != nil {
+			return err
+		} else if !wanted {
 			continue
 		}
 		if err := p.add("clear "+string(kept.Digest), func() ([]byte, error) { return kept.Envelope, nil }); err != nil {
@@ -118,4 +121,45 @@ func (p *parcel) clears() error {
 		}
 	}
 	return nil
+}
+
+// lifts reports whether a clear lifts anything that the host's loader holds: the ban,
+// if nobody has banned the patch again, or the strike, if it is not younger.
+func (p *parcel) lifts(digest hotstick.Digest, said statement.Clear) (bool, error) {
+	holds := p.req.Loader
+	if said.Ban && slices.Contains(holds.Bans, said.Patch) {
+		if again, err := banned(p.tx, said.Patch); err != nil || !again {
+			return !again, err
+		}
+	}
+	if !slices.Contains(holds.Strikes, said.Patch) || !slices.Contains(said.Hosts, p.req.Host) {
+		return false, nil
+	}
+	younger, err := p.struckSince(digest, said.Patch)
+	return !younger, err
+}
+
+// eventPage is how many events of a host are read at a time.
+const eventPage = 64
+
+// struckSince reports whether the host went down with the patch after the clear was
+// handed in. Loaders take a clear once: that strike waits for another one, and this
+// one would be sent for ever.
+func (p *parcel) struckSince(clear hotstick.Digest, patch hotstick.PatchRef) (bool, error) {
+	for before := int64(0); ; {
+		events, err := p.tx.Events().List(store.EventFilter{Host: p.req.Host, Before: before, Limit: eventPage})
+		if err != nil || len(events) == 0 {
+			return false, err
+		}
+		for _, e := range events {
+			switch {
+			case e.Patch != patch:
+			case e.Kind == inventory.HostCleared && e.State == string(clear):
+				return false, nil
+			case e.Kind == inventory.HostStruck, e.Kind == inventory.HostState && e.State == string(hotstick.Quarantined):
+				return true, nil
+			}
+		}
+		before = events[len(events)-1].Seq
+	}
 }

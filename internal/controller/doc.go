@@ -39,8 +39,8 @@
 //
 // # Persons
 //
-// What persons ask for (submit, approve, start, next wave, retry, hold, resume, halt,
-// revert, ban, clear, freeze, exclude, write off, stop) are methods of [Controller]
+// What persons ask for (submit, approve, start, next wave, retry, dismiss, hold, resume,
+// halt, revert, ban, clear, freeze, exclude, write off, stop) are methods of [Controller]
 // too. Each is logged in the transaction that does it, and may be repeated. A request that is not fulfilled is a
 // [*Refusal]: a code, a sentence and a hint.
 package controller

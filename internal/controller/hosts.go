@@ -122,7 +122,10 @@ func (c *Controller) writeOffLine(tx store.Tx, line store.PlanHost, who hotstick
 	if err != nil {
 		return err
 	}
-	if !line.State.HoldsSlot() && (plan.Status.Over() || !line.State.CanBecome(hotstick.Skipped)) {
+	resting := plan.Status.Over() || !line.State.CanBecome(hotstick.Skipped)
+	// What the patch did to a host stays open until somebody dismisses it.
+	blames := line.State == hotstick.Quarantined || line.State == hotstick.Reverted
+	if !line.State.HoldsSlot() && (resting || blames) {
 		return nil
 	}
 	w := &committing{c: c, tx: tx, plan: plan, now: tx.Now()}

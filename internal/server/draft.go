@@ -12,6 +12,7 @@ import (
 	"github.com/hotstick/hotstick/internal/controller"
 	"github.com/hotstick/hotstick/internal/decide/compat"
 	"github.com/hotstick/hotstick/internal/decide/planner"
+	"github.com/hotstick/hotstick/internal/decide/rollout"
 	"github.com/hotstick/hotstick/internal/decide/policy"
 	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/statement"
@@ -126,7 +127,7 @@ func (s *Server) picked(tx store.Tx, req api.DraftRequest, in *planner.Request, 
 	in.Continues = &planner.Continued{ID: c.ID, Plan: c.Plan, Passed: c.Passed, Hosts: make([]planner.ContinuedHost, len(c.Lines))}
 	listed := make(map[hotstick.HostID]bool, len(c.Lines))
 	for i, l := range c.Lines {
-		in.Continues.Hosts[i] = planner.ContinuedHost{Listed: l.Listed, State: l.State}
+		in.Continues.Hosts[i] = planner.ContinuedHost{Listed: l.Listed, State: rollout.Outcome(l.State, l.Reason)}
 		listed[l.Listed.Host] = true
 	}
 	out.continues = link(older)

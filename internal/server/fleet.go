@@ -35,7 +35,11 @@ func (s *Server) version(context.Context, *empty) (*body[api.Version], error) {
 // moment gathers what every screen rests on.
 func (s *Server) moment(tx store.Tx) (view.Moment, error) {
 	plans, err := tx.Plans().List(false)
-	return view.NewMoment(tx.Now(), s.options.Limits.StaleAfter, s.catalog.View(), plans), err
+	if err != nil {
+		return view.Moment{}, err
+	}
+	freezes, err := freezesOf(tx)
+	return view.NewMoment(tx.Now(), s.options.Limits.StaleAfter, s.catalog.View(), plans, freezes), err
 }
 
 func (s *Server) overview(ctx context.Context, _ *empty) (*body[api.Overview], error) {
@@ -62,9 +66,7 @@ func (s *Server) overview(ctx context.Context, _ *empty) (*body[api.Overview], e
 			return err
 		}
 		out = m.Overview(f)
-		if out.Freezes, err = freezesOf(tx); err != nil {
-			return err
-		}
+		out.Freezes = m.Freezes
 		kept, err := excludedNow(tx)
 		out.Excluded = len(kept)
 		return err

@@ -32,6 +32,7 @@ const (
 	good    fate = ""
 	fails   fate = "fails a probe"
 	kills   fate = "kills the host"
+	crashes fate = "kills the host and leaves no trace"
 	silence fate = "makes the host fall silent"
 )
 
@@ -394,6 +395,10 @@ func (h *simulated) onProbation(plan hotstick.Plan) {
 		h.strikes = append(h.strikes, plan.Patch)
 		h.step(hotstick.Quarantined, &hotstick.Reason{Code: hotstick.ReasonCrashNamed, Subject: module(plan.Patch)},
 			hotstick.Evidence{Kind: "crash_trace", Text: "RIP: unix_ioctl+0x10 [" + module(plan.Patch) + "]"})
+	case crashes:
+		h.level, h.boot, h.seq, h.want = h.before, random(), 0, true
+		h.strikes = append(h.strikes, plan.Patch)
+		h.step(hotstick.Quarantined, &hotstick.Reason{Code: hotstick.ReasonCrash, Subject: "rcu"})
 	default:
 		if time.Since(h.since) >= time.Duration(plan.ProbationSeconds)*time.Second {
 			h.step(hotstick.Confirmed, nil)

@@ -90,7 +90,7 @@ func asProblem(err error, log *slog.Logger) *problem {
 		return newProblem(http.StatusUnprocessableEntity, "selector", e.Error(), `write a CEL expression over host, such as host.labels.role == "db", or true for every host`)
 	}
 	if r, ok := errors.AsType[*planner.Refusal](err); ok {
-		return newProblem(http.StatusUnprocessableEntity, "refused", "cannot make a plan: "+why.Text(r.Reason), why.Remedy(r.Reason))
+		return newProblem(http.StatusUnprocessableEntity, "refused", "cannot make a plan: "+why.Text(r.Reason), why.Remedy(r.Reason, why.Place{}))
 	}
 	if p, ok := errors.AsType[policy.Problems](err); ok {
 		return newProblem(http.StatusUnprocessableEntity, "policy", p.Error(), firstHint(p))

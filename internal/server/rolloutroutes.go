@@ -10,6 +10,7 @@ import (
 	"github.com/hotstick/hotstick/api"
 	"github.com/hotstick/hotstick/internal/controller"
 	"github.com/hotstick/hotstick/internal/decide/rollout"
+	"github.com/hotstick/hotstick/internal/decide/why"
 	"github.com/hotstick/hotstick/internal/server/view"
 	"github.com/hotstick/hotstick/internal/store"
 )
@@ -246,7 +247,7 @@ func (s *Server) draft(ctx context.Context, in *draftInput) (*body[api.Draft], e
 	}
 	out := api.Draft{Payload: payload, Hosts: draft.Hosts, Continues: draft.continues}
 	for _, l := range draft.LeftOut {
-		out.LeftOut = append(out.LeftOut, api.LeftOut{Host: l.Host, Name: l.Name, Reason: *view.Reason(&l.Reason)})
+		out.LeftOut = append(out.LeftOut, api.LeftOut{Host: l.Host, Name: l.Name, Reason: *view.Reason(&l.Reason, why.Place{Host: l.Name, Patch: draft.Plan.Patch})})
 	}
 	return answerWith(out), nil
 }

@@ -78,6 +78,7 @@ func routes() []route {
 		{method: "POST", path: "/api/v1/rollouts/{plan}/revert", rule: ruleOperator, body: smallBody, summary: "Send hosts back to the level before", bind: handle((*Server).revert)},
 		{method: "POST", path: "/api/v1/rollouts/{plan}/next-wave", rule: ruleOperator, body: smallBody, summary: "Open the next wave that waits for an operator", bind: handle((*Server).nextWave)},
 		{method: "POST", path: "/api/v1/rollouts/{plan}/retry", rule: ruleOperator, body: smallBody, summary: "Give hosts a new attempt", bind: handle((*Server).retry)},
+		{method: "POST", path: "/api/v1/rollouts/{plan}/dismiss", rule: ruleOperator, body: smallBody, summary: "Let go of a host that ended badly", bind: handle((*Server).dismiss)},
 		{method: "GET", path: "/api/v1/freezes", rule: ruleViewer, summary: "Change freezes that hold or are to come", bind: handle((*Server).freezes)},
 		{method: "POST", path: "/api/v1/freezes", rule: ruleOperator, body: smallBody, summary: "Let nothing start for a time", bind: handle((*Server).freeze)},
 		{method: "POST", path: "/api/v1/freezes/{id}/remove", rule: ruleOperator, body: smallBody, summary: "Take a freeze back", bind: handle((*Server).unfreeze)},

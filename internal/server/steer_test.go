@@ -3,12 +3,14 @@ package server
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
 	"github.com/hotstick/hotstick/client"
+	"github.com/hotstick/hotstick/internal/identity"
 	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/store/memory"
 )
@@ -97,6 +99,55 @@ func TestAHostThatIsWrittenOffFreesItsSlots(t *testing.T) {
 	}
 }
 
+func TestALaneWhoseCanaryCrashedGoesOnOnceTheHostIsDismissed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	hosts := w.fleetOfFour()
+	for _, h := range hosts {
+		h.mu.Lock()
+		h.fates[1] = crashes
+		h.mu.Unlock()
+	}
+	r := w.running(w.publish(1), quick)
+	held := func(l api.Lane) bool { return l.Held != nil && l.Held.Code == hotstick.ReasonCanaryLost }
+	r = w.until(r.Plan, "the lane is held", func(r api.Rollout) bool { return slices.ContainsFunc(r.Lanes, held) })
+	canary := r.Waves[0].Hosts[slices.IndexFunc(r.Waves[0].Hosts, func(c api.Cell) bool { return c.State == hotstick.Quarantined })]
+	lane := r.Lanes[slices.IndexFunc(r.Lanes, held)]
+	if want := "hotstick rollout dismiss " + r.Plan.Short() + " " + canary.Name + " --reason TEXT"; !strings.HasSuffix(lane.Held.Changes, want) {
+		t.Errorf("what would change it: %q; want %q at the end", lane.Held.Changes, want)
+	}
+	for _, h := range hosts {
+		h.mu.Lock()
+		h.fates[1] = good
+		h.mu.Unlock()
+	}
+	_, err := w.admin.Dismiss(t.Context(), string(r.Plan), api.DismissRequest{Host: canary.Host})
+	w.refused(err, 422, "invalid")
+	_, err = w.client(identity.Viewer).Dismiss(t.Context(), string(r.Plan), api.DismissRequest{Host: canary.Host, Reason: "x"})
+	w.refused(err, 403, "forbidden")
+	r, err = w.admin.Dismiss(t.Context(), string(r.Plan), api.DismissRequest{Host: canary.Host, Reason: "bad memory"})
+	w.must(err)
+	if r.States[hotstick.Skipped] != 1 {
+		t.Errorf("after the dismissal the states are %v", r.States)
+	}
+	r = w.until(r.Plan, "it is completed", is(hotstick.Completed))
+	if r.States[hotstick.Confirmed] != 3 || len(r.StandIns) != 1 || r.StandIns[0].For != canary.Host {
+		t.Errorf("states %v, stand-ins %+v", r.States, r.StandIns)
+	}
+	why, err := w.admin.Why(t.Context(), canary.Name)
+	w.must(err)
+	if text := strings.Join(why.Lines, " "); !strings.Contains(text, "An operator dismissed the host") || len(why.Host.Strikes) != 1 {
+		t.Errorf("why it is as it is: %q, strikes %v", text, why.Host.Strikes)
+	}
+	events, err := w.admin.Events(t.Context(), client.EventQuery{Host: canary.Host})
+	w.must(err)
+	if !slices.ContainsFunc(events.Events, func(e api.Event) bool {
+		return e.Actor == string(alice) && e.State == "skipped" && strings.Contains(e.Text, "bad memory")
+	}) {
+		t.Errorf("the log does not say who dismissed it: %+v", events.Events)
+	}
+}
+
 func TestWhatSteeringRefuses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, memory.Open(time.Now))
@@ -114,6 +165,8 @@ func TestWhatSteeringRefuses(t *testing.T) {
 		{"a wave without a reason", result(w.admin.NextWave(ctx, plan, api.ActionRequest{})), 422, "invalid"},
 		{"a retry of nobody", result(w.admin.Retry(ctx, plan, api.RetryRequest{Reason: "x"})), 422, "invalid"},
 		{"a retry of some and all", result(w.admin.Retry(ctx, plan, api.RetryRequest{Reason: "x", Failed: true, Hosts: []hotstick.HostID{r.Waves[0].Hosts[0].Host}})), 422, "invalid"},
+		{"a dismissal of a host that waits", result(w.admin.Dismiss(ctx, plan, api.DismissRequest{Host: r.Waves[0].Hosts[0].Host, Reason: "x"})), 409, "conflict"},
+		{"a dismissal of nobody", result(w.admin.Dismiss(ctx, plan, api.DismissRequest{Host: "h-nobody", Reason: "x"})), 404, "not_found"},
 		{"a revert of a wave and of hosts", result(w.admin.Revert(ctx, plan, api.RevertRequest{Reason: "x", Wave: &zero, Hosts: []hotstick.HostID{r.Waves[0].Hosts[0].Host}})), 422, "invalid"},
 		{"a revert of no wave", result(w.admin.Revert(ctx, plan, api.RevertRequest{Reason: "x", Wave: &far})), 404, "not_found"},
 		{"an exclusion of the past", result(w.admin.Exclude(ctx, "host-1", api.ExcludeRequest{Until: time.Now().Add(-time.Hour), Reason: "x"})), 422, "invalid"},

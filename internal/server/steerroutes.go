@@ -32,6 +32,19 @@ func (s *Server) retry(ctx context.Context, in *retryInput) (*body[api.Rollout],
 	return s.showRollout(ctx, string(id))
 }
 
+type dismissInput struct {
+	PlanPath
+	Body api.DismissRequest
+}
+
+func (s *Server) dismiss(ctx context.Context, in *dismissInput) (*body[api.Rollout], error) {
+	id, err := s.controller.Dismiss(ctx, in.Plan, in.Body.Host, callerOf(ctx).Person, in.Body.Reason)
+	if err != nil {
+		return nil, err
+	}
+	return s.showRollout(ctx, string(id))
+}
+
 type excludeInput struct {
 	HostPath
 	Body api.ExcludeRequest

@@ -136,9 +136,6 @@ func (s *Server) surroundings(tx store.Tx, t *view.Track) error {
 	if t.Signed, err = s.signatures(t.Plan); err != nil {
 		return err
 	}
-	if t.Freezes, err = freezesOf(tx); err != nil {
-		return err
-	}
 	if t.Excluded, err = s.excludedFrom(tx, t.Plan.ID); err != nil {
 		return err
 	}

@@ -61,8 +61,6 @@ func (t Template) Validate() error {
 	case !t.NotAfter.After(t.IssuedAt) || t.NotAfter.Sub(t.IssuedAt) > MaxTemplateLife:
 		return fmt.Errorf("cannot use a template that lives from %s to %s: want at most %d days",
 			t.IssuedAt.Format(time.RFC3339), t.NotAfter.Format(time.RFC3339), MaxTemplateLife/(24*time.Hour))
-	case len(t.Budgets) == 0 || len(t.Budgets) > hotstick.MaxPlanBudgets:
-		return fmt.Errorf("cannot use a template with %d budgets: want 1 to %d", len(t.Budgets), hotstick.MaxPlanBudgets)
 	}
 	for _, span := range []int{t.ProbationSeconds, t.BakeSeconds, t.DelaySeconds, t.LifeSeconds} {
 		if span < 1 || span > MaxSeconds {
@@ -74,21 +72,7 @@ func (t Template) Validate() error {
 			return fmt.Errorf("cannot use %.80q as the name of patches: a star may stand at the end only", name)
 		}
 	}
-	return errors.Join(checkBudgets(t.Budgets), checkTime(t.IssuedAt), checkTime(t.NotAfter))
-}
-
-func checkBudgets(budgets []hotstick.Budget) error {
-	seen := map[string]bool{}
-	for _, b := range budgets {
-		switch {
-		case b.Domain == "" || seen[b.Domain]:
-			return fmt.Errorf("cannot use a budget without a domain, or two budgets for %q", b.Domain)
-		case b.Max < 0 || b.Percent < 0 || b.Percent > 100 || b.Open < 0 || b.MixedSeconds < 0 || (b.Max == 0) == (b.Percent == 0):
-			return fmt.Errorf("cannot use the budget of domain %q: want at least one host, or a percentage, and not both", b.Domain)
-		}
-		seen[b.Domain] = true
-	}
-	return nil
+	return errors.Join(hotstick.ValidateBudgets(t.Budgets), checkTime(t.IssuedAt), checkTime(t.NotAfter))
 }
 
 // Permits says why the plan goes beyond the template; nil if it keeps within. Its

@@ -214,9 +214,6 @@ func validatePlan(p hotstick.Plan) error {
 			return err
 		}
 	}
-	if err := checkBudgets(p.Budgets); err != nil {
-		return err
-	}
 	if err := validateCalendars(p.Calendars); err != nil {
 		return err
 	}

@@ -22,6 +22,9 @@ type Reading struct {
 	At time.Time
 	// Seen is the host's newest check-in; at least At.
 	Seen time.Time
+	// Dismissed: an operator has looked at what State says. It holds nothing any more
+	// and nobody waits for the host, but every test goes on counting it.
+	Dismissed bool
 	// Transition is how long the kernel took to move all tasks; zero if unknown.
 	Transition time.Duration
 }
@@ -30,12 +33,14 @@ type Reading struct {
 type Accumulator struct {
 	// Needed counts the hosts that the wave lists.
 	Needed int
-	// Decided counts those passed over by a decision, Absent those passed over
+	// Decided counts those passed over by a decision or dismissed, Absent those passed over
 	// because they are silent, and Returned those that were ordered back: nobody
 	// waits for them.
 	Decided, Absent, Returned int
-	Confirmed                 int
-	Open                      int
+	// Dismissed counts those of Decided of which it is known how they ended.
+	Dismissed int
+	Confirmed int
+	Open      int
 	// Moving counts those of Open that have started.
 	Moving   int
 	Failures int
@@ -81,43 +86,59 @@ func fold(acc Accumulator, r Reading, n int) Accumulator {
 		acc.Started += n
 		acc.time(r.Transition, n)
 	}
-	switch r.State {
-	case hotstick.Confirmed:
+	if r.State == hotstick.Failed {
+		acc.Refused += n
+	}
+	k, bad := r.blames()
+	if bad {
+		acc = acc.blame(k, r, n)
+	}
+	switch {
+	case r.Dismissed:
+		acc.Decided += n
+		acc.Dismissed += n
+	case r.State == hotstick.Skipped && code(r) != hotstick.ReasonHostSilent:
+		acc.Decided += n
+	case r.State == hotstick.Skipped:
+		acc.Absent += n
+	case r.State == hotstick.Confirmed:
 		acc.Confirmed += n
-	case hotstick.Reverting, hotstick.Reverted:
+	case r.State == hotstick.Reverting || r.State == hotstick.Reverted:
 		if r.State == hotstick.Reverting {
 			acc.Open += n
 		}
-		switch code(r) {
-		case hotstick.ReasonRevertOrdered, hotstick.ReasonOperator:
+		if !bad {
 			acc.Returned += n
-		case hotstick.ReasonTransitionStalled, hotstick.ReasonAgentSilent:
-			acc = acc.blame(refused, r, n)
-		default:
-			acc = acc.blame(proved, r, n)
 		}
-	case hotstick.Quarantined, hotstick.Lost:
-		if code(r) == hotstick.ReasonCrashNamed {
-			acc = acc.blame(proved, r, n)
-		} else {
-			acc = acc.blame(lost, r, n)
-		}
-	case hotstick.Failed:
-		acc.Refused += n
-		acc = acc.blame(refused, r, n)
-	case hotstick.Skipped:
-		if code(r) == hotstick.ReasonHostSilent {
-			acc.Absent += n
-		} else {
-			acc.Decided += n
-		}
-	default:
+	case !bad:
 		acc.Open += n
 		if r.State.HoldsSlot() {
 			acc.Moving += n
 		}
 	}
 	return acc
+}
+
+// blames says how a reading speaks against the patch, if it does.
+func (r Reading) blames() (k kind, bad bool) {
+	switch r.State {
+	case hotstick.Reverting, hotstick.Reverted:
+		switch code(r) {
+		case hotstick.ReasonRevertOrdered, hotstick.ReasonOperator:
+			return k, false
+		case hotstick.ReasonTransitionStalled, hotstick.ReasonAgentSilent:
+			return refused, true
+		}
+		return proved, true
+	case hotstick.Quarantined, hotstick.Lost:
+		if code(r) == hotstick.ReasonCrashNamed {
+			return proved, true
+		}
+		return lost, true
+	case hotstick.Failed:
+		return refused, true
+	}
+	return k, false
 }
 
 // started reports whether a host in this state has, or may have, had the patch in

@@ -29,13 +29,15 @@ type group struct {
 	kind kind
 	key  string
 	n    int
-	// first is the earliest finding; list holds all, newest added first.
+	// first is the earliest finding that is not dismissed, if there is one; list holds all, newest added first.
 	first finding
 	list  *node
 }
 
 // finding is one host's failure.
 type finding struct {
+	// dismissed: an operator looked at it, so it holds no lane any more.
+	dismissed    bool
 	at           int64
 	host         hotstick.HostID
 	name, detail string
@@ -60,10 +62,16 @@ func key(k kind, r Reading) string {
 }
 
 func find(r Reading) finding {
-	return finding{at: r.At.UnixNano(), host: r.Host, name: r.Name, detail: detail(r), cause: code(r)}
+	return finding{dismissed: r.Dismissed, at: r.At.UnixNano(), host: r.Host, name: r.Name, detail: detail(r), cause: code(r)}
 }
 
 func (f finding) compare(g finding) int {
+	if f.dismissed != g.dismissed {
+		if g.dismissed {
+			return -1
+		}
+		return 1
+	}
 	return cmp.Or(cmp.Compare(f.at, g.at), cmp.Compare(f.host, g.host), cmp.Compare(f.name, g.name),
 		cmp.Compare(f.cause, g.cause), cmp.Compare(f.detail, g.detail))
 }
@@ -165,9 +173,9 @@ func (e evidence) weigh(acc Accumulator) (hard, held *hotstick.Reason) {
 	}
 	few := acc.Confirmed < acc.settings.minReadings()
 	switch {
-	case losses > 0 && (few || evalue(losses, acc.Started, acc.settings.background()) >= doubt):
+	case losses > 0 && !firstLost.dismissed && (few || evalue(losses, acc.Started, acc.settings.background()) >= doubt):
 		return nil, firstLost.holds(hotstick.ReasonCanaryLost)
-	case refusals > 0 && (few || evalue(refusals, acc.Started+acc.Refused, RefusedPPM/1e6) >= doubt):
+	case refusals > 0 && !firstRefused.dismissed && (few || evalue(refusals, acc.Started+acc.Refused, RefusedPPM/1e6) >= doubt):
 		return nil, firstRefused.holds(hotstick.ReasonLaneHeld)
 	}
 	return nil, nil

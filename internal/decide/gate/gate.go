@@ -19,7 +19,8 @@
 //     hosts beside it, and if a killer explains the losses of this very wave less
 //     than ten times better than the background does. So a lost canary always holds
 //     its lane, while one crash among some 130 hosts or more does not stop a wide
-//     wave for ever.
+//     wave for ever. A host that an operator dismissed holds nothing, but the next
+//     one that is lost finds it counted.
 //  6. Until every host of the wave is terminal, and at least one is confirmed, the
 //     gate holds: no data is never taken for health. Hosts that were ordered back
 //     are no failure and no evidence; hosts skipped by decision are not waited for.
@@ -122,6 +123,15 @@ type Verdict struct {
 	Limit float64
 }
 
+// unread says that there are no readings, and whether any can still come.
+func (acc Accumulator) unread() hotstick.Reason {
+	r := hotstick.Reason{Code: hotstick.ReasonNoReadings}
+	if acc.Open == 0 && acc.Needed > 0 {
+		r.Detail = "each of its hosts went back or was passed over"
+	}
+	return r
+}
+
 // Opens reports whether the next wave may open.
 func (v Verdict) Opens() bool { return v.Outcome == Pass || v.Outcome == Slow }
 
@@ -138,14 +148,14 @@ func Judge(acc Accumulator, bake time.Duration, now time.Time) Verdict {
 		v.Outcome, v.Reason = Fail, *hard
 	case held != nil:
 		v.Outcome, v.Reason = Hold, *held
-	case acc.Needed > 0 && acc.Needed == acc.Decided+acc.Absent:
+	case acc.Needed > 0 && acc.Needed == acc.Decided+acc.Absent && acc.Dismissed == 0:
 		v.Outcome, v.Reason = Pass, hotstick.Reason{Code: hotstick.ReasonOperator}
 	case acc.Moving > 0:
 		v.Outcome, v.Reason = Hold, hotstick.Reason{Code: hotstick.ReasonUnderWay}
 	case acc.Confirmed == 0 && planted.Bug("no-data-passes"):
 		v.Outcome, v.Reason = Pass, hotstick.Reason{Code: hotstick.ReasonBake}
 	case acc.Open > 0 || acc.Confirmed == 0:
-		v.Outcome, v.Reason = Hold, hotstick.Reason{Code: hotstick.ReasonNoReadings}
+		v.Outcome, v.Reason = Hold, acc.unread()
 	case acc.Confirmed < acc.enough():
 		v.Outcome, v.Reason = Hold, hotstick.Reason{Code: hotstick.ReasonTooFewReadings,
 			Detail: fmt.Sprintf("%d of %d", acc.Confirmed, acc.enough())}

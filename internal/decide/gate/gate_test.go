@@ -18,7 +18,7 @@ func TestJudge(t *testing.T) {
 	const bake = time.Minute
 	tests := []struct {
 		name  string
-		hosts string // STATE or STATE=REASON/SUBJECT
+		hosts string // STATE or STATE=REASON/SUBJECT, with ! at its end if dismissed
 		after time.Duration
 		want  gate.Outcome
 		code  hotstick.ReasonCode
@@ -38,6 +38,15 @@ func TestJudge(t *testing.T) {
 		{"a stalled transition holds", "reverted=transition_stalled/", time.Hour, gate.Hold, hotstick.ReasonLaneHeld},
 		{"two stalled transitions fail", "reverted=transition_stalled/ reverted=transition_stalled/", 0, gate.Fail, hotstick.ReasonGateFailed},
 		{"an ordered revert is no failure, and no evidence", "reverted=revert_ordered/", time.Hour, gate.Hold, hotstick.ReasonNoReadings},
+		{"a lost host that was dismissed is no confirmed canary", "quarantined=crash/rcu!", time.Hour, gate.Hold, hotstick.ReasonNoReadings},
+		{"nor is one beside a host that was skipped", "quarantined=crash/rcu! skipped=operator/", time.Hour, gate.Hold, hotstick.ReasonNoReadings},
+		{"beside a confirmed host it holds nothing", "confirmed quarantined=crash/rcu!", time.Hour, gate.Pass, hotstick.ReasonBake},
+		{"the next crash of its kind fails all the same", "confirmed quarantined=crash/rcu! quarantined=crash/rcu", 0, gate.Fail, hotstick.ReasonGateFailed},
+		{"and so do two of one kind that were dismissed", "confirmed quarantined=crash/rcu! quarantined=crash/rcu!", time.Hour, gate.Fail, hotstick.ReasonGateFailed},
+		{"the next crash of another kind holds", "confirmed quarantined=crash/rcu! quarantined=crash/ext4", time.Hour, gate.Hold, hotstick.ReasonCanaryLost},
+		{"no word lets go what proves the patch bad", "confirmed quarantined=crash_named_patch/unix_ioctl!", time.Hour, gate.Fail, hotstick.ReasonGateFailed},
+		{"a stalled transition that was dismissed holds nothing", "confirmed reverted=transition_stalled/!", time.Hour, gate.Pass, hotstick.ReasonBake},
+		{"two stalled transitions fail whatever was dismissed", "confirmed reverted=transition_stalled/! reverted=transition_stalled/", 0, gate.Fail, hotstick.ReasonGateFailed},
 		{"hosts that were all skipped do not stand in the way", "skipped=operator/", 0, gate.Pass, hotstick.ReasonOperator},
 	}
 	for _, test := range tests {
@@ -56,9 +65,10 @@ func TestJudge(t *testing.T) {
 }
 
 func reading(word string) gate.Reading {
+	word, dismissed := strings.CutSuffix(word, "!")
 	state, cause, _ := strings.Cut(word, "=")
 	code, subject, _ := strings.Cut(cause, "/")
-	r := gate.Reading{State: hotstick.HostState(state), At: t0, Seen: t0.Add(time.Hour), Fingerprint: cause}
+	r := gate.Reading{State: hotstick.HostState(state), Dismissed: dismissed, At: t0, Seen: t0.Add(time.Hour), Fingerprint: cause}
 	if code != "" {
 		r.Reason = &hotstick.Reason{Code: hotstick.ReasonCode(code), Subject: subject}
 	}

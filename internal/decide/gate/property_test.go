@@ -21,6 +21,7 @@ func drawReading(t *rapid.T, label string) gate.Reading {
 	r := gate.Reading{
 		Host:        hotstick.HostID(fmt.Sprint("h", rapid.IntRange(0, 50).Draw(t, label+" host"))),
 		State:       rapid.SampledFrom(hotstick.HostStates()).Draw(t, label+" state"),
+		Dismissed:   rapid.Bool().Draw(t, label+" dismissed"),
 		Fingerprint: rapid.SampledFrom([]string{"", "rcu", "ext4"}).Draw(t, label+" fingerprint"),
 		Domain:      rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, label+" domain"),
 		At:          t0.Add(time.Duration(rapid.IntRange(0, 100).Draw(t, label+" at")) * time.Second),

@@ -6,7 +6,6 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/decide/gate"
-	"github.com/hotstick/hotstick/internal/planted"
 )
 
 // tally is a gate with what is needed to keep it exact.
@@ -95,7 +94,7 @@ func (w *wave) each(f func(int32)) {
 
 // bake is how long later waves wait after a wave's last host was confirmed.
 func (w *wave) bake() time.Duration {
-	if w.Proven && !w.canary || planted.Bug("bake-skipped") {
+	if w.Proven && !w.canary {
 		return 0
 	}
 	return time.Duration(w.BakeSeconds) * time.Second
@@ -134,6 +133,8 @@ func (r *Rollout) closedBy(w *wave, t *tally, members func(func(int32)), l *lane
 	case v.Opens():
 		l.again(t.seen.Add(r.fresh).Add(1)) // then the readings are stale
 		return nil, false
+	case code == hotstick.ReasonNoReadings && t.acc.Open == 0: // nobody is left to give one
+		return &hotstick.Reason{Code: hotstick.ReasonLaneHeld, Subject: w.Name, Cause: hotstick.ReasonNoReadings}, false
 	case code == hotstick.ReasonNoReadings || code == hotstick.ReasonUnderWay:
 		return &hotstick.Reason{Code: hotstick.ReasonWaveNotOpen, Subject: w.Name}, false
 	}
@@ -163,13 +164,17 @@ func (r *Rollout) slow() bool {
 // reading is what one host says of the patch, to the gates.
 func (r *Rollout) reading(i int32) gate.Reading {
 	h := &r.hosts[i]
-	rd := gate.Reading{Host: h.Listed.Host, Name: h.Listed.Name, State: h.State, Reason: h.Reason,
-		Fingerprint: gate.Fingerprint(h.Reason, h.Evidence), Domain: gate.Domain(h.Listed.Domains), At: h.Updated, Seen: h.LastSeen,
+	state, why, out := h.State, h.Reason, skippedFor(h, hotstick.ReasonDismissed)
+	if out {
+		state, why = dismissed(h)
+	}
+	rd := gate.Reading{Host: h.Listed.Host, Name: h.Listed.Name, State: state, Reason: why, Dismissed: out,
+		Fingerprint: gate.Fingerprint(why, h.Evidence), Domain: gate.Domain(h.Listed.Domains), At: h.Updated, Seen: h.LastSeen,
 		Transition: time.Duration(h.Timing.TransitionMillis) * time.Millisecond}
 	switch {
-	case r.at[i].replaced && idle(h):
+	case !out && r.at[i].replaced && idle(h):
 		rd.State, rd.Reason = hotstick.Skipped, &hotstick.Reason{Code: hotstick.ReasonStandingBy}
-	case h.State == hotstick.Failed && hostCause(h.Reason):
+	case state == hotstick.Failed && hostCause(why):
 		rd.State = hotstick.Skipped
 	case skippedFor(h, hotstick.ReasonHostSilent) && h.Excluded != nil:
 		rd.Reason = h.Excluded

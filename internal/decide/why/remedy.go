@@ -1,6 +1,11 @@
 package why
 
-import "github.com/hotstick/hotstick"
+import (
+	"regexp"
+	"strings"
+
+	"github.com/hotstick/hotstick"
+)
 
 // remedies says what a person could do about a reason. A code that is
 // neither here nor in endsByItself leaves nothing to do.
@@ -16,8 +21,8 @@ var remedies = map[hotstick.ReasonCode]string{
 	hotstick.ReasonExcluded:           "It is caught up when the exclusion ends, or is lifted: hotstick host include HOST --reason TEXT",
 	hotstick.ReasonHostSilent:         "Look at the host: is it up, and does its agent reach the server?",
 	hotstick.ReasonAgentSilent:        "Look at the host: is it up, and does its agent reach the server?",
-	hotstick.ReasonCanaryLost:         "Look at the lost canary; a second loss of the same kind fails the rollout.",
-	hotstick.ReasonLaneHeld:           "Look at the hosts that gave no reading; the lane goes on once one of them is confirmed: hotstick rollout retry PLAN",
+	hotstick.ReasonCanaryLost:         "Look at the lost canary; a second loss of the same kind fails the rollout. If it had another cause, dismiss the host so that a stand-in can take its place: hotstick rollout dismiss PLAN HOST --reason TEXT",
+	hotstick.ReasonLaneHeld:           "Look at the hosts that gave no reading. The lane goes on once one of them, or a stand-in, is confirmed: hotstick rollout retry PLAN --failed --reason TEXT, or hotstick rollout dismiss PLAN HOST --reason TEXT; where none is left, a new plan lets another host go first.",
 	hotstick.ReasonTooFewReadings:     "Bring the wave's silent hosts back, or exclude them: hotstick host exclude HOST --until TIME --reason TEXT",
 	hotstick.ReasonStaleReadings:      "Look at the wave's hosts: none has checked in lately.",
 	hotstick.ReasonDomainIll:          "Bring the members that are down back; one that is gone for good is written off: hotstick host write-off HOST --reason TEXT",
@@ -82,14 +87,73 @@ var endsByItself = map[hotstick.ReasonCode]string{
 	hotstick.ReasonForgotten:        "It is tried again as a new attempt, or passed over if it runs the level already.",
 }
 
+// Place is what a remedy's commands are about, so that they can be copied as they
+// stand. What is empty, or no plain word, stays a word in capitals.
+type Place struct {
+	// Plan is its name in commands, such as the start of its digest.
+	Plan string
+	// Host is whom the reason is about, unless the reason names another one.
+	Host  string
+	Patch hotstick.PatchRef
+	// Freeze is the ID of the freeze that holds.
+	Freeze string
+}
+
 // Remedy says what a person could do about the state that a reason describes; empty
 // if nothing is needed or time alone does it. Where the code itself needs nobody,
 // its cause may.
-func Remedy(r hotstick.Reason) string {
-	if text := remedies[r.Code]; text != "" || r.Cause == "" {
-		return text
+func Remedy(r hotstick.Reason, at Place) string {
+	text := remedies[r.Code]
+	if text == "" || r.Cause == hotstick.ReasonSilentAfter {
+		if of := remedies[r.Cause]; of != "" {
+			text = of
+		}
 	}
-	return remedies[r.Cause]
+	patch := ""
+	if !at.Patch.IsZero() {
+		patch = at.Patch.String()
+	}
+	for _, word := range [...]struct{ stands, is string }{
+		{"PLAN", at.Plan}, {"HOST", culprit(r, at.Host)}, {"PATCH@LEVEL", patch}, {"ID", at.Freeze},
+	} {
+		if plain.MatchString(word.is) {
+			text = strings.ReplaceAll(text, " "+word.stands+" ", " "+word.is+" ")
+			if rest, ends := strings.CutSuffix(text, " "+word.stands); ends {
+				text = rest + " " + word.is
+			}
+		}
+	}
+	return text
+}
+
+// plain matches what a shell takes as one word and no option. Names come from hosts:
+// nothing else of them may get into a command that somebody copies.
+var plain = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@:-]*$`)
+
+// culprit is the host that a reason's remedy is about: the one that the reason names,
+// or the one that has the reason; empty if that cannot be told.
+func culprit(r hotstick.Reason, host string) string {
+	switch r.Code {
+	case hotstick.ReasonCanaryLost:
+		return r.Subject
+	case hotstick.ReasonLaneHeld:
+		if r.Cause != hotstick.ReasonNoReadings {
+			return r.Subject
+		}
+		return ""
+	case hotstick.ReasonSilentAfter:
+		if r.Subject != "" {
+			return r.Subject
+		}
+		return host
+	case hotstick.ReasonExcluded:
+		return host
+	}
+	// A budget whose slot is kept begins with the name of who keeps it.
+	if name, _, found := strings.Cut(r.Detail, " keeps its slot"); found && r.Cause == hotstick.ReasonSilentAfter {
+		return name
+	}
+	return ""
 }
 
 // Ends says what ends a wait that needs nobody; empty for others.

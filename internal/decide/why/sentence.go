@@ -24,14 +24,14 @@ const (
 
 // Sentence answers for one host, wave, lane or rollout why it does not move, what
 // it waits for and what would change that. A nil reason means that nothing keeps it.
-func Sentence(of Subject, name string, r *hotstick.Reason, now time.Time) string {
+func Sentence(of Subject, name string, r *hotstick.Reason, at Place, now time.Time) string {
 	if r == nil {
 		return fmt.Sprintf("%s %s moves, or has nothing left to do.", of, name)
 	}
 	told := *r
 	told.Until = nil
 	parts := []string{fmt.Sprintf("%s %s waits: %s", of, name, lower(Text(told)))}
-	switch remedy, ends := Remedy(*r), Ends(*r); {
+	switch remedy, ends := Remedy(*r, at), Ends(*r); {
 	case r.Until != nil && r.Until.After(now):
 		parts = append(parts, fmt.Sprintf("That ends at %s, in %s.", r.Until.UTC().Format(time.RFC3339), in(r.Until.Sub(now))))
 		if remedy != "" {

@@ -56,6 +56,8 @@ type Host struct {
 	InEffect hotstick.PatchRef
 	Build    hotstick.KernelBuild
 	Strikes  []hotstick.PatchRef
+	// At is what the host's remedies are about.
+	At Place
 	// Rollout is the host's line in the newest plan that concerns it, if any.
 	Rollout *Line
 }
@@ -89,7 +91,7 @@ func Explain(h Host) (lines []string, changes string) {
 	if h.Rollout.Reason != nil {
 		lines = append(lines, Text(*h.Rollout.Reason))
 		if changes == "" {
-			changes = Remedy(*h.Rollout.Reason)
+			changes = Remedy(*h.Rollout.Reason, h.At)
 		}
 		if changes == "" && !h.Rollout.State.Terminal() {
 			changes = Ends(*h.Rollout.Reason)

@@ -31,13 +31,15 @@ type Moment struct {
 	// Trusted is the catalog as the server trusts it.
 	Trusted catalog.View
 	Modules inventory.Modules
+	// Freezes are those that hold and those to come.
+	Freezes []api.Freeze
 	// Plans are all plans, for the names and statuses that hosts' lines lack.
 	Plans map[hotstick.PlanID]store.Plan
 }
 
 // NewMoment gathers it.
-func NewMoment(now time.Time, staleAfter time.Duration, c catalog.View, plans []store.Plan) Moment {
-	m := Moment{Now: now, StaleAfter: staleAfter, Trusted: c, Modules: inventory.NewModules(c.Patches),
+func NewMoment(now time.Time, staleAfter time.Duration, c catalog.View, plans []store.Plan, freezes []api.Freeze) Moment {
+	m := Moment{Now: now, Freezes: freezes, StaleAfter: staleAfter, Trusted: c, Modules: inventory.NewModules(c.Patches),
 		Plans: make(map[hotstick.PlanID]store.Plan, len(plans))}
 	for _, p := range plans {
 		m.Plans[p.ID] = p
@@ -45,12 +47,33 @@ func NewMoment(now time.Time, staleAfter time.Duration, c catalog.View, plans []
 	return m
 }
 
-// Reason adds the text for people.
-func Reason(r *hotstick.Reason) *api.Reason {
+// Reason adds the text for people, with commands about what it is a reason for.
+func Reason(r *hotstick.Reason, at why.Place) *api.Reason {
 	if r == nil {
 		return nil
 	}
-	return &api.Reason{Reason: *r, Text: why.Text(*r), Changes: why.Remedy(*r)}
+	return &api.Reason{Reason: *r, Text: why.Text(*r), Changes: why.Remedy(*r, at)}
+}
+
+// onPlan is a plan as a remedy's commands call it.
+func onPlan(p store.Plan) why.Place { return why.Place{Plan: p.ID.Short(), Patch: p.Patch} }
+
+// place is the plan with the freeze that holds its hosts back.
+func (m Moment) place(p store.Plan) why.Place {
+	at := onPlan(p)
+	for _, f := range m.Freezes {
+		if f.Active {
+			at.Freeze = f.ID
+			break
+		}
+	}
+	return at
+}
+
+// of is the same for one of its hosts.
+func of(at why.Place, host string) why.Place {
+	at.Host = host
+	return at
 }
 
 // nonNil makes an empty list of a missing one: lists are never null on the wire.

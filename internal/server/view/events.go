@@ -24,7 +24,7 @@ func Events(events []store.Event) []api.Event {
 // Event makes one entry readable.
 func Event(e store.Event) api.Event {
 	return api.Event{Seq: e.Seq, At: e.At, Kind: e.Kind, Actor: e.Actor, Plan: e.Plan, Host: e.Host, HostName: e.HostName,
-		Patch: e.Patch, State: e.State, Reason: Reason(e.Reason), Evidence: e.Evidence, Text: eventText(e)}
+		Patch: e.Patch, State: e.State, Reason: Reason(e.Reason, why.Place{Plan: e.Plan.Short(), Host: e.HostName, Patch: e.Patch}), Evidence: e.Evidence, Text: eventText(e)}
 }
 
 // eventText is one sentence; it never needs the other fields to be understood.

@@ -41,15 +41,16 @@ func (m Moment) Host(h store.Host, lines []store.PlanHost) api.Host {
 		out.Build, out.Labels = h.Facts.Kernel.Build, h.Facts.Labels
 	}
 	line, concerns := m.concerning(lines)
+	at := of(m.place(m.Plans[line.Plan]), h.Name)
 	out.State = hostState(truth, line, concerns)
 	if concerns {
-		out.Reason = Reason(line.Reason)
+		out.Reason = Reason(line.Reason, at)
 	}
 	switch {
 	case truth.Knowledge == inventory.Stale:
-		out.Reason = Reason(&hotstick.Reason{Code: hotstick.ReasonHostSilent})
+		out.Reason = Reason(&hotstick.Reason{Code: hotstick.ReasonHostSilent}, at)
 	case truth.Foreign != "":
-		out.Reason = Reason(&hotstick.Reason{Code: hotstick.ReasonForeignPatch, Subject: truth.Foreign})
+		out.Reason = Reason(&hotstick.Reason{Code: hotstick.ReasonForeignPatch, Subject: truth.Foreign}, at)
 	case out.State == StateApplied || out.State == StateUnpatched:
 		out.Reason = nil
 	}
@@ -80,7 +81,8 @@ func (m Moment) concerning(lines []store.PlanHost) (store.PlanHost, bool) {
 		}
 	}
 	for _, l := range lines {
-		if l.State != hotstick.Waiting && l.State != hotstick.Skipped {
+		dismissed := l.Reason != nil && l.Reason.Code == hotstick.ReasonDismissed
+		if l.State != hotstick.Waiting && l.State != hotstick.Skipped || dismissed {
 			return l, true
 		}
 	}
@@ -141,7 +143,7 @@ func (m Moment) HostDetail(h store.Host, lines []store.PlanHost, events []store.
 	for _, l := range lines {
 		plan := m.Plans[l.Plan]
 		d.Rollouts = append(d.Rollouts, api.HostRollout{Plan: l.Plan, Name: plan.Name, Patch: plan.Patch, Wave: l.Listed.Wave,
-			State: l.State, Attempt: l.Attempt, Reason: Reason(l.Reason), Updated: l.Updated})
+			State: l.State, Attempt: l.Attempt, Reason: Reason(l.Reason, of(m.place(plan), h.Name)), Updated: l.Updated})
 	}
 	d.Why, _ = why.Explain(m.explained(h, lines))
 	return d
@@ -153,7 +155,7 @@ func (m Moment) Why(h store.Host, lines []store.PlanHost) api.Why {
 	w.Lines, w.Changes = why.Explain(m.explained(h, lines))
 	w.Reason = w.Host.Reason
 	if w.Reason != nil {
-		w.Text = why.Sentence(why.AHost, h.Name, &w.Reason.Reason, m.Now)
+		w.Text = why.Sentence(why.AHost, h.Name, &w.Reason.Reason, m.explained(h, lines).At, m.Now)
 	}
 	return w
 }
@@ -166,6 +168,7 @@ func (m Moment) explained(h store.Host, lines []store.PlanHost) why.Host {
 	}
 	if l, ok := m.concerning(lines); ok {
 		plan := m.Plans[l.Plan]
+		out.At = of(m.place(plan), h.Name)
 		out.Rollout = &why.Line{Plan: plan.Name, Patch: plan.Patch, Status: plan.Status, State: l.State,
 			Attempt: l.Attempt, Reason: l.Reason, Since: l.Updated}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
+	"github.com/hotstick/hotstick/internal/decide/why"
 	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/store"
 )
@@ -51,7 +52,7 @@ func (m Moment) Overview(f Fleet) api.Overview {
 func Bans(bans []store.Ban) []api.Ban {
 	out := make([]api.Ban, len(bans))
 	for i, b := range bans {
-		out[i] = api.Ban{Patch: b.Patch, Reason: *Reason(&b.Reason), At: b.At, By: b.By}
+		out[i] = api.Ban{Patch: b.Patch, Reason: *Reason(&b.Reason, why.Place{Patch: b.Patch}), At: b.At, By: b.By}
 	}
 	return out
 }

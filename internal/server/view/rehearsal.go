@@ -7,6 +7,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
 	"github.com/hotstick/hotstick/internal/decide/rehearse"
+	"github.com/hotstick/hotstick/internal/decide/why"
 )
 
 // Rehearsal makes a rehearsal's page.
@@ -21,8 +22,8 @@ func Rehearsal(r rehearse.Result) api.Rehearsal {
 			p.Blast = append(p.Blast, api.Blast(b))
 		}
 		for _, s := range o.Stops {
-			why := hotstick.Reason{Code: s.Code, Cause: s.Cause}
-			p.Stops = append(p.Stops, api.RehearsedStop{Wave: s.Wave, Name: s.Name, End: string(s.End), Reason: *Reason(&why), Runs: s.Runs,
+			reason := hotstick.Reason{Code: s.Code, Cause: s.Cause}
+			p.Stops = append(p.Stops, api.RehearsedStop{Wave: s.Wave, Name: s.Name, End: string(s.End), Reason: *Reason(&reason, why.Place{Plan: r.Plan.Short()}), Runs: s.Runs,
 				Seconds: api.Spread(s.Seconds), Patched: api.Spread(s.Patched), Crashed: api.Spread(s.Crashed)})
 		}
 		slices.SortStableFunc(p.Stops, func(a, b api.RehearsedStop) int { return cmp.Compare(b.Runs, a.Runs) })

@@ -18,7 +18,7 @@ const MaxCells = 5000
 // Summary makes one line of the rollout list.
 func Summary(p store.Plan, states map[hotstick.HostState]int) api.RolloutSummary {
 	s := api.RolloutSummary{Plan: p.ID, Name: p.Name, Patch: p.Patch, Status: p.Status, Author: p.Author,
-		Reason: Reason(p.Reason), States: states, Created: p.Created, Started: p.Started, Ended: p.Ended}
+		Reason: Reason(p.Reason, onPlan(p)), States: states, Created: p.Created, Started: p.Started, Ended: p.Ended}
 	for _, n := range states {
 		s.Hosts += n
 	}
@@ -46,7 +46,6 @@ type Track struct {
 	// StandIns are those who took a canary's place.
 	StandIns []api.StandIn
 	Excluded []api.Exclusion
-	Freezes  []api.Freeze
 	Chain    api.Chain
 	Signed   PlanSigned
 	Events   []store.Event
@@ -71,9 +70,9 @@ type Member struct {
 func (m Moment) Rollout(t Track) api.Rollout {
 	r := api.Rollout{RolloutSummary: Summary(t.Plan, t.Tally.States), Description: t.Body,
 		Approvals: nonNil(t.Signed.Approvals), Needed: t.Signed.Needed, SingleControl: t.Signed.SingleControl,
-		Grouped: t.Tally.Hosts > MaxCells, Lanes: lanes(t), Budgets: budgets(t.Asked.Domains), Timeline: Events(t.Events),
+		Grouped: t.Tally.Hosts > MaxCells, Lanes: m.lanes(t), Budgets: budgets(t.Asked.Domains), Timeline: Events(t.Events),
 		Waits: m.waits(t), Chain: t.Chain, Generation: t.Plan.Generation, At: m.Now}
-	r.Waves = waves(t, r.Grouped)
+	r.Waves = m.waves(t, r.Grouped)
 	for _, member := range t.Members {
 		if i := member.Line.Listed.Wave; i >= 0 && i < len(r.Waves) {
 			r.Waves[i].Hosts = append(r.Waves[i].Hosts, m.Cell(member))
@@ -86,11 +85,13 @@ func (m Moment) Rollout(t Track) api.Rollout {
 // Cell makes one host of the wave track.
 func (m Moment) Cell(of Member) api.Cell {
 	l := of.Line
+	at := m.place(m.Plans[l.Plan])
+	at.Host = l.Listed.Name
 	c := api.Cell{Host: l.Listed.Host, Name: l.Listed.Name, Build: l.Listed.Build, State: l.State, Attempt: l.Attempt,
-		Reason: Reason(l.Reason), Domains: l.Listed.Domains, Updated: l.Updated, Timing: l.Timing,
+		Reason: Reason(l.Reason, at), Domains: l.Listed.Domains, Updated: l.Updated, Timing: l.Timing,
 		Wave: l.Listed.Wave, Calendar: l.Listed.Calendar}
 	if of.Why != nil {
-		c.Reason = Reason(of.Why)
+		c.Reason = Reason(of.Why, at)
 	}
 	if l.Listed.StandIn != nil {
 		c.StandsInFor = l.Listed.StandIn.For
@@ -101,13 +102,13 @@ func (m Moment) Cell(of Member) api.Cell {
 	return c
 }
 
-func gateOf(waves []rollout.WaveStatus, wave int) api.Gate {
+func gateOf(waves []rollout.WaveStatus, wave int, at why.Place) api.Gate {
 	if wave >= len(waves) {
 		none := hotstick.Reason{Code: hotstick.ReasonNoReadings}
-		return api.Gate{Verdict: string(gate.Hold), Reason: *Reason(&none), Limit: 1}
+		return api.Gate{Verdict: string(gate.Hold), Reason: *Reason(&none, at), Limit: 1}
 	}
 	v := waves[wave].Gate
-	return api.Gate{Verdict: string(v.Outcome), Reason: *Reason(&v.Reason), Confirmed: v.Confirmed, Needed: v.Needed,
+	return api.Gate{Verdict: string(v.Outcome), Reason: *Reason(&v.Reason, at), Confirmed: v.Confirmed, Needed: v.Needed,
 		Failures: v.Failures, EarliestAt: v.EarliestAt, Limit: v.Limit}
 }
 

@@ -20,7 +20,8 @@ const (
 )
 
 // waves makes the columns of the wave track, hosts left out.
-func waves(t Track, grouped bool) []api.Wave {
+func (m Moment) waves(t Track, grouped bool) []api.Wave {
+	at := m.place(t.Plan)
 	byWave := make([]map[hotstick.KernelBuild]map[hotstick.HostState]int, len(t.Body.Waves))
 	for place, states := range t.Tally.Cells {
 		if place.Wave < 0 || place.Wave >= len(byWave) {
@@ -33,13 +34,13 @@ func waves(t Track, grouped bool) []api.Wave {
 	}
 	out := make([]api.Wave, len(t.Body.Waves))
 	for i, w := range t.Body.Waves {
-		out[i] = api.Wave{Index: i, Name: w.Name, Hosts: []api.Cell{}, Gate: gateOf(t.Asked.Waves, i), States: map[hotstick.HostState]int{},
+		out[i] = api.Wave{Index: i, Name: w.Name, Hosts: []api.Cell{}, Gate: gateOf(t.Asked.Waves, i, at), States: map[hotstick.HostState]int{},
 			Manual: w.Manual, Promoted: w.Manual && i < t.Plan.Promoted, Proven: w.Proven}
 		for _, states := range byWave[i] {
 			out[i].Size += addStates(out[i].States, states)
 		}
 		if i < len(t.Asked.Waves) {
-			out[i].Closed, out[i].Absent = Reason(t.Asked.Waves[i].Closed), t.Asked.Waves[i].Absent
+			out[i].Closed, out[i].Absent = Reason(t.Asked.Waves[i].Closed, at), t.Asked.Waves[i].Absent
 		}
 		if grouped {
 			out[i].Groups = groups(byWave[i], max(1, maxGroups/len(out)))
@@ -84,10 +85,10 @@ func groups(lanes map[hotstick.KernelBuild]map[hotstick.HostState]int, limit int
 }
 
 // lanes says where each lane stands.
-func lanes(t Track) []api.Lane {
+func (m Moment) lanes(t Track) []api.Lane {
 	out := make([]api.Lane, len(t.Asked.Lanes))
 	for i, l := range t.Asked.Lanes {
-		out[i] = api.Lane{Build: l.Build, States: l.States, Wave: l.Wave, Held: Reason(l.Held)}
+		out[i] = api.Lane{Build: l.Build, States: l.States, Wave: l.Wave, Held: Reason(l.Held, m.place(t.Plan))}
 		if out[i].States == nil {
 			out[i].States = map[hotstick.HostState]int{}
 		}
@@ -114,7 +115,7 @@ func budgets(domains []rollout.DomainStatus) []api.BudgetUse {
 
 // waits gathers what a rollout waits for beside its gates and budgets.
 func (m Moment) waits(t Track) api.Waits {
-	w := api.Waits{Stuck: Reason(t.Asked.Stuck), Freezes: t.Freezes, Excluded: t.Excluded, StandIns: t.StandIns}
+	w := api.Waits{Stuck: Reason(t.Asked.Stuck, m.place(t.Plan)), Freezes: m.Freezes, Excluded: t.Excluded, StandIns: t.StandIns}
 	for _, c := range t.Body.Calendars {
 		use := api.CalendarUse{Name: c.Name, Hosts: t.Tally.Calendars[c.Name]}
 		use.Closes, use.Opens = windowAt(c, m.Now)

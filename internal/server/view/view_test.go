@@ -27,7 +27,7 @@ func moment(status hotstick.PlanStatus) Moment {
 	artifact := func(module string) []hotstick.Artifact { return []hotstick.Artifact{{Build: build, Module: module}} }
 	trusted := catalog.NewView(1, now.Add(30*24*time.Hour), hotstick.Trust{}, []hotstick.Patch{
 		{Ref: one, Artifacts: artifact("ours_1"), CVEs: []string{"CVE-2026-0001"}}, {Ref: two, Artifacts: artifact("ours_2")}})
-	return NewMoment(now, time.Minute, trusted, []store.Plan{{ID: plan, Name: "p", Patch: two, Status: status}})
+	return NewMoment(now, time.Minute, trusted, []store.Plan{{ID: plan, Name: "p", Patch: two, Status: status}}, nil)
 }
 
 // running is a host whose truth source lists one module.

@@ -7,6 +7,7 @@ import (
 	"github.com/hotstick/hotstick/api"
 	"github.com/hotstick/hotstick/internal/decide/gate"
 	"github.com/hotstick/hotstick/internal/decide/why"
+	"github.com/hotstick/hotstick/internal/store"
 )
 
 // RolloutWhy answers "hotstick why ROLLOUT": the rollout, its waves and its lanes,
@@ -14,10 +15,10 @@ import (
 func (m Moment) RolloutWhy(t Track) api.RolloutWhy {
 	out := api.RolloutWhy{Plan: t.Plan.ID, Name: t.Plan.Name, Status: t.Plan.Status, Rollout: m.standing(t),
 		Waves: []api.Standing{}, Lanes: []api.Standing{}}
-	for _, w := range waves(t, false) {
-		out.Waves = append(out.Waves, m.waveStanding(w, t.Plan.Status))
+	for _, w := range m.waves(t, false) {
+		out.Waves = append(out.Waves, m.waveStanding(w, t.Plan))
 	}
-	for _, l := range lanes(t) {
+	for _, l := range m.lanes(t) {
 		s := m.laneStanding(l, t)
 		s.Build = l.Build.BuildID
 		out.Lanes = append(out.Lanes, s)
@@ -27,14 +28,14 @@ func (m Moment) RolloutWhy(t Track) api.RolloutWhy {
 
 // kept makes the sentence of what does not move: why, what it waits for, what would
 // change that.
-func (m Moment) kept(of why.Subject, name string, r *api.Reason) api.Standing {
-	return api.Standing{Name: name, Reason: r, Text: why.Sentence(of, name, &r.Reason, m.Now)}
+func (m Moment) kept(of why.Subject, name string, r *api.Reason, p store.Plan) api.Standing {
+	return api.Standing{Name: name, Reason: r, Text: why.Sentence(of, name, &r.Reason, m.place(p), m.Now)}
 }
 
 func (m Moment) standing(t Track) api.Standing {
 	name := t.Plan.Name
 	if t.Asked.Stuck != nil {
-		return m.kept(why.ARollout, name, Reason(t.Asked.Stuck))
+		return m.kept(why.ARollout, name, Reason(t.Asked.Stuck, m.place(t.Plan)), t.Plan)
 	}
 	s := api.Standing{Name: name, Over: t.Plan.Status.Over(), Moving: !t.Plan.Status.Over()}
 	switch {
@@ -48,9 +49,10 @@ func (m Moment) standing(t Track) api.Standing {
 	return s
 }
 
-func (m Moment) waveStanding(w api.Wave, status hotstick.PlanStatus) api.Standing {
+func (m Moment) waveStanding(w api.Wave, p store.Plan) api.Standing {
+	status := p.Status
 	if w.Closed != nil && !status.Over() {
-		return m.kept(why.AWave, w.Name, w.Closed)
+		return m.kept(why.AWave, w.Name, w.Closed, p)
 	}
 	s := api.Standing{Name: w.Name}
 	waits, busy := counted(w.States)
@@ -89,7 +91,7 @@ func gateText(g api.Gate) string {
 func (m Moment) laneStanding(l api.Lane, t Track) api.Standing {
 	name := laneName(l.Build)
 	if l.Held != nil && !t.Plan.Status.Over() {
-		return m.kept(why.ALane, name, l.Held)
+		return m.kept(why.ALane, name, l.Held, t.Plan)
 	}
 	s := api.Standing{Name: name}
 	waits, busy := counted(l.States)
