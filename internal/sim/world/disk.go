@@ -27,7 +27,8 @@ type disk struct {
 	older [][]byte
 	// saved is told of each ledger that became durable.
 	saved func(data []byte)
-	// doubt: the newest write failed and may be on the disk all the same.
+	// doubt: the newest write failed and is on the disk all the same. Nobody goes by
+	// it until somebody reads it.
 	doubt bool
 	fault diskFault
 }
@@ -57,6 +58,10 @@ func (d *disk) Load() ([]byte, error) {
 	if d.ledger == nil {
 		return nil, fs.ErrNotExist
 	}
+	if d.doubt {
+		d.doubt = false
+		d.saved(d.ledger)
+	}
 	return d.ledger, nil
 }
 
@@ -74,23 +79,20 @@ func (d *disk) Save(data []byte) error {
 	case f.full:
 		return errFull
 	}
-	d.write(data)
-	d.doubt = f.sync
-	switch {
-	case pull:
-		panic(pulled{})
-	case f.sync:
-		return errSync
-	}
-	return nil
-}
-
-func (d *disk) write(data []byte) {
 	if d.ledger != nil && len(d.older) < 64 {
 		d.older = append(d.older, d.ledger)
 	}
-	d.ledger = append([]byte(nil), data...)
-	d.saved(d.ledger)
+	d.ledger, d.doubt = append([]byte(nil), data...), f.sync
+	if !d.doubt {
+		d.saved(d.ledger)
+	}
+	switch {
+	case pull:
+		panic(pulled{})
+	case d.doubt:
+		return errSync
+	}
+	return nil
 }
 
 // Keep implements [loader.Disk].

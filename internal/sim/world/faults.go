@@ -191,7 +191,7 @@ func (n *node) restoreLedger(seed uint64) {
 		n.w.fail("cannot read an older ledger: %v", err)
 		return
 	}
-	n.disk.ledger = old
+	n.disk.ledger, n.disk.doubt = old, false
 	n.w.fault(checker.FaultLedger, n)
 	n.truth = ledgerTruth{known: true, ledger: l, attempt: l.Attempt}
 	n.startLoader()

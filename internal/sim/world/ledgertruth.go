@@ -76,9 +76,7 @@ func (n *node) learned(old, l ledger.Ledger) {
 			n.w.some("learned ban")
 		}
 	}
-	if !n.disk.doubt {
-		n.forgot(old, l)
-	}
+	n.forgot(old, l)
 	if l.Epoch > old.Epoch {
 		n.tell(trace.Event{Kind: trace.KindLearned, To: "epoch", Epoch: l.Epoch})
 	}
