@@ -1,8 +1,7 @@
 package checker
 
 import (
-	"bytes"
-	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,288 +10,61 @@ import (
 	"github.com/hotstick/hotstick/internal/trace"
 )
 
-var (
-	buildA = hotstick.KernelBuild{Release: "6.1.0-47-amd64", Arch: "x86_64", BuildID: "00112233445566770011223344556677"}
-	fix    = hotstick.PatchRef{Name: "fix", Level: 2}
-	bytesA = hotstick.NewDigest([]byte("a"))
-	other  = hotstick.NewDigest([]byte("other"))
-	planID = hotstick.NewDigest([]byte("plan"))
-)
-
-// story is a trace in the making. Each line takes a second.
-type story struct {
-	t      *testing.T
-	now    time.Duration
-	events []trace.Event
+// tale is a hand-made trace that breaks one rule, and the same made good.
+type tale struct {
+	rule, name string
+	// plan changes the plan that the tale begins with.
+	plan edit
+	tell func(s *story, bad bool)
 }
 
-// newStory begins with three hosts in one rack and a running plan for them: h1
-// first, then h2 and h3, one of the rack at a time.
-func newStory(t *testing.T) *story {
-	s := &story{t: t}
-	g := Ground{Approvals: 1, SettleMillis: 5000, GrantMillis: 60_000, SilenceMillis: 15_000, StaleMillis: 30_000, SilentMillis: 60_000,
-		Artifacts: []GroundArtifact{{Digest: bytesA, Build: buildA, Patch: fix, Module: "fix_2"}}}
-	body := trace.PlanBody{Approvers: []hotstick.Person{"bob"}, Plan: hotstick.Plan{Patch: fix, Author: "ann", Epoch: 1, ProbationSeconds: 10,
-		Lanes:   []hotstick.Lane{{Build: buildA, Artifact: bytesA}},
-		Waves:   []hotstick.Wave{{Name: "one", Hosts: 1, BakeSeconds: 20}, {Name: "rest", Hosts: 2, DelaySeconds: 3}},
-		Budgets: []hotstick.Budget{{Domain: "rack", Max: 1}}}}
-	for i, h := range []hotstick.HostID{"h1", "h2", "h3"} {
-		g.Hosts = append(g.Hosts, GroundHost{Host: h, Name: string(h), Build: buildA})
-		body.Hosts = append(body.Hosts, hotstick.PlanHost{Host: h, Name: string(h), Build: buildA, Wave: min(i, 1), Domains: map[string]string{"rack": "a"}})
+func (tt tale) told(t *testing.T, bad bool) Report {
+	edits := []edit{}
+	if tt.plan != nil {
+		edits = append(edits, tt.plan)
 	}
-	s.add(trace.Event{Node: "world", Kind: trace.KindBegin, Detail: trace.Schema, Body: s.encode(g)})
-	for _, h := range g.Hosts {
-		s.add(trace.Event{Node: "kernel", Kind: trace.KindBoot, Host: h.Host, Boot: "b1"})
-	}
-	s.now += time.Minute
-	s.add(trace.Event{Node: "people", Kind: trace.KindPlan, Plan: planID, Patch: fix, Epoch: 1, Body: s.encode(body), Detail: "matches 3 lists 3"})
-	s.server(trace.Event{Kind: trace.KindPlanStatus, Plan: planID, To: "running"})
-	for _, h := range g.Hosts {
-		s.add(trace.Event{Node: "disk", Kind: trace.KindSeen, Plan: planID, Host: h.Host, Uptime: int64(s.now / time.Millisecond)})
-	}
-	s.now += 10 * time.Second
-	return s
+	s := plans(t, edits...)
+	tt.tell(s, bad)
+	return s.report()
 }
 
-func (s *story) encode(v any) json.RawMessage {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return raw
+func tales() []tale {
+	return slices.Concat(trustTales(), blastTales(), waveTales(), orderTales(), kernelTales(), backTales(), stateTales(), liveTales())
 }
 
-func (s *story) add(e trace.Event) {
-	s.now += time.Second
-	e.T = int64(s.now)
-	s.events = append(s.events, e)
-}
-
-// server adds a server's event with its leaf.
-func (s *story) server(e trace.Event) {
-	e.Node = "server"
-	s.add(e)
-	s.add(trace.Event{Node: "server", Kind: trace.KindLeaf, Generation: uint64(len(s.events))})
-}
-
-func (s *story) row(h hotstick.HostID, from, to hotstick.HostState, attempt int) {
-	s.server(trace.Event{Kind: trace.KindHostState, Plan: planID, Host: h, From: string(from), To: string(to), Attempt: attempt})
-}
-
-func (s *story) grant(h hotstick.HostID, attempt int) {
-	s.server(trace.Event{Kind: trace.KindGrant, Plan: planID, Host: h, Attempt: attempt, Grant: grantOf(h, attempt)})
-}
-
-func grantOf(h hotstick.HostID, attempt int) hotstick.Digest {
-	return hotstick.NewDigest([]byte{h[1], byte(attempt)})
-}
-
-func (s *story) host(kind trace.Kind, h hotstick.HostID, change ...func(*trace.Event)) {
-	e := trace.Event{Node: "disk", Kind: kind, Plan: planID, Host: h, Boot: "b1", Attempt: 1, Patch: fix, Artifact: bytesA,
-		Grant: grantOf(h, 1), Uptime: int64(s.now / time.Millisecond)}
-	if kind != trace.KindIntent {
-		e.Grant = ""
-	}
-	for _, c := range change {
-		c(&e)
-	}
-	s.add(e)
-}
-
-func (s *story) kernel(h hotstick.HostID, from, to hotstick.Effect) {
-	s.add(trace.Event{Node: "kernel", Kind: trace.KindKernel, Host: h, Boot: "b1", Artifact: bytesA, From: string(from), To: string(to), Detail: "fix_2"})
-}
-
-func (s *story) phase(h hotstick.HostID, to hotstick.HostState) {
-	s.host(trace.KindPhase, h, func(e *trace.Event) { e.To = string(to) })
-}
-
-// patched lets a host take the patch as it should.
-func (s *story) patched(h hotstick.HostID) {
-	s.row(h, hotstick.Waiting, hotstick.Admitted, 1)
-	s.grant(h, 1)
-	s.host(trace.KindIntent, h)
-	s.host(trace.KindLoad, h)
-	s.kernel(h, "", hotstick.TransitionIn)
-	s.phase(h, hotstick.Applying)
-	s.kernel(h, hotstick.TransitionIn, hotstick.InEffect)
-	s.phase(h, hotstick.Probation)
-	s.phase(h, hotstick.Confirmed)
-	s.row(h, hotstick.Admitted, hotstick.Confirmed, 1)
-}
-
-// broken returns the numbers of the rules that the story breaks.
-func (s *story) broken() []string {
-	var lines bytes.Buffer
-	for _, e := range s.events {
-		lines.Write(append(s.encode(e), '\n'))
-	}
-	report, err := Run(&lines)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	var ids []string
-	for _, v := range report.Violations {
-		id, _, _ := strings.Cut(v.Rule, " ")
-		ids = append(ids, id)
-	}
-	return ids
-}
-
-func set(field func(*trace.Event)) []func(*trace.Event) { return []func(*trace.Event){field} }
-
+// TestEachRuleIsBrokenByWhatItForbids: and by nothing else, so each rule is also
+// seen to look at a tale that breaks none.
 func TestEachRuleIsBrokenByWhatItForbids(t *testing.T) {
-	admitted := func(s *story, h hotstick.HostID) {
-		s.row(h, hotstick.Waiting, hotstick.Admitted, 1)
-		s.grant(h, 1)
-	}
-	for _, tt := range []struct {
-		rule, name string
-		tell       func(*story)
-	}{
-		{"", "all is well", func(s *story) { s.patched("h1"); s.now += 20 * time.Second; s.patched("h2") }},
-		{"S1", "bytes that no catalog lists", func(s *story) {
-			admitted(s, "h1")
-			s.host(trace.KindIntent, "h1")
-			s.host(trace.KindLoad, "h1", set(func(e *trace.Event) { e.Artifact = other })...)
-		}},
-		{"S2", "only the author has signed", func(s *story) {
-			body := trace.PlanBody{}
-			if err := json.Unmarshal(s.events[4].Body, &body); err != nil {
-				s.t.Fatal(err)
+	for _, tt := range tales() {
+		t.Run(tt.rule+" "+tt.name, func(t *testing.T) {
+			bad, good := tt.told(t, true), tt.told(t, false)
+			if ids := broken(bad); !slices.Contains(ids, tt.rule) {
+				t.Errorf("it breaks %v", ids)
 			}
-			body.Approvers = []hotstick.Person{"ann"}
-			s.add(trace.Event{Node: "people", Kind: trace.KindPlan, Plan: planID, Body: s.encode(body)})
-			admitted(s, "h1")
-			s.host(trace.KindIntent, "h1")
-		}},
-		{"S3", "two of one rack are admitted", func(s *story) { admitted(s, "h1"); s.row("h2", hotstick.Waiting, hotstick.Admitted, 1) }},
-		{"S4", "two of one rack arm", func(s *story) {
-			admitted(s, "h1")
-			s.host(trace.KindIntent, "h1")
-			s.host(trace.KindIntent, "h2")
-		}},
-		{"S5", "the bake is not over", func(s *story) { s.patched("h1"); admitted(s, "h2") }},
-		{"S5", "nobody of the first wave was confirmed", func(s *story) { admitted(s, "h2") }},
-		{"S5a", "the signed delay has not passed", func(s *story) {
-			s.patched("h1")
-			s.now += 20 * time.Second
-			admitted(s, "h2")
-			s.host(trace.KindIntent, "h2", set(func(e *trace.Event) { e.Uptime = int64(s.now/time.Millisecond) - 100_000 })...)
-		}},
-		{"S6", "a grant after the halt", func(s *story) {
-			s.row("h1", hotstick.Waiting, hotstick.Admitted, 1)
-			s.server(trace.Event{Kind: trace.KindPlanStatus, Plan: planID, To: "halted"})
-			s.grant("h1", 1)
-		}},
-		{"S6h", "a start after the halt was learned", func(s *story) {
-			admitted(s, "h1")
-			s.host(trace.KindLearned, "h1", set(func(e *trace.Event) { e.To = "halt" })...)
-			s.host(trace.KindIntent, "h1")
-		}},
-		{"S8", "applied is shown in the middle of a transition", func(s *story) {
-			s.kernel("h1", "", hotstick.TransitionIn)
-			s.server(trace.Event{Kind: trace.KindShown, Host: "h1", Boot: "b1", Patch: fix, To: "applied",
-				Body: s.encode(Shown{HeardMillis: s.now.Milliseconds()})})
-		}},
-		{"S8", "applied is shown of an old check-in", func(s *story) {
-			s.kernel("h1", "", hotstick.InEffect)
-			s.server(trace.Event{Kind: trace.KindShown, Host: "h1", Boot: "b1", Patch: fix, To: "applied",
-				Body: s.encode(Shown{HeardMillis: s.now.Milliseconds() - 31_000})})
-		}},
-		{"S9", "one attempt is armed twice", func(s *story) {
-			admitted(s, "h1")
-			s.host(trace.KindIntent, "h1")
-			s.phase("h1", hotstick.Failed)
-			s.host(trace.KindIntent, "h1")
-		}},
-		{"S10", "armed again after a crash", func(s *story) {
-			admitted(s, "h1")
-			s.host(trace.KindIntent, "h1")
-			s.host(trace.KindDown, "h1", set(func(e *trace.Event) { e.Cause = "panic" })...)
-			s.host(trace.KindBoot, "h1", set(func(e *trace.Event) { e.Boot = "b2" })...)
-			s.phase("h1", hotstick.Quarantined)
-			s.host(trace.KindIntent, "h1", set(func(e *trace.Event) { e.Boot, e.Plan = "b2", "" })...)
-		}},
-		{"S11", "a load without an intent", func(s *story) { s.host(trace.KindLoad, "h1") }},
-		{"S12", "a probation that never ends", func(s *story) {
-			s.patched("h1")
-			s.events = s.events[:len(s.events)-3] // before it was confirmed
-			s.now += time.Minute
-			s.add(trace.Event{Node: "world", Kind: trace.KindFault, Cause: "look", Host: "h1"})
-		}},
-		{"S13", "unloaded while in effect", func(s *story) { s.kernel("h1", "", hotstick.InEffect); s.host(trace.KindUnload, "h1") }},
-		{"S13", "forced", func(s *story) { s.host(trace.KindForce, "h1") }},
-		{"S14", "a grant after the ban", func(s *story) {
-			s.row("h1", hotstick.Waiting, hotstick.Admitted, 1)
-			s.server(trace.Event{Kind: trace.KindBan, Patch: fix})
-			s.grant("h1", 1)
-		}},
-		{"S14m", "a ban is forgotten", func(s *story) {
-			s.host(trace.KindLearned, "h1", set(func(e *trace.Event) { e.To = "ban" })...)
-			s.host(trace.KindLearned, "h1", set(func(e *trace.Event) { e.From, e.To = "ban", "forgotten" })...)
-		}},
-		{"S15", "an empty selector lists hosts", func(s *story) {
-			e := s.events[4]
-			e.Detail = "matches 0 lists 3"
-			s.add(e)
-		}},
-		{"S16", "a host that is not listed", func(s *story) { s.host(trace.KindIntent, "h9") }},
-		{"S17", "other bytes than the plan's", func(s *story) {
-			admitted(s, "h1")
-			s.host(trace.KindIntent, "h1", set(func(e *trace.Event) { e.Artifact = other })...)
-		}},
-		{"S19", "the server says what never happened", func(s *story) {
-			admitted(s, "h1")
-			s.row("h1", hotstick.Admitted, hotstick.Confirmed, 1)
-		}},
-		{"S21", "a lower level than was confirmed", func(s *story) {
-			s.phase("h1", hotstick.Confirmed)
-			s.events[len(s.events)-1].Patch.Level = 3
-			admitted(s, "h1")
-			s.host(trace.KindIntent, "h1")
-		}},
-		{"S22", "the catalog has expired", func(s *story) {
-			s.host(trace.KindLearned, "h1", set(func(e *trace.Event) { e.To, e.Uptime = "catalog", s.now.Milliseconds() })...)
-			admitted(s, "h1")
-			s.host(trace.KindIntent, "h1")
-		}},
-		{"S23", "a row changes without a leaf", func(s *story) {
-			s.row("h1", hotstick.Waiting, hotstick.Admitted, 1)
-			s.events = s.events[:len(s.events)-1]
-			s.host(trace.KindIntent, "h1")
-		}},
-		{"S24", "a plan that nobody signed", func(s *story) {
-			s.host(trace.KindIntent, "h1", set(func(e *trace.Event) { e.Plan = other })...)
-		}},
-		{"S30", "a grant that is too old", func(s *story) { admitted(s, "h1"); s.now += 61 * time.Second; s.host(trace.KindIntent, "h1") }},
-		{"S30", "a grant while the store fails", func(s *story) {
-			s.add(trace.Event{Node: "world", Kind: trace.KindFault, Cause: FaultStore})
-			admitted(s, "h1")
-		}},
-		{"L5", "an attempt is open at the end", func(s *story) {
-			admitted(s, "h1")
-			s.host(trace.KindIntent, "h1")
-			s.add(trace.Event{Node: "world", Kind: trace.KindFault, Cause: FaultsEnd})
-			s.add(trace.Event{Node: "world", Kind: trace.KindFault, Cause: FaultRunEnd})
-		}},
-	} {
-		s := newStory(t)
-		tt.tell(s)
-		got := s.broken()
-		if tt.rule == "" && len(got) > 0 || tt.rule != "" && !contains(got, tt.rule) {
-			t.Errorf("%s: broken are %v; want %q", tt.name, got, tt.rule)
-		}
+			for _, v := range good.Violations {
+				t.Errorf("made good, it breaks a rule all the same: %s", v)
+			}
+			if good.Looked[tt.rule] == 0 {
+				t.Error("made good, it gives the rule nothing to look at")
+			}
+		})
 	}
 }
 
-func contains(list []string, want string) bool {
-	for _, s := range list {
-		if s == want {
-			return true
-		}
+func TestEveryRuleThatIsCheckedHasATaleThatBreaksIt(t *testing.T) {
+	told := map[string]bool{}
+	for _, tt := range tales() {
+		told[tt.rule] = true
 	}
-	return false
+	for _, r := range Rules() {
+		if r.Unchecked == "" && !told[r.ID] {
+			t.Errorf("no tale breaks %s (%s)", r.ID, r.Name)
+		}
+		delete(told, r.ID)
+	}
+	for id := range told {
+		t.Errorf("a tale breaks %s, which is no rule", id)
+	}
 }
 
 func TestEveryRuleSaysWhatItIsOrWhyItIsNotChecked(t *testing.T) {
@@ -310,5 +82,199 @@ func TestWhatIsNoTraceIsAnError(t *testing.T) {
 		if _, err := Run(strings.NewReader(text)); err == nil {
 			t.Errorf("%q was taken for a trace", text)
 		}
+	}
+}
+
+func TestAStoryInWhichAllIsWellBreaksNothing(t *testing.T) {
+	s := plans(t)
+	s.baked()
+	s.patched("h2")
+	s.patched("h3")
+	s.patched("h4")
+	s.status("completed")
+	s.ends()
+	for _, v := range s.report().Violations {
+		t.Error(v)
+	}
+}
+
+func trustTales() []tale {
+	return []tale{
+		{"S1", "bytes that no catalog lists", nil, func(s *story, bad bool) {
+			s.admitted("h1")
+			s.arm("h1")
+			s.load("h1", func(e *trace.Event) { e.Artifact = pick(bad, other, newer.artifact) })
+		}},
+		{"S2", "only the author has signed", nil, func(s *story, bad bool) {
+			s.propose(newer, func(b *trace.PlanBody) { b.Approvers = []hotstick.Person{pick[hotstick.Person](bad, "ann", "bob")} })
+			s.admitted("h1")
+			s.arm("h1")
+		}},
+		{"S14", "a grant after the ban", nil, func(s *story, bad bool) {
+			s.server(trace.Event{Kind: trace.KindBan, Patch: pick(bad, newer, older).patch})
+			s.admitted("h1")
+		}},
+		{"S14", "a start after the ban was learned", nil, func(s *story, bad bool) {
+			s.learn("h1", learnedBan)
+			s.learn("h1", pick(bad, "nothing", learnedClear))
+			s.admitted("h1")
+			s.arm("h1")
+		}},
+		{"S14m", "a ban is forgotten", nil, func(s *story, bad bool) {
+			s.learn("h1", learnedBan)
+			s.learn("h1", pick(bad, "nothing", learnedClear))
+			s.forget("h1", "ban")
+		}},
+		{"S16", "a host that neither the list nor the rule for late hosts names", lateRole("db"), func(s *story, bad bool) {
+			s.baked()
+			s.arm(pick[hotstick.HostID](bad, "h9", "h1"), func(e *trace.Event) { e.Attempt, e.Grant = 7, "" })
+		}},
+		{"S17", "other bytes than the plan's", nil, func(s *story, bad bool) {
+			s.admitted("h1")
+			s.arm("h1", func(e *trace.Event) { e.Artifact = pick(bad, older, newer).artifact })
+		}},
+		{"S20", "a thief starts a plan that only its author signed", nil, func(s *story, bad bool) {
+			s.propose(newer, func(b *trace.PlanBody) { b.Approvers = []hotstick.Person{pick[hotstick.Person](bad, "ann", "bob")} })
+			s.fault(FaultOwned, "")
+			s.arm("h1")
+		}},
+		{"S20", "a thief starts before the signed delay", nil, func(s *story, bad bool) {
+			s.fault(FaultOwned, "")
+			s.arm("h2", func(e *trace.Event) { e.Uptime -= pick(bad, int64(14_000), 0) })
+		}},
+		{"S21", "a lower level than was confirmed", nil, func(s *story, bad bool) {
+			s.phase("h1", hotstick.Confirmed, func(e *trace.Event) { e.Patch.Level, e.Artifact = pick(bad, 3, 2), "" })
+			s.admitted("h1")
+			s.arm("h1")
+		}},
+		{"S22", "the catalog has expired", nil, func(s *story, bad bool) {
+			s.learn("h1", learnedCatalog, func(e *trace.Event) { e.Uptime = s.now.Milliseconds() + pick(bad, int64(2000), 60_000) })
+			s.admitted("h1")
+			s.arm("h1")
+		}},
+		{"S24", "a plan that nobody signed", nil, func(s *story, bad bool) {
+			s.admitted("h1")
+			s.arm("h1", func(e *trace.Event) { e.Plan = pick(bad, other, newer.plan) })
+		}},
+	}
+}
+
+// lateRole lets hosts join late that have the role.
+func lateRole(role string) edit {
+	return func(b *trace.PlanBody) { b.Plan.Late = &hotstick.LateRule{Labels: map[string]string{"role": role}} }
+}
+
+func blastTales() []tale {
+	return []tale{
+		{"S3", "two of one rack are admitted", waves("0011", hotstick.Wave{}, hotstick.Wave{}), func(s *story, bad bool) {
+			s.admitted("h2")
+			s.admitted(pick[hotstick.HostID](bad, "h4", "h1"))
+		}},
+		{"S3", "a pair loses its second host", quorum, func(s *story, bad bool) {
+			s.down("h3", pick(bad, "panic", DownClean))
+			s.wait(4 * time.Minute)
+			if !bad {
+				s.server(trace.Event{Kind: trace.KindWriteOff, Host: "h3"})
+			}
+			s.admit("h1")
+		}},
+		{"S3r", "two of four hosts go back at once", nil, func(s *story, bad bool) {
+			s.baked()
+			s.patched("h2")
+			s.row("h1", hotstick.Reverting, from(hotstick.Confirmed), reason(hotstick.ReasonRevertOrdered))
+			s.returns("h1")
+			s.phase("h1", hotstick.Reverted)
+			if !bad {
+				s.row("h1", hotstick.Reverted)
+			}
+			s.row("h2", hotstick.Reverting, from(hotstick.Confirmed), reason(hotstick.ReasonRevertOrdered))
+		}},
+		{"S4", "two of one rack arm", nil, func(s *story, bad bool) {
+			s.probation("h1")
+			if !bad {
+				s.phase("h1", hotstick.Confirmed)
+			}
+			s.arm("h3", func(e *trace.Event) { e.Grant, e.Attempt = "", 1 })
+		}},
+		{"S6", "a grant after the halt", nil, func(s *story, bad bool) {
+			s.admit("h1")
+			s.status(pick(bad, "halted", "running"))
+			s.grant("h1")
+		}},
+		{"S6", "a grant while everything is stopped", nil, func(s *story, bad bool) {
+			s.server(trace.Event{Kind: trace.KindStopAll, To: "on"})
+			s.server(trace.Event{Kind: trace.KindStopAll, To: pick(bad, "on", "off")})
+			s.admitted("h1")
+		}},
+		{"S6", "a start long after the halt", nil, func(s *story, bad bool) {
+			s.admitted("h1")
+			s.status("halted")
+			s.wait(pick(bad, 59*time.Second, 20*time.Second))
+			s.arm("h1", func(e *trace.Event) { e.Grant = "" })
+		}},
+		{"S6h", "a start after the halt was learned", nil, func(s *story, bad bool) {
+			s.admitted("h1")
+			s.learn(pick[hotstick.HostID](bad, "h1", "h2"), learnedHalt)
+			s.arm("h1")
+		}},
+		{"S15", "an empty selector lists hosts", nil, func(s *story, bad bool) {
+			e := s.events[6] // the plan's
+			e.Detail = pick(bad, "matches 0 lists 4", "matches 5 lists 4")
+			s.add(e)
+		}},
+	}
+}
+
+// quorum makes each rack one in which every member that is down counts.
+func quorum(b *trace.PlanBody) { b.Plan.Budgets[0].Quorum = true }
+
+func waveTales() []tale {
+	return []tale{
+		{"S5a", "the signed delay has not passed", nil, func(s *story, bad bool) {
+			s.baked()
+			s.admitted("h2")
+			s.arm("h2", func(e *trace.Event) { e.Uptime -= pick(bad, int64(60_000), 0) })
+		}},
+		{"S5w", "a grant while the window is closed", nightly, func(s *story, bad bool) {
+			s.admit("h1")
+			s.grant("h1", func(e *trace.Event) { e.Uptime = night.Add(pick(bad, time.Hour, time.Minute)).UnixMilli() })
+		}},
+		{"S5o", "an admission in a freeze", nil, func(s *story, bad bool) {
+			s.fault(OrderFreeze, "")
+			s.fault(pick(bad, "rain", OrderThaw), "")
+			s.admit("h1")
+		}},
+		{"S5o", "an admission of a host that is kept out", nil, func(s *story, bad bool) {
+			s.fault(OrderExclude, pick[hotstick.HostID](bad, "h1", "h2"))
+			s.admit("h1")
+		}},
+		{"S9", "one attempt is armed twice", nil, func(s *story, bad bool) {
+			s.admitted("h1")
+			s.arm("h1")
+			s.phase("h1", hotstick.Failed)
+			s.arm("h1", func(e *trace.Event) { e.Attempt += pick(bad, 0, 1) })
+		}},
+		{"S9", "one attempt asks the kernel twice", nil, func(s *story, bad bool) {
+			s.admitted("h1")
+			s.arm("h1")
+			s.load("h1")
+			if bad {
+				s.load("h1")
+			}
+		}},
+		{"S9", "an attempt is left out", nil, func(s *story, bad bool) {
+			s.attempts["h1"] = pick(bad, 1, 0)
+			s.admit("h1")
+		}},
+	}
+}
+
+var night = time.Date(2026, 11, 21, 22, 0, 0, 0, time.UTC)
+
+// nightly gives every host a window of half an hour.
+func nightly(b *trace.PlanBody) {
+	b.Plan.Calendars = []hotstick.Calendar{{Name: "night", Opens: []hotstick.Interval{{From: night, Until: night.Add(30 * time.Minute)}}}}
+	for i := range b.Hosts {
+		b.Hosts[i].Calendar = "night"
 	}
 }

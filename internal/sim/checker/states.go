@@ -22,7 +22,7 @@ func stateRules() []Rule {
 		{ID: "S27", Name: "no time travel", check: noTimeTravel,
 			Text: "What a host durably knows never runs backwards: epoch, catalog version, highest confirmed levels, the ledger's clock and its report numbers; only an older ledger that was put back does that. Servers' stores are not restored: there is no reconcile yet."},
 		{ID: "S28", Name: "clocks do not matter", check: clocks,
-			Text: "All rules hold with hosts' wall clocks jumping ten years either way; this one counts starts on such hosts."},
+			Text: "A host whose wall clock jumped, by up to ten years either way, starts no earlier than its signed delay, on no grant that is too old, and comes back by itself no more often."},
 		{ID: "S29", Name: "bounded", check: bounded,
 			Text: "No host adds more than 300 entries to the audit log in a minute, whatever it sends."},
 		{ID: "S30", Name: "fail static", check: failStatic,
@@ -123,8 +123,17 @@ func audited(f *fleet, e *trace.Event) (bool, string) {
 	return false, ""
 }
 
+// clocks holds a host whose wall clock jumped against the rules that count time.
 func clocks(f *fleet, e *trace.Event) (bool, string) {
-	return e.Kind == trace.KindIntent && f.host(e.Host).clockBad, ""
+	if e.Kind != trace.KindIntent || !f.host(e.Host).clockBad {
+		return false, ""
+	}
+	for _, rule := range []func(*fleet, *trace.Event) (bool, string){signedDelay, failStatic, writeAhead} {
+		if _, text := rule(f, e); text != "" {
+			return true, "with a wall clock that jumped: " + text
+		}
+	}
+	return true, ""
 }
 
 const maxLeaves = 300
