@@ -10,6 +10,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/catalog"
+	"github.com/hotstick/hotstick/internal/audit"
 	"github.com/hotstick/hotstick/internal/loader/link"
 )
 
@@ -34,7 +35,9 @@ type Config struct {
 	// Rest is called now and then when the agent has nothing to do. Nil does
 	// nothing.
 	Rest func()
-	Log  *slog.Logger
+	// Audit remembers checkpoints of the server's audit log. Nil remembers nothing.
+	Audit *audit.Memory
+	Log   *slog.Logger
 }
 
 // Catalog is the agent's own copy of the catalog, which it verifies before the
@@ -74,6 +77,7 @@ type Agent struct {
 	cfg     Config
 	talk    talk
 	core    *Core
+	witness *witness
 	results chan landing
 	answers chan hotstick.Reading
 
@@ -103,6 +107,7 @@ func New(cfg Config) *Agent {
 	client := &http.Client{Transport: cfg.Transport, CheckRedirect: noRedirect}
 	a := &Agent{cfg: cfg, talk: talk{server: cfg.Server, http: client}, results: make(chan landing, 1),
 		answers: make(chan hotstick.Reading), cancel: func() {}}
+	a.witness = &witness{memory: cfg.Audit, catalog: cfg.Catalog, log: cfg.Log}
 	var version int64
 	if view, err := cfg.Catalog.Load(); err == nil {
 		version = view.Version
@@ -196,7 +201,11 @@ func (a *Agent) sync(ctx context.Context, w Work) landing {
 	a.cfg.Upkeep(ctx)
 	ctx, cancel := context.WithTimeout(ctx, w.Within)
 	defer cancel()
+	w.Sync.Audit = a.witness.seen()
 	resp, err := a.talk.sync(ctx, w.Sync)
+	if err == nil {
+		a.witness.take(resp.Audit)
+	}
 	return func(ctx context.Context) Work { return a.core.Arrive(ctx, resp, err) }
 }
 

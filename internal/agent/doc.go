@@ -49,4 +49,13 @@
 //	root.json      the catalog's root as enrolled; the loader pins its digest
 //	catalog/       the agent's verified copy of the catalog, and artifacts; the
 //	               loader verifies it again from here
+//	audit/         the newest checkpoint of the server's audit log that followed,
+//	               and the evidence where a later one did not (see internal/audit)
+//
+// # Witness
+//
+// Each check-in says which checkpoint of the audit log the agent remembers; the
+// answer brings a newer one with the proof that it follows. One that does not is
+// refused, kept with the one before as evidence, logged, and shown to the server
+// with every check-in until it follows again.
 package agent

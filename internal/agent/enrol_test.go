@@ -19,6 +19,7 @@ import (
 	"github.com/hotstick/hotstick/internal/agent"
 	"github.com/hotstick/hotstick/internal/identity"
 	"github.com/hotstick/hotstick/internal/store"
+	"github.com/hotstick/hotstick/internal/store/memory"
 	"github.com/hotstick/hotstick/internal/wire"
 )
 
@@ -129,8 +130,16 @@ func (o *office) send(rw http.ResponseWriter, m wire.Message) {
 // certify signs a client certificate through the door that checks the identity
 // key's proof.
 func (o *office) certify(key, request, proof []byte) []byte {
-	host := store.Host{ID: hotstick.NewHostID(key), Identity: key}
-	der, err := o.authority.Renew(host, wire.RenewRequest{Request: request, Proof: proof}, time.Now())
+	id := hotstick.NewHostID(key)
+	var der []byte
+	err := memory.Open(time.Now).Update(o.t.Context(), func(tx store.Tx) error {
+		if err := tx.Hosts().Put(store.Host{ID: id, Identity: key}); err != nil {
+			return err
+		}
+		var err error
+		der, err = o.authority.Renew(tx, id, wire.RenewRequest{Request: request, Proof: proof})
+		return err
+	})
 	if err != nil {
 		o.t.Error(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/audit"
 	"github.com/hotstick/hotstick/internal/durable"
 	"github.com/hotstick/hotstick/internal/statement"
 )
@@ -34,6 +35,9 @@ func (h *Home) path(name string) string { return filepath.Join(h.dir, name) }
 
 // CatalogDir is where the agent keeps its verified copy of the catalog.
 func (h *Home) CatalogDir() string { return h.path("catalog") }
+
+// Audit opens what the agent remembers of the server's audit log.
+func (h *Home) Audit() (*audit.Memory, error) { return audit.OpenMemory(h.path("audit")) }
 
 // Root returns the catalog's root as it was enrolled.
 func (h *Home) Root() ([]byte, error) { return os.ReadFile(h.path("root.json")) }

@@ -76,6 +76,16 @@ func Append(size int64, leaf []byte, stored HashReader) ([]Hash, error) {
 // FirstIndex returns the index of a leaf's own hash.
 func FirstIndex(seq int64) int64 { return tlog.StoredHashIndex(0, seq) }
 
+// Indexes returns the indexes of the hashes that a leaf adds: its own, then those
+// of the subtrees that it completes.
+func Indexes(seq int64) []int64 {
+	indexes := []int64{FirstIndex(seq)}
+	for n := seq; n&1 == 1; n >>= 1 {
+		indexes = append(indexes, indexes[0]+int64(len(indexes)))
+	}
+	return indexes
+}
+
 // Place returns the leaf whose [Append] made the hash of that index, and which of
 // the hashes that it made it is.
 func Place(index int64) (seq int64, nth int) {

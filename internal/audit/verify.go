@@ -164,11 +164,7 @@ func (v *verifier) next(leaf []byte, stored HashReader) error {
 }
 
 func compare(at int64, added []Hash, stored HashReader) error {
-	indexes := make([]int64, len(added))
-	for i := range indexes {
-		indexes[i] = FirstIndex(at) + int64(i)
-	}
-	kept, err := stored.ReadHashes(indexes)
+	kept, err := stored.ReadHashes(Indexes(at))
 	if err == nil && len(kept) != len(added) {
 		err = fmt.Errorf("cannot use %d hashes: want %d", len(kept), len(added))
 	}

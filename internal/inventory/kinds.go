@@ -79,6 +79,10 @@ const (
 	// digest. It lifts the ban if Reason.Code is banned, and what was held against the
 	// hosts that it lists.
 	PatchCleared = "patch.cleared"
+	// LogDisputed: a host (Host) holds a checkpoint of as many leaves as State says, which
+	// this server's key signed and this log does not continue; the evidence is both
+	// notes.
+	LogDisputed = "log.disputed"
 	// FleetStopped and FleetLifted: new starts are blocked everywhere, and
 	// allowed again.
 	FleetStopped = "fleet.stopped"
@@ -99,4 +103,14 @@ const (
 	// console.
 	SessionOpened = "session.opened"
 	SessionClosed = "session.closed"
+)
+
+// Marks of the store.
+const (
+	// MarkDisputed is set while a host holds a checkpoint that the audit log does not
+	// continue: its size, and the leaf that tells of it.
+	MarkDisputed = "log.disputed"
+	// MarkReconciled is when an operator last took note of such checkpoints (RFC 3339);
+	// those that are not younger are settled.
+	MarkReconciled = "log.reconciled"
 )

@@ -181,6 +181,9 @@ func (s *Server) checkIn(r *http.Request, req wire.SyncRequest) (*wire.SyncRespo
 		}
 		resp.Documents, resp.Active = out.Documents, out.Active
 	}
+	if err := s.attest(ctx, req, resp); err != nil {
+		return nil, asProblem(err, s.log)
+	}
 	resp.NextMillis = s.pace(req, resp)
 	resp.ServerTime = s.now().UTC()
 	return resp, nil

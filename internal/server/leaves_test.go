@@ -90,7 +90,9 @@ var acts = []act{
 	}, "fleet.frozen"},
 	{"POST /api/v1/freezes/{id}/remove", func(w *told) error { return result(w.admin.Unfreeze(w.Context(), w.freeze, said)) }, "fleet.thawed"},
 	{"POST /api/v1/stop", func(w *told) error { return result(w.admin.Stop(w.Context(), api.StopRequest{Reason: "x"})) }, "fleet.stopped"},
-	{"POST /api/v1/stop", func(w *told) error { return result(w.admin.Stop(w.Context(), api.StopRequest{Reason: "x", Lift: true})) }, "fleet.lifted"},
+	{"POST /api/v1/stop", func(w *told) error {
+		return result(w.admin.Stop(w.Context(), api.StopRequest{Reason: "x", Lift: true}))
+	}, "fleet.lifted"},
 }
 
 var said = api.ActionRequest{Reason: "x"}

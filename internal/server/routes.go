@@ -51,6 +51,10 @@ func routes() []route {
 		{method: "GET", path: "/api/v1/exclusions", rule: ruleViewer, summary: "Hosts that are kept out of rollouts", bind: handle((*Server).exclusions)},
 		{method: "POST", path: "/api/v1/join-tokens", rule: ruleAdmin, body: smallBody, summary: "Make a single-use join token", bind: handle((*Server).makeJoinToken)},
 		{method: "GET", path: "/api/v1/events", rule: ruleViewer, summary: "The audit log, newest first", bind: handle((*Server).events)},
+		{method: "GET", path: "/api/v1/audit/checkpoint", rule: ruleViewer, summary: "The audit log's newest signed checkpoint", bind: handle((*Server).auditCheckpoint)},
+		{method: "GET", path: "/api/v1/audit/growth", rule: ruleViewer, summary: "The proof that the audit log continues an older one", bind: handle((*Server).auditGrowth)},
+		{method: "GET", path: "/api/v1/audit/leaves", rule: ruleViewer, summary: "Leaves of the audit log, as it commits to them", bind: handle((*Server).auditLeaves)},
+		{method: "GET", path: "/api/v1/audit/leaves/{seq}", rule: ruleViewer, summary: "A leaf with the proof that the audit log has it", bind: handle((*Server).auditLeaf)},
 		{method: "GET", path: "/api/v1/stream", rule: ruleViewer, summary: "Live changes as server-sent events", bind: handle((*Server).stream)},
 
 		{method: "GET", path: "/api/v1/catalog", rule: ruleViewer, summary: "The catalog as the server trusts it", bind: handle((*Server).catalogPage)},

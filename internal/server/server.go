@@ -35,13 +35,14 @@ type Server struct {
 	controller *controller.Controller
 	deliverer  *notify.Deliverer
 	// alerter is nil where no Alertmanager is configured.
-	alerter  *notify.Alerter
-	tallies  *tallies
-	feed     *feed
-	metrics  *metrics
-	guesses  *limiter
-	document *huma.OpenAPI
-	serving  serving
+	alerter     *notify.Alerter
+	checkpoints *checkpointer
+	tallies     *tallies
+	feed        *feed
+	metrics     *metrics
+	guesses     *limiter
+	document    *huma.OpenAPI
+	serving     serving
 	// rehearsing is held while a plan is rehearsed.
 	rehearsing sync.Mutex
 	// closing ends live streams when the server shuts down.
@@ -100,6 +101,7 @@ func (s *Server) open(ctx context.Context) error {
 	}
 	s.controller = controller.New(controller.Options{Store: s.store, Catalog: s.catalog, Online: online,
 		Limits: o.Limits.Rollout, Log: o.Log, Trace: o.Trace, Node: traceNode})
+	s.checkpoints = &checkpointer{store: s.store, key: online, now: o.Now, epoch: func() uint64 { return s.catalog.View().Trust.Epoch }}
 	s.tallies = newTallies()
 	s.metrics = newMetrics()
 	s.feed = newFeed(s.store, s.metrics.observe, o.Log)

@@ -137,6 +137,9 @@ func (m *SyncRequest) Validate() error {
 	case len(m.Loader.Refusals) > MaxDocuments:
 		return fmt.Errorf("cannot take %d refusals at once: the limit is %d", len(m.Loader.Refusals), MaxDocuments)
 	}
+	if err := m.Audit.validate(); err != nil {
+		return err
+	}
 	return validateReports(m.Reports)
 }
 
@@ -176,5 +179,5 @@ func (m *SyncResponse) Validate() error {
 	case len(m.Documents) > MaxDocuments:
 		return fmt.Errorf("cannot take %d documents at once: the limit is %d", len(m.Documents), MaxDocuments)
 	}
-	return nil
+	return m.Audit.validate()
 }

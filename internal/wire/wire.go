@@ -19,7 +19,12 @@
 //
 // Protocol is one rising number. History:
 //
-//	1  2026-11-21  first version
+//	1  2026-11-21  first version; the answer tells of the audit log where the
+//	               agent asks for it
+//
+// What an agent did not ask for is not sent to it, so that agents and servers of
+// one protocol understand each other. The messages of this protocol, field by
+// field, are in testdata/messages.golden.
 package wire
 
 import (
@@ -95,6 +100,9 @@ type SyncRequest struct {
 	// HoldSeconds is how long the server may hold its answer until something
 	// changes for this host; 0 asks for an answer now.
 	HoldSeconds int `json:"hold_seconds,omitempty"`
+	// Audit says what the agent remembers of the audit log; without it the answer has
+	// no checkpoint.
+	Audit *AuditSeen `json:"audit,omitempty"`
 }
 
 // LoaderState is the part of the loader's state that the server needs.
@@ -136,4 +144,6 @@ type SyncResponse struct {
 	Documents []json.RawMessage `json:"documents,omitempty"`
 	// ServerTime is for skew warnings only.
 	ServerTime time.Time `json:"server_time"`
+	// Audit is the server's newest checkpoint, if the agent asked and has another.
+	Audit *AuditNews `json:"audit,omitempty"`
 }

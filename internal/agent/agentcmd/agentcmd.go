@@ -192,6 +192,11 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	remembered, err := home.Audit()
+	if err != nil {
+		// A host must be patched all the same; other hosts keep the server honest.
+		log.Error("cannot keep the server honest: what was remembered of its audit log is damaged", "error", err)
+	}
 	loader := link.Dial(s.file.Socket)
 	defer loader.Close()
 	log.Info("the agent is ready", "version", version.Version, "host", host, "server", s.file.Server)
@@ -199,7 +204,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 	return agent.New(agent.Config{
 		Host: host, Server: s.file.Server, Transport: session.Transport(), Loader: loader, Catalog: client,
 		Observer: &agent.Machine{Root: machine, Drivers: []driver.Observer{klp.NewObserver(machine)}, Hostname: s.file.Hostname, Labels: s.file.Labels},
-		Probes:   s.file.Commands(), Uptime: uptime, Upkeep: session.Upkeep, Rest: debug.FreeOSMemory, Log: log,
+		Probes:   s.file.Commands(), Uptime: uptime, Upkeep: session.Upkeep, Rest: debug.FreeOSMemory, Audit: remembered, Log: log,
 	}).Run(ctx)
 }
 

@@ -157,6 +157,8 @@ func fleetText(e store.Event, who string) string {
 		return who + " uploaded an artifact."
 	case inventory.TrustChanged:
 		return "The catalog has another root, of epoch " + e.State + "."
+	case inventory.LogDisputed:
+		return "The log does not continue what the server had signed before; a host holds a checkpoint of " + e.State + " leaves."
 	case inventory.SessionOpened:
 		return who + " signed in to the console."
 	case inventory.SessionClosed:

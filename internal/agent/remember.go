@@ -1,0 +1,75 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/hotstick/hotstick/internal/audit"
+	"github.com/hotstick/hotstick/internal/wire"
+)
+
+// witness is the agent's part in keeping the server honest: it remembers the newest
+// checkpoint of the audit log and takes a later one only if it follows. It belongs
+// to whatever check-in is under way.
+type witness struct {
+	memory  *audit.Memory
+	catalog Catalog
+	log     *slog.Logger
+	// told is the last trouble that was logged; the same again is not.
+	told string
+}
+
+// seen is what the next check-in says of the audit log; nil if nothing is to be
+// remembered.
+func (w *witness) seen() *wire.AuditSeen {
+	if w.memory == nil {
+		return nil
+	}
+	seen := &wire.AuditSeen{}
+	if kept, there := w.memory.Kept(); there && kept.Size > 0 {
+		seen.Size, seen.Root = kept.Size, kept.Root[:]
+	}
+	if c := w.memory.Conflict(); c != nil {
+		seen.Refused = &wire.AuditRefused{Kept: c.Kept, Offered: c.Offered}
+	}
+	return seen
+}
+
+// take takes the answer's checkpoint, if it has one. It is judged by the agent's own
+// verified catalog.
+func (w *witness) take(news *wire.AuditNews) {
+	if w.memory == nil || news == nil {
+		return
+	}
+	view, err := w.catalog.Load()
+	if err != nil {
+		return // no catalog yet; the server offers it again
+	}
+	proof := make([]audit.Hash, len(news.Proof))
+	for i, h := range news.Proof {
+		copy(proof[i][:], h)
+	}
+	step, err := w.memory.Take(news.Checkpoint, view.Trust, proof)
+	switch {
+	case errors.Is(err, audit.ErrForked):
+		w.trouble(slog.LevelError, "the server's audit log does not continue what it had signed before; its operators must reconcile it",
+			"error", err, "evidence", w.memory.Dir())
+	case err != nil:
+		w.trouble(slog.LevelWarn, "cannot take the server's checkpoint of its audit log", "error", err)
+	case step == audit.StepAnew:
+		w.told = ""
+		w.log.Warn("the audit log began anew in a new epoch of the catalog")
+	default:
+		w.told = ""
+	}
+}
+
+func (w *witness) trouble(level slog.Level, what string, args ...any) {
+	text := what + fmt.Sprint(args...)
+	if text != w.told {
+		w.told = text
+		w.log.Log(context.Background(), level, what, args...)
+	}
+}
