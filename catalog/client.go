@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
@@ -21,6 +22,8 @@ type Client struct {
 	source Fetcher
 	// anchor is the version of the root from which trust starts.
 	anchor int64
+	// followed is the newest root to which the chain on disk has been verified.
+	followed atomic.Pointer[[]byte]
 
 	// refreshing is held during a whole refresh, which may wait for the network.
 	refreshing sync.Mutex
@@ -71,39 +74,46 @@ func NewClient(dir string, pinned []byte, source Fetcher) (*Client, error) {
 // the source gave something that is not acceptable, and fs.ErrNotExist where it
 // lacks a file.
 func (c *Client) Refresh(ctx context.Context, now time.Time) (View, error) {
-	c.refreshing.Lock()
-	defer c.refreshing.Unlock()
 	if c.source == nil {
 		return View{}, errors.New("cannot refresh a catalog without a source")
 	}
+	v, _, err := c.refresh(ctx, now, c.source)
+	return v, err
+}
+
+// refresh follows one source. The workflow that it returns may have ended at any
+// step; it is nil if it did not begin.
+func (c *Client) refresh(ctx context.Context, now time.Time, source Fetcher) (View, *workflow, error) {
+	c.refreshing.Lock()
+	defer c.refreshing.Unlock()
 	floor, err := c.floor()
 	if err != nil {
-		return View{}, err
+		return View{}, nil, err
 	}
 	if floor.After(now) {
 		now = floor
 	}
 	t, root, err := c.roots(now)
 	if err != nil {
-		return View{}, err
+		return View{}, nil, err
 	}
 	kept := &stage{disk: c.disk, old: c.kept()}
 	kept.old.root = root
-	w := workflow{trusted: t, shelf: kept, source: c.source}
+	w := &workflow{trusted: t, shelf: kept, source: source}
 	if err := w.refresh(ctx); err != nil {
-		return View{}, err
+		return View{}, w, err
 	}
 	if err := neverOlder(kept.newest(roleRoot), kept.old.targets, t.targets); err != nil {
-		return View{}, err
+		return View{}, w, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.commit(t, kept, now, floor); err != nil {
-		return View{}, err
+		return View{}, w, err
 	}
 	v := t.view()
 	c.view = &v
-	return v, nil
+	return v, w, nil
 }
 
 // Load returns the last trusted view from the state directory, even if it has

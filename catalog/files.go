@@ -46,6 +46,9 @@ var ErrExpired = errors.New("the catalog's signatures have expired")
 // than what is known, has the wrong length or digest, or is malformed.
 var ErrRefused = errors.New("the catalog was refused")
 
+// errOlder tells that metadata is properly signed, and older than what is known.
+var errOlder = errors.New("it is older than what is known")
+
 // refused makes an error that wraps ErrRefused.
 func refused(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrRefused, fmt.Sprintf(format, args...))

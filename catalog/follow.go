@@ -87,20 +87,26 @@ func (s *stage) keep(role string, version int64, data []byte) error {
 	return nil
 }
 
-// roots follows the roots on our own disk, from the pinned one to the newest.
+// roots follows the roots on our own disk, from the pinned one to the newest. It
+// goes on from the newest that this client has followed to already.
 func (c *Client) roots(now time.Time) (*trusted, []byte, error) {
-	data, err := c.disk.read(metadataFile(roleRoot, c.anchor), MaxRootBytes)
-	if err != nil {
-		return nil, nil, err
+	data := c.followed.Load()
+	if data == nil {
+		pinned, err := c.disk.read(metadataFile(roleRoot, c.anchor), MaxRootBytes)
+		if err != nil {
+			return nil, nil, err
+		}
+		data = &pinned
 	}
-	t, err := trustRoot(strict, data, now)
+	t, err := trustRoot(strict, *data, now)
 	if err != nil {
 		return nil, nil, err
 	}
 	for {
 		next, err := c.disk.read(metadataFile(roleRoot, t.root.Version+1), MaxRootBytes)
 		if errors.Is(err, fs.ErrNotExist) {
-			return t, data, nil
+			c.followed.Store(data)
+			return t, *data, nil
 		}
 		if err == nil {
 			err = t.nextRoot(next)
@@ -108,7 +114,7 @@ func (c *Client) roots(now time.Time) (*trusted, []byte, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		data = next
+		data = &next
 	}
 }
 

@@ -98,6 +98,11 @@ func (t *trusted) setTimestamp(data []byte) error {
 	switch {
 	case errors.Is(err, &metadata.ErrEqualVersionNumber{}):
 		return nil
+	case errors.Is(err, &metadata.ErrBadVersionNumber{}) && timestamp.Version < t.tuf.Timestamp.Signed.Version:
+		if t.tuf.RefTime.After(timestamp.Expires) {
+			return fmt.Errorf("%w: %w: timestamp metadata of version %d that ended at %s", ErrExpired, ErrRefused, timestamp.Version, timestamp.Expires.Format(time.RFC3339))
+		}
+		return fmt.Errorf("%w: %w: timestamp metadata of version %d: we had %d", ErrRefused, errOlder, timestamp.Version, t.tuf.Timestamp.Signed.Version)
 	case err == nil, errors.Is(err, &metadata.ErrExpiredMetadata{}) && t.tuf.Timestamp != nil && t.tuf.Timestamp.Signed.Version == timestamp.Version:
 		t.timestamp = timestamp
 	}

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,8 @@ type workflow struct {
 	*trusted
 	shelf  shelf
 	source Fetcher
+	// forked: the source has another timestamp of the version that we had.
+	forked bool
 }
 
 // shelf holds what was trusted before, and takes what has been verified.
@@ -65,7 +68,8 @@ func (w *workflow) followRoots(ctx context.Context) error {
 // followTimestamp takes the newest timestamp. Ours goes first, here and below, so
 // that nothing older is taken; an error about it says only that it does not help.
 func (w *workflow) followTimestamp(ctx context.Context) error {
-	if kept := w.shelf.kept(roleTimestamp); kept != nil {
+	kept := w.shelf.kept(roleTimestamp)
+	if kept != nil {
 		_ = w.setTimestamp(kept)
 	}
 	data, err := w.fetch(ctx, timestampFile, MaxTimestampBytes)
@@ -74,6 +78,7 @@ func (w *workflow) followTimestamp(ctx context.Context) error {
 	}
 	before := w.timestamp
 	if err := w.setTimestamp(data); err != nil || w.timestamp == before {
+		w.forked = err == nil && !bytes.Equal(data, kept)
 		return err
 	}
 	return w.shelf.keep(roleTimestamp, w.timestamp.Version, data)
