@@ -282,7 +282,37 @@ func (c *Controller) grantable(tx store.Tx, id hotstick.PlanID, req wire.SyncReq
 	if err != nil || !tx.Now().Before(body.NotAfter) || c.catalog.View().Expired(tx.Now()) {
 		return none(err)
 	}
-	return plan, line, true, nil
+	wanted, err := wanted(tx, body, line)
+	return plan, line, wanted, err
+}
+
+// wanted reports whether an admitted host is still wanted to start now: nobody
+// wants it back or keeps it out, its window is open, and changes are not frozen.
+// The decider takes other admissions back, but only once no older grant lives; a
+// new one must not prolong that.
+func wanted(tx store.Tx, body hotstick.Plan, line store.PlanHost) (bool, error) {
+	now := tx.Now()
+	if line.Recall != nil || !windowOpen(body, line.Listed.Calendar, now) {
+		return false, nil
+	}
+	out, err := tx.Hosts().Exclusion(line.Listed.Host)
+	switch {
+	case err == nil && now.Before(out.Until):
+		return false, nil
+	case err != nil && !errors.Is(err, store.ErrNotFound):
+		return false, err
+	}
+	freezes, err := tx.Bans().Freezes()
+	frozen := slices.ContainsFunc(freezes, func(f store.Freeze) bool { return !now.Before(f.From) && now.Before(f.Until) })
+	return err == nil && !frozen, err
+}
+
+// windowOpen reports whether hosts that keep to a calendar may start now.
+func windowOpen(body hotstick.Plan, calendar string, now time.Time) bool {
+	c, known := body.Calendar(calendar)
+	return calendar == "" || known && slices.ContainsFunc(c.Opens, func(i hotstick.Interval) bool {
+		return !now.Before(i.From) && now.Before(i.Until)
+	})
 }
 
 // issue signs the grant and records it: from this commit until the grant's life

@@ -42,6 +42,27 @@ func TestEveryConditionOfAGrantIsCheckedWhereItIsRecorded(t *testing.T) {
 		}, false},
 		{"the check-in is not the newest", func(_ *world, req *wire.SyncRequest) { req.Seq-- }, false},
 		{"the check-in is of another boot", func(_ *world, req *wire.SyncRequest) { req.Boot = "another" }, false},
+		{"changes are frozen", func(w *world, _ *wire.SyncRequest) {
+			_, err := w.control.Freeze(w.Context(), time.Now(), time.Now().Add(time.Hour), "alice", "a fair")
+			w.must(err)
+		}, false},
+		{"a freeze is over", func(w *world, _ *wire.SyncRequest) {
+			_, err := w.control.Freeze(w.Context(), time.Now(), time.Now().Add(time.Second), "alice", "a fair")
+			w.must(err)
+			pass(time.Second)
+		}, true},
+		{"the host is kept out", func(w *world, req *wire.SyncRequest) {
+			w.must(w.control.Exclude(w.Context(), req.Host, time.Now().Add(time.Hour), "alice", "an audit"))
+		}, false},
+		{"the host was kept out for a while", func(w *world, req *wire.SyncRequest) {
+			w.must(w.control.Exclude(w.Context(), req.Host, time.Now().Add(time.Second), "alice", "an audit"))
+			pass(time.Second)
+		}, true},
+		{"the host is wanted back", func(w *world, req *wire.SyncRequest) {
+			_, err := w.control.Revert(w.Context(), string(w.plan), "alice", "back", []hotstick.HostID{req.Host})
+			w.must(err)
+		}, false},
+		{"the host's window has closed", func(*world, *wire.SyncRequest) { pass(time.Minute) }, false},
 		{"the host has started already", func(w *world, req *wire.SyncRequest) {
 			*req = w.checkIn(0, 9, w.says(1, hotstick.Armed, nil))
 		}, false},
@@ -57,14 +78,23 @@ func TestEveryConditionOfAGrantIsCheckedWhereItIsRecorded(t *testing.T) {
 			if err != nil || (document != nil) != tt.given {
 				t.Errorf("%s: a grant was given: %v, %v", tt.name, document != nil, err)
 			}
-			if !tt.given {
+			if !tt.given || err != nil {
 				return
 			}
 			g, err := statement.OpenGrant(document, w.trusted.Trust)
 			if err != nil || g.Nonce != req.Loader.Nonce || g.Host != req.Host || g.Attempt != 1 {
 				t.Errorf("the grant is %+v, %v", g, err)
 			}
-		})
+		}, openForAMinute)
+	}
+}
+
+// openForAMinute gives all hosts a window that is open and closes in a minute.
+func openForAMinute(w *world, p *hotstick.Plan) {
+	from := time.Now().UTC().Truncate(time.Second)
+	p.Calendars = []hotstick.Calendar{{Name: "day", Opens: []hotstick.Interval{{From: from, Until: from.Add(time.Minute)}}}}
+	for i := range w.hosts {
+		w.hosts[i].Calendar = "day"
 	}
 }
 
