@@ -106,14 +106,15 @@ type LoadedPatch struct {
 
 // HostRollout is a host's line in one rollout.
 type HostRollout struct {
-	Plan    hotstick.PlanID    `json:"plan"`
-	Name    string             `json:"name"`
-	Patch   hotstick.PatchRef  `json:"patch"`
-	Wave    int                `json:"wave"`
-	State   hotstick.HostState `json:"state"`
-	Attempt int                `json:"attempt"`
-	Reason  *Reason            `json:"reason,omitempty"`
-	Updated time.Time          `json:"updated"`
+	Plan    hotstick.PlanID     `json:"plan"`
+	Name    string              `json:"name"`
+	Status  hotstick.PlanStatus `json:"status"`
+	Patch   hotstick.PatchRef   `json:"patch"`
+	Wave    int                 `json:"wave"`
+	State   hotstick.HostState  `json:"state"`
+	Attempt int                 `json:"attempt"`
+	Reason  *Reason             `json:"reason,omitempty"`
+	Updated time.Time           `json:"updated"`
 }
 
 // Why is the answer to "hotstick why HOST".

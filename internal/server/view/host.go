@@ -142,7 +142,7 @@ func (m Moment) HostDetail(h store.Host, lines []store.PlanHost, events []store.
 	}
 	for _, l := range lines {
 		plan := m.Plans[l.Plan]
-		d.Rollouts = append(d.Rollouts, api.HostRollout{Plan: l.Plan, Name: plan.Name, Patch: plan.Patch, Wave: l.Listed.Wave,
+		d.Rollouts = append(d.Rollouts, api.HostRollout{Plan: l.Plan, Name: plan.Name, Status: plan.Status, Patch: plan.Patch, Wave: l.Listed.Wave,
 			State: l.State, Attempt: l.Attempt, Reason: Reason(l.Reason, of(m.place(plan), h.Name)), Updated: l.Updated})
 	}
 	d.Why, _ = why.Explain(m.explained(h, lines))

@@ -30,7 +30,7 @@ test('the rollout page says what keeps it, each wave and each lane, and what wou
   const stand = page.getByRole('region', { name: 'Where it stands' });
   const text = await stand.innerText();
   for (const want of [
-    'It waits: The wave waits for an operator to open it: racks. Open it by hand: hotstick rollout next-wave PLAN',
+    'It waits: The wave waits for an operator to open it: racks. Open it by hand: hotstick rollout next-wave 3f2a9c01d4e5',
     'proven before', 'opens by hand', '1 passed over', 'An earlier wave has not passed its gate yet: racks.',
     'A canary of this lane was lost: store-03. Look at the lost canary; a second loss of the same kind fails the rollout.',
     'Nothing holds it; open up to wave', '3, 1 held',
@@ -99,6 +99,21 @@ test('one host or all that failed make a new attempt', async (t) => {
     { path: '/api/v1/rollouts/PLAN/retry', body: { failed: true, reason: 'again' } },
   ]);
   await page.getByRole('button', { name: /^Retry \d/ }).waitFor({ state: 'detached' });
+});
+
+test('a host that ended badly is let go, and the page says what that means', async (t) => {
+  const { page, fixture } = await enter(t, 'steered', storage);
+  const row = page.getByRole('region', { name: 'Hosts to look at' }).locator('li', { hasText: 'store-09' });
+  await row.getByRole('button', { name: 'Dismiss' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByText('store-09 no longer holds its lane; its strike stays, and unix-ioctl-storage does not patch it.').waitFor();
+  await dialog.getByText('The lane still needs a confirmed canary.').waitFor();
+  await dialog.getByText('hotstick rollout dismiss unix-ioctl-storage store-09 --reason').waitFor();
+  await confirm(page, 'Dismiss the host', 'bad memory');
+  const host = fixture.world.hosts.find((h) => h.name === 'store-09').id;
+  assert.deepEqual(posts(fixture), [{ path: '/api/v1/rollouts/PLAN/dismiss', body: { host, reason: 'bad memory' } }]);
+  await row.waitFor({ state: 'detached' });
+  assertQuiet(page);
 });
 
 test('one wave goes back while the others go on', async (t) => {
@@ -293,6 +308,7 @@ test('only what the server allows is offered for a host', () => {
   for (const [state, retry, revert] of [['failed', true, false], ['interrupted', true, false], ['confirmed', false, true], ['lost', false, true], ['quarantined', false, false], ['reverted', false, false], ['waiting', false, false]]) {
     assert.equal(steer.mayRetry(state), retry, state);
     assert.equal(steer.mayRevert(state), revert, state);
+    assert.equal(steer.mayDismiss(state), ['failed', 'interrupted', 'quarantined', 'reverted'].includes(state), state);
   }
   assert.equal(steer.mayRetry('failed', { code: 'revert_failed', text: '' }), false, 'a way back that failed needs hands');
 });

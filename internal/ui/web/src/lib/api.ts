@@ -71,7 +71,7 @@ export interface Facts {
   labels?: Record<string, string> | null;
 }
 export interface HostRollout {
-  plan: string; name: string; patch: PatchRef; wave: number; state: HostState; attempt: number; reason?: Reason; updated: string;
+  plan: string; name: string; status: PlanStatus; patch: PatchRef; wave: number; state: HostState; attempt: number; reason?: Reason; updated: string;
 }
 export interface HostDetail {
   host: Host; facts?: Facts; identity: string; enrolled: string; patches: List<LoadedPatch>; readings: List<Reading>;

@@ -40,6 +40,11 @@ export function mayRetry(state: HostState, reason?: Reason): boolean {
   return state === 'interrupted' || (state === 'failed' && reason?.code !== 'revert_failed');
 }
 
+/** A host whose attempt ended badly holds its lane until it makes another one or is dismissed. */
+export function mayDismiss(state: HostState): boolean {
+  return ['quarantined', 'reverted', 'failed', 'interrupted'].includes(state);
+}
+
 export function count(states: States | undefined, of: HostState[]): number {
   return of.reduce((sum, state) => sum + (states?.[state] ?? 0), 0);
 }
@@ -89,6 +94,20 @@ export function retryHost(r: PlanName, host: { id: string; name: string }): Step
     effects: [`${name} waits for a new attempt with ${patchText(r.patch)} in ${opaque(named(r))}, within budgets and windows.`, 'The failed attempt stays in the log.'],
     command: command('hotstick', 'rollout', 'retry', named(r), '--host', host.name || host.id),
     path: rollouts(r, 'retry'), body: { hosts: [host.id] }, done: `${host.name} waits for a new attempt.`,
+  };
+}
+
+export function dismissHost(r: PlanName, host: { id: string; name: string }): Step {
+  const name = opaque(host.name);
+  return {
+    title: `Dismiss ${name}?`, icon: 'do-dismiss', confirm: 'Dismiss the host',
+    effects: [
+      `${name} no longer holds its lane; its strike stays, and ${opaque(named(r))} does not patch it.`,
+      'A stand-in may take its place. The lane still needs a confirmed canary.',
+      'What happened stays counted: a second crash of the same kind fails the rollout.',
+    ],
+    command: command('hotstick', 'rollout', 'dismiss', named(r), host.name || host.id),
+    path: rollouts(r, 'dismiss'), body: { host: host.id }, done: `${host.name} is dismissed.`,
   };
 }
 
