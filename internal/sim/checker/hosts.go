@@ -45,7 +45,7 @@ func (h *host) apply(f *fleet, e *trace.Event) {
 		h.crashed[e.Patch] = true
 		if e.Plan != "" {
 			key := truthKey{e.Host, e.Attempt, hotstick.Quarantined}
-			f.plan(e.Plan).truth[key], f.plan(e.Plan).times[key] = true, e.T
+			f.plan(e.Plan).reach(f, key)
 		}
 	case trace.KindLearned:
 		h.learn(e)
@@ -84,8 +84,7 @@ func (h *host) phase(f *fleet, e *trace.Event) {
 	to := hotstick.HostState(e.To)
 	if e.Plan != "" {
 		p, key := f.plan(e.Plan), truthKey{e.Host, e.Attempt, to}
-		p.truth[key] = true
-		p.times[key] = e.T
+		p.reach(f, key)
 	}
 	h.ends(f, e)
 	if to == hotstick.Confirmed {

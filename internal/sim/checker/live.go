@@ -115,8 +115,8 @@ func viewIsTruth(f *fleet) string {
 				continue
 			}
 			newest, at := hotstick.HostState(""), int64(-1)
-			for key, t := range p.times {
-				if key.host == listed.Host && key.attempt == l.attempt && (t > at || t == at && key.state.Terminal()) {
+			for key, t := range p.order {
+				if key.host == listed.Host && key.attempt == l.attempt && t > at {
 					newest, at = key.state, t
 				}
 			}

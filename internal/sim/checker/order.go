@@ -11,9 +11,12 @@ import (
 
 // What the gates of the product's documentation ask for.
 const (
-	// enoughReadings is how many confirmed hosts outweigh one that was lost, and how
-	// many a plan asks for that says nothing itself.
+	// enoughReadings is how many confirmed hosts a plan asks for that says nothing
+	// itself; as many outweigh one that refused the level. Beside fewer than
+	// manyReadings one that was lost is never chance, unless the plan says that its
+	// hosts go down often.
 	enoughReadings = 30
+	manyReadings   = 100
 	freshSeconds   = 900
 	farWindow      = int64(24 * time.Hour)
 	// rowSlack is for the times of rows, which hold no fractions of a microsecond.
@@ -183,10 +186,10 @@ type tally struct {
 	// decided and returned were passed over or sent back by a decision, absent are
 	// silent.
 	decided, returned, absent int
-	// harmed were lost, refused the level or took it back out; proved is one of whom
-	// the patch is known to be the cause.
-	harmed int
-	proved string
+	// lost went down or fell silent, refused did not take the level or stalled; proved
+	// is one of whom the patch is known to be the cause.
+	lost, refused int
+	proved        string
 	// first is one that has not come to its end, or came to harm.
 	first string
 	// newest is when the newest was confirmed, heard when one was last heard of.
@@ -258,15 +261,17 @@ func (t *tally) add(p *plan, h hotstick.PlanHost, f *fleet) {
 		t.newest = max(t.newest, l.since)
 	case state == hotstick.Skipped && l.cause == string(hotstick.ReasonHostSilent) && f.out[h.Host] == 0:
 		t.absent++
+	case l.harmed:
+		t.proved = h.Name
 	case l.passedOver(), (state == hotstick.Waiting || state == hotstick.Interrupted) && p.replaced(h.Host):
 		t.decided++
 	case (state == hotstick.Reverting || state == hotstick.Reverted) && l.ordered():
 		t.returned++
-	case state == hotstick.Reverting, state == hotstick.Reverted, state == hotstick.Quarantined, state == hotstick.Lost, state == hotstick.Failed:
-		t.harmed++
-		if l.proves() {
-			t.proved = h.Name
-		}
+	case state == hotstick.Quarantined, state == hotstick.Lost:
+		t.lost++
+		t.first = h.Name
+	case state == hotstick.Reverting, state == hotstick.Reverted, state == hotstick.Failed:
+		t.refused++
 		t.first = h.Name
 	default:
 		t.open++
@@ -286,13 +291,17 @@ func (t *tally) closed(p *plan, wave int, passed, shown bool, now int64) (text s
 	if n := p.body.Plan.Gate.FreshSeconds; n > 0 {
 		fresh = n
 	}
+	chance := asked
+	if p.body.Plan.Gate.BackgroundPPM == 0 {
+		chance = max(asked, manyReadings)
+	}
 	left := t.listed - t.decided - t.returned
 	switch {
 	case t.listed == 0:
 		return "", false
 	case t.proved != "":
 		return fmt.Sprintf("wave %d: %s came to harm by the patch", wave, t.proved), true
-	case t.harmed > 0 && t.confirmed < enoughReadings:
+	case t.lost > 0 && t.confirmed < chance, t.refused > 0 && t.confirmed < asked:
 		return fmt.Sprintf("wave %d: %s came to harm", wave, t.first), true
 	case passed:
 		return "", false
@@ -337,9 +346,11 @@ func (l *line) ordered() bool {
 	return l.cause == string(hotstick.ReasonRevertOrdered) || l.cause == string(hotstick.ReasonOperator)
 }
 
-// proves: the patch is known to be the cause of the harm.
+// proves: the patch is known to be the cause of what the row says.
 func (l *line) proves() bool {
 	switch l.state {
+	case hotstick.Confirmed, hotstick.Skipped:
+		return false
 	case hotstick.Reverting, hotstick.Reverted:
 		return !l.ordered() && l.cause != string(hotstick.ReasonTransitionStalled) && l.cause != string(hotstick.ReasonAgentSilent)
 	}

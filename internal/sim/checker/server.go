@@ -94,6 +94,8 @@ func (f *fleet) status(e *trace.Event) {
 
 func (p *plan) moved(e *trace.Event) {
 	l := p.line(e.Host)
+	// Who dismisses a host takes its harm out of nobody's sight.
+	l.harmed = l.harmed && e.Cause == string(hotstick.ReasonDismissed)
 	l.state, l.cause = hotstick.HostState(e.To), e.Cause
 	// A real server reads the row when it traces; a later step of the same commit may
 	// have counted on. Only an admission says which attempt begins.
@@ -101,6 +103,7 @@ func (p *plan) moved(e *trace.Event) {
 		l.attempt = e.Attempt
 	}
 	l.since = e.T
+	l.harmed = l.harmed || l.proves()
 	l.gone = l.gone || l.passedOver()
 }
 

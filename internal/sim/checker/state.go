@@ -24,6 +24,7 @@ type fleet struct {
 	owned     bool
 	failing   bool // the store
 	faultsEnd int64
+	steps     int64 // of all hosts
 	// leaves is the size of the audit log; unlogged counts changes since its
 	// newest leaf.
 	leaves   uint64
@@ -133,7 +134,8 @@ type plan struct {
 	ended  int64
 	lines  map[hotstick.HostID]*line
 	truth  map[truthKey]bool
-	times  map[truthKey]int64
+	// order is in which order they came.
+	order map[truthKey]int64
 	staging
 }
 
@@ -156,6 +158,8 @@ type line struct {
 	since   int64 // when the state was reached
 	// standing: it has the place of the canary that it stands in for.
 	standing bool
+	// harmed: the patch did it harm, whatever was decided of that.
+	harmed bool
 	// gone: it was once passed over for a cause that is not the patch.
 	gone  bool
 	slots map[string]bool
@@ -183,7 +187,7 @@ func (f *fleet) plan(id hotstick.PlanID) *plan {
 	p := f.plans[id]
 	if p == nil {
 		p = &plan{id: id, listed: map[hotstick.HostID]hotstick.PlanHost{}, lines: map[hotstick.HostID]*line{},
-			truth: map[truthKey]bool{}, times: map[truthKey]int64{}}
+			truth: map[truthKey]bool{}, order: map[truthKey]int64{}}
 		f.plans[id] = p
 		f.planOrder = append(f.planOrder, p)
 	}
@@ -191,6 +195,12 @@ func (f *fleet) plan(id hotstick.PlanID) *plan {
 }
 
 func (p *plan) known() bool { return len(p.body.Plan.Waves) > 0 }
+
+// reach notes that a host truly came to a state.
+func (p *plan) reach(f *fleet, key truthKey) {
+	f.steps++
+	p.truth[key], p.order[key] = true, f.steps
+}
 
 func (p *plan) line(id hotstick.HostID) *line {
 	l := p.lines[id]

@@ -124,6 +124,9 @@ func (n *node) phases(old, l ledger.Ledger) {
 	was, is := old.Attempt, l.Attempt
 	same := was != nil && is != nil && was.Plan == is.Plan && was.Number == is.Number && was.Boot == is.Boot &&
 		was.Level.Artifact == is.Level.Artifact
+	if was != nil {
+		n.between(old, l, same)
+	}
 	if was != nil && !same {
 		n.phase(*was, was.Phase, endOf(old, l, *was))
 	}
@@ -148,6 +151,19 @@ func (n *node) phases(old, l ledger.Ledger) {
 		if is.Plan == "" {
 			n.w.some("re-applied after a reboot")
 		}
+	}
+}
+
+// between tells of steps that the disk, which took no writes, holds only as reports.
+// Of what was in effect then nothing is said.
+func (n *node) between(old, l ledger.Ledger, open bool) {
+	was := *old.Attempt
+	for _, r := range l.Reports {
+		if r.Seq <= old.Seq || r.Plan != was.Plan || r.Attempt != was.Number || r.Patch != was.Level.Patch ||
+			r.State.Terminal() || r.State == was.Phase || open && r.State == l.Attempt.Phase {
+			continue
+		}
+		n.tell(trace.Event{Kind: trace.KindPhase, Plan: r.Plan, Attempt: r.Attempt, Patch: r.Patch, To: string(r.State)})
 	}
 }
 
