@@ -133,7 +133,7 @@ func (f *fleet) putHost(tx store.Tx, i int) error {
 	h := f.hosts[i]
 	boot := fmt.Sprint("boot-", i)
 	return tx.Hosts().Put(store.Host{ID: h.Host, Name: h.Name, Identity: binary.BigEndian.AppendUint64(make([]byte, 24), uint64(i)),
-		Enrolled: tx.Now(), LastSeen: tx.Now(), Boot: boot, Seq: 1, FactsDigest: hotstick.NewDigest([]byte(boot)),
+		Enrolled: tx.Now(), LastSeen: tx.Now(), Boot: boot, Seq: 1, Loader: store.HostLoader{Busy: f.next <= i && i < f.probation}, FactsDigest: hotstick.NewDigest([]byte(boot)),
 		Facts: &hotstick.Facts{Host: hotstick.HostFacts{Hostname: h.Name, BootID: boot}, Kernel: hotstick.KernelFacts{Build: build}, Labels: h.Domains}})
 }
 
@@ -195,6 +195,9 @@ func (f *fleet) run(b *testing.B) {
 		}
 		i := f.next
 		f.next++
+		if !f.holds(b, i) {
+			b.Fatalf("%s holds no slot: nothing would be decided on its report", f.hosts[i].Name)
+		}
 		began := time.Now()
 		why := &hotstick.Reason{Code: hotstick.ReasonCrash}
 		if err := f.checkIn(ctx, i, 2, hotstick.Report{Seq: 1, Plan: f.plan, Patch: patch, Attempt: 1, State: hotstick.Quarantined, Reason: why}); err != nil {
@@ -208,6 +211,9 @@ func (f *fleet) run(b *testing.B) {
 	b.StopTimer()
 	if status := f.status(b); status != hotstick.Running {
 		b.Fatalf("the rollout is %s: its gate took the failing reports for the patch's", status)
+	}
+	if !f.holds(b, f.next) {
+		b.Fatalf("%s holds no slot: its report would halt nothing", f.hosts[f.next].Name)
 	}
 	began := time.Now()
 	named := &hotstick.Reason{Code: hotstick.ReasonCrashNamed, Subject: "unix_ioctl"}
