@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
@@ -77,15 +78,32 @@ func (c *Client) MakeJoinToken(ctx context.Context, req api.JoinTokenRequest) (a
 type EventQuery struct {
 	Plan  hotstick.PlanID
 	Host  hotstick.HostID
-	Limit int
-	Page  string
+	Patch hotstick.PatchRef
+	Actor string
+	// Kind is a kind of event, or what it is about: the part before the dot.
+	Kind string
+	// Since and Until bound the time; Until itself is left out.
+	Since, Until time.Time
+	Limit        int
+	Page         string
 }
 
-// Events lists one page of the audit log, newest first.
+// Events lists one page of the audit log, newest first. A page may be short, even
+// empty, and still have a next one: the server looks at so many events at once.
 func (c *Client) Events(ctx context.Context, q EventQuery) (api.EventList, error) {
 	values := url.Values{}
 	add(values, "plan", string(q.Plan))
 	add(values, "host", string(q.Host))
+	add(values, "actor", q.Actor)
+	add(values, "kind", q.Kind)
+	if !q.Patch.IsZero() {
+		add(values, "patch", q.Patch.String())
+	}
+	for key, at := range map[string]time.Time{"since": q.Since, "until": q.Until} {
+		if !at.IsZero() {
+			add(values, key, at.UTC().Format(time.RFC3339Nano))
+		}
+	}
 	addLimit(values, q.Limit)
 	add(values, "page", q.Page)
 	return ask[api.EventList](ctx, c, call{method: http.MethodGet, path: "/api/v1/events", query: values})

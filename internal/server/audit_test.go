@@ -11,7 +11,6 @@ import (
 	"github.com/hotstick/hotstick/internal/audit"
 	"github.com/hotstick/hotstick/internal/identity"
 	"github.com/hotstick/hotstick/internal/inventory"
-
 	"github.com/hotstick/hotstick/internal/wire"
 )
 

@@ -304,6 +304,7 @@ func (s *Server) joinCommand(secret string) string {
 }
 
 type eventsInput struct {
+	EventMatch
 	Plan  string `query:"plan" doc:"A plan's digest, unique prefix or unique name"`
 	Host  string `query:"host" doc:"A host's ID or unique name"`
 	Limit int    `query:"limit" minimum:"0" maximum:"1000"`
@@ -332,13 +333,13 @@ func (s *Server) events(ctx context.Context, in *eventsInput) (*body[api.EventLi
 			}
 			filter.Host = host.ID
 		}
-		events, err := tx.Events().List(filter)
+		events, next, err := scanEvents(tx, filter, in.EventMatch)
 		if err != nil {
 			return err
 		}
 		out.Events = view.Events(events)
-		if len(events) == filter.Limit && events[len(events)-1].Seq > 0 {
-			out.Next = strconv.FormatInt(events[len(events)-1].Seq, 10)
+		if next > 0 {
+			out.Next = strconv.FormatInt(next, 10)
 		}
 		return nil
 	})
