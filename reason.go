@@ -123,6 +123,7 @@ const (
 	ReasonRemovedOutside ReasonCode = "removed_outside"
 	ReasonRate           ReasonCode = "rate"
 	ReasonForgotten      ReasonCode = "attempt_forgotten"
+	ReasonPowerCut       ReasonCode = "power_cut"
 )
 
 // reasonGlossary says in a sentence what each code means. It is also the closed
@@ -208,6 +209,7 @@ var reasonGlossary = map[ReasonCode]string{
 	ReasonRemovedOutside: "The patch was removed by something other than Hotstick.",
 	ReasonRate:           "More hosts fail than the fleet's background explains.",
 	ReasonForgotten:      "The host's loader knows nothing of the attempt any more; an older ledger was put back.",
+	ReasonPowerCut:       "The host went down together with others of its failure domain.",
 }
 
 // Meaning returns one sentence that explains the code to a person, and whether

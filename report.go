@@ -13,11 +13,13 @@ type Report struct {
 	// At is the host's wall clock, for people; no decision rests on it.
 	At time.Time `json:"at"`
 	// Plan is empty for what the host did from a permit, without a plan.
-	Plan    PlanID    `json:"plan,omitempty"`
-	Patch   PatchRef  `json:"patch"`
-	Attempt int       `json:"attempt"`
-	State   HostState `json:"state"`
-	Reason  *Reason   `json:"reason,omitempty"`
+	Plan    PlanID   `json:"plan,omitempty"`
+	Patch   PatchRef `json:"patch"`
+	Attempt int      `json:"attempt"`
+	// State is the step. Confirmed with the reason crash is none: the boot in which the
+	// level was confirmed, or came back from its permit, ended uncleanly later.
+	State  HostState `json:"state"`
+	Reason *Reason   `json:"reason,omitempty"`
 	// Evidence is what the host saw, such as the crash trace.
 	Evidence []Evidence `json:"evidence,omitempty"`
 	// InEffect is the level that the kernel ran when the report was made.

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -17,7 +18,7 @@ func (c *Controller) Take(ctx context.Context, req wire.SyncRequest, silentAfter
 	var taken inventory.Taken
 	err := c.Update(ctx, func(tx store.Tx) error {
 		var err error
-		taken, err = inventory.TakeJudged(tx, req, silentAfter, func(line store.PlanHost, heard time.Time) bool {
+		taken, err = inventory.TakeJudged(tx, req, silentAfter, func(line store.PlanHost, heard time.Time) *hotstick.Reason {
 			return c.together(line, heard, tx.Now())
 		})
 		return err
@@ -34,28 +35,33 @@ const (
 	manyDown = 2
 )
 
-// together reports whether a host that was last heard of at a time went down with
-// others of one of its domains. Only hosts on which nothing of ours was under way
-// count: the others may have been taken down by the patch.
-func (c *Controller) together(line store.PlanHost, heard, now time.Time) bool {
+// together says with whom a host that was last heard of at a time went down: others
+// of one of its domains. Only hosts on which nothing of ours was under way count: the
+// others may have been taken down by the patch.
+func (c *Controller) together(line store.PlanHost, heard, now time.Time) *hotstick.Reason {
 	c.picture.mu.Lock()
 	defer c.picture.mu.Unlock()
 	l := c.picture.lives[line.Plan]
 	if l == nil {
-		return false
+		return nil
 	}
 	c.hear()
 	for _, b := range l.body.Budgets {
 		// Hosts without the label share no domain that could fail.
 		value := line.Listed.Domains[b.Domain]
-		if value != "" && c.wentDown(l, l.domains[b.Domain][value], line.Listed.Host, heard, now) {
-			return true
+		if value == "" {
+			continue
+		}
+		if n := c.wentDown(l, l.domains[b.Domain][value], line.Listed.Host, heard, now); n > 0 {
+			return &hotstick.Reason{Code: hotstick.ReasonPowerCut, Subject: b.Domain + "=" + value, Detail: fmt.Sprintf("with %d others", n)}
 		}
 	}
-	return false
+	return nil
 }
 
-func (c *Controller) wentDown(l *live, hosts []hotstick.HostID, but hotstick.HostID, heard, now time.Time) bool {
+// wentDown counts the other hosts of a domain that went down; 0 if they were too few
+// to speak of the domain.
+func (c *Controller) wentDown(l *live, hosts []hotstick.HostID, but hotstick.HostID, heard, now time.Time) int {
 	others, down := 0, 0
 	for _, id := range hosts {
 		h, _ := l.r.Host(id)
@@ -70,5 +76,8 @@ func (c *Controller) wentDown(l *live, hosts []hotstick.HostID, but hotstick.Hos
 			down++
 		}
 	}
-	return down >= manyDown && 2*down > others
+	if down < manyDown || 2*down <= others {
+		return 0
+	}
+	return down
 }

@@ -143,6 +143,9 @@ func (c *Controller) viewHost(line store.PlanHost, h store.Host, patch hotstick.
 	if !line.State.HoldsSlot() {
 		v.IllSince = illSince(h)
 	}
+	if line.State == hotstick.Confirmed && line.Reason != nil && line.Reason.Code == hotstick.ReasonCrash && line.Ended != nil {
+		v.Crashed = *line.Ended
+	}
 	return v
 }
 

@@ -29,13 +29,13 @@ type Taken struct {
 // connection that it comes from this host. SilentAfter is how long a host may be
 // silent before its return is worth an event.
 func Take(tx store.Tx, req wire.SyncRequest, silentAfter time.Duration) (Taken, error) {
-	return TakeJudged(tx, req, silentAfter, func(store.PlanHost, time.Time) bool { return false })
+	return TakeJudged(tx, req, silentAfter, func(store.PlanHost, time.Time) *hotstick.Reason { return nil })
 }
 
-// Together says whether a host that went down, and was last heard of at a time,
-// went down together with others of its failure domain that the patch cannot have
-// taken down.
-type Together func(line store.PlanHost, heard time.Time) bool
+// Together says of a host that went down, and was last heard of at a time, with which
+// others of its failure domain it went down that the patch cannot have taken down, as
+// the reason power_cut; nil if it went down alone.
+type Together func(line store.PlanHost, heard time.Time) *hotstick.Reason
 
 // TakeJudged is [Take] for a caller who knows what went down together: a crash
 // without a trace is judged an interruption then.

@@ -21,6 +21,9 @@ const (
 	HostCloned = "host.cloned"
 	// HostState: the host's state in a plan changed.
 	HostState = "host.state"
+	// HostCrashed: the host went down uncleanly after its attempt in the plan was
+	// confirmed, for Reason, with what it left of its end as evidence.
+	HostCrashed = "host.crashed"
 	// HostPermit: what the host did from its permit, without a plan.
 	HostPermit = "host.permit"
 	// HostReport: a report that changes nothing, such as one of an old attempt.

@@ -39,11 +39,16 @@ func (t *taking) report(r hotstick.Report) error {
 	if err != nil {
 		return err
 	}
-	if t.interrupted(line, r) {
-		r.State = hotstick.Interrupted
-		e.State = string(r.State)
+	known := rollout.Host{State: line.State, Attempt: line.Attempt, Reason: line.Reason}
+	cut := t.powerCut(line, r)
+	switch crashed := rollout.Crashed(known, r); {
+	case crashed && cut == nil:
+		return t.crashed(line, e)
+	case !crashed && cut != nil:
+		r.State, r.Reason = hotstick.Interrupted, cut
+		e.State, e.Reason = string(r.State), cut
 	}
-	state, changes := rollout.Observe(rollout.Host{State: line.State, Attempt: line.Attempt}, r)
+	state, changes := rollout.Observe(known, r)
 	line.Timing = mergeTiming(line.Timing, r.Timing, r.Attempt == line.Attempt)
 	if !changes {
 		e.Kind = HostReport
@@ -66,12 +71,30 @@ func (t *taking) report(r hotstick.Report) error {
 	return t.stateEvent(e, state)
 }
 
-// interrupted reports whether a host's crash is judged an attempt cut short: it
-// left no trace, and the host went down together with others. The host's loader,
-// which cannot know, holds a strike all the same, until a clear.
-func (t *taking) interrupted(line store.PlanHost, r hotstick.Report) bool {
-	return r.State == hotstick.Quarantined && r.Reason != nil && r.Reason.Code == hotstick.ReasonCrash && len(r.Evidence) == 0 &&
-		line.State.CanBecome(hotstick.Interrupted) && t.together(line, t.old.LastSeen)
+// powerCut says with whom a host went down, if that is why it crashed: it left no
+// trace, and others of its domain went down as well. An attempt is judged cut short
+// then. The host's loader, which cannot know, holds a strike all the same, until a
+// clear.
+func (t *taking) powerCut(line store.PlanHost, r hotstick.Report) *hotstick.Reason {
+	alone := r.Reason == nil || r.Reason.Code != hotstick.ReasonCrash || len(r.Evidence) > 0
+	switch {
+	case alone:
+		return nil
+	case r.State == hotstick.Quarantined && line.State.CanBecome(hotstick.Interrupted), r.State == hotstick.Confirmed:
+		return t.together(line, t.old.LastSeen)
+	}
+	return nil
+}
+
+// crashed notes beside a host's line that it went down after it was confirmed.
+func (t *taking) crashed(line store.PlanHost, e store.Event) error {
+	now := t.tx.Now()
+	line.Reason, line.Evidence, line.Ended = e.Reason, e.Evidence, &now
+	if err := t.tx.Plans().PutHost(line); err != nil {
+		return err
+	}
+	e.Kind = HostCrashed
+	return t.event(e)
 }
 
 // sticks marks the host when it takes a patch back out by itself. Where a revert

@@ -39,7 +39,7 @@ func wake(old ledger.Ledger, crashes []Crash, at moment) ledger.Ledger {
 		unclean = unclean[max(0, len(unclean)-8):]
 	}
 	l.Boot = ledger.Boot{ID: at.boot, BaseMillis: base, ClockMillis: base, UncleanMillis: unclean}
-	judgeBoot(&l, clean, crashes, at)
+	judgeBoot(&l, old.Boot.ID, clean, crashes, at)
 	for _, c := range crashes {
 		l.Crashes = append(l.Crashes, c.ID)
 	}
@@ -48,8 +48,10 @@ func wake(old ledger.Ledger, crashes []Crash, at moment) ledger.Ledger {
 }
 
 // judgeBoot says what the end of the last boot means for the patch that was
-// under way, or for the confirmed one if a crash record names it.
-func judgeBoot(l *ledger.Ledger, clean bool, crashes []Crash, at moment) {
+// under way, or for the confirmed one if a crash record names it. A crash that names
+// nothing strikes no confirmed patch, but it is told, for whoever counts crashes over
+// many hosts.
+func judgeBoot(l *ledger.Ledger, last string, clean bool, crashes []Crash, at moment) {
 	a := l.Attempt
 	switch {
 	case a != nil && (clean || planted.Bug("no-strike")):
@@ -62,11 +64,14 @@ func judgeBoot(l *ledger.Ledger, clean bool, crashes []Crash, at moment) {
 		advance(l, hotstick.Quarantined, reason, at)
 	case l.Permit != nil && !clean:
 		reason, evidence := blame(l.Permit.Level, crashes)
-		if reason.Code != hotstick.ReasonCrashNamed {
-			return
-		}
 		r := hotstick.Report{Plan: l.Permit.Plan, Attempt: l.Permit.Attempt, Patch: l.Permit.Level.Patch,
 			State: hotstick.Quarantined, Reason: reason, Evidence: evidence}
+		if reason.Code != hotstick.ReasonCrashNamed {
+			if r.State = hotstick.Confirmed; l.Permit.AppliedBoot == last && l.Permit.HeldBoot != last {
+				addReport(l, at, r)
+			}
+			return
+		}
 		if p := l.Plan(l.Permit.Plan); p != nil && p.State == hotstick.Confirmed {
 			p.State = hotstick.Quarantined
 		}

@@ -68,7 +68,10 @@
 // middle. If the loader had been told to stop, by a shutdown, and no crash record
 // says otherwise, the attempt was interrupted. Otherwise it is a strike: reported
 // once, as quarantined, with what persistent memory holds of the crash, and the
-// patch is never armed on this host again without a signed clear.
+// patch is never armed on this host again without a signed clear. A machine that went
+// down uncleanly with a confirmed level strikes only if a crash record names it;
+// otherwise the loader reports the level as confirmed with the reason crash, for the
+// server's rates to count, and applies it again by its permit.
 //
 // # Driving a loader
 //

@@ -255,6 +255,30 @@ func TestAConfirmedPatchIsStruckIfItsNameIsInACrash(t *testing.T) {
 	w.mustRun(hotstick.PatchRef{})
 }
 
+func TestACrashAfterConfirmationIsToldAndStrikesNothing(t *testing.T) {
+	w := newWorld(t)
+	p := w.publish("fix@1", fake.Behaviour{})
+	w.mustConfirm(p)
+	w.machine.Crash("")
+	w.reboot(false)
+	w.mustEnd(hotstick.Confirmed, hotstick.ReasonCrash)
+	n := len(w.reports)
+	w.machine.Crash("") // before the level came back
+	w.reboot(false)
+	w.reboot(true)
+	if len(w.reports) != n {
+		t.Fatalf("reported %q: the patch was not loaded in that boot", w.states())
+	}
+	w.pass(32 * time.Minute)
+	w.mustRun(p.Ref)
+	w.machine.Crash("")
+	w.reboot(false)
+	w.mustEnd(hotstick.Confirmed, hotstick.ReasonCrash)
+	if len(w.last.Strikes) != 0 {
+		t.Errorf("it holds strikes: %v", w.last.Strikes)
+	}
+}
+
 func TestABannedPatchStaysUntilTheNextRebootAndDoesNotComeBack(t *testing.T) {
 	w := newWorld(t)
 	p := w.publish("fix@1", fake.Behaviour{})

@@ -54,8 +54,8 @@ func (l *Loader) tellChange(old, now *ledger.Ledger) {
 func (l *Loader) tellReports(old, now *ledger.Ledger) {
 	before := *old
 	for _, r := range now.Reports {
-		if r.Seq <= old.Seq {
-			continue
+		if r.Seq <= old.Seq || r.State == hotstick.Confirmed && r.Reason != nil {
+			continue // of a boot that ended badly after the attempt, the boot itself tells
 		}
 		e := trace.Event{Kind: trace.KindPhase, Plan: r.Plan, Attempt: r.Attempt, Patch: r.Patch, To: string(r.State), From: string(stateOf(&before, r))}
 		if r.Reason != nil {

@@ -20,6 +20,9 @@ type Reading struct {
 	Domain string
 	// At is when the host reached the state, by the server's clock.
 	At time.Time
+	// Crashed is when a confirmed host was heard to have gone down since; zero if it
+	// was not. Only [RateTest] counts that.
+	Crashed time.Time
 	// Seen is the host's newest check-in; at least At.
 	Seen time.Time
 	// Dismissed: an operator has looked at what State says. It holds nothing any more

@@ -47,6 +47,11 @@
 // switch or a power feed takes many hosts at once, while a killer takes hosts
 // everywhere. From the second event on only: one alone never fails a plan.
 //
+// A host that goes down within [Watched] after it was confirmed counts as well, beside
+// those that were confirmed, by a test of its own: its background is that of the
+// probation, as many times as it is longer. The mean of both tests decides. So slow
+// killers are found without a trace, and a host that goes down days later says nothing.
+//
 // [Series] compares one number, such as a probe's answer time, of hosts with the
 // patch and of hosts without it, by a test of the same kind.
 //

@@ -27,7 +27,9 @@ func drawReading(t *rapid.T, label string) gate.Reading {
 		At:          t0.Add(time.Duration(rapid.IntRange(0, 100).Draw(t, label+" at")) * time.Second),
 		Transition:  time.Duration(rapid.IntRange(0, 40).Draw(t, label+" transition")) * time.Second,
 	}
-	r.Name = string(r.Host)
+	if r.Name = string(r.Host); rapid.Bool().Draw(t, label+" crashed") {
+		r.Crashed = r.At.Add(time.Minute)
+	}
 	if code := rapid.SampledFrom(causes).Draw(t, label+" cause"); code != "" {
 		r.Reason = &hotstick.Reason{Code: code}
 	}
@@ -75,8 +77,8 @@ func TestForgettingTakesBackWhatWasObserved(t *testing.T) {
 				t.Fatalf("forgetting left something behind:\n%+v\n%+v", got, want)
 			}
 		}
-		rates := gate.NewRateTest(hotstick.GateSettings{})
-		if got := rates.Observe(odd).Forget(odd); got.Started != 0 || got.Lost != 0 || got.Events() != 0 {
+		rates := gate.NewRateTest(hotstick.GateSettings{}, probation)
+		if got := rates.Observe(odd).Forget(odd); got.Started != 0 || got.Lost != 0 || got.Confirmed != 0 || got.Crashed != 0 || got.Events() != 0 {
 			t.Fatalf("the rates kept %+v", got)
 		}
 	})

@@ -95,16 +95,22 @@ func watch(r *rand.Rand, metrics, looks int, factor float64) int {
 	return 0
 }
 
-// roll plays losses host by host, looking after each, and returns at which host
-// the rates failed, or 0.
-func roll(r *rand.Rand, hosts int, rate float64) int {
-	test := gate.NewRateTest(hotstick.GateSettings{})
+// probation is how long the hosts of these rollouts are on probation.
+const probation = 10 * time.Minute
+
+// roll plays losses host by host, on probation and after it, looking after each, and
+// returns at which host the rates failed, or 0.
+func roll(r *rand.Rand, hosts int, rate, after float64) int {
+	test := gate.NewRateTest(hotstick.GateSettings{}, probation)
 	for n := 1; n <= hosts; n++ {
-		state := hotstick.Confirmed
-		if r.Float64() < rate {
-			state = hotstick.Quarantined
+		reading := gate.Reading{State: hotstick.Confirmed, At: t0}
+		switch {
+		case r.Float64() < rate:
+			reading.State = hotstick.Quarantined
+		case after > 0 && r.Float64() < after:
+			reading.Crashed = t0.Add(time.Minute)
 		}
-		test = test.Observe(gate.Reading{State: state})
+		test = test.Observe(reading)
 		if test.Judge() != nil {
 			return n
 		}
@@ -116,7 +122,8 @@ func roll(r *rand.Rand, hosts int, rate float64) int {
 // looked at 200 times, and says whether anything halts it.
 func falseHalt(seed uint64) bool {
 	r := rand.New(rand.NewPCG(seed, 9))
-	halted := roll(r, 10_000, gate.DefaultBackgroundPPM/1e6) > 0
+	background := gate.DefaultBackgroundPPM / 1e6
+	halted := roll(r, 10_000, background, background*float64(gate.Watched/probation)) > 0
 	for range 10 {
 		halted = halted || watch(r, 10, 200, 1) > 0
 	}
@@ -158,7 +165,12 @@ func BenchmarkPower(b *testing.B) {
 }
 
 func detects(rate float64, hosts int) func(uint64) bool {
-	return func(seed uint64) bool { return roll(rand.New(rand.NewPCG(seed, 10)), hosts, rate) > 0 }
+	return func(seed uint64) bool { return roll(rand.New(rand.NewPCG(seed, 10)), hosts, rate, 0) > 0 }
+}
+
+// lingers is detects for a patch that kills after the hosts were confirmed.
+func lingers(rate float64, hosts int) func(uint64) bool {
+	return func(seed uint64) bool { return roll(rand.New(rand.NewPCG(seed, 12)), hosts, 0, rate) > 0 }
 }
 
 // shifts says whether a latency 20 % above what it was is found in 30 minutes,
@@ -180,6 +192,9 @@ func TestKillersAreFound(t *testing.T) {
 	if got := share(300, detects(0.01, 1000)); got < 0.95 {
 		t.Errorf("found %.1f %% of 1 %%-killers within 1,000 hosts, want 95 %%", 100*got)
 	}
+	if got := share(1000, lingers(0.1, 100)); got < 0.99 {
+		t.Errorf("found %.1f %% of patches that kill every tenth host after its confirmation within 100 hosts, want 99 %%", 100*got)
+	}
 	if got := share(100, shifts); got < 0.9 {
 		t.Errorf("found %.1f %% of 20 %% shifts within 30 minutes, want 95 %%", 100*got)
 	}
@@ -188,7 +203,7 @@ func TestKillersAreFound(t *testing.T) {
 // A plan that starts 2,500 hosts at once sees a crash long before it sees 2,499
 // confirmations: hosts that are under way must count.
 func TestRatesAreNotBiasedByWhatHappensFirst(t *testing.T) {
-	test := gate.NewRateTest(hotstick.GateSettings{})
+	test := gate.NewRateTest(hotstick.GateSettings{}, probation)
 	for range 2500 {
 		test = test.Observe(gate.Reading{State: hotstick.Probation})
 	}
@@ -200,11 +215,37 @@ func TestRatesAreNotBiasedByWhatHappensFirst(t *testing.T) {
 	}
 }
 
+// A host that goes down days after it was confirmed says nothing of the patch, and one
+// host never fails a plan.
+func TestRatesLookAtTheTimeAfterConfirmation(t *testing.T) {
+	for _, test := range []struct {
+		what  string
+		after []time.Duration
+		fails bool
+	}{
+		{"one that goes down within the hour", []time.Duration{time.Minute}, false},
+		{"two that do", []time.Duration{time.Minute, time.Hour}, true},
+		{"two that do later", []time.Duration{time.Hour + 1, 48 * time.Hour}, false},
+	} {
+		rates := gate.NewRateTest(hotstick.GateSettings{}, probation)
+		for i := range 10 {
+			r := gate.Reading{State: hotstick.Confirmed, At: t0}
+			if i < len(test.after) {
+				r.Crashed = t0.Add(test.after[i])
+			}
+			rates = rates.Observe(r)
+		}
+		if why := rates.Judge(); (why != nil) != test.fails {
+			t.Errorf("%s of ten: judged %+v", test.what, why)
+		}
+	}
+}
+
 // A zone that is cut off takes many hosts at once and is one event; hosts lost in
 // every zone are not.
 func TestAnOutageIsOneEvent(t *testing.T) {
 	lose := func(zones int) gate.RateTest {
-		test := gate.NewRateTest(hotstick.GateSettings{})
+		test := gate.NewRateTest(hotstick.GateSettings{}, probation)
 		for i := range 200 {
 			r := gate.Reading{State: hotstick.Probation, Domain: fmt.Sprint(i % zones)}
 			if i < 50 {

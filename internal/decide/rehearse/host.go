@@ -1,9 +1,11 @@
 package rehearse
 
 import (
+	"math"
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/decide/gate"
 	"github.com/hotstick/hotstick/internal/decide/rollout"
 )
 
@@ -88,9 +90,16 @@ func (w *world) take(i int32) {
 	if h.doomed {
 		w.at(time.Duration(w.chance.ExpFloat64()*float64(seconds(w.DelaySeconds))), crash, i)
 	}
-	if w.chance.IntN(1_000_000) < w.model.BackgroundPPM {
-		w.at(seconds(w.chance.IntN(w.plan.ProbationSeconds)), mishap, i)
+	if at := w.mishap(); at < w.plan.ProbationSeconds+int(gate.Watched.Seconds()) {
+		w.at(seconds(at), mishap, i)
 	}
+}
+
+// mishap is how many seconds after its load a host goes down for a cause of its own:
+// it is as likely at any time as it is on probation.
+func (w *world) mishap() int {
+	perSecond := float64(w.model.BackgroundPPM) / 1e6 / float64(w.plan.ProbationSeconds)
+	return int(min(w.chance.ExpFloat64()/perSecond, math.MaxInt32))
 }
 
 // goBack lets a host follow an order, if the server can be reached.
@@ -124,9 +133,10 @@ func (w *world) goDown(i int32, blamed bool) {
 		report.Reason.Code = hotstick.ReasonCrashNamed
 	}
 	// After the attempt, a loader blames the patch only for a crash that names it.
-	if h.state != hotstick.Confirmed || named {
-		h.untold = append(h.untold, report)
+	if h.state == hotstick.Confirmed && !named {
+		report.State = hotstick.Confirmed
 	}
+	h.untold = append(h.untold, report)
 	w.disturb(i, true)
 	w.silence(i)
 	w.at(w.about(seconds(w.model.RebootSeconds)), booted, i)
@@ -186,6 +196,11 @@ func (w *world) tell(i int32, state hotstick.HostState, why *hotstick.Reason) {
 
 func (w *world) report(i int32, r hotstick.Report) {
 	known, _ := w.engine.Host(w.fleet.hosts[i].Listed.Host)
+	if rollout.Crashed(known, r) {
+		known.Reason, known.Crashed = r.Reason, w.now
+		w.engine.SetHost(known)
+		return
+	}
 	known.Busy = r.State == hotstick.Armed || r.State == hotstick.Probation
 	state, changed := rollout.Observe(known, r)
 	if !changed {

@@ -14,10 +14,10 @@
 //     and stays on probation for as long as the plan says; then it is confirmed.
 //   - A host that the patch kills goes down at a random time after the load
 //     (exponential, with the scenario's mean), boots again, and reports what a
-//     loader reports: a crash during an attempt quarantines it. A crash after the
-//     attempt is told to the plan only if a trace names the patch, and is counted
-//     here all the same.
-//   - A few go down while on probation for causes of their own, whatever the patch.
+//     loader reports: a crash during an attempt quarantines it, and a crash after the
+//     attempt does where a trace names the patch; otherwise it counts in the rates.
+//   - A few go down for causes of their own, whatever the patch: on probation, and as
+//     long after it as the rates look.
 //   - Hosts of a domain that is cut off go on by themselves and tell later.
 //   - A host that is ordered back goes back at its next check-in.
 //
@@ -73,7 +73,8 @@ type Model struct {
 	RevertMillis     int `json:"revert_millis"`
 	// RebootSeconds is from a crash until the host tells of it.
 	RebootSeconds int `json:"reboot_seconds"`
-	// BackgroundPPM of the hosts go down on probation for causes of their own.
+	// BackgroundPPM of the hosts go down on probation for causes of their own, and as
+	// many in each such time after it.
 	BackgroundPPM int `json:"background_ppm"`
 	// TracePPM of the crashes that the patch causes leave a trace that names it.
 	TracePPM int `json:"trace_ppm"`

@@ -169,7 +169,7 @@ func (r *Rollout) reading(i int32) gate.Reading {
 		state, why = dismissed(h)
 	}
 	rd := gate.Reading{Host: h.Listed.Host, Name: h.Listed.Name, State: state, Reason: why, Dismissed: out,
-		Fingerprint: gate.Fingerprint(why, h.Evidence), Domain: gate.Domain(h.Listed.Domains), At: h.Updated, Seen: h.LastSeen,
+		Fingerprint: gate.Fingerprint(why, h.Evidence), Domain: gate.Domain(h.Listed.Domains), At: h.Updated, Crashed: h.Crashed, Seen: h.LastSeen,
 		Transition: time.Duration(h.Timing.TransitionMillis) * time.Millisecond}
 	switch {
 	case !out && r.at[i].replaced && idle(h):

@@ -219,13 +219,23 @@ func (r *Rollout) leaveOut(h *Host) *hotstick.Reason {
 	case h.Recall != nil:
 		return h.Recall
 	case h.Struck:
-		return &hotstick.Reason{Code: hotstick.ReasonStruck, Subject: p.String()}
+		return struck(p, h.Reason)
 	case h.RevertedBefore:
 		return &hotstick.Reason{Code: hotstick.ReasonRevertedBefore, Subject: p.String()}
 	case h.InEffect.Name == p.Name && h.InEffect.Level >= p.Level:
 		return &hotstick.Reason{Code: hotstick.ReasonAlreadyInEffect, Subject: h.InEffect.String()}
 	}
 	return nil
+}
+
+// struck is why a host that holds a strike is left out, with the power cut that
+// brought it, if it was one: then nothing speaks against the patch.
+func struck(p hotstick.PatchRef, happened *hotstick.Reason) *hotstick.Reason {
+	why := &hotstick.Reason{Code: hotstick.ReasonStruck, Subject: p.String()}
+	if causeOf(happened) == hotstick.ReasonPowerCut {
+		why.Cause, why.Detail = happened.Code, happened.Subject+", "+happened.Detail
+	}
+	return why
 }
 
 // absence says why a host cannot be worked on for now, or nil.

@@ -23,3 +23,11 @@ func Observe(h Host, r hotstick.Report) (hotstick.HostState, bool) {
 	}
 	return r.State, true
 }
+
+// Crashed reports whether a report says that a host went down uncleanly after it was
+// confirmed, which the caller notes beside its line: it stays confirmed, and nothing is
+// struck. Only the first such report counts.
+func Crashed(h Host, r hotstick.Report) bool {
+	return r.State == hotstick.Confirmed && h.State == hotstick.Confirmed && r.Attempt == h.Attempt &&
+		causeOf(r.Reason) == hotstick.ReasonCrash && h.Reason == nil
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -33,9 +34,38 @@ func (r *Rollout) Why(id hotstick.HostID, now time.Time) *hotstick.Reason {
 			return r.waitsToGoBack(i)
 		}
 	case hotstick.Skipped, hotstick.Failed, hotstick.Quarantined:
-		return h.Reason
+		return r.withCompany(i)
 	}
 	return nil
+}
+
+// withCompany is why a host is where it is. Where a power cut struck it, it names all
+// whom the cut struck, for one clear can lift all their strikes.
+func (r *Rollout) withCompany(i int32) *hotstick.Reason {
+	why := r.hosts[i].Reason
+	if !cutShort(&r.hosts[i]) {
+		return why
+	}
+	var names []string
+	for _, d := range r.at[i].domains {
+		if d == nil || !strings.HasPrefix(why.Detail, d.String()+",") {
+			continue
+		}
+		for _, m := range d.members {
+			if h := &r.hosts[m]; cutShort(h) && strings.HasPrefix(h.Reason.Detail, d.String()+",") {
+				names = append(names, h.Listed.Name)
+			}
+		}
+	}
+	slices.Sort(names)
+	full := *why
+	full.Detail += "; it struck " + strings.Join(names, ", ")
+	return &full
+}
+
+// cutShort reports whether a host is left out for a strike that a power cut brought.
+func cutShort(h *Host) bool {
+	return skippedFor(h, hotstick.ReasonStruck) && h.Reason.Cause == hotstick.ReasonPowerCut
 }
 
 // waits says what a waiting host waits for, or nil if it may start.

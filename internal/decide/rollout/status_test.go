@@ -193,3 +193,32 @@ func TestWhoMayJoinLate(t *testing.T) {
 		}
 	}
 }
+
+func TestWhyNamesAllWhomAPowerCutStruck(t *testing.T) {
+	struck := hotstick.Reason{Code: hotstick.ReasonStruck, Subject: "fix@2", Cause: hotstick.ReasonPowerCut, Detail: "rack=r1, with 3 others"}
+	other := struck
+	other.Detail = "rack=r10, with 3 others"
+	v := fleet("a/x/0:skipped b/x/0:skipped c/x/0:skipped=struck d/x/0:confirmed e/x/0:skipped")
+	v.Plan.Budgets = append(v.Plan.Budgets, hotstick.Budget{Domain: "rack", Max: 2})
+	for i := range v.Hosts {
+		v.Hosts[i].Listed.Domains = map[string]string{"rack": "r1"}
+	}
+	v.Hosts[0].Reason, v.Hosts[1].Reason, v.Hosts[4].Reason = &struck, &struck, &other
+	v.Hosts[4].Listed.Domains = map[string]string{"rack": "r10"}
+	for id, want := range map[hotstick.HostID]string{"a": "rack=r1, with 3 others; it struck a, b", "b": "rack=r1, with 3 others; it struck a, b",
+		"c": "", "e": "rack=r10, with 3 others; it struck e"} {
+		if got := rollout.Open(v).Why(id, t0); got == nil || got.Detail != want {
+			t.Errorf("%s: %+v, want %q", id, got, want)
+		}
+	}
+}
+
+func TestAPowerCutStaysTheCauseWhileTheStrikeLasts(t *testing.T) {
+	v := fleet("a/x/0:interrupted=power_cut")
+	v.Hosts[0].Struck, v.Hosts[0].Reason.Subject, v.Hosts[0].Reason.Detail = true, "rack=r1", "with 3 others"
+	d := rollout.Next(v, t0)
+	want := hotstick.Reason{Code: hotstick.ReasonStruck, Subject: "fix@2", Cause: hotstick.ReasonPowerCut, Detail: "rack=r1, with 3 others"}
+	if len(d.Changes) != 1 || d.Changes[0].State != hotstick.Skipped || d.Changes[0].Reason != want {
+		t.Errorf("decided %q: %+v", say(d), d.Changes)
+	}
+}

@@ -167,6 +167,9 @@ type Host struct {
 	Timing   hotstick.Timing
 	// Updated is when State was reached, by the server's clock.
 	Updated time.Time
+	// Crashed is when the server learnt that the host went down after it was confirmed;
+	// zero if it did not.
+	Crashed time.Time
 	// Granted is when the newest grant of the attempt was signed.
 	Granted *time.Time
 	// Began: the host reported that it had begun the attempt.

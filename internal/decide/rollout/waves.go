@@ -79,7 +79,7 @@ func (r *Rollout) buildWaves() {
 		r.waves = append(r.waves, &wave{index: i, Wave: w, tally: tally{acc: gate.New(0, r.plan.Gate)}})
 	}
 	r.all = tally{acc: gate.New(0, r.plan.Gate)}
-	r.rate = gate.NewRateTest(r.plan.Gate)
+	r.rate = gate.NewRateTest(r.plan.Gate, time.Duration(r.plan.ProbationSeconds)*time.Second)
 	if r.fresh = time.Duration(r.plan.Gate.FreshSeconds) * time.Second; r.fresh <= 0 {
 		r.fresh = gate.DefaultFreshSeconds * time.Second
 	}

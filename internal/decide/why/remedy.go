@@ -2,6 +2,7 @@ package why
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/hotstick/hotstick"
@@ -28,10 +29,10 @@ var remedies = map[hotstick.ReasonCode]string{
 	hotstick.ReasonDomainIll:          "Bring the members that are down back; one that is gone for good is written off: hotstick host write-off HOST --reason TEXT",
 	hotstick.ReasonSlow:               "Look at why transitions take so long, such as load; limits are full again when they are quick.",
 	hotstick.ReasonSilentAfter:        "If the host is gone for good, write it off to free its slots: hotstick host write-off HOST --reason TEXT",
-	hotstick.ReasonBanned:             "Lifting a ban needs a clear signed by the approvers: hotstick clear make PATCH@LEVEL --key FILE",
+	hotstick.ReasonBanned:             "Lifting a ban needs a clear signed by the approvers: hotstick clear make PATCH@LEVEL --ban --key FILE",
 	hotstick.ReasonRecalled:           "Lifting a recall needs a clear signed by the approvers: hotstick clear make PATCH@LEVEL --key FILE",
-	hotstick.ReasonStruck:             "Lifting a strike needs a clear signed by the approvers: hotstick clear make PATCH@LEVEL --key FILE",
-	hotstick.ReasonRevertedBefore:     "It comes back only with a clear signed by the approvers: hotstick clear make PATCH@LEVEL --key FILE",
+	hotstick.ReasonStruck:             "Lifting a strike needs a clear signed by the approvers: hotstick clear make PATCH@LEVEL --host HOST --key FILE",
+	hotstick.ReasonRevertedBefore:     "It comes back only with a clear signed by the approvers: hotstick clear make PATCH@LEVEL --host HOST --key FILE",
 	hotstick.ReasonDowngrade:          "An older level needs a downgrade statement signed by the approvers.",
 	hotstick.ReasonForeignPatch:       "Remove the other live patch with the tool that loaded it.",
 	hotstick.ReasonCatalogExpired:     "Renew the catalog's signatures with its offline keys.",
@@ -56,6 +57,7 @@ var remedies = map[hotstick.ReasonCode]string{
 	hotstick.ReasonKernelLog:          "Read the host's kernel log.",
 	hotstick.ReasonTaint:              "Find out what tainted the kernel.",
 	hotstick.ReasonCrash:              "Look at the host's crash trace.",
+	hotstick.ReasonPowerCut:           "Nothing speaks against the patch. One clear signed by the approvers lifts the strikes of all whom the cut struck: hotstick clear make PATCH@LEVEL --host HOST --key FILE",
 	hotstick.ReasonCrashNamed:         "Repair the patch, and publish it as a new level.",
 	hotstick.ReasonGateFailed:         "Look at the evidence; a repaired patch goes out as a new level by a new plan.",
 	hotstick.ReasonRate:               "Look at the hosts that failed; a repaired patch goes out as a new level by a new plan.",
@@ -104,7 +106,7 @@ type Place struct {
 // its cause may.
 func Remedy(r hotstick.Reason, at Place) string {
 	text := remedies[r.Code]
-	if text == "" || r.Cause == hotstick.ReasonSilentAfter {
+	if text == "" || r.Cause == hotstick.ReasonSilentAfter || r.Cause == hotstick.ReasonPowerCut {
 		if of := remedies[r.Cause]; of != "" {
 			text = of
 		}
@@ -112,6 +114,9 @@ func Remedy(r hotstick.Reason, at Place) string {
 	patch := ""
 	if !at.Patch.IsZero() {
 		patch = at.Patch.String()
+	}
+	if names := struck(r); len(names) > 0 {
+		text = strings.ReplaceAll(text, "--host HOST", "--host "+strings.Join(names, " --host "))
 	}
 	for _, word := range [...]struct{ stands, is string }{
 		{"PLAN", at.Plan}, {"HOST", culprit(r, at.Host)}, {"PATCH@LEVEL", patch}, {"ID", at.Freeze},
@@ -130,6 +135,20 @@ func Remedy(r hotstick.Reason, at Place) string {
 // nothing else of them may get into a command that somebody copies.
 var plain = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@:-]*$`)
 
+// struck are the hosts that a power cut struck, as far as the reason names them all and
+// every name is a plain word.
+func struck(r hotstick.Reason) []string {
+	_, list, found := strings.Cut(r.Detail, "; it struck ")
+	if !found || r.Cause != hotstick.ReasonPowerCut {
+		return nil
+	}
+	names := strings.Split(list, ", ")
+	if slices.ContainsFunc(names, func(name string) bool { return !plain.MatchString(name) }) {
+		return nil
+	}
+	return names
+}
+
 // culprit is the host that a reason's remedy is about: the one that the reason names,
 // or the one that has the reason; empty if that cannot be told.
 func culprit(r hotstick.Reason, host string) string {
@@ -146,7 +165,7 @@ func culprit(r hotstick.Reason, host string) string {
 			return r.Subject
 		}
 		return host
-	case hotstick.ReasonExcluded:
+	case hotstick.ReasonExcluded, hotstick.ReasonStruck, hotstick.ReasonRevertedBefore:
 		return host
 	}
 	// A budget whose slot is kept begins with the name of who keeps it.

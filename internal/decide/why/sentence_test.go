@@ -79,11 +79,16 @@ func TestACommandNamesWhatItIsAbout(t *testing.T) {
 	}{
 		{"the plan", hotstick.Reason{Code: hotstick.ReasonPlanHeld}, "hotstick rollout resume 3f2a9c01d4e5"},
 		{"the freeze", hotstick.Reason{Code: hotstick.ReasonFreeze, Subject: "sale"}, "hotstick freeze remove 7 --reason TEXT"},
-		{"the patch", hotstick.Reason{Code: hotstick.ReasonBanned}, "hotstick clear make fix@2 --key FILE"},
+		{"the patch", hotstick.Reason{Code: hotstick.ReasonBanned}, "hotstick clear make fix@2 --ban --key FILE"},
 		{"the host that is excluded", hotstick.Reason{Code: hotstick.ReasonExcluded, Subject: "alice"}, "hotstick host include web-2 --reason TEXT"},
 		{"the canary, not who waits for it", hotstick.Reason{Code: hotstick.ReasonCanaryLost, Subject: "db-1"}, "hotstick rollout dismiss 3f2a9c01d4e5 db-1 --reason TEXT"},
 		{"who keeps the slot", hotstick.Reason{Code: hotstick.ReasonBudget, Cause: hotstick.ReasonSilentAfter, Subject: "rack=a3",
 			Detail: "db-1 keeps its slot until it is written off (1 of 1 in use)"}, "hotstick host write-off db-1 --reason TEXT"},
+		{"the host that is struck", hotstick.Reason{Code: hotstick.ReasonStruck, Subject: "fix@2"}, "hotstick clear make fix@2 --host web-2 --key FILE"},
+		{"all whom a power cut struck", hotstick.Reason{Code: hotstick.ReasonStruck, Subject: "fix@2", Cause: hotstick.ReasonPowerCut,
+			Detail: "rack=a3, with 3 others; it struck db-1, web-2"}, "hotstick clear make fix@2 --host db-1 --host web-2 --key FILE"},
+		{"nobody with a name that is no word", hotstick.Reason{Code: hotstick.ReasonStruck, Subject: "fix@2", Cause: hotstick.ReasonPowerCut,
+			Detail: "rack=a3, with 3 others; it struck $(reboot), web-2"}, "hotstick clear make fix@2 --host web-2 --key FILE"},
 		{"nobody where nobody is named", hotstick.Reason{Code: hotstick.ReasonTooFewReadings, Subject: "w2"}, "hotstick host exclude HOST --until TIME --reason TEXT"},
 		{"no wave as if it were a host", hotstick.Reason{Code: hotstick.ReasonLaneHeld, Subject: "w2", Cause: hotstick.ReasonNoReadings}, "dismiss 3f2a9c01d4e5 HOST --reason TEXT"},
 	}

@@ -54,7 +54,7 @@ func hostChanges(old, now store.Host) []change {
 		{"a host's boots", old.Boots, now.Boots, []string{inventory.HostBooted}},
 		{"a host's level", old.Loader.InEffect, now.Loader.InEffect, []string{inventory.HostEffect}},
 		{"a host's health", old.IllSince, now.IllSince, []string{inventory.HostIll, inventory.HostWell}},
-		{"a host's reports", old.Reported, now.Reported, []string{inventory.HostState, inventory.HostReport, inventory.HostPermit}},
+		{"a host's reports", old.Reported, now.Reported, []string{inventory.HostState, inventory.HostReport, inventory.HostPermit, inventory.HostCrashed}},
 	} {
 		if !reflect.DeepEqual(f.old, f.now) {
 			out = append(out, change{what: f.what, kinds: f.kinds})
@@ -169,6 +169,8 @@ func (t plans) PutHost(h store.PlanHost) error {
 		{"a grant", h.Granted != nil && (old.Granted == nil || !old.Granted.Equal(*h.Granted)), change{kinds: []string{inventory.GrantIssued}}},
 		{"a stand-in", old.Standing != h.Standing, change{kinds: []string{inventory.HostStandsIn}}},
 		{"a recall", h.Recall != nil && old.Recall == nil, change{kinds: []string{inventory.HostRecalled}}},
+		{"a crash after confirmation", old.State == h.State && h.State == hotstick.Confirmed && old.Reason == nil && h.Reason != nil,
+			change{kinds: []string{inventory.HostCrashed}, state: string(h.State)}},
 		{"a host's timing", old.Timing != h.Timing, change{kinds: []string{inventory.HostState, inventory.HostReport}}},
 	} {
 		if f.moved {

@@ -74,6 +74,8 @@ func hostText(e store.Event, host string) string {
 		return host + " seems to be cloned: an older boot of it checked in again."
 	case inventory.HostState:
 		return fmt.Sprintf("%s is %s.", host, stateText(e.State))
+	case inventory.HostCrashed:
+		return fmt.Sprintf("%s went down after %s was confirmed on it.", host, e.Patch)
 	case inventory.HostPermit:
 		return fmt.Sprintf("%s, on its own permit for %s, is %s.", host, e.Patch, stateText(e.State))
 	case inventory.HostReport:

@@ -171,7 +171,7 @@ func TestTheCatalogWarnsBeforeItExpires(t *testing.T) {
 func TestEveryKindOfEventHasItsSentence(t *testing.T) {
 	kinds := []string{identity.TokenMade, identity.HostEnrolled, inventory.HostBooted, inventory.HostFacts, inventory.HostReturned,
 		inventory.HostEffect, inventory.HostAnnounced, inventory.HostStruck, inventory.HostRefused, inventory.HostCloned,
-		inventory.HostState, inventory.HostPermit, inventory.HostReport, inventory.HostRevoked, inventory.SlotsReleased,
+		inventory.HostState, inventory.HostCrashed, inventory.HostPermit, inventory.HostReport, inventory.HostRevoked, inventory.SlotsReleased,
 		inventory.GrantIssued, inventory.PlanProposed, inventory.PlanSigned, inventory.PlanStatus, inventory.PlanReverting,
 		inventory.HostIll, inventory.HostWell, inventory.HostUnstruck, inventory.HostMarked, inventory.HostCleared,
 		inventory.HostExcluded, inventory.HostIncluded, inventory.HostJoined, inventory.HostStandsIn, inventory.HostRecalled,
