@@ -12,7 +12,9 @@ type Patch struct {
 	Ref     PatchRef `json:"ref"`
 	Summary string   `json:"summary"`
 	// CVEs lists what this level closes, older levels' CVEs included.
-	CVEs          []string      `json:"cves,omitempty"`
+	CVEs []string `json:"cves,omitempty"`
+	// Vendor is who made the patch, such as canonical; empty if nobody said.
+	Vendor        string        `json:"vendor,omitempty"`
 	Driver        string        `json:"driver"`
 	Reversibility Reversibility `json:"reversibility"`
 	// Replace: the level replaces every older one when it is loaded (cumulative).
@@ -44,6 +46,7 @@ var (
 	cvePattern    = regexp.MustCompile(`^CVE-[0-9]{4}-[0-9]{4,19}$`)
 	modulePattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,54}$`)
 	driverPattern = regexp.MustCompile(`^[a-z][a-z0-9]{1,31}$`)
+	vendorPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 )
 
 // MaxArtifactBytes bounds one artifact. The largest vendor live patches are
@@ -67,6 +70,9 @@ func (p Patch) Validate() error {
 	}
 	if !driverPattern.MatchString(p.Driver) {
 		return fmt.Errorf("cannot use %q as the driver of %s", p.Driver, p.Ref)
+	}
+	if p.Vendor != "" && !vendorPattern.MatchString(p.Vendor) {
+		return fmt.Errorf("cannot use %.80q as the vendor of %s: want lower-case letters, digits and dashes", p.Vendor, p.Ref)
 	}
 	switch p.Reversibility {
 	case ReversibleLive, ReversibleDowngrade, ReversibleReboot:
