@@ -9,14 +9,10 @@ import (
 	"github.com/hotstick/hotstick/internal/planted"
 )
 
-const (
-	// batch bounds how many hosts one decision changes, and how many it starts, so
-	// that no single commit takes long. The next decision goes on at once.
-	batch = 1000
-	// haltBatch is the same for the decision that halts a plan: that commit must not
-	// wait.
-	haltBatch = 100
-)
+// batch bounds how many hosts one decision changes, and how many it starts, so
+// that no bad report waits long for a commit before it, nor a halt for its own.
+// The next decision goes on at once.
+const batch = 100
 
 // step is one call of Next: the decision as it grows.
 type step struct {
@@ -66,7 +62,7 @@ func (r *Rollout) failed(waves []gate.Verdict) *hotstick.Reason {
 
 func (s *step) fail(reason hotstick.Reason) {
 	f := &s.r.frame
-	s.left = haltBatch
+	s.left = batch
 	s.d.Status, s.d.Reason = hotstick.Halted, &reason
 	s.d.Revert = !f.Reverting
 	f.Status, f.Reason, f.Reverting = hotstick.Halted, &reason, true
