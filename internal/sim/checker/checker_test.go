@@ -1,6 +1,8 @@
 package checker
 
 import (
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -74,6 +76,28 @@ func TestEveryRuleSaysWhatItIsOrWhyItIsNotChecked(t *testing.T) {
 			t.Errorf("rule %s (%s) is told badly", r.ID, r.Name)
 		}
 		seen[r.ID] = true
+	}
+}
+
+func TestThePageOnTheSimulatorNamesEveryRuleOnce(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/explanation/simulator.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := map[string]int{}
+	for _, row := range regexp.MustCompile(`(?m)^\| ([SL]\d.*?) \|`).FindAllSubmatch(page, -1) {
+		for _, id := range strings.Split(string(row[1]), ", ") {
+			named[id]++
+		}
+	}
+	for _, r := range Rules() {
+		if named[r.ID] != 1 {
+			t.Errorf("the table names %s %d times", r.ID, named[r.ID])
+		}
+		delete(named, r.ID)
+	}
+	for id := range named {
+		t.Errorf("the table names %s, which is no rule", id)
 	}
 }
 
@@ -234,6 +258,14 @@ func waveTales() []tale {
 			s.baked()
 			s.admitted("h2")
 			s.arm("h2", func(e *trace.Event) { e.Uptime -= pick(bad, int64(60_000), 0) })
+		}},
+		{"S5a", "a plan inherits the delays of one that it does not continue", nil, func(s *story, bad bool) {
+			s.wait(30 * time.Second)
+			s.propose(newRelease(3), func(b *trace.PlanBody) {
+				b.Plan.Continues, b.Plan.Waves[0].DelaySeconds = pick(bad, other, newer.plan), 30
+			})
+			s.admitted("h1")
+			s.arm("h1")
 		}},
 		{"S5w", "a grant while the window is closed", nightly, func(s *story, bad bool) {
 			s.admit("h1")

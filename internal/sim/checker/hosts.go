@@ -29,6 +29,9 @@ func (h *host) apply(f *fleet, e *trace.Event) {
 	case trace.KindSeen:
 		if _, known := h.seen[e.Plan]; !known {
 			h.seen[e.Plan] = e.Uptime
+			if first, inherits := h.seen[f.plan(e.Plan).body.Plan.Continues]; inherits {
+				h.seen[e.Plan] = first
+			}
 		}
 	case trace.KindIntent:
 		h.intends(f, e)

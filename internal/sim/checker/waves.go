@@ -12,11 +12,11 @@ func waveRules() []Rule {
 		{ID: "S5", Name: "wave order", check: waveOrder,
 			Text: "A host is admitted only when its wave is open: in each earlier wave its lane has come to rest, nobody came to harm, enough were confirmed and heard of lately (no data is never a pass), and the bake is over. The first wave, and each with a lane's first host, stand before all lanes; manual waves wait for a person; stand-ins go only where the canary cannot. Grants follow admissions."},
 		{ID: "S5a", Name: "signed delay", check: signedDelay,
-			Text: "A host starts only when its wave's signed delay has passed, on the host's own clock, since it durably saw the plan."},
+			Text: "A host starts only when its wave's signed delay has passed, on the host's own clock, since it durably saw the plan, or the one that this plan continues."},
 		{ID: "S5w", Name: "windows", check: insideWindow,
 			Text: "A host is given a grant only inside its maintenance window."},
 		{ID: "S5o", Name: "orders are kept", check: ordersKept,
-			Text: "While changes are frozen no host is admitted, and a host that people keep out never is."},
+			Text: "While changes are frozen no host is admitted or given a grant, and a host that people keep out never is."},
 		{ID: "S9", Name: "once, in order", check: onceInOrder,
 			Text: "For each plan, host and attempt there is at most one intent and one load, over all crashes; attempts grow by one, each by a logged decision."},
 		{ID: "S33", Name: "last known good", check: lastKnownGood,
@@ -36,7 +36,7 @@ func signedDelay(f *fleet, e *trace.Event) (bool, string) {
 	delay := p.body.Plan.Waves[h.EarliestWave()].DelaySeconds
 	seen, known := f.host(e.Host).seen[e.Plan]
 	switch {
-	case delay == 0 || p.body.Plan.Continues != "":
+	case delay == 0:
 		return false, ""
 	case !known:
 		return true, "the host starts a plan that it never durably saw"
