@@ -55,6 +55,48 @@ type SecurityFacts struct {
 	// ModulesDisabled is the sysctl kernel.modules_disabled.
 	ModulesDisabled *bool `json:"modules_disabled,omitempty"`
 	SecureBoot      *bool `json:"secure_boot,omitempty"`
+	// Keys are those that the kernel takes module signatures from (source:
+	// /proc/keys, which shows them to root only); empty if unknown, for a kernel that
+	// checks signatures has at least the key it was built with.
+	Keys []KernelKey `json:"keys,omitempty"`
+}
+
+// DemandsSignatures reports whether the kernel loads signed modules only.
+func (f SecurityFacts) DemandsSignatures() bool {
+	return f.Lockdown == "integrity" || f.Lockdown == "confidentiality" || f.SignatureEnforced != nil && *f.SignatureEnforced
+}
+
+// Trusts reports whether a signature by the key would be taken, as far as can be
+// told: a name or an ID that only one side gives decides nothing.
+func (f SecurityFacts) Trusts(key KernelKey) bool {
+	same := func(a, b string) bool { return a == b || a == "" || b == "" }
+	for _, k := range f.Keys {
+		if same(k.Name, key.Name) && same(k.ID, key.ID) {
+			return true
+		}
+	}
+	return len(f.Keys) == 0
+}
+
+// KernelKey is a key that kernel modules are signed with.
+type KernelKey struct {
+	// Name is the subject of its certificate as the kernel writes it, such as
+	// "Debian Secure Boot CA"; empty where only the ID is known.
+	Name string `json:"name,omitempty"`
+	// ID is the certificate's subject key identifier in hexadecimal; empty where only
+	// the name is known.
+	ID string `json:"id,omitempty"`
+}
+
+// String shows the key to people.
+func (k KernelKey) String() string {
+	switch {
+	case k.ID == "":
+		return k.Name
+	case k.Name == "":
+		return k.ID
+	}
+	return k.Name + " (" + k.ID[:min(8, len(k.ID))] + ")"
 }
 
 // LivepatchFacts list every live patch that the kernel knows, ours or not.

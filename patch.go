@@ -40,6 +40,9 @@ type Artifact struct {
 	SizeBytes int64 `json:"size_bytes"`
 	// Module is the name under which the kernel lists it.
 	Module string `json:"module"`
+	// SignedBy is the key whose signature the module carries, for kernels that
+	// demand one; zero if it carries none.
+	SignedBy KernelKey `json:"signed_by,omitzero"`
 }
 
 var (
@@ -47,7 +50,11 @@ var (
 	modulePattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,54}$`)
 	driverPattern = regexp.MustCompile(`^[a-z][a-z0-9]{1,31}$`)
 	vendorPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+	keyIDPattern  = regexp.MustCompile(`^([0-9a-f]{2}){0,64}$`)
 )
+
+// maxKeyName bounds the name of a kernel key, in bytes.
+const maxKeyName = 256
 
 // MaxArtifactBytes bounds one artifact. The largest vendor live patches are
 // some megabytes.
@@ -127,6 +134,9 @@ func (a Artifact) Validate() error {
 	}
 	if !modulePattern.MatchString(a.Module) {
 		return fmt.Errorf("cannot use %q as a module name", a.Module)
+	}
+	if len(a.SignedBy.Name) > maxKeyName || !keyIDPattern.MatchString(a.SignedBy.ID) {
+		return fmt.Errorf("cannot use %.80q as the key of a module's signature", a.SignedBy.String())
 	}
 	return nil
 }

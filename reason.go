@@ -105,6 +105,8 @@ const (
 	ReasonLedgerUnwritable   ReasonCode = "ledger_unwritable"
 	ReasonVerificationFailed ReasonCode = "verification_failed"
 	ReasonRevertedBefore     ReasonCode = "reverted_before"
+	ReasonModuleUnsigned     ReasonCode = "module_unsigned"
+	ReasonKeyMissing         ReasonCode = "kernel_key_missing"
 )
 
 // Causes for which a patch comes back out, or a host is lost.
@@ -194,6 +196,8 @@ var reasonGlossary = map[ReasonCode]string{
 	ReasonLedgerUnwritable:   "The loader cannot write its ledger, so nothing may start.",
 	ReasonVerificationFailed: "The load could not be verified in the kernel.",
 	ReasonRevertedBefore:     "The patch was reverted here; it needs a signed clear to come back.",
+	ReasonModuleUnsigned:     "The kernel takes signed modules only, and this one carries no signature.",
+	ReasonKeyMissing:         "The kernel does not trust the key that signed the module.",
 
 	ReasonProbeFailed:    "A health probe failed.",
 	ReasonKernelLog:      "The kernel logged a fault.",

@@ -111,6 +111,7 @@ func (c *Core) observe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	facts.Security.Keys = h.loader.Keys
 	encoded, err := json.Marshal(facts)
 	if err != nil {
 		return err

@@ -68,7 +68,7 @@ func readModules(args []string, builds func() ([]hotstick.KernelBuild, error)) (
 		if err != nil {
 			return nil, err
 		}
-		artifact := hotstick.Artifact{Build: build, Digest: hotstick.NewDigest(data), SizeBytes: int64(len(data)), Module: info.Name}
+		artifact := hotstick.Artifact{Build: build, Digest: hotstick.NewDigest(data), SizeBytes: int64(len(data)), Module: info.Name, SignedBy: info.SignedBy}
 		if err := checkInfo(file, info, artifact); err != nil {
 			return nil, err
 		}
@@ -154,6 +154,8 @@ func checkInfo(file string, info kmod.Info, a hotstick.Artifact) error {
 		return fail(exitRefused, `mark it in its source: MODULE_INFO(livepatch, "Y")`, "cannot publish %s: it is no live patch, for it does not say livepatch=Y", file)
 	case info.Release() != a.Build.Release || info.Arch != "" && info.Arch != a.Build.Arch:
 		return fail(exitRefused, "build it against that kernel's headers", "cannot publish %s for %s: it was built for %s (%s)", file, a.Build, info.Release(), info.Arch)
+	case info.SignedBy != a.SignedBy:
+		return fail(exitRefused, "", "cannot publish %s: %s signed it and not %s", file, info.SignedBy, a.SignedBy)
 	case info.Name != a.Module:
 		return fail(exitRefused, "", "cannot publish %s: it is named %s and not %s", file, info.Name, a.Module)
 	}

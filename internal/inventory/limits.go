@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/wire"
@@ -16,6 +17,7 @@ const (
 	maxPatches     = wire.MaxLoaded
 	maxFunctions   = 8192
 	maxDrivers     = 32
+	maxKeys        = 64
 	maxLabels      = 64
 	maxLabelKey    = 63
 	maxLabelValue  = 255
@@ -82,6 +84,9 @@ func CheckFacts(f hotstick.Facts) error {
 	if tooLong(maxText, f.Host.Hostname, f.Host.MachineID, f.Host.Distribution, f.Kernel.Version, f.Security.Lockdown) ||
 		tooLong(maxCommandLine, f.Kernel.CommandLine) {
 		return fmt.Errorf("cannot use the facts: a text is too long")
+	}
+	if len(f.Security.Keys) > maxKeys || slices.ContainsFunc(f.Security.Keys, func(k hotstick.KernelKey) bool { return tooLong(maxText, k.Name, k.ID) }) {
+		return fmt.Errorf("cannot use the facts: more than %d kernel keys, or one that is too long", maxKeys)
 	}
 	if len(f.Modules) > maxModules || len(f.Drivers) > maxDrivers || len(f.Labels) > maxLabels {
 		return fmt.Errorf("cannot use the facts: more than %d modules, %d drivers or %d labels", maxModules, maxDrivers, maxLabels)

@@ -170,7 +170,7 @@ func (l *Loader) numberFrom(seq uint64) {
 
 // answer gives the loader's state.
 func (l *Loader) answer(refusals []link.Refusal) (link.Response, error) {
-	resp := link.Response{Boot: l.boot, InEffect: l.inEffect(l.patches), Refusals: refusals}
+	resp := link.Response{Boot: l.boot, InEffect: l.inEffect(l.patches), Keys: l.cfg.Keys, Refusals: refusals}
 	if l.broken != nil {
 		return resp, nil
 	}

@@ -33,6 +33,9 @@ type Config struct {
 	// Labels are those set on this host itself, which rules for late hosts are
 	// compared with. Nil: there are none.
 	Labels Labels
+	// Keys are those that the kernel takes module signatures from; only root is shown
+	// them, so the loader tells the agent. Nil: unknown.
+	Keys []hotstick.KernelKey
 	// Random gives the nonces; crypto/rand if nil.
 	Random io.Reader
 	// Rest is called when the loader has nothing to do any more, to give memory

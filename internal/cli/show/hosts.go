@@ -131,6 +131,7 @@ func facts(p *page, f hotstick.Facts) {
 	p.field("System", "%s, %s, %d MiB", Clean(orNone(f.Host.Distribution)), plural(f.Host.CPUs, "CPU", "CPUs"), f.Host.MemoryBytes>>20)
 	p.field("Taint", "%d", f.Kernel.Tainted)
 	p.field("Lockdown", "%s", Clean(orNone(f.Security.Lockdown)))
+	p.field("Modules", "%s", modulePosture(f.Security))
 	for _, c := range f.Drivers {
 		state := "available"
 		if !c.Available {
@@ -141,6 +142,25 @@ func facts(p *page, f hotstick.Facts) {
 		}
 		p.field("Driver", "%s, %s (truth: %s)", Clean(c.Driver), state, Clean(c.Truth))
 	}
+}
+
+// modulePosture says what the kernel asks of a module before it takes it.
+func modulePosture(f hotstick.SecurityFacts) string {
+	text := "the kernel takes unsigned ones"
+	switch {
+	case f.ModulesDisabled != nil && *f.ModulesDisabled:
+		return "the kernel takes none any more"
+	case f.DemandsSignatures():
+		text = "the kernel takes signed ones only"
+	}
+	var names []string
+	for _, k := range f.Keys {
+		names = append(names, Clean(k.String()))
+	}
+	if len(names) > 0 {
+		text += "; it trusts " + strings.Join(names, ", ")
+	}
+	return text
 }
 
 func loaded(patches []api.LoadedPatch) Table {

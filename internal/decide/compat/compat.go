@@ -24,17 +24,18 @@ type Host struct {
 
 // Rules are what one patch level asks of hosts.
 type Rules struct {
-	patch  hotstick.Patch
-	builds map[hotstick.KernelBuild]bool
+	patch hotstick.Patch
+	// builds are the kernel builds that have an artifact, with the key of its signature.
+	builds map[hotstick.KernelBuild]hotstick.KernelKey
 	known  func(module string) bool
 }
 
 // For makes the rules of a patch level. Known says which module names belong to
 // our catalog; any other live patch is foreign.
 func For(p hotstick.Patch, known func(module string) bool) Rules {
-	r := Rules{patch: p, builds: make(map[hotstick.KernelBuild]bool, len(p.Artifacts)), known: known}
+	r := Rules{patch: p, builds: make(map[hotstick.KernelBuild]hotstick.KernelKey, len(p.Artifacts)), known: known}
 	for _, a := range p.Artifacts {
-		r.builds[a.Build] = true
+		r.builds[a.Build] = a.SignedBy
 	}
 	return r
 }
@@ -45,7 +46,8 @@ func (r Rules) Check(h Host) *hotstick.Reason {
 	if h.Facts == nil {
 		return &hotstick.Reason{Code: hotstick.ReasonHostSilent}
 	}
-	if !r.builds[h.Facts.Kernel.Build] {
+	signer, built := r.builds[h.Facts.Kernel.Build]
+	if !built {
 		return &hotstick.Reason{Code: hotstick.ReasonNoArtifact, Subject: h.Facts.Kernel.Build.String()}
 	}
 	if slices.Contains(h.Strikes, ref) {
@@ -58,6 +60,9 @@ func (r Rules) Check(h Host) *hotstick.Reason {
 		return inEffect(h.InEffect, ref)
 	}
 	if why := driverRefuses(h.Facts, r.patch.Driver); why != nil {
+		return why
+	}
+	if why := kernelRefuses(h.Facts.Security, signer); why != nil {
 		return why
 	}
 	if r.patch.Replace {
@@ -90,6 +95,19 @@ func driverRefuses(f *hotstick.Facts, driver string) *hotstick.Reason {
 		break
 	}
 	return &hotstick.Reason{Code: hotstick.ReasonUnsupported, Subject: driver}
+}
+
+// kernelRefuses foresees what the kernel would say to the module's signature.
+func kernelRefuses(f hotstick.SecurityFacts, signer hotstick.KernelKey) *hotstick.Reason {
+	switch {
+	case !f.DemandsSignatures():
+		return nil
+	case signer == hotstick.KernelKey{}:
+		return &hotstick.Reason{Code: hotstick.ReasonModuleUnsigned}
+	case !f.Trusts(signer):
+		return &hotstick.Reason{Code: hotstick.ReasonKeyMissing, Subject: signer.String()}
+	}
+	return nil
 }
 
 // foreign refuses a replacing patch where somebody else's patch is loaded, for

@@ -42,6 +42,7 @@ func TestCheckGivesTheFirstReason(t *testing.T) {
 		{"another level reverted before", func(h *compat.Host) { h.Reverted = []hotstick.PatchRef{fix(1), fix(3)} }, ""},
 		{"the level itself", func(h *compat.Host) { h.InEffect = fix(2) }, hotstick.ReasonAlreadyInEffect},
 		{"a newer level", func(h *compat.Host) { h.InEffect = fix(3) }, hotstick.ReasonDowngrade},
+		{"a kernel that demands signatures", locked(), hotstick.ReasonModuleUnsigned},
 		{"no driver", func(h *compat.Host) { h.Facts.Drivers = nil }, hotstick.ReasonUnsupported},
 	}
 	for _, test := range tests {
@@ -53,6 +54,43 @@ func TestCheckGivesTheFirstReason(t *testing.T) {
 		}
 		if got != test.want {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+func locked(keys ...hotstick.KernelKey) func(*compat.Host) {
+	return func(h *compat.Host) { h.Facts.Security = hotstick.SecurityFacts{Lockdown: "integrity", Keys: keys} }
+}
+
+func TestAKernelThatDemandsSignaturesIsForeseen(t *testing.T) {
+	ours := hotstick.KernelKey{Name: "Example CA", ID: "ace5"}
+	named, numbered, other := hotstick.KernelKey{Name: "Example CA"}, hotstick.KernelKey{ID: "ace5"}, hotstick.KernelKey{Name: "Example CA", ID: "0bad"}
+	enforced := true
+	for _, test := range []struct {
+		name   string
+		signer hotstick.KernelKey
+		edit   func(*compat.Host)
+		want   hotstick.Reason
+	}{
+		{"nothing is demanded", hotstick.KernelKey{}, func(h *compat.Host) { h.Facts.Security.Lockdown = "none" }, hotstick.Reason{}},
+		{"no signature", hotstick.KernelKey{}, locked(ours), hotstick.Reason{Code: hotstick.ReasonModuleUnsigned}},
+		{"no signature, by sig_enforce", hotstick.KernelKey{}, func(h *compat.Host) { h.Facts.Security.SignatureEnforced = &enforced }, hotstick.Reason{Code: hotstick.ReasonModuleUnsigned}},
+		{"the key itself", ours, locked(other, ours), hotstick.Reason{}},
+		{"known by name", named, locked(ours), hotstick.Reason{}},
+		{"known by number", numbered, locked(ours), hotstick.Reason{}},
+		{"another key of the same name", other, locked(ours), hotstick.Reason{Code: hotstick.ReasonKeyMissing, Subject: "Example CA (0bad)"}},
+		{"a key of another name", named, locked(hotstick.KernelKey{Name: "Debian Secure Boot CA", ID: "01"}), hotstick.Reason{Code: hotstick.ReasonKeyMissing, Subject: "Example CA"}},
+		{"keys that nobody may see", ours, locked(), hotstick.Reason{}},
+	} {
+		rules := compat.For(hotstick.Patch{Ref: fix(2), Driver: "klp", Artifacts: []hotstick.Artifact{{Build: build, SignedBy: test.signer}}}, func(string) bool { return true })
+		h := ready()
+		test.edit(&h)
+		got := hotstick.Reason{}
+		if why := rules.Check(h); why != nil {
+			got = *why
+		}
+		if got != test.want {
+			t.Errorf("%s: %+v, want %+v", test.name, got, test.want)
 		}
 	}
 }

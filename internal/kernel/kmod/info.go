@@ -3,6 +3,8 @@ package kmod
 import (
 	"fmt"
 	"strings"
+
+	"github.com/hotstick/hotstick"
 )
 
 // Info is what a module file says of itself. All strings come from the file and
@@ -25,6 +27,8 @@ type Info struct {
 	Arch string
 	// Signed: a signature is appended. It was not verified.
 	Signed bool
+	// SignedBy is the key that the signature names; zero if there is no telling.
+	SignedBy hotstick.KernelKey
 }
 
 // Release is the kernel release that the module was built for, the first word

@@ -111,25 +111,30 @@ const (
 	signatureTail   = 12
 )
 
-// cutSignature returns the size of the file without an appended signature.
-func cutSignature(r io.ReaderAt, size int64) (int64, bool, error) {
+// cutSignature returns the size of the file without an appended signature, and the
+// signature; nil if there is none.
+func cutSignature(r io.ReaderAt, size int64) (int64, []byte, error) {
 	const tail = signatureTail + int64(len(signatureMarker))
 	if size < tail {
-		return size, false, nil
+		return size, nil, nil
 	}
 	raw := make([]byte, tail)
 	if _, err := r.ReadAt(raw, size-tail); err != nil {
-		return 0, false, fmt.Errorf("cannot read the kernel module: %w", err)
+		return 0, nil, fmt.Errorf("cannot read the kernel module: %w", err)
 	}
 	if string(raw[signatureTail:]) != signatureMarker {
-		return size, false, nil
+		return size, nil, nil
 	}
 	n := int64(binary.BigEndian.Uint32(raw[8:]))
 	if n > maxSignature {
-		return 0, false, refuse(TooLarge, "a signature of %d bytes; the limit is %d", n, maxSignature)
+		return 0, nil, refuse(TooLarge, "a signature of %d bytes; the limit is %d", n, maxSignature)
 	}
 	if n > size-tail {
-		return 0, false, refuse(Truncated, "the signature lies outside the file")
+		return 0, nil, refuse(Truncated, "the signature lies outside the file")
 	}
-	return size - tail - n, true, nil
+	signature := make([]byte, n)
+	if _, err := r.ReadAt(signature, size-tail-n); err != nil {
+		return 0, nil, fmt.Errorf("cannot read the kernel module: %w", err)
+	}
+	return size - tail - n, signature, nil
 }

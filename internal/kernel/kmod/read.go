@@ -36,7 +36,7 @@ func Read(r io.ReaderAt, size int64) (Info, error) {
 	if size > MaxBytes {
 		return Info{}, refuse(TooLarge, "%d bytes; the limit is %d", size, MaxBytes)
 	}
-	body, signed, err := cutSignature(r, size)
+	body, signature, err := cutSignature(r, size)
 	if err != nil {
 		return Info{}, err
 	}
@@ -48,10 +48,11 @@ func Read(r io.ReaderAt, size int64) (Info, error) {
 		return Info{}, err
 	}
 	info, err := f.readInfo()
-	info.Signed = signed
 	if err != nil {
 		return Info{}, err
 	}
+	info.Signed = signature != nil
+	info.SignedBy, _ = Signer(signature)
 	return info, nil
 }
 

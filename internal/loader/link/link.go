@@ -66,6 +66,8 @@ type Response struct {
 	WantArtifacts []hotstick.Digest `json:"want_artifacts,omitempty"`
 	// Reports are those above Acknowledged, oldest first, at most MaxReports.
 	Reports []hotstick.Report `json:"reports,omitempty"`
+	// Keys are those that the kernel takes module signatures from; empty if unknown.
+	Keys []hotstick.KernelKey `json:"keys,omitempty"`
 	// Strikes lists patches that this host never arms again without a clear.
 	Strikes []hotstick.PatchRef `json:"strikes,omitempty"`
 	// Bans lists patches that the ledger holds as banned.

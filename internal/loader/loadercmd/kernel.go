@@ -58,6 +58,9 @@ func (r *running) Build() (hotstick.KernelBuild, error) {
 	return kernel.Build(r.fsys, kernel.Machine())
 }
 
+// keys are those that the kernel takes module signatures from.
+func (r *running) keys() []hotstick.KernelKey { return kernel.TrustedKeys(r.fsys) }
+
 // Taint implements loader.Kernel.
 func (r *running) Taint() (uint64, error) { return kernel.Taint(r.fsys) }
 

@@ -154,6 +154,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 		Catalog:  &ownCatalog{dir: filepath.Join(s.state, "catalog"), agent: s.agent, root: hotstick.Digest(s.root)},
 		Identity: func() (ed25519.PublicKey, error) { return readIdentity(s.agent) },
 		Labels:   func() (map[string]string, error) { return ownLabels(s.config) },
+		Keys:     kernel.keys(),
 		Limits:   s.limits, Rest: debug.FreeOSMemory, Log: log, Trace: sink,
 	})
 	if err != nil {

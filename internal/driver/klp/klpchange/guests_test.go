@@ -68,8 +68,31 @@ func buildModules(t *testing.T, ctx context.Context, k kernelpkg.Kernel) string 
 			t.Fatal(err)
 		}
 	}
+	signAsStranger(t, ctx, k, dir)
 	return dir
 }
+
+// signAsStranger signs one of the modules with a key that no kernel knows.
+func signAsStranger(t *testing.T, ctx context.Context, k kernelpkg.Kernel, dir string) {
+	t.Helper()
+	tools, err := filepath.Glob(filepath.Join(k.Headers, "..", "..", "lib", "linux-kbuild-*", "scripts", "sign-file"))
+	if err != nil || len(tools) != 1 {
+		t.Fatalf("cannot find sign-file beside %s: %v, %v", k.Headers, tools, err)
+	}
+	keys := t.TempDir()
+	key, certificate := filepath.Join(keys, "key.pem"), filepath.Join(keys, "certificate.pem")
+	for _, c := range [][]string{
+		{"openssl", "req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=" + stranger, "-keyout", key, "-out", certificate},
+		{tools[0], "sha512", key, certificate, filepath.Join(dir, "hotstick_unix_ioctl_1.ko"), filepath.Join(dir, "stranger.ko")},
+	} {
+		if out, err := exec.CommandContext(ctx, c[0], c[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", c, err, out)
+		}
+	}
+}
+
+// stranger is the name of that key.
+const stranger = "A Stranger"
 
 // inDirectory says that all files of a directory go into one of the guest.
 func inDirectory(t *testing.T, dir, target string) []guest.File {

@@ -15,11 +15,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/decide/compat"
 	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/driver/drivertest"
 	"github.com/hotstick/hotstick/internal/driver/klp/klpchange"
 	"github.com/hotstick/hotstick/internal/kernel"
 	"github.com/hotstick/hotstick/internal/kernel/klog"
+	"github.com/hotstick/hotstick/internal/kernel/kmod"
 )
 
 // The tests in this file change the kernel they run on. TestRealKernels carries
@@ -214,6 +216,34 @@ func TestInsideASealedFileIsLoaded(t *testing.T) {
 	t.Error("it does not come into effect")
 }
 
+// mustForesee checks that planning, from this kernel's own facts, expects what the
+// kernel is about to say to the module's signature.
+func mustForesee(t *testing.T, f *os.File, build hotstick.KernelBuild, want hotstick.ReasonCode) {
+	t.Helper()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	module, err := kmod.Read(f, info.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	facts, err := kernel.Read(os.DirFS("/"), build.Arch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	facts.Security.Keys = kernel.TrustedKeys(os.DirFS("/"))
+	facts.Drivers = []hotstick.Capabilities{{Driver: "klp", Available: true}}
+	if len(facts.Security.Keys) == 0 {
+		t.Error("root is shown no keys")
+	}
+	patch := hotstick.Patch{Ref: hotstick.PatchRef{Name: "unix-ioctl", Level: 1}, Driver: "klp", Artifacts: []hotstick.Artifact{{Build: build, SignedBy: module.SignedBy}}}
+	why := compat.For(patch, func(string) bool { return true }).Check(compat.Host{Facts: &facts})
+	if why == nil || why.Code != want || want == hotstick.ReasonKeyMissing && why.Subject != stranger {
+		t.Errorf("planning foresees %+v, want %s", why, want)
+	}
+}
+
 // A kernel can be locked further while it runs, never less; so this is the last
 // test in a guest.
 func TestInsideZLockedKernelsRefuse(t *testing.T) {
@@ -235,16 +265,21 @@ func TestInsideZLockedKernelsRefuse(t *testing.T) {
 		if err := os.WriteFile(step.file, []byte(step.value), 0); err != nil {
 			t.Fatal(err)
 		}
-		f, err := os.Open(filepath.Join(dir, "hotstick_unix_ioctl_1.ko"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		changer := klpchange.New()
-		err = changer.Load(t.Context(), driver.Load{Module: "hotstick_unix_ioctl_1", File: f, Build: build})
-		f.Close()
-		mustRefuse(t, err, step.code, step.detail)
-		if patches, err := changer.Observe(t.Context()); err != nil || len(patches) != 0 {
-			t.Errorf("%s: %v, %v", step.name, patches, err)
+		for file, foreseen := range map[string]hotstick.ReasonCode{"hotstick_unix_ioctl_1.ko": hotstick.ReasonModuleUnsigned, "stranger.ko": hotstick.ReasonKeyMissing} {
+			f, err := os.Open(filepath.Join(dir, file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if step.code == hotstick.ReasonSignature {
+				mustForesee(t, f, build, foreseen)
+			}
+			changer := klpchange.New()
+			err = changer.Load(t.Context(), driver.Load{Module: "hotstick_unix_ioctl_1", File: f, Build: build})
+			f.Close()
+			mustRefuse(t, err, step.code, step.detail)
+			if patches, err := changer.Observe(t.Context()); err != nil || len(patches) != 0 {
+				t.Errorf("%s: %v, %v", step.name, patches, err)
+			}
 		}
 	}
 	var faults klog.Collector
