@@ -36,6 +36,14 @@ func (a *app) verified(ctx context.Context, c *client.Client) (catalog.View, *ca
 	case errors.Is(err, catalog.ErrRefused):
 		return view, nil, fail(exitRefused, "the server's catalog does not follow from the root that you were given; ask its owner before you sign anything", "cannot use the catalog: %v", err)
 	}
+	if err != nil {
+		return view, nil, err
+	}
+	// Nothing is signed on the word of a server that forgot what it had signed.
+	seen, err := a.followWith(ctx, chosen, c, view.Trust)
+	if err == nil && seen.dispute != "" {
+		a.note(fmt.Sprintf("warning: host %s holds a checkpoint that the server's audit log does not continue: hotstick audit verify", seen.dispute))
+	}
 	return view, files, err
 }
 
