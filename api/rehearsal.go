@@ -21,10 +21,32 @@ type Rehearsal struct {
 	Plan  hotstick.PlanID `json:"plan"`
 	Name  string          `json:"name"`
 	Hosts int             `json:"hosts"`
+	Waves int             `json:"waves"`
+	Lanes int             `json:"lanes"`
+	Runs  int             `json:"runs"`
 	Seed  uint64          `json:"seed"`
 	// Start is when the plan would have been started.
 	Start     time.Time        `json:"start"`
+	Model     RehearsalModel   `json:"model"`
 	Scenarios []RehearsedPatch `json:"scenarios"`
+	// Verdict says what it means: does a good patch get through, and what does a bad
+	// one break.
+	Verdict string `json:"verdict"`
+}
+
+// RehearsalModel is how the simulated hosts behave.
+type RehearsalModel struct {
+	// CheckInSeconds is how often a host that is up checks in.
+	CheckInSeconds int `json:"check_in_seconds"`
+	// TransitionMillis and RevertMillis are how long the kernel takes.
+	TransitionMillis int `json:"transition_millis"`
+	RevertMillis     int `json:"revert_millis"`
+	// RebootSeconds is how long a host that went down is away.
+	RebootSeconds int `json:"reboot_seconds"`
+	// BackgroundPPM is the share of hosts that go down by themselves while on
+	// probation, and TracePPM the share of crashes that leave a trace.
+	BackgroundPPM int `json:"background_ppm"`
+	TracePPM      int `json:"trace_ppm"`
 }
 
 // RehearsedPatch is one scenario over all its runs.

@@ -14,6 +14,7 @@ import (
 	"github.com/hotstick/hotstick/client"
 	"github.com/hotstick/hotstick/internal/cli/show"
 	"github.com/hotstick/hotstick/internal/decide/rehearse"
+	page "github.com/hotstick/hotstick/internal/server/view"
 	"github.com/hotstick/hotstick/internal/statement"
 )
 
@@ -123,14 +124,8 @@ func (a *app) rehearse(ctx context.Context, bundle api.Bundle, request rehearse.
 	if err != nil {
 		return err
 	}
-	return a.print(view{value: rehearsal{result, result.Verdict()}, names: []string{result.Plan.Short()},
+	return a.print(view{value: page.Rehearsal(result), names: []string{result.Plan.Short()},
 		text: func(st show.Style) string { return rehearsalText(result, st) }})
-}
-
-// rehearsal is the result with what it means.
-type rehearsal struct {
-	rehearse.Result
-	Verdict string `json:"verdict"`
 }
 
 // rehearsalProgress tells how far it is, on a terminal in place and else not at

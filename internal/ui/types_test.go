@@ -26,7 +26,7 @@ var mirrored = map[string]any{
 	"Exclusion": api.Exclusion{}, "ExclusionList": api.ExclusionList{}, "WriteOffResult": api.WriteOffResult{}, "Interval": hotstick.Interval{},
 	"CellList": api.CellList{}, "CellGroup": api.CellGroup{}, "Lane": api.Lane{}, "CalendarUse": api.CalendarUse{}, "Freeze": api.Freeze{},
 	"FreezeList": api.FreezeList{}, "StandIn": api.StandIn{}, "PlanLink": api.PlanLink{}, "Spread": api.Spread{}, "Blast": api.Blast{},
-	"RehearsedStop": api.RehearsedStop{}, "RehearsedPatch": api.RehearsedPatch{}, "Rehearsal": api.Rehearsal{}, "Change": api.Change{}, "Problem": api.Problem{},
+	"RehearsedStop": api.RehearsedStop{}, "RehearsedPatch": api.RehearsedPatch{}, "Rehearsal": api.Rehearsal{}, "RehearsalModel": api.RehearsalModel{}, "Change": api.Change{}, "Problem": api.Problem{},
 }
 
 var (

@@ -66,18 +66,18 @@ type Request struct {
 // are medians of what hosts take.
 type Model struct {
 	// CheckInSeconds is the longest time until a host of a running rollout checks in.
-	CheckInSeconds int `json:"check_in_seconds"`
+	CheckInSeconds int
 	// TransitionMillis is from the load until all tasks run the new code, RevertMillis
 	// from an order to its end.
-	TransitionMillis int `json:"transition_millis"`
-	RevertMillis     int `json:"revert_millis"`
+	TransitionMillis int
+	RevertMillis     int
 	// RebootSeconds is from a crash until the host tells of it.
-	RebootSeconds int `json:"reboot_seconds"`
+	RebootSeconds int
 	// BackgroundPPM of the hosts go down on probation for causes of their own, and as
 	// many in each such time after it.
-	BackgroundPPM int `json:"background_ppm"`
+	BackgroundPPM int
 	// TracePPM of the crashes that the patch causes leave a trace that names it.
-	TracePPM int `json:"trace_ppm"`
+	TracePPM int
 }
 
 // DefaultModel is a fleet of ordinary servers, half of which keep the trace of a
@@ -89,16 +89,16 @@ func DefaultModel() Model {
 
 // Scenario is what happens to the hosts.
 type Scenario struct {
-	Name string `json:"name"`
+	Name string
 	// Text says what the patch does.
-	Text string `json:"text"`
+	Text string
 	// KillPPM of the hosts go down with the patch, at a random time after the load,
 	// DelaySeconds on average.
-	KillPPM      int `json:"kill_ppm"`
-	DelaySeconds int `json:"delay_seconds"`
+	KillPPM      int
+	DelaySeconds int
 	// OutageSeconds is for how long one zone is cut off, once a third of the hosts have
 	// started; 0 for none.
-	OutageSeconds int `json:"outage_seconds"`
+	OutageSeconds int
 }
 
 // Scenarios are those that every plan should survive.

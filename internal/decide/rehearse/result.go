@@ -9,41 +9,41 @@ import (
 	"github.com/hotstick/hotstick"
 )
 
-// Result is what a rehearsal found, ready for a table, JSON and the console.
+// Result is what a rehearsal found, ready for a table and for package api.
 type Result struct {
-	Plan      hotstick.PlanID `json:"plan"`
-	Name      string          `json:"name"`
-	Hosts     int             `json:"hosts"`
-	Waves     int             `json:"waves"`
-	Lanes     int             `json:"lanes"`
-	Runs      int             `json:"runs"`
-	Seed      uint64          `json:"seed"`
-	Start     time.Time       `json:"start"`
-	Model     Model           `json:"model"`
-	Scenarios []Outcome       `json:"scenarios"`
+	Plan      hotstick.PlanID
+	Name      string
+	Hosts     int
+	Waves     int
+	Lanes     int
+	Runs      int
+	Seed      uint64
+	Start     time.Time
+	Model     Model
+	Scenarios []Outcome
 }
 
 // Outcome is one scenario over all its runs.
 type Outcome struct {
-	Scenario Scenario `json:"scenario"`
-	Runs     int      `json:"runs"`
-	Ends     Ends     `json:"ends"`
+	Scenario Scenario
+	Runs     int
+	Ends     Ends
 	// Seconds is how long a run went on, until the plan was completed, halted, or
 	// came to a hold from which only people lead on.
-	Seconds Spread `json:"seconds"`
+	Seconds Spread
 	// Crashed counts the hosts that went down with the patch or while it was on
 	// probation, until a day after the end; CrashedShare is the same in percent of the
 	// plan's hosts.
-	Crashed      Spread `json:"crashed"`
-	CrashedShare Spread `json:"crashed_percent"`
+	Crashed      Spread
+	CrashedShare Spread
 	// Reached is how many hosts, in percent, had the patch when the run was over.
-	Reached Spread `json:"reached_percent"`
+	Reached Spread
 	// Blast is, for each kind of domain, the most hosts of one domain that were
 	// disturbed at once.
-	Blast []Blast `json:"blast"`
+	Blast []Blast
 	// Stops says where runs that did not complete were stopped, in the order of the
 	// waves.
-	Stops []Stop `json:"stops"`
+	Stops []Stop
 }
 
 // End is how a run ended.
@@ -58,43 +58,43 @@ const (
 
 // Ends counts runs by their end.
 type Ends struct {
-	Completed int `json:"completed"`
-	Halted    int `json:"halted"`
-	Held      int `json:"held"`
+	Completed int
+	Halted    int
+	Held      int
 }
 
 // Spread sums up one number over all runs.
 type Spread struct {
-	Mean   float64 `json:"mean"`
-	Median float64 `json:"median"`
-	P95    float64 `json:"p95"`
-	P99    float64 `json:"p99"`
-	Max    float64 `json:"max"`
+	Mean   float64
+	Median float64
+	P95    float64
+	P99    float64
+	Max    float64
 }
 
 // Blast is the widest reach in one kind of domain: Hosts of one domain that has
 // Of, disturbed at once.
 type Blast struct {
-	Domain string `json:"domain"`
-	Value  string `json:"value"`
-	Hosts  int    `json:"hosts"`
-	Of     int    `json:"of"`
+	Domain string
+	Value  string
+	Hosts  int
+	Of     int
 }
 
 // Stop is one place at which runs were stopped: the furthest wave that had
 // started, and why.
 type Stop struct {
-	Wave  int                 `json:"wave"`
-	Name  string              `json:"name"`
-	End   End                 `json:"end"`
-	Code  hotstick.ReasonCode `json:"code"`
-	Cause hotstick.ReasonCode `json:"cause,omitempty"`
-	Runs  int                 `json:"runs"`
+	Wave  int
+	Name  string
+	End   End
+	Code  hotstick.ReasonCode
+	Cause hotstick.ReasonCode
+	Runs  int
 	// Seconds after the start, hosts with the patch in their kernel at that moment,
 	// and hosts that had crashed by then.
-	Seconds Spread `json:"seconds"`
-	Patched Spread `json:"patched"`
-	Crashed Spread `json:"crashed"`
+	Seconds Spread
+	Patched Spread
+	Crashed Spread
 }
 
 // run is what one run left behind.

@@ -134,7 +134,7 @@ func (r *Rollout) closedBy(w *wave, t *tally, members func(func(int32)), l *lane
 		l.again(t.seen.Add(r.fresh).Add(1)) // then the readings are stale
 		return nil, false
 	case code == hotstick.ReasonNoReadings && t.acc.Open == 0: // nobody is left to give one
-		return &hotstick.Reason{Code: hotstick.ReasonLaneHeld, Subject: w.Name, Cause: hotstick.ReasonNoReadings}, false
+		return &hotstick.Reason{Code: hotstick.ReasonLaneHeld, Subject: w.Name, Cause: hotstick.ReasonNoReadings, Detail: r.endedBadly(members)}, false
 	case code == hotstick.ReasonNoReadings || code == hotstick.ReasonUnderWay:
 		return &hotstick.Reason{Code: hotstick.ReasonWaveNotOpen, Subject: w.Name}, false
 	}
@@ -145,6 +145,21 @@ func (r *Rollout) closedBy(w *wave, t *tally, members func(func(int32)), l *lane
 		v.Reason.Subject = w.Name
 	}
 	return &v.Reason, false
+}
+
+// endedBadly names the first of the members that an operator may dismiss; empty if
+// there is none.
+func (r *Rollout) endedBadly(members func(func(int32))) string {
+	first := int32(-1)
+	members(func(i int32) {
+		if MayDismiss(r.hosts[i].State) && (first < 0 || i < first) {
+			first = i
+		}
+	})
+	if first < 0 {
+		return ""
+	}
+	return r.hosts[first].Listed.Name
 }
 
 // slow reports whether a cost is above its limit: over the whole plan, or in the

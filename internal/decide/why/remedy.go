@@ -22,8 +22,8 @@ var remedies = map[hotstick.ReasonCode]string{
 	hotstick.ReasonExcluded:           "It is caught up when the exclusion ends, or is lifted: hotstick host include HOST --reason TEXT",
 	hotstick.ReasonHostSilent:         "Look at the host: is it up, and does its agent reach the server?",
 	hotstick.ReasonAgentSilent:        "Look at the host: is it up, and does its agent reach the server?",
-	hotstick.ReasonCanaryLost:         "Look at the lost canary; a second loss of the same kind fails the rollout. If it had another cause, dismiss the host so that a stand-in can take its place: hotstick rollout dismiss PLAN HOST --reason TEXT",
-	hotstick.ReasonLaneHeld:           "Look at the hosts that gave no reading. The lane goes on once one of them, or a stand-in, is confirmed: hotstick rollout retry PLAN --failed --reason TEXT, or hotstick rollout dismiss PLAN HOST --reason TEXT; where none is left, a new plan lets another host go first.",
+	hotstick.ReasonCanaryLost:         "Look at the lost canary; a second loss of the same kind fails the rollout. If the patch is not to blame, dismiss the host so that a stand-in goes first: hotstick rollout dismiss PLAN HOST --reason TEXT",
+	hotstick.ReasonLaneHeld:           "Retry what failed, or dismiss it so that a stand-in goes first: hotstick rollout retry PLAN --failed --reason TEXT, or hotstick rollout dismiss PLAN HOST --reason TEXT",
 	hotstick.ReasonTooFewReadings:     "Bring the wave's silent hosts back, or exclude them: hotstick host exclude HOST --until TIME --reason TEXT",
 	hotstick.ReasonStaleReadings:      "Look at the wave's hosts: none has checked in lately.",
 	hotstick.ReasonDomainIll:          "Bring the members that are down back; one that is gone for good is written off: hotstick host write-off HOST --reason TEXT",
@@ -159,7 +159,7 @@ func culprit(r hotstick.Reason, host string) string {
 		if r.Cause != hotstick.ReasonNoReadings {
 			return r.Subject
 		}
-		return ""
+		return r.Detail
 	case hotstick.ReasonSilentAfter:
 		if r.Subject != "" {
 			return r.Subject

@@ -59,7 +59,7 @@ func TestSentence(t *testing.T) {
 		{"what both may end", why.ARollout, "p", &hotstick.Reason{Code: hotstick.ReasonFreeze, Subject: "sale", Until: &later},
 			"Rollout p waits: a change freeze is on: sale. That ends at 2026-11-21T04:30:00Z, in 1h30m. It goes on when the freeze ends, or is taken away: hotstick freeze remove 7 --reason TEXT"},
 		{"a held lane", why.ALane, "6.1.0", &hotstick.Reason{Code: hotstick.ReasonCanaryLost, Subject: "db-1", Cause: hotstick.ReasonCrash, Detail: "rcu"},
-			"Lane 6.1.0 waits: a canary of this lane was lost: db-1. The host went down uncleanly: rcu. Look at the lost canary; a second loss of the same kind fails the rollout. If it had another cause, dismiss the host so that a stand-in can take its place: hotstick rollout dismiss 3f2a9c01d4e5 db-1 --reason TEXT"},
+			"Lane 6.1.0 waits: a canary of this lane was lost: db-1. The host went down uncleanly: rcu. Look at the lost canary; a second loss of the same kind fails the rollout. If the patch is not to blame, dismiss the host so that a stand-in goes first: hotstick rollout dismiss 3f2a9c01d4e5 db-1 --reason TEXT"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -90,6 +90,7 @@ func TestACommandNamesWhatItIsAbout(t *testing.T) {
 		{"nobody with a name that is no word", hotstick.Reason{Code: hotstick.ReasonStruck, Subject: "fix@2", Cause: hotstick.ReasonPowerCut,
 			Detail: "rack=a3, with 3 others; it struck $(reboot), web-2"}, "hotstick clear make fix@2 --host web-2 --key FILE"},
 		{"nobody where nobody is named", hotstick.Reason{Code: hotstick.ReasonTooFewReadings, Subject: "w2"}, "hotstick host exclude HOST --until TIME --reason TEXT"},
+		{"who ended badly, not the wave", hotstick.Reason{Code: hotstick.ReasonLaneHeld, Subject: "w2", Cause: hotstick.ReasonNoReadings, Detail: "db-1"}, "dismiss 3f2a9c01d4e5 db-1 --reason TEXT"},
 		{"no wave as if it were a host", hotstick.Reason{Code: hotstick.ReasonLaneHeld, Subject: "w2", Cause: hotstick.ReasonNoReadings}, "dismiss 3f2a9c01d4e5 HOST --reason TEXT"},
 	}
 	for _, test := range tests {

@@ -12,7 +12,8 @@ import (
 
 // Rehearsal makes a rehearsal's page.
 func Rehearsal(r rehearse.Result) api.Rehearsal {
-	out := api.Rehearsal{Plan: r.Plan, Name: r.Name, Hosts: r.Hosts, Seed: r.Seed, Start: r.Start, Scenarios: []api.RehearsedPatch{}}
+	out := api.Rehearsal{Plan: r.Plan, Name: r.Name, Hosts: r.Hosts, Waves: r.Waves, Lanes: r.Lanes, Runs: r.Runs, Seed: r.Seed,
+		Start: r.Start, Model: api.RehearsalModel(r.Model), Scenarios: []api.RehearsedPatch{}, Verdict: r.Verdict()}
 	for _, o := range r.Scenarios {
 		p := api.RehearsedPatch{Name: o.Scenario.Name, Text: o.Scenario.Text, Runs: o.Runs,
 			Completed: o.Ends.Completed, Halted: o.Ends.Halted, Held: o.Ends.Held, Seconds: api.Spread(o.Seconds),

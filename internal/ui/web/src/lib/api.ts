@@ -152,7 +152,11 @@ export interface RehearsedPatch {
   crashed_percent: Spread; reached_percent: Spread; blast: List<Blast>; stops: List<RehearsedStop>;
 }
 export interface Rehearsal {
-  plan: string; name: string; hosts: number; seed: number; start: string; scenarios: List<RehearsedPatch>;
+  plan: string; name: string; hosts: number; waves: number; lanes: number; runs: number; seed: number; start: string; model: RehearsalModel;
+  scenarios: List<RehearsedPatch>; verdict: string;
+}
+export interface RehearsalModel {
+  check_in_seconds: number; transition_millis: number; revert_millis: number; reboot_seconds: number; background_ppm: number; trace_ppm: number;
 }
 export interface RolloutList { rollouts: List<RolloutSummary> }
 export interface StopResult { halted: List<RolloutSummary>; stop_all: boolean }
