@@ -103,15 +103,25 @@ func (c *Client) refresh(ctx context.Context, now time.Time, source Fetcher) (Vi
 	if err := w.refresh(ctx); err != nil {
 		return View{}, w, err
 	}
-	if err := neverOlder(kept.newest(roleRoot), kept.old.targets, t.targets); err != nil {
+	if err := w.followDelegates(ctx); err != nil {
+		return View{}, w, err
+	}
+	if err := neverOlder(kept, t); err != nil {
 		return View{}, w, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	known, err := c.learn(t.recalls())
+	if err != nil {
+		return View{}, w, err
+	}
+	v, err := t.view(known)
+	if err != nil {
+		return View{}, w, err
+	}
 	if err := c.commit(t, kept, now, floor); err != nil {
 		return View{}, w, err
 	}
-	v := t.view()
 	c.view = &v
 	return v, w, nil
 }
@@ -141,7 +151,17 @@ func (c *Client) Load() (View, error) {
 	if t.snapshot, err = readSnapshot(f.snapshot); err != nil {
 		return View{}, err
 	}
-	v := t.view()
+	if err := t.loadDelegated(f); err != nil {
+		return View{}, err
+	}
+	known, err := c.seenRecalls()
+	if err != nil {
+		return View{}, err
+	}
+	v, err := t.view(known)
+	if err != nil {
+		return View{}, err
+	}
 	if verifyLinks(root, f.timestamp, f.snapshot) != nil {
 		v.Expires = time.Time{}
 	}

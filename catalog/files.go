@@ -15,8 +15,10 @@ import (
 const (
 	MaxRootBytes      = 1 << 20
 	MaxTimestampBytes = 16 << 10
-	MaxSnapshotBytes  = 16 << 10
+	MaxSnapshotBytes  = 64 << 10
 	MaxTargetsBytes   = 16 << 20
+	// MaxDelegatedBytes bounds the targets metadata of one delegate.
+	MaxDelegatedBytes = 2 << 20
 )
 
 const (
@@ -69,7 +71,7 @@ func ArtifactFile(digest hotstick.Digest) string {
 }
 
 var (
-	metadataPattern = regexp.MustCompile(`^(timestamp|[1-9][0-9]{0,12}\.(root|snapshot|targets))\.json$`)
+	metadataPattern = regexp.MustCompile(`^(timestamp|[1-9][0-9]{0,12}\.[a-z][a-z0-9-]{0,31})\.json$`)
 	hexPattern      = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 

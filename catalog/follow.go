@@ -142,22 +142,59 @@ func (c *Client) kept() files {
 	if f.targets, err = c.disk.read(metadataFile(roleTargets, snapshot.targets().Version), MaxTargetsBytes); err != nil || !snapshot.targets().matches(f.targets) {
 		f.targets = nil
 	}
+	for _, role := range snapshot.delegatedNames() {
+		info := snapshot.Meta[role+".json"]
+		if data, err := c.disk.read(metadataFile(role, info.Version), MaxDelegatedBytes); err == nil && info.matches(data) {
+			f.set(role, data)
+		}
+	}
 	return f
 }
 
+// loadDelegated takes the delegates' metadata from a set whose targets are trusted,
+// whatever its age. What does not hold any more is left out.
+func (t *trusted) loadDelegated(f files) error {
+	list, err := t.targets.list()
+	if err != nil {
+		return refused("%v", err)
+	}
+	for _, d := range list {
+		if data := f.delegated[d.Name]; data != nil {
+			if own, err := verifyDelegated(f.targets, t.targets, d.Name, data); err == nil {
+				t.delegated[d.Name] = own
+			}
+		}
+	}
+	return nil
+}
+
 // neverOlder refuses targets older than those we had, as long as the publishers
-// of the newest root have signed those too. TUF forgets what it knew when the
-// online keys change; whoever brought that about must not gain by it.
-func neverOlder(root, ours []byte, fresh *targetsSigned) error {
-	if ours == nil {
+// of the newest root have signed those too, and the same for each delegate. TUF
+// forgets what it knew when the online keys change; whoever brought that about must
+// not gain by it.
+func neverOlder(s *stage, t *trusted) error {
+	if s.old.targets == nil {
 		return nil
 	}
-	old, err := verifyTargets(root, ours)
-	if err != nil {
-		return nil // the publishers' keys have changed
+	if old, err := verifyTargets(s.newest(roleRoot), s.old.targets); err == nil && t.targets.Version < old.Version {
+		return refused("targets metadata of version %d: we had %d", t.targets.Version, old.Version)
 	}
-	if fresh.Version < old.Version {
-		return refused("targets metadata of version %d: we had %d", fresh.Version, old.Version)
+	list, err := t.targets.list()
+	if err != nil {
+		return refused("%v", err)
+	}
+	for _, d := range list {
+		data := s.old.delegated[d.Name]
+		if data == nil {
+			continue
+		}
+		old, err := verifyDelegated(s.newest(roleTargets), t.targets, d.Name, data)
+		if err != nil {
+			continue // its keys or its scope have changed
+		}
+		if fresh := t.delegated[d.Name]; fresh == nil || fresh.Version < old.Version {
+			return refused("metadata of %s that is older than version %d, which we had, or none", d.Name, old.Version)
+		}
 	}
 	return nil
 }
@@ -165,7 +202,7 @@ func neverOlder(root, ours []byte, fresh *targetsSigned) error {
 // commit makes a verified set the trusted one. Everything it names is on disk
 // before timestamp.json is. The caller holds mu.
 func (c *Client) commit(t *trusted, s *stage, now, floor time.Time) error {
-	for _, role := range []string{roleTargets, roleSnapshot} {
+	for _, role := range append(t.snapshot.delegatedNames(), roleTargets, roleSnapshot) {
 		data := s.fresh.of(role)
 		if data == nil {
 			continue
@@ -180,6 +217,9 @@ func (c *Client) commit(t *trusted, s *stage, now, floor time.Time) error {
 		}
 		c.disk.prune(roleSnapshot, t.snapshot.Version, 1)
 		c.disk.prune(roleTargets, t.targets.Version, 1)
+		for role, own := range t.delegated {
+			c.disk.prune(role, own.Version, 1)
+		}
 	} else if now.Sub(floor) < floorStep {
 		return nil
 	}

@@ -2,14 +2,12 @@ package catalog
 
 import (
 	"crypto/ed25519"
-	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/strictjson"
@@ -83,16 +81,20 @@ type trustBlock struct {
 
 type targetsSigned struct {
 	head
-	Targets  map[string]fileInfo `json:"targets"`
-	Hotstick patchesBlock        `json:"x-hotstick"`
+	Targets     map[string]fileInfo `json:"targets"`
+	Delegations *delegationsSigned  `json:"delegations,omitempty"`
+	Hotstick    patchesBlock        `json:"x-hotstick"`
 }
 
 type patchesBlock struct {
-	Schema  string           `json:"schema"`
-	Patches []hotstick.Patch `json:"patches"`
+	Schema      string            `json:"schema"`
+	Patches     []hotstick.Patch  `json:"patches"`
+	Delegations []scopeBlock      `json:"delegations,omitempty"`
+	Recalls     []hotstick.Recall `json:"recalls,omitempty"`
 }
 
-// linkSigned is snapshot or timestamp: each names one next file.
+// linkSigned is snapshot or timestamp: a timestamp names the snapshot, and that the
+// targets metadata of the publishers and of the delegates.
 type linkSigned struct {
 	head
 	Meta map[string]metaInfo `json:"meta"`
@@ -172,26 +174,13 @@ func readRoot(data []byte) (*rootSigned, error) {
 
 // spec turns the wire form of a root into what it says.
 func (r *rootSigned) spec() (RootSpec, error) {
-	keys := map[string]ed25519.PublicKey{}
-	for id, k := range r.Keys {
-		public, err := hex.DecodeString(k.Value.Public)
-		if err != nil || len(public) != ed25519.PublicKeySize || k.Type != metadata.KeyTypeEd25519 || k.Scheme != metadata.KeySchemeEd25519 {
-			return RootSpec{}, fmt.Errorf("key %.80q is not Ed25519", id)
-		}
-		if want, err := keyID(public); err != nil || want != id {
-			return RootSpec{}, fmt.Errorf("key %.80q has another ID", id)
-		}
-		keys[id] = public
+	keys, err := keysOf(r.Keys)
+	if err != nil {
+		return RootSpec{}, err
 	}
-	var err error
 	list := func(role roleKeys) []ed25519.PublicKey {
-		var public []ed25519.PublicKey
-		for _, id := range role.KeyIDs {
-			if keys[id] == nil {
-				err = fmt.Errorf("key %.80q is named and not given", id)
-			}
-			public = append(public, keys[id])
-		}
+		public, pickErr := pick(keys, role.KeyIDs)
+		err = errors.Join(err, pickErr)
 		return public
 	}
 	spec := RootSpec{
@@ -219,15 +208,28 @@ func readTargets(data []byte) (*targetsSigned, error) {
 	if err := checkPatches(targets.Hotstick.Patches); err != nil {
 		return nil, refused("targets metadata: %v", err)
 	}
+	if err := checkRecalls(targets.Hotstick.Recalls); err != nil {
+		return nil, refused("targets metadata: %v", err)
+	}
+	if _, err := targets.list(); err != nil {
+		return nil, refused("targets metadata: %v", err)
+	}
 	if !maps.Equal(targets.Targets, targetEntries(targets.Hotstick.Patches)) {
 		return nil, refused("targets metadata: its files are not the artifacts of its patches")
 	}
 	return targets, nil
 }
 
-// readAnyTargets reads the metadata of the publishers.
-func readAnyTargets(_ *trusted, _ string, data []byte) (*targetsSigned, error) {
-	return readTargets(data)
+// readAnyTargets reads the metadata of the publishers, or of a delegate of theirs.
+func readAnyTargets(t *trusted, role string, data []byte) (*targetsSigned, error) {
+	if role != roleTargets {
+		return readDelegated(t.targets, role, data)
+	}
+	targets, err := readTargets(data)
+	if err != nil {
+		return nil, err
+	}
+	return targets, checkDelegates(t.root, targets)
 }
 
 // targetEntries returns the entries that TUF's list has for these patches.
@@ -242,28 +244,46 @@ func targetEntries(patches []hotstick.Patch) map[string]fileInfo {
 }
 
 func readSnapshot(data []byte) (*linkSigned, error) {
-	return readLink(data, MaxSnapshotBytes, roleSnapshot, roleTargets, MaxTargetsBytes)
+	link, err := readLink(data, MaxSnapshotBytes, roleSnapshot, roleTargets, MaxTargetsBytes)
+	if err != nil {
+		return nil, err
+	}
+	if len(link.Meta) > maxSnapshotFiles {
+		return nil, refused("snapshot metadata that names %d files: the limit is %d", len(link.Meta), maxSnapshotFiles)
+	}
+	for _, role := range link.delegatedNames() {
+		if _, ok := link.Meta[role+".json"]; !ok || !delegationPattern.MatchString(role) || reserved(role) {
+			return nil, refused("snapshot metadata that names %.80q", role)
+		}
+	}
+	return link, nil
 }
 
 func readTimestamp(data []byte) (*linkSigned, error) {
-	return readLink(data, MaxTimestampBytes, roleTimestamp, roleSnapshot, MaxSnapshotBytes)
+	link, err := readLink(data, MaxTimestampBytes, roleTimestamp, roleSnapshot, MaxSnapshotBytes)
+	if err == nil && len(link.Meta) != 1 {
+		return nil, refused("timestamp metadata that names %d files", len(link.Meta))
+	}
+	return link, err
 }
 
-// readLink reads snapshot or timestamp metadata, which must name exactly the one
-// file that follows it.
+// readLink reads snapshot or timestamp metadata, which must name the file that
+// follows it. Each file that it names must have a usable version, length and digest.
 func readLink(data []byte, limit int, role, next string, nextLimit int64) (*linkSigned, error) {
 	link, err := read(data, limit, role, func(l *linkSigned) head { return l.head })
 	if err != nil {
 		return nil, err
 	}
-	info, ok := link.Meta[next+".json"]
-	switch {
-	case !ok || len(link.Meta) != 1:
-		return nil, refused("%s metadata that names %d files: want %s.json", role, len(link.Meta), next)
-	case info.Version < 1 || info.Version >= maxVersion:
-		return nil, refused("%s metadata that names version %d of %s", role, info.Version, next)
-	case info.Length < 1 || info.Length > nextLimit || !hexPattern.MatchString(info.Hashes.SHA256):
-		return nil, refused("%s metadata without length and SHA-256 of %s, or beyond its limit", role, next)
+	if _, ok := link.Meta[next+".json"]; !ok {
+		return nil, refused("%s metadata that does not name %s.json", role, next)
+	}
+	for _, info := range link.Meta {
+		switch {
+		case info.Version < 1 || info.Version >= maxVersion:
+			return nil, refused("%s metadata that names a file of version %d", role, info.Version)
+		case info.Length < 1 || info.Length > nextLimit || !hexPattern.MatchString(info.Hashes.SHA256):
+			return nil, refused("%s metadata without length and SHA-256 of a file, or beyond its limit", role)
+		}
 	}
 	return link, nil
 }

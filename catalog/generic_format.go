@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
+
+	"github.com/hotstick/hotstick/internal/strictjson"
 )
 
 // generic is TUF's form and nothing more: other key types, unknown fields, and
@@ -23,7 +25,9 @@ var generic = profile{
 	snapshot: func(data []byte) (*linkSigned, error) {
 		return looseLink(data, MaxTargetsBytes, roleSnapshot, roleTargets)
 	},
-	targets: func(_ *trusted, role string, data []byte) (*targetsSigned, error) { return looseTargets(data) },
+	targets: func(_ *trusted, _ string, data []byte) (*targetsSigned, error) { return looseTargets(data) },
+
+	delegatedBytes: MaxTargetsBytes,
 }
 
 // Limits of generic metadata.
@@ -88,6 +92,10 @@ func readLoose(data []byte, limit int, role string) (*looseSigned, error) {
 	var doc struct {
 		Signed     *looseSigned      `json:"signed"`
 		Signatures []json.RawMessage `json:"signatures"`
+	}
+	// A field that stands there twice means one thing to us and another to go-tuf.
+	if err := strictjson.Check(data); err != nil {
+		return nil, refused("%s metadata: %v", role, err)
 	}
 	if err := json.Unmarshal(data, &doc); err != nil {
 		return nil, refused("%s metadata: %v", role, err)

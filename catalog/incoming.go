@@ -78,9 +78,9 @@ func (r *Repository) makeRoom() error {
 
 // place moves the artifacts of new targets metadata to where they are served. All
 // must be there before the first is moved. The caller holds mu.
-func (r *Repository) place(targets *targetsSigned) error {
+func (r *Repository) place(patches []hotstick.Patch) error {
 	var moves []hotstick.Artifact
-	for _, p := range targets.Hotstick.Patches {
+	for _, p := range patches {
 		for _, a := range p.Artifacts {
 			if r.holds(ArtifactFile(a.Digest), a) == nil {
 				continue
@@ -108,11 +108,18 @@ func (r *Repository) place(targets *targetsSigned) error {
 	return nil
 }
 
-// signSnapshot signs a snapshot that names one targets file.
-func signSnapshot(version, targetsVersion int64, targets []byte, now time.Time, online statement.Signer) ([]byte, error) {
+// signSnapshot signs a snapshot that names these files.
+func signSnapshot(version int64, files map[string]metaInfo, now time.Time, online statement.Signer) ([]byte, error) {
 	meta := metadata.Snapshot(now.UTC().Truncate(time.Second).Add(SnapshotLife))
 	meta.Signed.Version = version
-	meta.Signed.Meta = map[string]*metadata.MetaFiles{roleTargets + ".json": metaOf(targetsVersion, targets)}
+	meta.Signed.Meta = map[string]*metadata.MetaFiles{}
+	for name, info := range files {
+		named, err := info.wire()
+		if err != nil {
+			return nil, err
+		}
+		meta.Signed.Meta[name] = named
+	}
 	return sign(meta, []statement.Signer{online})
 }
 
@@ -120,11 +127,23 @@ func signSnapshot(version, targetsVersion int64, targets []byte, now time.Time, 
 func signTimestamp(version, snapshotVersion int64, snapshot []byte, now time.Time, online statement.Signer) ([]byte, error) {
 	meta := metadata.Timestamp(now.UTC().Truncate(time.Second).Add(TimestampLife))
 	meta.Signed.Version = version
-	meta.Signed.Meta = map[string]*metadata.MetaFiles{roleSnapshot + ".json": metaOf(snapshotVersion, snapshot)}
+	named, err := infoOf(snapshotVersion, snapshot).wire()
+	if err != nil {
+		return nil, err
+	}
+	meta.Signed.Meta = map[string]*metadata.MetaFiles{roleSnapshot + ".json": named}
 	return sign(meta, []statement.Signer{online})
 }
 
-func metaOf(version int64, data []byte) *metadata.MetaFiles {
-	sum := sha256.Sum256(data)
-	return &metadata.MetaFiles{Version: version, Length: int64(len(data)), Hashes: metadata.Hashes{"sha256": sum[:]}}
+// infoOf returns what is said of a file by the metadata that names it.
+func infoOf(version int64, data []byte) metaInfo {
+	return metaInfo{Version: version, Length: int64(len(data)), Hashes: hashes{hotstick.NewDigest(data).Hex()}}
+}
+
+func (i metaInfo) wire() (*metadata.MetaFiles, error) {
+	sum, err := hex.DecodeString(i.Hashes.SHA256)
+	if err != nil {
+		return nil, fmt.Errorf("cannot name a file: %w", err)
+	}
+	return &metadata.MetaFiles{Version: i.Version, Length: i.Length, Hashes: metadata.Hashes{"sha256": sum}}, nil
 }

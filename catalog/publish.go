@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/theupdateframework/go-tuf/v2/metadata"
-
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/statement"
 )
@@ -24,7 +22,11 @@ type ModuleCheck func(patch hotstick.Patch, artifact hotstick.Artifact, data []b
 type Publication struct {
 	// Root and Targets are the newest metadata files that the publisher trusts.
 	Root, Targets []byte
-	Patch         hotstick.Patch
+	// Delegation is empty for a publisher. A delegate gives the name of its
+	// delegation here, and in Own its newest metadata, nil before the first.
+	Delegation string
+	Own        []byte
+	Patch      hotstick.Patch
 	// Read returns the bytes of an artifact of Patch.
 	Read func(hotstick.Artifact) ([]byte, error)
 	// Check looks into each artifact's bytes.
@@ -37,7 +39,7 @@ type Publication struct {
 
 // EmptyTargets makes and signs targets metadata (version 1) without any patch.
 func EmptyTargets(expires time.Time, signers ...statement.Signer) ([]byte, error) {
-	return makeTargets(nil, 1, expires, signers)
+	return desk{role: roleTargets}.sign(expires, signers)
 }
 
 // Publish returns the targets metadata with one patch more, version one higher,
@@ -45,31 +47,52 @@ func EmptyTargets(expires time.Time, signers ...statement.Signer) ([]byte, error
 // had no artifact for; publishing what is there already returns an error that
 // wraps [ErrPublished], and other bytes or another manifest for it are refused.
 func Publish(p Publication, signers ...statement.Signer) ([]byte, error) {
-	spec, _, err := ReadRoot(p.Root)
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range signers {
-		if !contains(spec.PublisherKeys, s.Public()) {
-			return nil, fmt.Errorf("cannot publish with key %s: the root does not name it as a publisher's", statement.KeyID(s.Public())[:12])
-		}
-	}
-	current, err := verifyTargets(p.Root, p.Targets)
+	d, err := openDesk(p.Root, p.Targets, p.Delegation, p.Own, signers)
 	if err != nil {
 		return nil, err
 	}
 	p.Patch.Published = p.Now.UTC().Truncate(time.Second)
-	patches, err := addPatch(current.Hotstick.Patches, p.Patch)
-	if err != nil {
+	if d.patches, err = addPatch(d.patches, p.Patch); err != nil {
 		return nil, err
 	}
-	if err := checkPatches(patches); err != nil {
+	if err := checkPatches(d.patches); err != nil {
 		return nil, fmt.Errorf("cannot publish %s: %w", p.Patch.Ref, err)
 	}
 	if err := p.checkArtifacts(); err != nil {
 		return nil, err
 	}
-	return makeTargets(patches, current.Version+1, p.Expires, signers)
+	return d.sign(p.Expires, signers)
+}
+
+// Revision changes what targets metadata says beside patches.
+type Revision struct {
+	// Root, Targets, Delegation and Own are those of a [Publication].
+	Root, Targets []byte
+	Delegation    string
+	Own           []byte
+	// Recalls are added to those that are there, which never go again.
+	Recalls []hotstick.Recall
+	// Delegations replace those that are there, unless nil. Only publishers delegate.
+	Delegations []Delegation
+	// Expires ends the life of the new targets metadata; UTC, whole seconds.
+	Expires time.Time
+}
+
+// Revise returns the targets metadata with the changes, version one higher, signed
+// by the publisher. Without any changes it has a longer life.
+func Revise(r Revision, signers ...statement.Signer) ([]byte, error) {
+	d, err := openDesk(r.Root, r.Targets, r.Delegation, r.Own, signers)
+	if err != nil {
+		return nil, err
+	}
+	if r.Delegations != nil && r.Delegation != "" {
+		return nil, fmt.Errorf("cannot delegate as %s: a delegate cannot", r.Delegation)
+	}
+	d.recalls = mergeRecalls(d.recalls, r.Recalls)
+	if r.Delegations != nil {
+		d.delegations = r.Delegations
+	}
+	return d.sign(r.Expires, signers)
 }
 
 // addPatch returns the patches with p added, or with p's artifacts added to the
@@ -135,33 +158,4 @@ func (p Publication) checkArtifacts() error {
 		}
 	}
 	return nil
-}
-
-func makeTargets(patches []hotstick.Patch, version int64, expires time.Time, signers []statement.Signer) ([]byte, error) {
-	if err := checkExpires(expires); err != nil {
-		return nil, err
-	}
-	if patches == nil {
-		patches = []hotstick.Patch{}
-	}
-	meta := metadata.Targets(expires)
-	meta.Signed.Version = version
-	meta.Signed.UnrecognizedFields = map[string]any{customField: patchesBlock{Schema: patchesSchema, Patches: patches}}
-	for _, p := range patches {
-		for _, a := range p.Artifacts {
-			sum, err := hexBytes(a.Digest)
-			if err != nil {
-				return nil, err
-			}
-			meta.Signed.Targets[targetName(a.Digest)] = &metadata.TargetFiles{Length: a.SizeBytes, Hashes: metadata.Hashes{"sha256": sum}}
-		}
-	}
-	data, err := sign(meta, signers)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := readTargets(data); err != nil {
-		return nil, err
-	}
-	return data, nil
 }

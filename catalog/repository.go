@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,6 +46,7 @@ type generation struct {
 	timestamp *linkSigned
 	snapshot  *linkSigned
 	targets   *targetsSigned
+	delegated map[string]*targetsSigned
 	// signed: the root's online keys have signed timestamp and snapshot. They
 	// have not if those keys changed and the power failed before the rest did.
 	signed bool
@@ -113,19 +116,27 @@ func OpenRepository(dir string, online statement.Signer) (*Repository, error) {
 	if g.snapshot, err = readSnapshot(g.files.snapshot); err != nil {
 		return nil, err
 	}
+	t.targets = g.targets
+	if err := t.loadDelegated(g.files); err != nil {
+		return nil, err
+	}
+	g.delegated = t.delegated
 	g.signed = verifyLinks(root, g.files.timestamp, g.files.snapshot) == nil
-	r.now = g.finish(t)
-	return r, r.checkArtifacts(g.targets)
+	if r.now, err = g.finish(t); err != nil {
+		return nil, err
+	}
+	return r, r.checkArtifacts(r.now.view.Patches)
 }
 
 // finish computes the view of a generation.
-func (g generation) finish(t *trusted) generation {
-	t.timestamp, t.snapshot, t.targets = g.timestamp, g.snapshot, g.targets
-	g.view = t.view()
+func (g generation) finish(t *trusted) (generation, error) {
+	t.timestamp, t.snapshot, t.targets, t.delegated = g.timestamp, g.snapshot, g.targets, g.delegated
+	var err error
+	g.view, err = t.view(nil)
 	if _, err := verifyTargets(g.root, g.files.targets); err != nil || !g.signed {
 		g.view.Expires = time.Time{}
 	}
-	return g
+	return g, err
 }
 
 // commit signs a snapshot and a timestamp for next, writes all of it and serves
@@ -139,13 +150,11 @@ func (r *Repository) commit(next generation, now time.Time) error {
 		return fmt.Errorf("cannot sign the catalog: the root does not name the server's online key %s", statement.KeyID(r.online.Public())[:12])
 	}
 	var err error
-	if next.files.snapshot, err = signSnapshot(snapshotVersion, next.targets.Version, next.files.targets, now, r.online); err != nil {
+	if next.files.snapshot, err = signSnapshot(snapshotVersion, r.named(next), now, r.online); err != nil {
 		return err
 	}
-	if r.now.targets == nil || next.targets.Version != r.now.targets.Version {
-		if err := r.disk.write(metadataFile(roleTargets, next.targets.Version), next.files.targets); err != nil {
-			return err
-		}
+	if err := r.writeTargets(next); err != nil {
+		return err
 	}
 	if err := r.disk.write(metadataFile(roleSnapshot, snapshotVersion), next.files.snapshot); err != nil {
 		return err
@@ -154,6 +163,35 @@ func (r *Repository) commit(next generation, now time.Time) error {
 		return err
 	}
 	return r.commitTimestamp(next, timestampVersion, now)
+}
+
+// named returns the files that the snapshot of next names. What was once named
+// stays, as TUF wants it, even if nobody delegates to it any more.
+func (r *Repository) named(next generation) map[string]metaInfo {
+	files := map[string]metaInfo{}
+	if r.now.snapshot != nil {
+		maps.Copy(files, r.now.snapshot.Meta)
+	}
+	files[roleTargets+".json"] = infoOf(next.targets.Version, next.files.targets)
+	for name, own := range next.delegated {
+		files[name+".json"] = infoOf(own.Version, next.files.delegated[name])
+	}
+	return files
+}
+
+// writeTargets writes the targets metadata that is new in next.
+func (r *Repository) writeTargets(next generation) error {
+	for _, name := range slices.Sorted(maps.Keys(next.delegated)) {
+		if was := r.now.delegated[name]; was == nil || was.Version != next.delegated[name].Version {
+			if err := r.disk.write(metadataFile(name, next.delegated[name].Version), next.files.delegated[name]); err != nil {
+				return err
+			}
+		}
+	}
+	if r.now.targets != nil && next.targets.Version == r.now.targets.Version {
+		return nil
+	}
+	return r.disk.write(metadataFile(roleTargets, next.targets.Version), next.files.targets)
 }
 
 // commitTimestamp signs the timestamp for next's snapshot. Its replacement on disk
@@ -174,107 +212,20 @@ func (r *Repository) commitTimestamp(next generation, version int64, now time.Ti
 	if err != nil {
 		return err
 	}
+	next.signed = true
+	if next, err = next.finish(t); err != nil {
+		return err
+	}
 	if err := r.disk.write(timestampFile, next.files.timestamp); err != nil {
 		return err
 	}
-	next.signed = true
-	r.now = next.finish(t)
+	r.now = next
 	r.disk.prune(roleSnapshot, next.snapshot.Version, olderVersions)
 	r.disk.prune(roleTargets, next.targets.Version, olderVersions)
+	for name, own := range next.delegated {
+		r.disk.prune(name, own.Version, olderVersions)
+	}
 	return nil
-}
-
-// Accept takes new targets metadata: signed by the publishers, exactly one version
-// higher, every artifact present. A level keeps the bytes it had for a build. The
-// same targets again change nothing.
-func (r *Repository) Accept(targets []byte, now time.Time) (View, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if string(targets) == string(r.now.files.targets) && r.now.signed {
-		return r.now.view, nil
-	}
-	next, err := r.next(r.now.root, targets, now)
-	if err != nil {
-		return View{}, err
-	}
-	next.spec, next.rootVer = r.now.spec, r.now.rootVer
-	if err := r.commit(next, now); err != nil {
-		return View{}, err
-	}
-	return r.now.view, nil
-}
-
-// next checks new targets metadata against a root and puts its artifacts in place.
-func (r *Repository) next(root, targets []byte, now time.Time) (generation, error) {
-	parsed, err := verifyTargets(root, targets)
-	if err != nil {
-		return generation{}, err
-	}
-	if want := r.now.targets.Version + 1; parsed.Version != want {
-		return generation{}, refused("targets metadata of version %d: want %d; somebody may have published in between", parsed.Version, want)
-	}
-	if now.After(parsed.Expires) {
-		return generation{}, fmt.Errorf("%w: targets metadata ended at %s", ErrExpired, parsed.Expires.Format(time.RFC3339))
-	}
-	for _, p := range parsed.Hotstick.Patches {
-		old, ok := r.now.view.Patch(p.Ref)
-		if !ok {
-			continue
-		}
-		for _, a := range p.Artifacts {
-			if had, ok := old.Artifact(a.Build); ok && had != a {
-				return generation{}, refused("%s has other bytes for %s than it had: publish a higher level", p.Ref, a.Build)
-			}
-		}
-	}
-	if err := r.place(parsed); err != nil {
-		return generation{}, err
-	}
-	return generation{files: files{root: root, targets: targets}, targets: parsed}, nil
-}
-
-// AcceptRoot takes the root that follows the current one, signed by enough keys of
-// both, and naming this server's online key. Where the new root changes the
-// publishers, their new targets metadata must come with it; otherwise targets is nil.
-func (r *Repository) AcceptRoot(root, targets []byte, now time.Time) (View, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	t, err := trustRoot(strict, r.now.root, now)
-	if err != nil {
-		return View{}, err
-	}
-	if string(root) != string(r.now.root) {
-		err = t.nextRoot(root)
-	}
-	if err != nil {
-		return View{}, err
-	}
-	if now.After(t.root.Expires) {
-		return View{}, fmt.Errorf("%w: root metadata ended at %s", ErrExpired, t.root.Expires.Format(time.RFC3339))
-	}
-	next := generation{files: files{root: root, targets: r.now.files.targets}, targets: r.now.targets}
-	if targets != nil {
-		next, err = r.next(root, targets, now)
-	} else {
-		_, err = verifyTargets(root, r.now.files.targets)
-	}
-	if err != nil {
-		return View{}, fmt.Errorf("cannot take the root with these targets: %w", err)
-	}
-	next.rootVer = t.root.Version
-	if next.spec, err = t.root.spec(); err != nil {
-		return View{}, err
-	}
-	if !contains(next.spec.OnlineKeys, r.online.Public()) {
-		return View{}, fmt.Errorf("cannot take a root that does not name the server's online key %s: restart the server with its new key first", statement.KeyID(r.online.Public())[:12])
-	}
-	if err := r.disk.write(metadataFile(roleRoot, next.rootVer), root); err != nil {
-		return View{}, err
-	}
-	if err := r.commit(next, now); err != nil {
-		return View{}, err
-	}
-	return r.now.view, nil
 }
 
 // Refresh renews the timestamp, and the snapshot, if their life is half over, and
@@ -332,8 +283,8 @@ func (r *Repository) Open(name string) (fs.File, error) {
 var _ io.ReadSeeker = (*os.File)(nil)
 
 // checkArtifacts makes sure that every listed artifact is there with its size.
-func (r *Repository) checkArtifacts(targets *targetsSigned) error {
-	for _, p := range targets.Hotstick.Patches {
+func (r *Repository) checkArtifacts(patches []hotstick.Patch) error {
+	for _, p := range patches {
 		for _, a := range p.Artifacts {
 			if err := r.holds(ArtifactFile(a.Digest), a); err != nil {
 				return fmt.Errorf("cannot serve %s: %w", p.Ref, err)

@@ -34,12 +34,14 @@ type profile struct {
 	// targets reads the metadata of the publishers, or of another role that they
 	// delegate to.
 	targets func(t *trusted, role string, data []byte) (*targetsSigned, error)
+	// delegatedBytes bounds the metadata of a delegate.
+	delegatedBytes int64
 	// lapse: a delegation whose metadata has expired keeps nobody from the rest.
 	lapse bool
 }
 
 // strict is the form that this package's documentation specifies.
-var strict = profile{root: readRoot, timestamp: readTimestamp, snapshot: readSnapshot, targets: readAnyTargets, lapse: true}
+var strict = profile{root: readRoot, timestamp: readTimestamp, snapshot: readSnapshot, targets: readAnyTargets, delegatedBytes: MaxDelegatedBytes, lapse: true}
 
 // trusted is TUF's set of trusted metadata. go-tuf verifies signatures, versions,
 // digests and expiry; the profile's readers go first and keep what the files say.
@@ -155,15 +157,36 @@ func (t *trusted) version(role string) int64 {
 	return t.delegated[role].Version
 }
 
-// view returns what a complete set says.
-func (t *trusted) view() View {
-	expires := t.root.Expires
-	for _, e := range []time.Time{t.timestamp.Expires, t.snapshot.Expires, t.targets.Expires} {
-		if e.Before(expires) {
-			expires = e
+// view returns what a complete set says, with all recalls that are known.
+func (t *trusted) view(known []hotstick.Recall) (View, error) {
+	patches, err := t.allPatches()
+	if err != nil {
+		return View{}, err
+	}
+	ends := []Expiry{{roleRoot, t.root.Expires}, {roleTargets, t.targets.Expires}, {roleSnapshot, t.snapshot.Expires}, {roleTimestamp, t.timestamp.Expires}}
+	expires := ends[0].At
+	for _, e := range ends {
+		if e.At.Before(expires) {
+			expires = e.At
 		}
 	}
-	return NewView(t.snapshot.Version, expires, t.root.Hotstick.Trust, t.targets.Hotstick.Patches)
+	v := NewView(t.snapshot.Version, expires, t.root.Hotstick.Trust, patches)
+	v.Recalls = mergeRecalls(t.recalls(), known)
+	if v.Delegations, err = t.targets.list(); err != nil {
+		return View{}, refused("%v", err)
+	}
+	v.ends, v.lapses = ends, map[hotstick.PatchRef]time.Time{}
+	for _, d := range v.Delegations {
+		own := t.delegated[d.Name]
+		if own == nil {
+			continue
+		}
+		v.ends = append(v.ends, Expiry{d.Name, own.Expires})
+		for _, p := range own.Hotstick.Patches {
+			v.lapses[p.Ref] = own.Expires
+		}
+	}
+	return v, nil
 }
 
 // translate turns go-tuf's errors into ours.
@@ -195,6 +218,13 @@ func delegate[T metadata.Roles](root []byte, role string, meta *metadata.Metadat
 func verifyTargets(root, data []byte) (*targetsSigned, error) {
 	targets, err := readTargets(data)
 	if err != nil {
+		return nil, err
+	}
+	signer, err := readRoot(root)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkDelegates(signer, targets); err != nil {
 		return nil, err
 	}
 	return targets, delegate(root, roleTargets, metadata.Targets(), data)

@@ -109,7 +109,11 @@ func (w *workflow) followTargets(ctx context.Context, role, parent string) error
 	if kept := w.shelf.kept(role); kept != nil && want.matches(kept) && w.setTargets(role, parent, kept) == nil {
 		return nil
 	}
-	data, err := w.fetch(ctx, w.file(role, want.Version), want.limit(MaxTargetsBytes))
+	limit := w.profile.delegatedBytes
+	if role == roleTargets {
+		limit = MaxTargetsBytes
+	}
+	data, err := w.fetch(ctx, w.file(role, want.Version), want.limit(limit))
 	if err != nil {
 		return err
 	}
@@ -117,6 +121,24 @@ func (w *workflow) followTargets(ctx context.Context, role, parent string) error
 		return err
 	}
 	return w.shelf.keep(role, want.Version, data)
+}
+
+// followDelegates takes the metadata of every delegate that has published. One that
+// the snapshot does not name has not yet.
+func (w *workflow) followDelegates(ctx context.Context) error {
+	list, err := w.targets.list()
+	if err != nil {
+		return refused("%v", err)
+	}
+	for _, d := range list {
+		if _, named := w.snapshot.Meta[d.Name+".json"]; !named {
+			continue
+		}
+		if err := w.followTargets(ctx, d.Name, roleTargets); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // file returns the name of a role's file in the source.
