@@ -299,7 +299,7 @@ func TestTheEndOfARolloutComesBeforeWhatFollowsFromIt(t *testing.T) {
 		if got := w.states(); got[hotstick.Reverting] != n-2 || got[hotstick.Reverted] != 1 || got[hotstick.Quarantined] != 1 {
 			t.Errorf("after all commits: %v", got)
 		}
-	}, func(_ *world, p *hotstick.Plan) { p.Budgets[0].Max = n })
+	}, func(_ *world, p *hotstick.Plan) { p.Budgets[0].Max, p.Gate.MinReadings = n, n })
 }
 
 // failing is a store whose commits fail.

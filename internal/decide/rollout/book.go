@@ -275,6 +275,8 @@ func (r *Rollout) count(i int32, n int) {
 		if h.Recall != nil {
 			r.wantedBack += n
 		}
+	case hotstick.Admitted, hotstick.Armed, hotstick.Applying, hotstick.Probation:
+		r.risked += n
 	}
 	l := r.lanes[s.lane]
 	if h.State == hotstick.Confirmed || skippedFor(h, hotstick.ReasonAlreadyInEffect) {

@@ -208,6 +208,24 @@ func TestBudgets(t *testing.T) {
 	})
 }
 
+func TestNoMoreHostsAreAtRiskThanHaveShownThePatchGood(t *testing.T) {
+	judges := func(n int) func(*rollout.View) { return func(v *rollout.View) { v.Plan.Gate.MinReadings = n } }
+	holds(t, []rule{
+		{"as many start as a gate needs to judge by", "a/x/0:confirmed b/x/1:waiting c/x/1:waiting d/x/1:waiting", judges(2), time.Minute, "start b, start c"},
+		{"those under way count", "a/x/0:confirmed b/x/1:probation c/x/1:waiting d/x/1:waiting", judges(2), time.Minute, "start c"},
+		{"in whichever lane they are", "a/x/0:confirmed b/x/1:waiting c/y/1:waiting d/z/1:waiting", judges(2), time.Minute, "start b, start c"},
+		{"as many start as run the level", "a/x/0:confirmed b/x/0:confirmed c/x/0:skipped=already_in_effect d/x/1:waiting e/x/1:waiting f/x/1:waiting", judges(2), time.Minute,
+			"start d, start e, start f"},
+		{"one that goes back on an order is at risk no more", "a/x/0:confirmed b/x/1:reverting=revert_ordered c/x/1:waiting d/x/1:waiting", judges(2), time.Minute, "start c, start d"},
+	})
+	v := fleet("a/x/0:confirmed b/x/1:probation c/x/1:waiting")
+	judges(1)(&v)
+	v.Hosts[0].LastSeen, v.Hosts[2].LastSeen = t0.Add(time.Minute), t0.Add(time.Minute)
+	if why := rollout.Open(v).Why("c", t0.Add(time.Minute)); why == nil || why.Code != hotstick.ReasonUnderWay {
+		t.Errorf("the next host waits for %+v", why)
+	}
+}
+
 func TestALostHostThatIsBack(t *testing.T) {
 	back := func(h *rollout.Host) { h.LastSeen = t0.Add(time.Minute) }
 	patched := func(h *rollout.Host) { back(h); h.InEffect = hotstick.PatchRef{Name: "fix", Level: 2} }

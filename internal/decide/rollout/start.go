@@ -15,7 +15,7 @@ import (
 func (s *step) start() {
 	r := s.r
 	r.refresh()
-	for len(s.d.Starts) < batch && !r.fleetFull() {
+	for len(s.d.Starts) < batch && !r.fleetFull() && r.mayRisk() {
 		q := r.source()
 		if q == nil {
 			return
@@ -43,6 +43,11 @@ func (r *Rollout) refresh() {
 		k.overdue = r.mixedTooLong(k)
 	}
 }
+
+// mayRisk reports whether one more host may be at risk in the whole plan: no more are
+// than run the level already, or than a gate needs to judge by. Waves alone do not see
+// to that, for in many lanes they open at once.
+func (r *Rollout) mayRisk() bool { return r.risked < max(r.readings, r.evidence) }
 
 // fleetFull reports whether a domain that holds every host is full.
 func (r *Rollout) fleetFull() bool {

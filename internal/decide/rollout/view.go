@@ -55,6 +55,9 @@
 //     the level and another could start now. While as many as Open are, or one is
 //     for longer than MixedSeconds, no other of its kind begins. Members that cannot
 //     be worked on therefore block nobody.
+//   - No more hosts are under way at once than run the level already, or than a gate
+//     needs to judge by (MinReadings), whichever is more. Many lanes open their waves
+//     at once, so that waves alone would not see to it.
 //   - A gate that says slow halves every limit, never below one.
 //
 // # Time

@@ -19,6 +19,9 @@ type waveBook struct {
 	rate gate.RateTest
 	// evidence counts hosts of the plan that run the level.
 	evidence int
+	// risked counts hosts that are admitted or under way, and not on their way back;
+	// readings is how many hosts a gate needs to judge by.
+	risked, readings int
 	// cells with hosts to pass over since their wave is open.
 	skipping []*cell
 	// fresh is how old the newest reading of a gate that passes may be.
@@ -82,6 +85,9 @@ func (r *Rollout) buildWaves() {
 	r.rate = gate.NewRateTest(r.plan.Gate, time.Duration(r.plan.ProbationSeconds)*time.Second)
 	if r.fresh = time.Duration(r.plan.Gate.FreshSeconds) * time.Second; r.fresh <= 0 {
 		r.fresh = gate.DefaultFreshSeconds * time.Second
+	}
+	if r.readings = r.plan.Gate.MinReadings; r.readings <= 0 {
+		r.readings = gate.DefaultMinReadings
 	}
 	for _, l := range r.plan.Lanes {
 		r.laneIndex(l.Build)
