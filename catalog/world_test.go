@@ -204,8 +204,8 @@ func (w *world) source() *source {
 	return &s
 }
 
-func (s *source) Fetch(_ context.Context, name string, _ int64) ([]byte, error) {
-	data, ok := (*s)[name]
+func (s source) Fetch(_ context.Context, name string, _ int64) ([]byte, error) {
+	data, ok := s[name]
 	if !ok {
 		return nil, fmt.Errorf("cannot fetch %s: %w", name, fs.ErrNotExist)
 	}
@@ -236,4 +236,12 @@ func (l live) Fetch(_ context.Context, name string, maxBytes int64) ([]byte, err
 		return nil, errors.New("too large")
 	}
 	return data, err
+}
+
+// inTargets serves the artifacts of a source to a client that asks without the
+// directory.
+type inTargets struct{ source }
+
+func (s inTargets) Fetch(ctx context.Context, name string, maxBytes int64) ([]byte, error) {
+	return s.source.Fetch(ctx, "targets/"+name, maxBytes)
 }
