@@ -153,6 +153,12 @@ func TestAttacks(t *testing.T) {
 		{"forked early", func(f *forger) { f.fork(5, "harmless") }, 0, 10, HeadDiffers},
 		{"emptied", func(f *forger) { f.leaves, f.hashes = nil, nil }, 0, 1, LeafMissing},
 		{"two kept heads of one size", func(f *forger) { f.kept = append(f.kept, Head{Size: 20}) }, 10, 20, HeadDiffers},
+		{"two kept heads of one size, of which the forged one agrees", func(f *forger) { f.fork(15, "harmless"); f.kept = append(f.kept, f.head()) }, 10, 20, HeadDiffers},
+		{"a forged head beside the kept one", func(f *forger) {
+			f.kept = f.kept[len(f.kept)-1:]
+			f.fork(15, "harmless")
+			f.kept = append(f.kept, f.head())
+		}, 0, 37, HeadDiffers},
 		{"a kept head of nothing that is not empty", func(f *forger) { f.kept = append(f.kept, Head{}) }, 0, 0, HeadDiffers},
 	}
 	for _, a := range attacks {

@@ -183,13 +183,17 @@ func compare(at int64, added []Hash, stored HashReader) error {
 	return nil
 }
 
-// meet compares the tree with the heads of its size.
+// meet compares the tree with the heads of its size, all of which must agree.
 func (v *verifier) meet() error {
+	met := false
 	for len(v.heads) > 0 && v.heads[0].Size == v.tree.size {
 		if v.heads[0] != v.tree.Head() {
 			return &Fault{From: v.trusted, To: v.tree.size, Problem: HeadDiffers}
 		}
-		v.trusted, v.heads = v.tree.size, v.heads[1:]
+		met, v.heads = true, v.heads[1:]
+	}
+	if met {
+		v.trusted = v.tree.size
 	}
 	return nil
 }
