@@ -279,7 +279,8 @@ func (c *Controller) grantable(tx store.Tx, id hotstick.PlanID, req wire.SyncReq
 		return none(err)
 	}
 	body, err := c.plans.plan(plan)
-	if err != nil || !tx.Now().Before(body.NotAfter) || c.catalog.View().Expired(tx.Now()) {
+	view := c.catalog.View()
+	if err != nil || !tx.Now().Before(body.NotAfter) || view.Expired(tx.Now()) || body.Epoch < view.Trust.Epoch {
 		return none(err)
 	}
 	wanted, err := wanted(tx, body, line)

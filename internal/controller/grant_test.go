@@ -36,6 +36,7 @@ func TestEveryConditionOfAGrantIsCheckedWhereItIsRecorded(t *testing.T) {
 			w.must(w.control.Ban(w.Context(), patch, "alice", "bad"))
 		}, false},
 		{"the catalog has expired", func(w *world, _ *wire.SyncRequest) { w.trusted.Expires = time.Now() }, false},
+		{"the epoch has changed since the plan was signed", func(w *world, _ *wire.SyncRequest) { w.trusted.Trust.Epoch++ }, false},
 		{"the plan's life is over", func(w *world, _ *wire.SyncRequest) { pass(24*time.Hour + time.Minute) }, false},
 		{"the host is revoked", func(w *world, req *wire.SyncRequest) {
 			w.event(func(tx store.Tx) error { return tx.Hosts().Delete(req.Host) })

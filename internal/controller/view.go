@@ -71,7 +71,7 @@ func (c *Controller) view(tx store.Tx, plan store.Plan) (rollout.View, error) {
 // frame gathers what holds for the whole plan.
 func (c *Controller) frame(tx store.Tx, plan store.Plan, body hotstick.Plan) (rollout.Frame, error) {
 	f := rollout.Frame{Status: plan.Status, Reason: plan.Reason, Reverting: plan.Reverting, Promoted: plan.Promoted,
-		Limits: c.limitsAt(tx.Now())}
+		Limits: c.limitsAt(tx.Now()), Outdated: body.Epoch < c.catalog.View().Trust.Epoch}
 	var err error
 	if f.Started, err = c.started(tx, plan, body); err != nil {
 		return f, err

@@ -87,6 +87,8 @@ func (r *Rollout) blocked() *hotstick.Reason {
 		return &hotstick.Reason{Code: hotstick.ReasonBanned, Subject: r.plan.Patch.String()}
 	case f.StopAll:
 		return &hotstick.Reason{Code: hotstick.ReasonStopAll}
+	case f.Outdated:
+		return &hotstick.Reason{Code: hotstick.ReasonStaleEpoch}
 	case f.Reverting:
 		return &hotstick.Reason{Code: hotstick.ReasonRevertOrdered, Cause: causeOf(f.Reason)}
 	case f.Status == hotstick.Held:

@@ -137,6 +137,7 @@ func TestNothingStartsWhen(t *testing.T) {
 		{"the plan is approved but not started", func(v *rollout.View) { v.Status = hotstick.Approved }, hotstick.ReasonNotStarted},
 		{"its life is over", func(v *rollout.View) { v.Plan.NotAfter = t0 }, hotstick.ReasonPlanExpired},
 		{"everything was stopped", func(v *rollout.View) { v.StopAll = true }, hotstick.ReasonStopAll},
+		{"the epoch has changed", func(v *rollout.View) { v.Outdated = true }, hotstick.ReasonStaleEpoch},
 		{"the patch is banned", func(v *rollout.View) { v.Banned = true }, hotstick.ReasonBanned},
 		{"another plan holds the host", func(v *rollout.View) { v.Hosts[0].Elsewhere = true }, hotstick.ReasonOtherPlan},
 		{"the host never checked in", func(v *rollout.View) { v.Hosts[0].LastSeen = time.Time{} }, hotstick.ReasonHostSilent},

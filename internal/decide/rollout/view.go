@@ -122,6 +122,9 @@ type Frame struct {
 	Promoted int
 	// StopAll blocks every start in the fleet.
 	StopAll bool
+	// Outdated: the epoch has changed since the plan was signed; no loader takes it
+	// any more.
+	Outdated bool
 	// Banned: the plan's patch is banned.
 	Banned bool
 	// Freezes are the change freezes that are known now, past ones left out.
