@@ -88,7 +88,8 @@ func (w *world) newPlan(n int) *running {
 	for at := t0; at.Before(p.Plan.NotAfter); at = at.Add(time.Hour) {
 		p.Plan.Calendars[0].Opens = append(p.Plan.Calendars[0].Opens, hotstick.Interval{From: at, Until: at.Add(30 * time.Minute)})
 	}
-	p.Plan.Gate.BackgroundPPM = 300_000 // hosts that fall silent are lost, and no verdict here
+	p.Plan.Gate.BackgroundPPM = 300_000       // hosts that fall silent are lost, and no verdict here
+	p.Plan.Gate.MinReadings = 1 + w.r.IntN(3) // and as many at risk at least
 	builds := 1 + w.r.IntN(3)
 	for i, m := range w.hosts {
 		wave := 0
