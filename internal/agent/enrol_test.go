@@ -37,6 +37,8 @@ type office struct {
 	status int
 	hosts  []hotstick.HostID
 	renews int
+	// lapsed: certificates are not taken until one is renewed.
+	lapsed bool
 	// identity is the key of the host that enrolled last.
 	identity ed25519.PublicKey
 }
@@ -70,6 +72,10 @@ func (o *office) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	case "/agent/v1/catalog/timestamp.json":
 		o.mu.Lock()
 		defer o.mu.Unlock()
+		if o.lapsed || o.status == http.StatusUnauthorized {
+			rw.WriteHeader(http.StatusUnauthorized)
+			return
+		}
 		if len(r.TLS.PeerCertificates) == 1 {
 			host, err := o.authority.Host(r.TLS.PeerCertificates[0], time.Now())
 			if err == nil {
@@ -116,6 +122,7 @@ func (o *office) renew(rw http.ResponseWriter, r *http.Request) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.renews++
+	o.lapsed = false
 	o.send(rw, &wire.RenewResponse{Certificate: o.certify(o.identity, req.Request, req.Proof)})
 }
 
@@ -331,7 +338,7 @@ func TestAMalformedJoinLineIsRefused(t *testing.T) {
 	}
 }
 
-func TestACertificateIsRenewedAtHalfOfItsLife(t *testing.T) {
+func TestACertificateIsRenewedWhenTwoThirdsOfItsLifeAreOver(t *testing.T) {
 	o := newOffice(t)
 	home, dir := newHome(t)
 	if err := home.Enrol(t.Context(), o.join(), "n1"); err != nil {
@@ -351,7 +358,12 @@ func TestACertificateIsRenewedAtHalfOfItsLife(t *testing.T) {
 	if o.renews != 0 {
 		t.Fatal("a fresh certificate was renewed")
 	}
-	now = now.Add(identity.CertificateLife/2 + time.Minute)
+	now = now.Add(identity.CertificateLife * 2 / 3).Add(-10 * time.Minute)
+	session.Upkeep(t.Context())
+	if o.renews != 0 {
+		t.Fatal("a certificate was renewed too early")
+	}
+	now = now.Add(identity.CertificateLife/12 + 10*time.Minute)
 	session.Upkeep(t.Context())
 	session.Upkeep(t.Context())
 	if o.renews != 1 {

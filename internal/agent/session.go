@@ -15,13 +15,16 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/wire"
 )
 
 // Session speaks mutual TLS with the server as this host, and renews the host's
-// certificate when half of its life is over. It is safe for concurrent use.
+// certificate when two thirds of its life are over, or when the server takes it no
+// more: this host's clock may be wrong. It is safe for concurrent use.
 type Session struct {
 	home      *Home
+	host      hotstick.HostID
 	server    string
 	transport *http.Transport
 	now       func() time.Time
@@ -30,12 +33,13 @@ type Session struct {
 	// mu guards what follows. It is not held during a renewal.
 	mu          sync.Mutex
 	certificate tls.Certificate
-	// tried is when the certificate's renewal was last tried.
-	tried time.Time
+	// refused: the server does not take the certificate.
+	refused bool
+	// tried is when the certificate's renewal was last tried, failures how often in a
+	// row that failed.
+	tried    time.Time
+	failures int
 }
-
-// renewPause is the shortest time between two tries to renew.
-const renewPause = time.Minute
 
 // NewSession opens the session of a host that has joined. now is the wall clock.
 func NewSession(home *Home, server string, now func() time.Time, log *slog.Logger) (*Session, error) {
@@ -50,14 +54,19 @@ func NewSession(home *Home, server string, now func() time.Time, log *slog.Logge
 	if err != nil {
 		return nil, err
 	}
+	host, err := home.Host()
+	if err != nil {
+		return nil, err
+	}
 	roots := x509.NewCertPool()
 	roots.AddCert(authority)
-	s := &Session{home: home, server: strings.TrimSuffix(server, "/"), certificate: certificate, now: now, log: log}
+	s := &Session{home: home, host: host, server: strings.TrimSuffix(server, "/"), certificate: certificate, now: now, log: log}
 	s.transport = &http.Transport{
 		TLSClientConfig: &tls.Config{
 			MinVersion: tls.VersionTLS13,
 			NextProtos: []string{"http/1.1"},
 			RootCAs:    roots,
+			Time:       notBefore(authority, now),
 			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 				s.mu.Lock()
 				defer s.mu.Unlock()
@@ -74,25 +83,59 @@ func NewSession(home *Home, server string, now func() time.Time, log *slog.Logge
 	return s, nil
 }
 
-// Transport carries requests as this host.
-func (s *Session) Transport() http.RoundTripper { return s.transport }
+// notBefore is a clock that never runs before the first day of an authority: one
+// that was set back must not lock the host out.
+func notBefore(authority *x509.Certificate, now func() time.Time) func() time.Time {
+	return func() time.Time {
+		if now := now(); now.After(authority.NotBefore) {
+			return now
+		}
+		return authority.NotBefore
+	}
+}
 
-// Upkeep renews the certificate if half of its life is over. A renewal that
-// fails is tried again a minute later; the old certificate serves until its end.
+// Transport carries requests as this host.
+func (s *Session) Transport() http.RoundTripper { return listening{s} }
+
+// listening hears when the server does not take the host's certificate.
+type listening struct{ s *Session }
+
+// RoundTrip implements http.RoundTripper.
+func (l listening) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := l.s.transport.RoundTrip(req)
+	if err == nil && resp.StatusCode == http.StatusUnauthorized {
+		l.s.mu.Lock()
+		l.s.refused = true
+		l.s.mu.Unlock()
+	}
+	return resp, err
+}
+
+// Upkeep renews the certificate if it is time. A renewal that fails is tried again
+// after a pause; the old certificate serves until its end, and may renew itself for
+// 30 days more.
 func (s *Session) Upkeep(ctx context.Context) {
 	now := s.now()
 	s.mu.Lock()
 	leaf := s.certificate.Leaf
-	half := leaf.NotBefore.Add(leaf.NotAfter.Sub(leaf.NotBefore) / 2)
-	if now.Before(half) || now.Sub(s.tried) < renewPause {
+	useless := s.refused || now.After(leaf.NotAfter)
+	since := now.Sub(s.tried)
+	pausing := since >= 0 && since < renewAgain(s.host, max(s.failures-1, 0), useless)
+	if pausing || !useless && now.Before(renewDue(s.host, leaf.NotBefore, leaf.NotAfter)) {
 		s.mu.Unlock()
 		return
 	}
 	s.tried = now
 	s.mu.Unlock()
-	if err := s.renew(ctx); err != nil {
+	err := s.renew(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.failures++
 		s.log.Warn("cannot renew the host's certificate", "error", err, "expires", leaf.NotAfter)
+		return
 	}
+	s.failures, s.refused = 0, false
 }
 
 func (s *Session) renew(ctx context.Context) error {

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -18,10 +19,13 @@ import (
 	"github.com/hotstick/hotstick"
 )
 
-// Lives of certificates. Hosts renew at half of theirs.
+// Lives of certificates. Hosts renew when two thirds of theirs are over.
 const (
 	// CertificateLife is the life of a host's TLS certificate.
 	CertificateLife = 24 * time.Hour
+	// LapsedLife is how long after its end a host's certificate still renews itself,
+	// for a host that was switched off.
+	LapsedLife = 30 * 24 * time.Hour
 	// ServerLife is the life of the server's own certificate; the server makes
 	// itself a new one at half of it.
 	ServerLife = 14 * 24 * time.Hour
@@ -109,7 +113,8 @@ func (a *Authority) Pool() *x509.CertPool {
 
 // ServerCertificate makes a certificate for the server itself, with a fresh key.
 // Names are host names and IP addresses. The chain includes the authority, for
-// hosts that know only its digest.
+// hosts that know only its digest. It is valid from the authority's first day, so
+// that a host whose clock was set back still finds it valid.
 func (a *Authority) ServerCertificate(names []string, now time.Time) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -117,7 +122,7 @@ func (a *Authority) ServerCertificate(names []string, now time.Time) (tls.Certif
 	}
 	template := &x509.Certificate{
 		Subject:     pkix.Name{CommonName: "Hotstick server"},
-		NotBefore:   now.Add(-skew),
+		NotBefore:   a.certificate.NotBefore,
 		NotAfter:    now.Add(ServerLife),
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
@@ -146,6 +151,7 @@ func (a *Authority) ServerCertificate(names []string, now time.Time) (tls.Certif
 
 // hostCertificate signs a host's certificate for the public key of its request.
 func (a *Authority) hostCertificate(id hotstick.HostID, public any, now time.Time) ([]byte, error) {
+	now = a.born(now)
 	return a.sign(&x509.Certificate{
 		Subject:     pkix.Name{CommonName: string(id)},
 		URIs:        []*url.URL{{Scheme: "spiffe", Host: a.domain, Path: "/host/" + string(id)}},
@@ -169,14 +175,31 @@ func (a *Authority) sign(template *x509.Certificate, public any) ([]byte, error)
 	return der, nil
 }
 
-// LapsedHost is Host for the one route that renews certificates: there an expired
-// one will do, for a host that was switched off for days must find back. It
-// proves its identity key besides.
+// ErrLapsed: the certificate expired too long ago even to be renewed.
+var ErrLapsed = errors.New("cannot renew a certificate that expired more than 30 days ago")
+
+// LapsedHost is Host for the one route that renews certificates. One that expired
+// less than [LapsedLife] ago will do there, for a host that was switched off for
+// days must find back; so will one from the future, for the server's clock may have
+// been set back. The host proves its identity key besides.
 func (a *Authority) LapsedHost(certificate *x509.Certificate, now time.Time) (hotstick.HostID, error) {
-	if now.After(certificate.NotAfter) {
+	switch {
+	case now.After(certificate.NotAfter.Add(LapsedLife)):
+		return "", ErrLapsed
+	case now.After(certificate.NotAfter):
 		now = certificate.NotAfter
+	case now.Before(certificate.NotBefore):
+		now = certificate.NotBefore
 	}
 	return a.Host(certificate, now)
+}
+
+// born is a time, but never one before the authority's first day.
+func (a *Authority) born(now time.Time) time.Time {
+	if now.Before(a.certificate.NotBefore) {
+		return a.certificate.NotBefore
+	}
+	return now
 }
 
 // Host returns the host that a client certificate speaks for. The certificate
@@ -184,7 +207,7 @@ func (a *Authority) LapsedHost(certificate *x509.Certificate, now time.Time) (ho
 func (a *Authority) Host(certificate *x509.Certificate, now time.Time) (hotstick.HostID, error) {
 	_, err := certificate.Verify(x509.VerifyOptions{
 		Roots:       a.Pool(),
-		CurrentTime: now,
+		CurrentTime: a.born(now),
 		KeyUsages:   []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
 	if err != nil {

@@ -12,11 +12,22 @@
 //
 // and nothing else of meaning. A host enrols once, with a single-use join token
 // and the identity key's signature over its certificate request; afterwards it
-// renews at half of the certificate's life with the old certificate and the
-// identity key together. The authority signs only client certificates for hosts
-// that the store knows, and the store is asked at every request, so a revoked
-// host is out at its next one. An ID once used never comes back: the store keeps
-// a tombstone.
+// renews when two thirds of the certificate's life are over, with the old
+// certificate and the identity key together. How much later than that follows from
+// the host's ID, so that a fleet does not renew in one minute. For 30 days after its
+// end ([LapsedLife]) a certificate still renews itself and does nothing else. The
+// authority signs only client certificates for hosts that the store knows, and the
+// store is asked at every request, so a revoked host is out at its next one. An ID
+// once used never comes back: the store keeps a tombstone.
+//
+// # Clocks
+//
+// Whether a host's certificate is valid is judged by the server's clock alone: a
+// host renews what the server does not take any more, whatever its own clock says,
+// and while it judges the server's certificate a host's clock never runs before the
+// authority's first day. A server's clock that was set back makes certificates of the
+// future, which still renew themselves. It also makes expired ones valid again: what
+// ends a host is its revocation, which knows no time.
 //
 // # Tokens
 //

@@ -24,7 +24,7 @@ const host = hotstick.HostID("h-aaaaaaaaaaaaaaaa")
 
 func authority(t *testing.T, domain string) *Authority {
 	t.Helper()
-	a, err := NewAuthority(domain, now)
+	a, err := NewAuthority(domain, now.AddDate(-1, 0, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,11 +77,24 @@ func TestWhichCertificatesSpeakForAHost(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %q", tt.name, got, err, tt.want)
 		}
 	}
-	if got, err := ours.LapsedHost(good, now.Add(48*time.Hour)); got != host {
-		t.Errorf("an expired one, where that is allowed: %q, %v", got, err)
+	for _, tt := range []struct {
+		name string
+		at   time.Time
+		want hotstick.HostID
+	}{
+		{"expired", now.Add(48 * time.Hour), host},
+		{"expired for almost 30 days", good.NotAfter.Add(LapsedLife - time.Second), host},
+		{"expired for 30 days", good.NotAfter.Add(LapsedLife + time.Second), ""},
+		{"of the future, for the server's clock was set back", now.Add(-365 * 24 * time.Hour), host},
+	} {
+		if got, err := ours.LapsedHost(good, tt.at); got != tt.want || (tt.want == "") != errors.Is(err, ErrLapsed) {
+			t.Errorf("to be renewed, %s: %q, %v", tt.name, got, err)
+		}
 	}
-	if _, err := ours.LapsedHost(certificate(t, twin), now.Add(48*time.Hour)); err == nil {
-		t.Error("an expired one of another authority was taken")
+	for _, at := range []time.Time{now, now.Add(48 * time.Hour), now.Add(-48 * time.Hour)} {
+		if _, err := ours.LapsedHost(certificate(t, twin), at); err == nil {
+			t.Errorf("one of another authority was taken at %s", at)
+		}
 	}
 	if uri := good.URIs[0].String(); uri != "spiffe://hotstick/host/"+string(host) {
 		t.Errorf("the certificate names %s", uri)

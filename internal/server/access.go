@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -28,7 +29,7 @@ const (
 	ruleAdmin    rule = identity.Admin
 	// ruleHost: a host with a certificate of ours that is not revoked.
 	ruleHost rule = "host"
-	// ruleLapsed: such a host, also if its certificate has expired.
+	// ruleLapsed: such a host, also if its certificate expired less than 30 days ago.
 	ruleLapsed rule = "host-lapsed"
 )
 
@@ -128,6 +129,10 @@ func (s *Server) admitHost(r *http.Request, read func(*x509.Certificate, time.Ti
 		return caller{}, newProblem(http.StatusUnauthorized, codeUnauthenticated, "cannot tell which host you are", "hosts show the certificate they enrolled with")
 	}
 	id, err := read(r.TLS.PeerCertificates[0], s.now())
+	if errors.Is(err, identity.ErrLapsed) {
+		return caller{}, newProblem(http.StatusUnauthorized, codeUnauthenticated, identity.ErrLapsed.Error(),
+			"write the host off, and join it again as a new one: hotstick-agent join --new-identity")
+	}
 	if err != nil {
 		return caller{}, newProblem(http.StatusUnauthorized, codeUnauthenticated, "cannot trust the client certificate", "enrol again, or renew it in time")
 	}

@@ -124,31 +124,6 @@ func TestRenewingNeedsBothKeys(t *testing.T) {
 	}
 }
 
-func TestAnExpiredCertificateOnlyRenews(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, nil)
-	h := w.enrol("host-1", buildA)
-	// The server's clock goes on by two days; the host was switched off.
-	w.stop()
-	w.options.Now = func() time.Time { return time.Now().Add(48 * time.Hour) }
-	w.start()
-	h.useCertificate(h.cert)
-	var sync wire.SyncResponse
-	if status, _ := h.post("/agent/v1/sync", h.message(0), &sync); status != 401 {
-		t.Errorf("a check-in with an expired certificate: %d", status)
-	}
-	request := h.enrolment("").Request
-	var renewed wire.RenewResponse
-	status, err := h.post("/agent/v1/renew", &wire.RenewRequest{Request: request, Proof: ed25519.Sign(h.identity, request)}, &renewed)
-	if status != 200 {
-		t.Fatalf("a renewal with an expired certificate: %d %v", status, err)
-	}
-	h.useCertificate(renewed.Certificate)
-	if status, err := h.post("/agent/v1/sync", h.message(0), &sync); status != 200 {
-		t.Errorf("a check-in after the renewal: %d %v", status, err)
-	}
-}
-
 func TestRevocationTakesEffectOnAnOpenConnection(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

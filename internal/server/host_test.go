@@ -132,7 +132,15 @@ func (h *simulated) enrolment(token string) *wire.EnrollRequest {
 func (h *simulated) useCertificate(der []byte) {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(h.w.server.Authority())
-	config := &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13, Time: h.w.server.now}
+	config := &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}
+	config.Time = func() time.Time { // as an agent does
+		authority, err := x509.ParseCertificate(h.w.server.authority.Certificate())
+		h.w.must(err)
+		if now := h.w.server.now(); now.After(authority.NotBefore) {
+			return now
+		}
+		return authority.NotBefore
+	}
 	if h.cert = der; der != nil {
 		config.Certificates = []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: h.tls}}
 	}
