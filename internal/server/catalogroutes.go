@@ -30,7 +30,7 @@ func (s *Server) catalogPage(ctx context.Context, _ *empty) (*body[api.Catalog],
 		if err != nil {
 			return err
 		}
-		hosts, bans, err := hostsAndBans(tx)
+		fleet, bans, err := s.fleetAndBans(tx, m)
 		if err != nil {
 			return err
 		}
@@ -38,19 +38,19 @@ func (s *Server) catalogPage(ctx context.Context, _ *empty) (*body[api.Catalog],
 		if err != nil {
 			return err
 		}
-		out = m.Catalog(hosts, bans, signed)
+		out = m.Catalog(fleet, bans, signed)
 		return nil
 	})
 	return answerWith(out), err
 }
 
-func hostsAndBans(tx store.Tx) ([]store.Host, []store.Ban, error) {
-	hosts, _, err := tx.Hosts().List(store.HostFilter{})
+func (s *Server) fleetAndBans(tx store.Tx, m view.Moment) (view.Census, []store.Ban, error) {
+	fleet, err := s.census(tx, m)
 	if err != nil {
-		return nil, nil, err
+		return fleet, nil, err
 	}
 	bans, err := tx.Bans().List()
-	return hosts, bans, err
+	return fleet, bans, err
 }
 
 type fileInput struct {
@@ -162,7 +162,7 @@ func (s *Server) patch(ctx context.Context, in *PatchPath) (*body[api.Patch], er
 		if !ok {
 			return newProblem(http.StatusNotFound, controller.CodeNotFound, "cannot find this patch in the catalog", "list them with hotstick patch list")
 		}
-		hosts, bans, err := hostsAndBans(tx)
+		fleet, bans, err := s.fleetAndBans(tx, m)
 		if err != nil {
 			return err
 		}
@@ -170,7 +170,7 @@ func (s *Server) patch(ctx context.Context, in *PatchPath) (*body[api.Patch], er
 		if err != nil {
 			return err
 		}
-		out = m.Patch(p, hosts, bans, signed.By)
+		out = m.Patch(p, fleet, bans, signed.By)
 		return nil
 	})
 	return answerWith(out), err

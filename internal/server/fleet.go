@@ -50,7 +50,7 @@ func (s *Server) overview(ctx context.Context, _ *empty) (*body[api.Overview], e
 			return err
 		}
 		var f view.Fleet
-		if f.Hosts, _, err = tx.Hosts().List(store.HostFilter{}); err != nil {
+		if f.Census, err = s.census(tx, m); err != nil {
 			return err
 		}
 		if f.Rollouts, err = s.openRollouts(tx); err != nil {

@@ -143,17 +143,9 @@ func (c *fleetCollector) collect(tx store.Tx, ch chan<- prometheus.Metric) error
 	if err != nil {
 		return err
 	}
-	hosts, _, err := tx.Hosts().List(store.HostFilter{})
+	states, err := c.s.states(tx, m)
 	if err != nil {
 		return err
-	}
-	states := map[string]int{}
-	for _, h := range hosts {
-		lines, err := tx.Plans().OfHost(h.ID)
-		if err != nil {
-			return err
-		}
-		states[m.Host(h, lines).State]++
 	}
 	statuses := map[hotstick.PlanStatus]int{}
 	for _, p := range m.Plans {

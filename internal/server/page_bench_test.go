@@ -71,3 +71,24 @@ func BenchmarkRolloutHosts(b *testing.B) {
 		w.must(err)
 	}
 }
+
+// BenchmarkFleetPages reads what counts every host: the overview, the metrics and the
+// catalog, as consoles and scrapers do over and over; and a page of the host list.
+func BenchmarkFleetPages(b *testing.B) {
+	w, _ := crowd(b, 100_000)
+	for _, page := range []struct {
+		name string
+		read func() error
+	}{
+		{"overview", func() error { _, err := w.admin.Overview(b.Context()); return err }},
+		{"catalog", func() error { _, err := w.admin.Catalog(b.Context()); return err }},
+		{"metrics", func() error { _, err := w.server.metrics.registry.Gather(); return err }},
+		{"hosts", func() error { _, err := w.admin.Hosts(b.Context(), client.HostQuery{Limit: 100}); return err }},
+	} {
+		b.Run(page.name, func(b *testing.B) {
+			for b.Loop() {
+				w.must(page.read())
+			}
+		})
+	}
+}

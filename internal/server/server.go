@@ -19,6 +19,7 @@ import (
 	"github.com/hotstick/hotstick/internal/controller"
 	"github.com/hotstick/hotstick/internal/identity"
 	"github.com/hotstick/hotstick/internal/notify"
+	"github.com/hotstick/hotstick/internal/server/view"
 	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/store"
 )
@@ -38,11 +39,14 @@ type Server struct {
 	alerter     *notify.Alerter
 	checkpoints *checkpointer
 	tallies     *tallies
-	feed        *feed
-	metrics     *metrics
-	guesses     *limiter
-	document    *huma.OpenAPI
-	serving     serving
+	// fleet and shown are counts over every host.
+	fleet    counted[view.Census]
+	shown    counted[map[string]int]
+	feed     *feed
+	metrics  *metrics
+	guesses  *limiter
+	document *huma.OpenAPI
+	serving  serving
 	// rehearsing is held while a plan is rehearsed.
 	rehearsing sync.Mutex
 	// closing ends live streams when the server shuts down.

@@ -5,7 +5,6 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
-	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/store"
 )
 
@@ -25,10 +24,10 @@ type Signed struct {
 }
 
 // Catalog makes the catalog's page.
-func (m Moment) Catalog(hosts []store.Host, bans []store.Ban, signed Signed) api.Catalog {
+func (m Moment) Catalog(fleet Census, bans []store.Ban, signed Signed) api.Catalog {
 	c := api.Catalog{Patches: []api.Patch{}, Version: m.Trusted.Version, Expires: signed.Expires, Trust: m.Trusted.Trust}
 	for _, p := range m.Trusted.Patches {
-		c.Patches = append(c.Patches, m.Patch(p, hosts, bans, signed.By))
+		c.Patches = append(c.Patches, m.Patch(p, fleet, bans, signed.By))
 	}
 	offline, online := signed.Expires.Sub(m.Now), m.Trusted.Expires.Sub(m.Now)
 	switch {
@@ -45,24 +44,18 @@ func (m Moment) Catalog(hosts []store.Host, bans []store.Ban, signed Signed) api
 }
 
 // Patch makes one level's page.
-func (m Moment) Patch(p hotstick.Patch, hosts []store.Host, bans []store.Ban, signedBy []string) api.Patch {
+func (m Moment) Patch(p hotstick.Patch, fleet Census, bans []store.Ban, signedBy []string) api.Patch {
 	out := api.Patch{Patch: p, SignedBy: signedBy}
 	for _, b := range Bans(bans) {
 		if b.Patch == p.Ref {
 			out.Ban = &b
 		}
 	}
-	for _, h := range hosts {
-		if h.Facts == nil {
-			continue
+	for build, runs := range fleet.Builds {
+		if _, fits := p.Artifact(build); fits {
+			out.FittingHosts += runs.Hosts
 		}
-		if _, fits := p.Artifact(h.Facts.Kernel.Build); fits {
-			out.FittingHosts++
-		}
-		truth := inventory.Read(h, m.Modules, m.Now, m.StaleAfter)
-		if truth.Knowledge == inventory.Known && truth.Level == p.Ref {
-			out.InEffectHosts++
-		}
+		out.InEffectHosts += runs.Levels[p.Ref]
 	}
 	return out
 }

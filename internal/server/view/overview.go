@@ -9,13 +9,12 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
 	"github.com/hotstick/hotstick/internal/decide/why"
-	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/store"
 )
 
 // Fleet is what the overview rests on.
 type Fleet struct {
-	Hosts []store.Host
+	Census Census
 	// Rollouts are the summaries of plans that are not over, or still reverting,
 	// newest first.
 	Rollouts []api.RolloutSummary
@@ -26,16 +25,8 @@ type Fleet struct {
 
 // Overview makes the first page.
 func (m Moment) Overview(f Fleet) api.Overview {
-	o := api.Overview{Hosts: len(f.Hosts), Rollouts: []api.RolloutSummary{}, Awaiting: []api.RolloutSummary{},
+	o := api.Overview{Hosts: f.Census.Hosts, Silent: f.Census.Silent, Struck: f.Census.Struck, Rollouts: []api.RolloutSummary{}, Awaiting: []api.RolloutSummary{},
 		Bans: Bans(f.Bans), Events: Events(f.Events), StopAll: f.StopAll, At: m.Now}
-	for _, h := range f.Hosts {
-		if m.Silent(h) {
-			o.Silent++
-		}
-		if len(h.Loader.Strikes) > 0 {
-			o.Struck++
-		}
-	}
 	for _, r := range f.Rollouts {
 		if r.Status == hotstick.Proposed {
 			o.Awaiting = append(o.Awaiting, r)
@@ -59,26 +50,11 @@ func Bans(bans []store.Ban) []api.Ban {
 
 // coverage counts, per kernel build, what its hosts truthfully run.
 func (m Moment) coverage(f Fleet) []api.BuildCoverage {
-	counts := map[hotstick.KernelBuild]map[hotstick.PatchRef]int{}
-	hosts := map[hotstick.KernelBuild]int{}
-	for _, h := range f.Hosts {
-		if h.Facts == nil {
-			continue
-		}
-		build := h.Facts.Kernel.Build
-		hosts[build]++
-		if counts[build] == nil {
-			counts[build] = map[hotstick.PatchRef]int{}
-		}
-		if truth := inventory.Read(h, m.Modules, m.Now, m.StaleAfter); truth.Knowledge == inventory.Known {
-			counts[build][truth.Level]++
-		}
-	}
 	out := []api.BuildCoverage{}
-	for build, n := range hosts {
+	for build, runs := range f.Census.Builds {
 		newest := m.newest(build, f.Bans)
-		c := api.BuildCoverage{Build: build, Hosts: n, Newest: newest.Ref, CVEs: newest.CVEs, Levels: []api.LevelCount{}}
-		for level, count := range counts[build] {
+		c := api.BuildCoverage{Build: build, Hosts: runs.Hosts, Newest: newest.Ref, CVEs: newest.CVEs, Levels: []api.LevelCount{}}
+		for level, count := range runs.Levels {
 			c.Levels = append(c.Levels, api.LevelCount{Level: level, Hosts: count})
 			if !newest.Ref.IsZero() && level.Name == newest.Ref.Name && level.Level >= newest.Ref.Level {
 				c.Covered += count

@@ -98,12 +98,14 @@ func TestEveryStateIsInTheClosedSet(t *testing.T) {
 	}
 }
 
+func census(hosts ...store.Host) Census { return moment("").Census(hosts) }
+
 func TestCoverageCountsOnlyTheTruth(t *testing.T) {
 	stale := running("ours_2", hotstick.InEffect)
 	stale.LastSeen = now.Add(-time.Hour)
 	elsewhere := running("", "")
 	elsewhere.Facts = &hotstick.Facts{Kernel: hotstick.KernelFacts{Build: other}}
-	f := Fleet{Hosts: []store.Host{running("ours_2", hotstick.InEffect), running("ours_1", hotstick.InEffect), running("ours_2", hotstick.TransitionIn), stale, elsewhere}}
+	f := Fleet{Census: census(running("ours_2", hotstick.InEffect), running("ours_1", hotstick.InEffect), running("ours_2", hotstick.TransitionIn), stale, elsewhere)}
 	o := moment("").Overview(f)
 	if len(o.Coverage) != 2 {
 		t.Fatalf("coverage of %d builds; want 2", len(o.Coverage))
@@ -130,8 +132,8 @@ func TestHeadlinesSayTheStateFirst(t *testing.T) {
 		want  string
 	}{
 		{"nothing", Fleet{}, "No host has joined yet."},
-		{"one host", Fleet{Hosts: []store.Host{running("ours_2", hotstick.InEffect)}}, "1 of 1 host runs the newest fix."},
-		{"stopped", Fleet{StopAll: true, Hosts: []store.Host{running("", "")}}, "Everything is stopped: new starts are blocked; 0 of 1 host runs the newest fix."},
+		{"one host", Fleet{Census: census(running("ours_2", hotstick.InEffect))}, "1 of 1 host runs the newest fix."},
+		{"stopped", Fleet{StopAll: true, Census: census(running("", ""))}, "Everything is stopped: new starts are blocked; 0 of 1 host runs the newest fix."},
 		{"running", Fleet{Rollouts: rollout(hotstick.Running, false)}, "Rolling out unix-ioctl@2; no host has joined yet."},
 		{"on hold", Fleet{Rollouts: rollout(hotstick.Held, false)}, "The rollout of unix-ioctl@2 is on hold; no host has joined yet."},
 		{"going back", Fleet{Rollouts: rollout(hotstick.Halted, true)}, "Taking unix-ioctl@2 back; no host has joined yet."},
@@ -159,7 +161,7 @@ func TestTheCatalogWarnsBeforeItExpires(t *testing.T) {
 	for _, tt := range tests {
 		m := moment("")
 		m.Trusted.Expires = now.Add(tt.online)
-		got := m.Catalog(nil, nil, Signed{Expires: now.Add(tt.offline)}).Warning
+		got := m.Catalog(Census{}, nil, Signed{Expires: now.Add(tt.offline)}).Warning
 		if (tt.want == "") != (got == "") || !strings.Contains(got, tt.want) {
 			t.Errorf("%s and %s before the ends: %q; want %q", tt.offline, tt.online, got, tt.want)
 		}
