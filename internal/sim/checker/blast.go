@@ -2,6 +2,7 @@ package checker
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/trace"
@@ -49,6 +50,10 @@ func (f *fleet) members(kind, value string) []*host {
 	return list
 }
 
+// serversAway is what servers that were away themselves may add to the silence, in
+// nanoseconds, after which they know that a host is down.
+const serversAway = int64(25 * time.Second)
+
 func startBudget(f *fleet, e *trace.Event) (bool, string) {
 	if e.Kind != trace.KindHostState || e.To != string(hotstick.Admitted) {
 		return false, ""
@@ -68,7 +73,7 @@ func startBudget(f *fleet, e *trace.Event) (bool, string) {
 			case h.id == e.Host || h.writtenOff:
 			case f.holdsKind(h.id, b.Domain), h.caused() && f.plan(h.open.plan).has(b.Domain):
 				used++
-			case b.Quorum && f.ground != nil && !h.up && e.T-h.downAt > 3*ms(f.ground.SilentMillis):
+			case b.Quorum && f.ground != nil && !h.up && e.T-h.heard > ms(f.ground.SilentMillis)+serversAway:
 				used++
 			}
 		}

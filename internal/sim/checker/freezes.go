@@ -42,14 +42,20 @@ func (o *orders) ordered(e *trace.Event) {
 }
 
 func ordersKept(f *fleet, e *trace.Event) (bool, string) {
-	if e.Kind != trace.KindHostState || e.To != string(hotstick.Admitted) || f.owned {
+	what := "admitted"
+	switch {
+	case f.owned:
+		return false, ""
+	case e.Kind == trace.KindGrant:
+		what = "given a grant"
+	case e.Kind != trace.KindHostState || e.To != string(hotstick.Admitted):
 		return false, ""
 	}
 	switch {
 	case f.freezes > 0:
-		return true, "a host is admitted while changes are frozen"
+		return true, "a host is " + what + " while changes are frozen"
 	case f.out[e.Host] > 0:
-		return true, "a host is admitted that is kept out of all rollouts"
+		return true, "a host is " + what + " that is kept out of all rollouts"
 	}
 	return f.any, ""
 }

@@ -117,11 +117,18 @@ func (w *World) revert(r *rand.Rand) {
 }
 
 func (w *World) revertHosts(r *rand.Rand) {
-	if p, c := w.one(r); p != nil {
-		h := p.hosts[r.IntN(len(p.hosts))].Host
-		_, err := c.Revert(context.Background(), string(p.id), "cyd", "back", []hotstick.HostID{h})
-		w.done("revert of a host", err)
+	p, c := w.one(r)
+	if p == nil {
+		return
 	}
+	h := p.hosts[r.IntN(len(p.hosts))].Host
+	for _, n := range w.nodes { // rather one that took the level, or is about to
+		if w.admittedIn(n.id) == p || n.truth.ledger.Plan(p.id) != nil && n.truth.ledger.Plan(p.id).Attempt > 0 && chance(r, 30) {
+			h = n.id
+		}
+	}
+	_, err := c.Revert(context.Background(), string(p.id), "cyd", "back", []hotstick.HostID{h})
+	w.done("revert of a host", err)
 }
 
 func (w *World) revertWave(r *rand.Rand) {
@@ -146,12 +153,17 @@ func (w *World) freeze(r *rand.Rand, d time.Duration) {
 	}
 }
 
-// exclude keeps a host out for a while.
+// exclude keeps the hosts of a rack out for a while.
 func (w *World) exclude(r *rand.Rand, n *node, d time.Duration) {
 	c := w.control(r)
-	if c == nil {
-		return
+	for _, other := range w.nodes {
+		if c != nil && other.m.Member.Labels["rack"] == n.m.Member.Labels["rack"] {
+			w.excludeHost(r, c, other, d)
+		}
 	}
+}
+
+func (w *World) excludeHost(r *rand.Rand, c *controller.Controller, n *node, d time.Duration) {
 	err := c.Exclude(context.Background(), n.id, began.Add(w.now+d), "cyd", "an audit")
 	if w.done("exclusion", err); err == nil {
 		w.ordered(r, w.now, d, n, func(c *controller.Controller) error {

@@ -52,7 +52,7 @@ func faults() []kind {
 		{"server between", 3, func(w *World, s Step, n *node) { w.dieAfterTake = 1 + int(s.N%20) }},
 		{"panic", 4, func(w *World, s Step, n *node) { n.m.Kernel.Crash(panicText) }},
 		{"power", 4, func(w *World, s Step, n *node) { n.m.Kernel.Crash("") }},
-		{"off for minutes", 6, func(w *World, s Step, n *node) { n.switchOff(time.Minute + 5*s.For) }},
+		{"off for minutes", 8, func(w *World, s Step, n *node) { n.switchOff(90*time.Second + 5*s.For) }},
 		{"rack power", 2, func(w *World, s Step, n *node) { w.rackPower(n) }},
 		{"hang", 3, func(w *World, s Step, n *node) { n.hang(s.For) }},
 		{"reboot", 5, func(w *World, s Step, n *node) { n.shutDown() }},
@@ -87,9 +87,9 @@ func deeds() []kind {
 		{"revert hosts", 3, func(w *World, s Step, n *node) { w.revertHosts(s.stream()) }},
 		{"revert wave", 2, func(w *World, s Step, n *node) { w.revertWave(s.stream()) }},
 		{"freeze", 4, func(w *World, s Step, n *node) { w.freeze(s.stream(), 2*s.For) }},
-		{"exclude", 6, func(w *World, s Step, n *node) { w.exclude(s.stream(), n, 3*s.For) }},
+		{"exclude", 6, func(w *World, s Step, n *node) { w.exclude(s.stream(), n, time.Minute+3*s.For) }},
 		{"late host", 6, func(w *World, s Step, n *node) { w.welcome() }},
-		{"ban", 3, func(w *World, s Step, n *node) { w.ban(s.stream()) }},
+		{"ban", 5, func(w *World, s Step, n *node) { w.ban(s.stream()) }},
 		{"stop all", 2, func(w *World, s Step, n *node) { w.stopAll(s.stream(), s.For/2) }},
 		{"publish", 3, func(w *World, s Step, n *node) { w.publish(1) }},
 		{"expired catalog", 1, func(w *World, s Step, n *node) { w.expireCatalog(s.For) }},
@@ -154,7 +154,7 @@ func stepsOf(seed uint64, o Options) []Step {
 		}
 		steps = append(steps, step(name, at()))
 	}
-	for range r.IntN(6) {
+	for range r.IntN(8) {
 		steps = append(steps, step(draw(deeds(), r.IntN(1<<20)).name, at()))
 	}
 	if !o.Live && chance(r, 20) {

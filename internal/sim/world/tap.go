@@ -40,7 +40,7 @@ func (t *tap) Update(ctx context.Context, fn func(store.Tx) error) error {
 	var size int64
 	var root [32]byte
 	err := t.Store.Update(ctx, func(tx store.Tx) error {
-		x = &tapTx{Tx: tx}
+		x = &tapTx{Tx: tx, w: t.w}
 		if err := fn(x); err != nil {
 			return err
 		}
@@ -77,6 +77,7 @@ func (t *tap) Update(ctx context.Context, fn func(store.Tx) error) error {
 // tapTx notes what a transaction writes.
 type tapTx struct {
 	store.Tx
+	w      *World
 	events []trace.Event
 	// leaves are the hosts of the audit leaves appended.
 	leaves []hotstick.HostID
@@ -258,7 +259,12 @@ func (t tapEvents) Append(e store.Event) (store.Event, error) {
 		return e, err
 	}
 	t.t.leaves = append(t.t.leaves, e.Host)
-	if e.Kind == inventory.GrantIssued {
+	switch e.Kind {
+	case inventory.HostJoined:
+		t.t.w.some("late host joined")
+	case inventory.HostStandsIn:
+		t.t.w.some("stand-in")
+	case inventory.GrantIssued:
 		// The row tells that there is a grant, its leaf which one.
 		for i := range t.t.events {
 			if g := &t.t.events[i]; g.Kind == trace.KindGrant && g.Host == e.Host && g.Grant == "" {

@@ -97,7 +97,7 @@ func newWorld(c Case) *World {
 		output: output{hash: sha256.New(), check: checker.New(), sometimes: map[string]int{}}}
 	r := stream(w.seed, "world", 0)
 	// A host that is idle must not look silent.
-	silent := 4*w.opt.Pace + time.Duration(10+r.IntN(40))*time.Second
+	silent := 4*w.opt.Pace + time.Duration(8+r.IntN(20))*time.Second
 	w.limits = rollout.Limits{SilentAfter: silent, GrantLife: rollout.DefaultLimits.GrantLife}
 	w.staleAfter = 2*w.opt.Pace*4 + 10*time.Second
 	w.memory = memory.Open(w.time)
