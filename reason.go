@@ -50,6 +50,7 @@ const (
 	ReasonNotApproved      ReasonCode = "not_approved"
 	ReasonNotStarted       ReasonCode = "not_started"
 	ReasonStopAll          ReasonCode = "stop_all"
+	ReasonUnreconciled     ReasonCode = "unreconciled"
 	ReasonLaneHeld         ReasonCode = "lane_held"
 	ReasonCanaryLost       ReasonCode = "canary_lost"
 	ReasonAwaitingGrant    ReasonCode = "awaiting_grant"
@@ -144,6 +145,7 @@ var reasonGlossary = map[ReasonCode]string{
 	ReasonNotApproved:      "The plan lacks approvals.",
 	ReasonNotStarted:       "The plan is approved and waits to be started.",
 	ReasonStopAll:          "Everything was stopped; new starts are blocked.",
+	ReasonUnreconciled:     "The server's database is an older one; nothing starts before it is reconciled with the hosts.",
 	ReasonLaneHeld:         "The lane of this kernel build has no confirmed canary.",
 	ReasonCanaryLost:       "A canary of this lane was lost.",
 	ReasonAwaitingGrant:    "Slots are held; the host takes its grant at its next check-in.",

@@ -118,6 +118,7 @@ var exitCodes = map[string]int{
 	"catalog_expired":    exitRefused,
 	"banned":             exitRefused,
 	"stopped":            exitRefused,
+	"unreconciled":       exitRefused,
 	"internal":           exitFailed,
 	"not_hotstick":       exitFailed,
 }

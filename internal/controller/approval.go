@@ -266,6 +266,13 @@ func (c *Controller) mayStart(w *committing) error {
 	if stopped {
 		return refuse(CodeStopped, "allow new starts again: hotstick stop --lift", "cannot start anything: everything was stopped")
 	}
+	unreconciled, err := inventory.Unreconciled(w.tx)
+	if err != nil {
+		return err
+	}
+	if unreconciled {
+		return refuse(CodeUnreconciled, "hotstick server reconcile --reason TEXT", "cannot start anything: the server's database is an older one than hosts have seen")
+	}
 	have, err := banned(w.tx, w.plan.Patch)
 	if err == nil && have {
 		err = refuse(CodeBanned, "lifting a ban needs a clear signed by the approvers", "cannot start this rollout: %s is banned", w.plan.Patch)

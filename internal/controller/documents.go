@@ -274,6 +274,10 @@ func (c *Controller) grantable(tx store.Tx, id hotstick.PlanID, req wire.SyncReq
 	if err != nil || stopped {
 		return none(err)
 	}
+	unreconciled, err := inventory.Unreconciled(tx)
+	if err != nil || unreconciled {
+		return none(err)
+	}
 	forbidden, err := banned(tx, plan.Patch)
 	if err != nil || forbidden && !planted.Bug("ban-not-checked") {
 		return none(err)

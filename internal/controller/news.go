@@ -37,7 +37,7 @@ func (n *news) read(e store.Event) {
 			n.slots = append(n.slots, key)
 		}
 	case inventory.PatchBanned, inventory.PatchCleared, inventory.FleetStopped, inventory.FleetLifted,
-		inventory.FleetFrozen, inventory.FleetThawed, inventory.CatalogPublished:
+		inventory.FleetFrozen, inventory.FleetThawed, inventory.CatalogPublished, inventory.LogDisputed, inventory.LogReconciled:
 		n.fleet = true
 	}
 }

@@ -28,6 +28,8 @@ const (
 	CodeBanned = "banned"
 	// CodeStopped: everything was stopped.
 	CodeStopped = "stopped"
+	// CodeUnreconciled: the server was restored, or its audit log is disputed.
+	CodeUnreconciled = "unreconciled"
 )
 
 // Refusal is why a person's request was not fulfilled.

@@ -79,6 +79,9 @@ func (c *Controller) frame(tx store.Tx, plan store.Plan, body hotstick.Plan) (ro
 	if f.StopAll, err = tx.Bans().StopAll(); err != nil {
 		return f, err
 	}
+	if f.Unreconciled, err = inventory.Unreconciled(tx); err != nil {
+		return f, err
+	}
 	if f.Banned, err = banned(tx, plan.Patch); err != nil {
 		return f, err
 	}

@@ -86,6 +86,12 @@ const (
 	// this server's key signed and this log does not continue; the evidence is both
 	// notes.
 	LogDisputed = "log.disputed"
+	// ServerRestored: the database was put back from a backup; the evidence is the
+	// checkpoint that the backup holds. Nothing starts until LogReconciled.
+	ServerRestored = "server.restored"
+	// LogReconciled: an operator (Actor) took in what hosts know better than a database
+	// that was put back, for Reason.
+	LogReconciled = "log.reconciled"
 	// FleetStopped and FleetLifted: new starts are blocked everywhere, and
 	// allowed again.
 	FleetStopped = "fleet.stopped"
@@ -113,6 +119,9 @@ const (
 	// MarkDisputed is set while a host holds a checkpoint that the audit log does not
 	// continue: its size, and the leaf that tells of it.
 	MarkDisputed = "log.disputed"
+	// MarkRestored is when the database was restored from a backup (RFC 3339), until that
+	// is reconciled.
+	MarkRestored = "server.restored"
 	// MarkReconciled is when an operator last took note of such checkpoints (RFC 3339);
 	// those that are not younger are settled.
 	MarkReconciled = "log.reconciled"

@@ -89,6 +89,8 @@ func (r *Rollout) blocked() *hotstick.Reason {
 		return &hotstick.Reason{Code: hotstick.ReasonStopAll}
 	case f.Outdated:
 		return &hotstick.Reason{Code: hotstick.ReasonStaleEpoch}
+	case f.Unreconciled:
+		return &hotstick.Reason{Code: hotstick.ReasonUnreconciled}
 	case f.Reverting:
 		return &hotstick.Reason{Code: hotstick.ReasonRevertOrdered, Cause: causeOf(f.Reason)}
 	case f.Status == hotstick.Held:

@@ -125,6 +125,9 @@ type Frame struct {
 	// Outdated: the epoch has changed since the plan was signed; no loader takes it
 	// any more.
 	Outdated bool
+	// Unreconciled blocks every start, too: the server's database is an older one than
+	// hosts have seen.
+	Unreconciled bool
 	// Banned: the plan's patch is banned.
 	Banned bool
 	// Freezes are the change freezes that are known now, past ones left out.

@@ -17,6 +17,7 @@ var remedies = map[hotstick.ReasonCode]string{
 	hotstick.ReasonPlanHalted:         "A halted plan never resumes: make a new one with hotstick rollout plan",
 	hotstick.ReasonPlanExpired:        "A plan whose life is over never resumes: make a new one with hotstick rollout plan",
 	hotstick.ReasonStopAll:            "Allow new starts again: hotstick stop --lift",
+	hotstick.ReasonUnreconciled:       "Take in what the hosts know better, and allow starts again: hotstick server reconcile --reason TEXT",
 	hotstick.ReasonNeedsPromotion:     "Open it by hand: hotstick rollout next-wave PLAN",
 	hotstick.ReasonFreeze:             "It goes on when the freeze ends, or is taken away: hotstick freeze remove ID --reason TEXT",
 	hotstick.ReasonExcluded:           "It is caught up when the exclusion ends, or is lifted: hotstick host include HOST --reason TEXT",

@@ -159,6 +159,10 @@ func fleetText(e store.Event, who string) string {
 		return who + " uploaded an artifact."
 	case inventory.TrustChanged:
 		return "The catalog has another root, of epoch " + e.State + "."
+	case inventory.ServerRestored:
+		return "The server was restored from a backup; nothing starts before it is reconciled."
+	case inventory.LogReconciled:
+		return who + " reconciled the server with its hosts."
 	case inventory.LogDisputed:
 		return "The log does not continue what the server had signed before; a host holds a checkpoint of " + e.State + " leaves."
 	case inventory.SessionOpened:
