@@ -25,7 +25,7 @@ func (h *host) apply(f *fleet, e *trace.Event) {
 		h.boot, h.bootAt, h.up = e.Boot, e.T, true
 		h.kernel, h.moving = map[hotstick.Digest]string{}, map[string]bool{}
 	case trace.KindDown:
-		h.down(e)
+		h.down(f, e)
 	case trace.KindSeen:
 		if _, known := h.seen[e.Plan]; !known {
 			h.seen[e.Plan] = e.Uptime
@@ -55,7 +55,20 @@ func (h *host) apply(f *fleet, e *trace.Event) {
 	}
 }
 
-func (h *host) down(e *trace.Event) {
+// cutShort ends the open attempt, of which nobody on the host may know any more. Of
+// one whose host has gone down a server may have heard.
+func (h *host) cutShort(f *fleet) {
+	if h.open == nil || h.open.plan == "" {
+		return
+	}
+	key := truthKey{h.id, h.open.number, hotstick.Interrupted}
+	if h.open.boot != h.boot {
+		key.state = hotstick.Quarantined
+	}
+	f.plan(h.open.plan).reach(f, key)
+}
+
+func (h *host) down(f *fleet, e *trace.Event) {
 	h.up, h.downAt = false, e.T
 	for a, state := range h.kernel {
 		if state == string(hotstick.InEffect) {
@@ -66,6 +79,10 @@ func (h *host) down(e *trace.Event) {
 		return
 	}
 	h.unclean = append(h.unclean, e.T)
+	if h.open != nil && h.open.plan != "" {
+		// A host whose disk is full says so before it can write it down.
+		f.plan(h.open.plan).truth[truthKey{h.id, h.open.number, hotstick.Quarantined}] = true
+	}
 	// Who went down together with its rack is no evidence against the patch.
 	if h.open != nil && e.Cause != DownRack && h.open.phase != hotstick.Reverting {
 		h.crashed[h.open.patch] = true

@@ -286,6 +286,7 @@ func (f *fleet) fault(e *trace.Event) {
 	case FaultClock:
 		h.clockBad = true
 	case FaultLedger:
+		h.cutShort(f)
 		h.restored()
 	}
 }
