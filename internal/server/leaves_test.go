@@ -70,6 +70,10 @@ var acts = []act{
 		w.fail()
 		return result(w.admin.Retry(w.Context(), w.id, api.RetryRequest{Reason: "x", Failed: true}))
 	}, "host.state plan.retried"},
+	{"POST /api/v1/rollouts/{plan}/dismiss", func(w *told) error {
+		w.fail()
+		return result(w.admin.Dismiss(w.Context(), w.id, api.DismissRequest{Host: w.host.id, Reason: "x"}))
+	}, "host.state"},
 	{"POST /api/v1/rollouts/{plan}/halt", func(w *told) error { return result(w.admin.Halt(w.Context(), w.id, said)) }, "plan.status"},
 	{"POST /api/v1/rollouts/{plan}/revert", func(w *told) error {
 		return result(w.admin.Revert(w.Context(), w.id, api.RevertRequest{Reason: "x"}))
