@@ -122,8 +122,8 @@ func credential(r *http.Request) (kind, secret string) {
 func writes(method string) bool { return method != http.MethodGet && method != http.MethodHead }
 
 // admitHost reads the host from the connection's certificate and asks the store
-// whether it is still one of ours: a revoked host is out at its next request,
-// also on a connection that is open already.
+// whether it is still one of ours. A host that is revoked later loses its
+// connections then.
 func (s *Server) admitHost(r *http.Request, read func(*x509.Certificate, time.Time) (hotstick.HostID, error)) (caller, *problem) {
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
 		return caller{}, newProblem(http.StatusUnauthorized, codeUnauthenticated, "cannot tell which host you are", "hosts show the certificate they enrolled with")
@@ -136,17 +136,22 @@ func (s *Server) admitHost(r *http.Request, read func(*x509.Certificate, time.Ti
 	if err != nil {
 		return caller{}, newProblem(http.StatusUnauthorized, codeUnauthenticated, "cannot trust the client certificate", "enrol again, or renew it in time")
 	}
-	err = s.store.View(r.Context(), func(tx store.Tx) error {
+	s.serving.connections.speaks(r.Context(), id)
+	if err := s.alive(r.Context(), id); err != nil {
+		return caller{}, asProblem(err, s.log)
+	}
+	return caller{Host: id}, nil
+}
+
+// alive reports whether a host is one of ours and not revoked.
+func (s *Server) alive(ctx context.Context, id hotstick.HostID) error {
+	return s.store.View(ctx, func(tx store.Tx) error {
 		host, err := tx.Hosts().Get(id)
 		if err == nil && host.Revoked {
 			err = identity.ErrRevoked
 		}
 		return err
 	})
-	if err != nil {
-		return caller{}, asProblem(err, s.log)
-	}
-	return caller{Host: id}, nil
 }
 
 // guardHuma admits callers of huma's routes by the rule in their metadata.
@@ -166,6 +171,9 @@ func (s *Server) guard(need rule, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who, refused := s.admit(r, need)
 		if refused != nil {
+			if need == ruleHost || need == ruleLapsed {
+				w.Header().Set("Connection", "close")
+			}
 			writeProblem(w, refused)
 			return
 		}

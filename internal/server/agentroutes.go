@@ -175,7 +175,11 @@ func (s *Server) checkIn(r *http.Request, req wire.SyncRequest) (*wire.SyncRespo
 		if err := s.controller.Refused(ctx, req); err != nil {
 			return nil, asProblem(err, s.log)
 		}
-		out, err := s.controller.Documents(ctx, req, holdFor(req, taken))
+		held := holdFor(req, taken)
+		out, err := s.controller.Documents(ctx, req, held)
+		if err == nil && held > 0 { // it may have been revoked meanwhile
+			err = s.alive(ctx, req.Host)
+		}
 		if err != nil {
 			return nil, asProblem(err, s.log)
 		}

@@ -124,28 +124,6 @@ func TestRenewingNeedsBothKeys(t *testing.T) {
 	}
 }
 
-func TestRevocationTakesEffectOnAnOpenConnection(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, nil)
-	h := w.enrol("host-1", buildA)
-	if _, err := h.checkIn(t.Context(), 0); err != nil {
-		t.Fatal(err)
-	}
-	w.must(w.server.store.Update(t.Context(), func(tx store.Tx) error {
-		if _, err := tx.Events().Append(store.Event{Kind: "host.revoked", Host: h.id}); err != nil {
-			return err
-		}
-		return tx.Hosts().Delete(h.id)
-	}))
-	var answer wire.SyncResponse
-	if status, _ := h.post("/agent/v1/sync", h.message(0), &answer); status != 403 {
-		t.Errorf("a check-in after the revocation: %d", status)
-	}
-	if status, code := w.enrolWith(h, h.enrolment(w.joinToken())); status != 403 || code != "identity" {
-		t.Errorf("an enrolment after the revocation: %d %s", status, code)
-	}
-}
-
 func TestCheckInsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

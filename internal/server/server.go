@@ -56,6 +56,7 @@ type Server struct {
 // serving is the part of a server that faces the network.
 type serving struct {
 	listener    net.Listener
+	connections *connections
 	certificate *certificates
 	handler     http.Handler
 	url         string
@@ -73,6 +74,7 @@ const shutdownTime = 10 * time.Second
 func New(ctx context.Context, o Options) (*Server, error) {
 	o = o.withDefaults()
 	s := &Server{options: o, log: o.Log, now: o.Now, guesses: newLimiter(), closing: make(chan struct{})}
+	s.serving.connections = newConnections()
 	if err := s.open(ctx); err != nil {
 		return nil, err
 	}
@@ -108,7 +110,7 @@ func (s *Server) open(ctx context.Context) error {
 	s.checkpoints = &checkpointer{store: s.store, key: online, now: o.Now, epoch: func() uint64 { return s.catalog.View().Trust.Epoch }}
 	s.tallies = newTallies()
 	s.metrics = newMetrics()
-	s.feed = newFeed(s.store, s.metrics.observe, o.Log)
+	s.feed = newFeed(s.store, s.observe, o.Log)
 	s.metrics.registry.MustRegister(newFleetCollector(s))
 	if err := s.tellOfCatalog(ctx, serverActor); err != nil {
 		return errors.Join(err, s.close())
@@ -183,6 +185,8 @@ func (s *Server) Run(ctx context.Context) error {
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		// Held check-ins end with the server's context, not with their time limit.
 		BaseContext: func(net.Listener) context.Context { return ctx },
+		ConnContext: s.serving.connections.accepted,
+		ConnState:   s.serving.connections.changed,
 	}
 	loops := []func(context.Context) error{
 		s.controller.Run, s.deliverer.Run, s.feed.run,
