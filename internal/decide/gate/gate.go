@@ -15,8 +15,8 @@
 //  4. Hosts that failed the load alike, or stalled alike, fail it if there are two
 //     and they are more than [RefusedPPM] explains.
 //  5. One host lost, or one that failed, holds its lane: one alone may have another
-//     cause. The lane goes on only if the wave has [DefaultMinReadings] confirmed
-//     hosts beside it, and if a killer explains the losses of this very wave less
+//     cause. The lane goes on only if the wave has MinReadings confirmed hosts beside
+//     it (the plan's own number, which its approvers signed), and if a killer explains the losses of this very wave less
 //     than ten times better than the background does. So a lost canary always holds
 //     its lane, while one crash among some 130 hosts or more does not stop a wide
 //     wave for ever. A host that an operator dismissed holds nothing, but the next
