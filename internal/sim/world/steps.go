@@ -154,6 +154,7 @@ func stepsOf(seed uint64, o Options) []Step {
 	for range r.IntN(8) {
 		steps = append(steps, step(draw(deeds(), r.IntN(1<<20)).name, at()))
 	}
+	steps = append(steps, dark(seed, o)...)
 	if !o.Live && chance(r, 20) {
 		steps = append(steps, step(steal.name, at()))
 	}
@@ -161,6 +162,21 @@ func stepsOf(seed uint64, o Options) []Step {
 		steps = append(steps, Step{At: 3*time.Second + end, Do: "calm"})
 	}
 	slices.SortStableFunc(steps, func(a, b Step) int { return int(a.At - b.At) })
+	return steps
+}
+
+// dark switches some hosts of the first waves off as the first plan is made, in two
+// runs of five: no fleet is whole.
+func dark(seed uint64, o Options) []Step {
+	r := stream(seed, "dark", 0)
+	if !chance(r, 40) {
+		return nil
+	}
+	var steps []Step
+	for range 3 {
+		steps = append(steps, Step{At: 2500 * time.Millisecond, Do: "off for minutes", Host: r.IntN(max(1, o.Hosts/2)),
+			For: time.Duration(1+r.IntN(40)) * time.Second})
+	}
 	return steps
 }
 
