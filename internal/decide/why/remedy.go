@@ -37,6 +37,8 @@ var remedies = map[hotstick.ReasonCode]string{
 	hotstick.ReasonDowngrade:          "An older level needs a downgrade statement signed by the approvers.",
 	hotstick.ReasonForeignPatch:       "Remove the other live patch with the tool that loaded it.",
 	hotstick.ReasonCatalogExpired:     "Renew the catalog's signatures with its offline keys.",
+	hotstick.ReasonModuleUnsigned:     "Sign the module with a key that the kernel trusts (scripts/sign-file), and publish it as a new level.",
+	hotstick.ReasonKeyMissing:         "Enrol the key on the host (mokutil --import CERTIFICATE, then reboot), or sign the module with a key that it trusts: hotstick host show HOST",
 	hotstick.ReasonModulesDisabled:    "Only a reboot turns module loading on again.",
 	hotstick.ReasonUnsupported:        "Only another kernel, with live patching, can take it.",
 	hotstick.ReasonWrongBuild:         "Make a new plan: the host boots another kernel now.",
