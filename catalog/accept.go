@@ -148,6 +148,10 @@ func (r *Repository) nextDelegated(g *generation, fresh []Delegated, now time.Ti
 	}
 	for _, d := range list {
 		data, had := given[d.Name], r.now.files.delegated[d.Name]
+		last := r.now.snapshot.Meta[d.Name+".json"].Version
+		if last > 0 && had == nil {
+			return refused("the delegation to %s has ended before: use another name", d.Name)
+		}
 		if data == nil {
 			data = had
 		}
@@ -159,7 +163,7 @@ func (r *Repository) nextDelegated(g *generation, fresh []Delegated, now time.Ti
 			return fmt.Errorf("cannot keep what %s has published, its new metadata must come with this: %w", d.Name, err)
 		}
 		if string(data) != string(had) {
-			if err := follows(d.Name, own, r.now.snapshot.Meta[d.Name+".json"].Version, now); err != nil {
+			if err := follows(d.Name, own, last, now); err != nil {
 				return err
 			}
 		}

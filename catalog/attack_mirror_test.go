@@ -261,7 +261,8 @@ func TestFreezeOfTheTimestampOnly(t *testing.T) {
 func TestFreezeOfOneHost(t *testing.T) {
 	w := newWorld(t)
 	w.mustPublish(w.patch(1, build61))
-	frozen := w.mustClient(w.source())
+	yesterday := w.source()
+	frozen := w.mustClient(yesterday)
 	other := w.mustClient(live{w.repo})
 	w.now = w.now.Add(20 * time.Hour)
 	w.mustPublish(w.patch(2, build61))
@@ -272,6 +273,8 @@ func TestFreezeOfOneHost(t *testing.T) {
 	}
 	w.now = start.Add(catalog.TimestampLife)
 	w.mustFail(frozen, catalog.ErrExpired, "timestamp")
+	// Who knows better sees that the mirror was frozen, and is not merely behind.
+	w.mustFollow(other, "expired current", yesterday, live{w.repo})
 	// A second mirror undoes it.
 	if v := w.mustFollow(frozen, "expired current", w.source().with("timestamp.json", w.forge((*w.source())["timestamp.json"], func(s map[string]any) { s["expires"] = start.Format(time.RFC3339) }, "online")), live{w.repo}); len(v.Patches) != 2 {
 		t.Errorf("%+v", v)

@@ -346,14 +346,87 @@ func TestADelegationEnds(t *testing.T) {
 	if v := w.mustRefresh(c); refs(v) != "unix-ioctl@1" || len(v.Delegations) != 0 {
 		t.Errorf("%+v", v)
 	}
-	// The name may come back, and then goes on counting.
-	w.mustDelegate(acme())
-	if _, err := w.repo.AcceptDelegated(catalog.Delegated{Name: "acme", Metadata: w.ownOf("acme")}, w.now); !errors.Is(err, catalog.ErrRefused) {
-		t.Errorf("what was there before came back by itself: %v", err)
+	// The name never comes back: what it had published would, with it.
+	if _, err := w.repo.Accept(w.delegations(acme()), w.now); !errors.Is(err, catalog.ErrRefused) || !strings.Contains(err.Error(), "another name") {
+		t.Error(err)
 	}
-	w.mustPublishAs("acme", w.acmePatch(2, build61))
-	if v := w.mustRefresh(c); refs(v) != "unix-ioctl@1 acme-fix@1 acme-fix@2" {
-		t.Errorf("got %s", refs(v))
+	again := acme()
+	again.Name = "acme-two"
+	w.mustDelegate(again)
+	if v := w.mustRefresh(c); refs(v) != "unix-ioctl@1" || len(v.Delegations) != 1 {
+		t.Errorf("%+v", v)
+	}
+	if repo, err := catalog.OpenRepository(w.dir, key("online")); err != nil || repo.View().Version != w.repo.View().Version {
+		t.Error(err)
+	}
+}
+
+func TestPowerCutWhileADelegatePublishes(t *testing.T) {
+	for n := 0; ; n++ {
+		w := newWorld(t)
+		w.mustDelegate(acme())
+		w.mustPublishAs("acme", w.acmePatch(1, build61))
+		dir, happened := t.TempDir(), false
+		w.mustRefresh(w.mustClientIn(dir, live{w.repo}))
+		p := w.acmePatch(2, build61)
+		w.mustUpload(p)
+		own := w.must(catalog.Publish(w.publicationOf("acme", p), key("acme")))
+		w.repo.CutPower(cutAt(n, &happened))
+		_, err := w.repo.AcceptDelegated(catalog.Delegated{Name: "acme", Metadata: own}, w.now)
+		if (err == nil) == happened {
+			t.Fatalf("cut at file %d: %v", n, err)
+		}
+		if w.repo, err = catalog.OpenRepository(w.dir, key("online")); err != nil {
+			t.Fatalf("cut at file %d: %v", n, err)
+		}
+		if _, err := w.repo.AcceptDelegated(catalog.Delegated{Name: "acme", Metadata: own}, w.now); err != nil {
+			t.Errorf("cut at file %d, then: %v", n, err)
+		}
+		// The same on a host.
+		client := w.mustClientIn(dir, live{w.repo})
+		cut := false
+		client.CutPower(cutAt(n, &cut))
+		_, err = client.Refresh(t.Context(), w.now)
+		if (err == nil) == cut {
+			t.Fatalf("cut at file %d: %v", n, err)
+		}
+		if v, err := w.mustClientIn(dir, nil).Load(); err != nil || refs(v) != "acme-fix@1" && refs(v) != "acme-fix@1 acme-fix@2" {
+			t.Errorf("cut at file %d: %s, %v", n, refs(v), err)
+		}
+		if v := w.mustRefresh(w.mustClientIn(dir, live{w.repo})); refs(v) != "acme-fix@1 acme-fix@2" {
+			t.Errorf("cut at file %d, then: %s", n, refs(v))
+		}
+		if !happened && !cut {
+			return
+		}
+	}
+}
+
+func TestARepositoryWithADamagedDelegateDoesNotOpen(t *testing.T) {
+	w := newWorld(t)
+	w.mustDelegate(acme())
+	w.mustPublishAs("acme", w.acmePatch(1, build61))
+	file := filepath.Join(w.dir, "1.acme.json")
+	good := w.must(os.ReadFile(file))
+	for name, data := range map[string][]byte{"empty": {}, "another": w.forge(good, nothing, "acme", "mallory")} {
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := catalog.OpenRepository(w.dir, key("online")); err == nil || !strings.Contains(err.Error(), "acme") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := catalog.OpenRepository(w.dir, key("online")); err == nil {
+		t.Error("without it")
+	}
+	if err := os.WriteFile(file, good, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := catalog.OpenRepository(w.dir, key("online")); err != nil {
+		t.Error(err)
 	}
 }
 

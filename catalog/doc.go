@@ -67,10 +67,13 @@
 // that ends in *), its vendor, its driver, and each artifact's kernel build (where *
 // in a release stands for any characters, and without build_id every build of it is
 // meant). An empty list is refused. Metadata of a delegate with one patch outside is
-// refused as a whole. A delegate cannot delegate. The keys of a delegate change in
-// the publishers' metadata; what it has published must then hold under the new keys
-// or come anew with the change. Metadata of a delegate that has expired keeps nobody
-// else up: [View.ExpiredFor] tells for which patches nothing new may start.
+// refused as a whole. A delegate cannot delegate.
+//
+// The keys of a delegate change in the publishers' metadata; what it has published
+// must then hold under the new keys or come anew with the change. A delegation that
+// has ended does not come back under its name. Metadata of a delegate that has
+// expired keeps nobody else up: [View.ExpiredFor] tells for which patches nothing
+// new may start.
 //
 // # Recalls
 //

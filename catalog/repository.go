@@ -121,11 +121,29 @@ func OpenRepository(dir string, online statement.Signer) (*Repository, error) {
 		return nil, err
 	}
 	g.delegated = t.delegated
+	if err := g.checkDelegated(); err != nil {
+		return nil, fmt.Errorf("cannot open the catalog in %s: %w", dir, err)
+	}
 	g.signed = verifyLinks(root, g.files.timestamp, g.files.snapshot) == nil
 	if r.now, err = g.finish(t); err != nil {
 		return nil, err
 	}
 	return r, r.checkArtifacts(r.now.view.Patches)
+}
+
+// checkDelegated makes sure that every delegate's metadata is there which the
+// snapshot names.
+func (g generation) checkDelegated() error {
+	list, err := g.targets.list()
+	if err != nil {
+		return err
+	}
+	for _, d := range list {
+		if _, named := g.snapshot.Meta[d.Name+".json"]; named && g.delegated[d.Name] == nil {
+			return fmt.Errorf("the metadata of %s is missing or damaged: %w", d.Name, fs.ErrNotExist)
+		}
+	}
+	return nil
 }
 
 // finish computes the view of a generation.
