@@ -74,6 +74,7 @@ func (h Host) Clone() Host {
 	h.Loader = h.Loader.clone()
 	h.Readings = CloneReadings(h.Readings)
 	h.IllSince, h.Reverted = instant(h.IllSince), list(h.Reverted)
+	h.Group, h.Lineage = dict(h.Group), h.Lineage.Clone()
 	return h
 }
 
@@ -103,6 +104,7 @@ func CloneFacts(f *hotstick.Facts) *hotstick.Facts {
 	c := *f
 	c.Host.BootedAt = c.Host.BootedAt.UTC()
 	s := &c.Security
+	s.Keys = list(s.Keys)
 	s.SignatureEnforced, s.ModulesDisabled, s.SecureBoot = pointer(s.SignatureEnforced), pointer(s.ModulesDisabled), pointer(s.SecureBoot)
 	c.Livepatch.Patches = deep(c.Livepatch.Patches, clonePatch)
 	c.Modules = list(c.Modules)
@@ -160,6 +162,7 @@ func (b Ban) Clone() Ban {
 // Clone returns what a store keeps of t.
 func (t Token) Clone() Token {
 	t.Expires, t.Used, t.Created = Instant(t.Expires), instant(t.Used), Instant(t.Created)
+	t.Group, t.Revoked = dict(t.Group), instant(t.Revoked)
 	return t
 }
 

@@ -96,6 +96,9 @@ type Host struct {
 	Name     string
 	Identity []byte // Ed25519 public key
 	Enrolled time.Time
+	// Group are labels that the host must have, for its join token was made for
+	// such hosts only.
+	Group map[string]string
 	// Revoked ends the host's identity; its ID never comes back.
 	Revoked bool
 	// Facts as last sent, with their digest; nil before the first check-in.
@@ -116,6 +119,7 @@ type Host struct {
 	// Reverted are the patch levels that were taken back out of this host and not
 	// cleared since. They are not offered again.
 	Reverted []hotstick.PatchRef
+	Lineage  Lineage
 }
 
 // HostLoader is what the host's loader last said of itself.
@@ -335,24 +339,36 @@ type BanTable interface {
 // Token is a credential, stored only as a digest.
 type Token struct {
 	Digest hotstick.Digest
-	// Kind is join (single use, for one host) or api.
+	// Kind is join (for so many hosts as Hosts says) or api.
 	Kind   string
 	Role   string
 	Person hotstick.Person
 	// Expires is zero for an api token without an end.
 	Expires time.Time
+	// Used is when a join token was used up.
 	Used    *time.Time
 	Created time.Time
+	// Group are labels that a host must have to use a join token.
+	Group map[string]string
+	// Hosts is how many hosts may use a join token, 0 as 1; Joined how many did.
+	Hosts  int
+	Joined int
+	// Revoked is when an operator took the token back.
+	Revoked *time.Time
 }
 
 // TokenTable holds tokens.
 type TokenTable interface {
-	// Put inserts or replaces a token; ErrTaken if it would make a used one unused.
+	// Put inserts or replaces a token; ErrTaken if it would make a used one unused,
+	// or a revoked one good.
 	Put(t Token) error
 	Get(d hotstick.Digest) (Token, error)
-	// Use marks a join token as used at Tx.Now; ErrTaken if it was used before.
-	// Whether it has expired is for the caller to judge.
+	// Use counts one use of a token, and marks it as used at Tx.Now with the last
+	// that it has; ErrTaken if it was used up or revoked before. Whether it has
+	// expired is for the caller to judge.
 	Use(d hotstick.Digest) error
+	// List returns the tokens of a kind by when they were made, then digest.
+	List(kind string) ([]Token, error)
 }
 
 // Message is one outgoing notification.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -29,6 +30,7 @@ type hostMain struct {
 	identity                               string // the bytes
 	digest, boot                           string
 	patches, loader, reverted              string // JSON
+	labels, lineage                        string // JSON
 	sum                                    string // the bytes; empty without facts
 	enrolled, reported                     int64
 	ill                                    sql.NullInt64
@@ -43,13 +45,13 @@ type hostSeen struct {
 }
 
 const selectHost = `SELECT h.n, h.id, h.name, h.build, h.name_folded, h.release_folded, h.identity, h.facts_digest, h.boot,
-	h.patches, h.loader, coalesce(h.facts_sum, x''), h.enrolled, h.reported, h.boots, h.revoked, h.ill_since, h.reverted, s.seq, s.last_seen, s.readings
+	h.patches, h.loader, coalesce(h.facts_sum, x''), h.enrolled, h.reported, h.boots, h.revoked, h.ill_since, h.reverted, h.labels, h.lineage, s.seq, s.last_seen, s.readings
 	FROM hosts h JOIN host_seen s ON s.host = h.n`
 
 func readHost(row scan) (r hostRow, err error) {
 	m, s := &r.main, &r.seen
 	err = row(&r.n, &r.id, &m.name, &m.build, &m.nameFolded, &m.releaseFolded, &m.identity, &m.digest, &m.boot,
-		&m.patches, &m.loader, &m.sum, &m.enrolled, &m.reported, &m.boots, &m.revoked, &m.ill, &m.reverted, &s.seq, &s.lastSeen, &s.readings)
+		&m.patches, &m.loader, &m.sum, &m.enrolled, &m.reported, &m.boots, &m.revoked, &m.ill, &m.reverted, &m.labels, &m.lineage, &s.seq, &s.lastSeen, &s.readings)
 	return r, err
 }
 
@@ -60,15 +62,18 @@ func newHostRow(h store.Host) (hostRow, error) {
 	loader, err2 := text(h.Loader, false)
 	readings, err3 := text(store.CloneReadings(h.Readings), len(h.Readings) == 0)
 	reverted, err4 := text(h.Reverted, len(h.Reverted) == 0)
+	labels, err5 := text(h.Group, len(h.Group) == 0)
+	kept := h.Lineage.Clone()
+	lineage, err6 := text(kept, reflect.ValueOf(kept).IsZero())
 	build := h.Build()
 	return hostRow{id: h.ID,
 		main: hostMain{
 			name: h.Name, build: build.BuildID, nameFolded: store.Fold(h.Name), releaseFolded: store.Fold(build.Release),
-			identity: string(h.Identity), digest: string(h.FactsDigest), boot: h.Boot, patches: patches, loader: loader, reverted: reverted, ill: ill(h.IllSince),
+			identity: string(h.Identity), digest: string(h.FactsDigest), boot: h.Boot, patches: patches, loader: loader, reverted: reverted, labels: labels, lineage: lineage, ill: ill(h.IllSince),
 			enrolled: h.Enrolled.UnixMicro(), reported: int64(h.Reported), boots: h.Boots, revoked: h.Revoked,
 		},
 		seen: hostSeen{seq: int64(h.Seq), lastSeen: h.LastSeen.UnixMicro(), readings: readings},
-	}, errors.Join(err1, err2, err3, err4)
+	}, errors.Join(err1, err2, err3, err4, err5, err6)
 }
 
 // ill is a time that may be missing, in a form that can be compared.
@@ -87,17 +92,19 @@ func (t hostTable) host(r hostRow) (store.Host, error) {
 	readings, err3 := parse[[]hotstick.Reading](s.readings)
 	facts, err4 := t.facts(r)
 	reverted, err5 := parse[[]hotstick.PatchRef](m.reverted)
+	labels, err6 := parse[map[string]string](m.labels)
+	lineage, err7 := parse[store.Lineage](m.lineage)
 	h := store.Host{ID: r.id, Name: m.name, Enrolled: when(m.enrolled), Revoked: m.revoked,
 		Facts: facts, FactsDigest: hotstick.Digest(m.digest), Patches: patches, Boot: m.boot, Boots: m.boots,
 		Seq: uint64(s.seq), LastSeen: when(s.lastSeen), Reported: uint64(m.reported), Loader: loader, Readings: readings,
-		Reverted: reverted}
+		Reverted: reverted, Group: labels, Lineage: lineage}
 	if m.identity != "" {
 		h.Identity = []byte(m.identity)
 	}
 	if m.ill.Valid {
 		h.IllSince = whenever(&m.ill.Int64)
 	}
-	return h, errors.Join(err1, err2, err3, err4, err5)
+	return h, errors.Join(err1, err2, err3, err4, err5, err6, err7)
 }
 
 // facts returns a copy of the host's facts.
@@ -238,9 +245,9 @@ func (t hostTable) updateMain(r hostRow) error {
 	}
 	_, err := t.exec(`UPDATE hosts SET name = ?, build = ?, name_folded = ?, release_folded = ?, identity = ?, facts_digest = ?,
 		boot = ?, patches = ?, loader = ?, facts_sum = ?, enrolled = ?, reported = ?, boots = ?, revoked = ?,
-		ill_since = ?, reverted = ? WHERE n = ?`,
+		ill_since = ?, reverted = ?, labels = ?, lineage = ? WHERE n = ?`,
 		m.name, m.build, m.nameFolded, m.releaseFolded, []byte(m.identity), m.digest,
-		m.boot, m.patches, m.loader, sum, m.enrolled, m.reported, m.boots, m.revoked, m.ill, m.reverted, r.n)
+		m.boot, m.patches, m.loader, sum, m.enrolled, m.reported, m.boots, m.revoked, m.ill, m.reverted, m.labels, m.lineage, r.n)
 	return err
 }
 

@@ -8,30 +8,48 @@ import (
 type tokenTable struct{ *tx }
 
 func (t tokenTable) Put(token store.Token) error {
-	// The condition keeps a used token used.
-	n, err := t.exec(`INSERT INTO tokens (digest, kind, role, person, expires, used, created) VALUES (?, ?, ?, ?, ?, ?, ?)
+	labels, err := text(token.Group, len(token.Group) == 0)
+	if err != nil {
+		return err
+	}
+	// The condition keeps a used token used, and a revoked one revoked.
+	n, err := t.exec(`INSERT INTO tokens (digest, kind, role, person, expires, used, created, labels, hosts, joined, revoked)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET kind = excluded.kind, role = excluded.role, person = excluded.person,
-			expires = excluded.expires, used = excluded.used, created = excluded.created
-		WHERE used IS NULL OR excluded.used IS NOT NULL`,
-		token.Digest, token.Kind, token.Role, token.Person, token.Expires.UnixMicro(), instant(token.Used), token.Created.UnixMicro())
+			expires = excluded.expires, used = excluded.used, created = excluded.created, labels = excluded.labels,
+			hosts = excluded.hosts, joined = excluded.joined, revoked = excluded.revoked
+		WHERE (used IS NULL OR excluded.used IS NOT NULL) AND (revoked IS NULL OR excluded.revoked IS NOT NULL)`,
+		token.Digest, token.Kind, token.Role, token.Person, token.Expires.UnixMicro(), instant(token.Used), token.Created.UnixMicro(),
+		labels, token.Hosts, token.Joined, instant(token.Revoked))
 	if err == nil && n == 0 {
 		return store.ErrTaken
 	}
 	return err
 }
 
-func (t tokenTable) Get(d hotstick.Digest) (store.Token, error) {
-	return one(t.tx, func(row scan) (token store.Token, err error) {
-		var expires, created int64
-		var used *int64
-		err = row(&token.Digest, &token.Kind, &token.Role, &token.Person, &expires, &used, &created)
-		token.Expires, token.Used, token.Created = when(expires), whenever(used), when(created)
+const selectToken = `SELECT digest, kind, role, person, expires, used, created, labels, hosts, joined, revoked FROM tokens`
+
+func readToken(row scan) (token store.Token, err error) {
+	var expires, created int64
+	var used, revoked *int64
+	var labels string
+	err = row(&token.Digest, &token.Kind, &token.Role, &token.Person, &expires, &used, &created,
+		&labels, &token.Hosts, &token.Joined, &revoked)
+	if err != nil {
 		return token, err
-	}, `SELECT digest, kind, role, person, expires, used, created FROM tokens WHERE digest = ?`, d)
+	}
+	token.Expires, token.Used, token.Created, token.Revoked = when(expires), whenever(used), when(created), whenever(revoked)
+	token.Group, err = parse[map[string]string](labels)
+	return token, err
+}
+
+func (t tokenTable) Get(d hotstick.Digest) (store.Token, error) {
+	return one(t.tx, readToken, selectToken+` WHERE digest = ?`, d)
 }
 
 func (t tokenTable) Use(d hotstick.Digest) error {
-	n, err := t.exec(`UPDATE tokens SET used = ? WHERE digest = ? AND used IS NULL`, t.now.UnixMicro(), d)
+	n, err := t.exec(`UPDATE tokens SET joined = joined + 1, used = CASE WHEN joined + 1 >= hosts THEN ? END
+		WHERE digest = ? AND used IS NULL AND revoked IS NULL`, t.now.UnixMicro(), d)
 	if err != nil || n > 0 {
 		return err
 	}
@@ -39,4 +57,8 @@ func (t tokenTable) Use(d hotstick.Digest) error {
 		return err
 	}
 	return store.ErrTaken
+}
+
+func (t tokenTable) List(kind string) ([]store.Token, error) {
+	return all(t.tx, readToken, selectToken+` WHERE kind = ? ORDER BY created, digest`, kind)
 }

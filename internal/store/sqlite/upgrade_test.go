@@ -44,7 +44,7 @@ func TestADatabaseOfTheFirstVersionIsTakenOver(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if h.Name != "db-1" || h.Reported != 2 || h.IllSince != nil || h.Reverted != nil {
+		if h.Name != "db-1" || h.Reported != 2 || h.IllSince != nil || h.Reverted != nil || h.Group != nil || h.Lineage.Past != nil || h.Lineage.Cloned != nil {
 			t.Errorf("the host is %+v", h)
 		}
 		line, err := tx.Plans().Host("p", "h-1")

@@ -25,6 +25,9 @@ var tokenTests = []test{
 	{"a token is used once", aTokenIsUsedOnce},
 	{"a used token cannot be put unused", aUsedTokenStaysUsed},
 	{"a token is replaced", aTokenIsReplaced},
+	{"a token for three is used thrice", aTokenForThreeIsUsedThrice},
+	{"a revoked token is not used", aRevokedTokenIsNotUsed},
+	{"tokens are listed by kind", tokensAreListedByKind},
 }
 
 var outboxTests = []test{
@@ -253,4 +256,52 @@ func aMessageThatWasNeverAdded(w *world) {
 	w.wantErr(store.ErrNotFound, func(tx store.Tx) error { return tx.Outbox().Put(store.Message{ID: 1}) })
 	id := w.add(store.Message{})
 	w.wantErr(store.ErrNotFound, func(tx store.Tx) error { return tx.Outbox().Put(store.Message{ID: id + 1}) })
+}
+
+func aTokenForThreeIsUsedThrice(w *world) {
+	w.mustUpdate(func(tx store.Tx) error { return tx.Tokens().Put(store.Token{Digest: "d", Kind: "join", Hosts: 3}) })
+	for i := range 3 {
+		w.mustUpdate(func(tx store.Tx) error { return tx.Tokens().Use("d") })
+		w.mustView(func(tx store.Tx) error {
+			got, err := tx.Tokens().Get("d")
+			if got.Joined != i+1 || (got.Used != nil) != (i == 2) {
+				w.Errorf("after %d uses the token is %+v", i+1, got)
+			}
+			return err
+		})
+	}
+	w.wantErr(store.ErrTaken, func(tx store.Tx) error { return tx.Tokens().Use("d") })
+}
+
+func aRevokedTokenIsNotUsed(w *world) {
+	now := at(0)
+	token := store.Token{Digest: "d", Kind: "join", Hosts: 3, Revoked: &now}
+	w.mustUpdate(func(tx store.Tx) error { return tx.Tokens().Put(token) })
+	w.wantErr(store.ErrTaken, func(tx store.Tx) error { return tx.Tokens().Use("d") })
+	token.Revoked = nil
+	w.wantErr(store.ErrTaken, func(tx store.Tx) error { return tx.Tokens().Put(token) })
+}
+
+func tokensAreListedByKind(w *world) {
+	w.mustUpdate(func(tx store.Tx) error {
+		return errors.Join(
+			tx.Tokens().Put(store.Token{Digest: "c", Kind: "join", Created: at(1), Group: map[string]string{"site": "a"}}),
+			tx.Tokens().Put(store.Token{Digest: "b", Kind: "join", Created: at(2)}),
+			tx.Tokens().Put(store.Token{Digest: "a", Kind: "join", Created: at(2)}),
+			tx.Tokens().Put(store.Token{Digest: "x", Kind: "api", Created: at(0)}))
+	})
+	w.mustView(func(tx store.Tx) error {
+		got, err := tx.Tokens().List("join")
+		var digests []string
+		for _, t := range got {
+			digests = append(digests, string(t.Digest))
+		}
+		if !slices.Equal(digests, []string{"c", "a", "b"}) || got[0].Group["site"] != "a" {
+			w.Errorf("the list is %+v", got)
+		}
+		if none, err := tx.Tokens().List("session"); err != nil || none != nil {
+			w.Errorf("of a kind that nobody made there are %v, %v", none, err)
+		}
+		return err
+	})
 }

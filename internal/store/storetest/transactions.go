@@ -86,7 +86,7 @@ func anErrorLeavesNothing(w *world) {
 // anErrorPutsBack fails an update that changed every row that was there.
 func anErrorPutsBack(w *world) {
 	before := fullRows()
-	before.Message.Done, before.Token.Used = nil, nil
+	before.Message.Done, before.Token.Used, before.Token.Revoked = nil, nil, nil
 	w.mustUpdate(before.put)
 	w.wantErr(errWanted, func(tx store.Tx) error {
 		err := errors.Join(
