@@ -52,3 +52,22 @@ type AuditInclusion struct {
 	// Proof shows it in the log of the asked size.
 	Proof [][]byte `json:"proof"`
 }
+
+// ReconcileRequest allows starts again on a server whose database was put back.
+type ReconcileRequest struct {
+	Reason string `json:"reason"`
+	// AcceptSilent goes on without the hosts that were not heard since.
+	AcceptSilent bool `json:"accept_silent,omitempty"`
+}
+
+// ReconcileResult says what hosts knew better, and what was done.
+type ReconcileResult struct {
+	// Halted are the rollouts that were open in the older database.
+	Halted []hotstick.PlanID `json:"halted"`
+	// Banned are bans that hosts hold and the database did not know.
+	Banned []hotstick.PatchRef `json:"banned"`
+	// Ahead are hosts that know a plan which the database does not.
+	Ahead []hotstick.HostID `json:"ahead"`
+	// Silent are hosts that were not heard since the database was put back.
+	Silent []hotstick.HostID `json:"silent"`
+}

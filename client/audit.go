@@ -34,3 +34,8 @@ func (c *Client) AuditLeaf(ctx context.Context, seq, size int64) (api.AuditInclu
 	return ask[api.AuditInclusion](ctx, c, call{method: http.MethodGet, path: "/api/v1/audit/leaves/" + strconv.FormatInt(seq, 10),
 		query: url.Values{"size": {strconv.FormatInt(size, 10)}}})
 }
+
+// Reconcile allows starts again on a server whose database was put back.
+func (c *Client) Reconcile(ctx context.Context, req api.ReconcileRequest) (api.ReconcileResult, error) {
+	return ask[api.ReconcileResult](ctx, c, call{method: http.MethodPost, path: "/api/v1/reconcile", body: req})
+}

@@ -96,7 +96,7 @@ func (a *app) followWith(ctx context.Context, chosen settings.Context, c *client
 	}
 	out.step, err = memory.Take(out.note, trust, proof)
 	if errors.Is(err, audit.ErrForked) {
-		return out, fail(exitRefused, disputedHint+"; both are in "+memory.Dir(), "%v", err)
+		return out, fail(exitRefused, disputedHint+"; both are in "+memory.Dir()+", which you may move away once you know why", "%v", err)
 	}
 	if err != nil {
 		return out, err

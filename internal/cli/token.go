@@ -3,8 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -55,17 +53,11 @@ func (a *app) addToken(ctx context.Context, f tokenFlags) error {
 	case !slices.Contains(identity.Roles(), f.role):
 		return usage("choose one of "+strings.Join(identity.Roles(), ", "), "cannot use %q as a role", f.role)
 	}
-	if f.data == "" {
-		var err error
-		if f.data, err = defaultData(a.env.Getenv); err != nil {
-			return err
-		}
+	data, err := a.dataDir(f.data)
+	if err != nil {
+		return err
 	}
-	// Opening the database would make one where there is none.
-	if _, err := os.Stat(filepath.Join(f.data, "ca")); err != nil {
-		return fail(exitFailed, "name the server's data directory with --data, or make one with hotstick init", "cannot find a server in %s: %v", f.data, err)
-	}
-	secret, err := server.AddAPIToken(ctx, f.data, f.role, hotstick.Person(f.person))
+	secret, err := server.AddAPIToken(ctx, data, f.role, hotstick.Person(f.person))
 	if err != nil {
 		return err
 	}

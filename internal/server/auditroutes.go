@@ -139,3 +139,16 @@ func hashBytes(hashes []audit.Hash) [][]byte {
 	}
 	return out
 }
+
+type reconcileInput struct{ Body api.ReconcileRequest }
+
+func (s *Server) reconcile(ctx context.Context, in *reconcileInput) (*body[api.ReconcileResult], error) {
+	done, err := s.controller.Reconcile(ctx, callerOf(ctx).Person, in.Body.Reason, in.Body.AcceptSilent)
+	if err != nil {
+		return nil, err
+	}
+	return answerWith(api.ReconcileResult{Halted: listed(done.Halted), Banned: listed(done.Banned), Ahead: listed(done.Ahead), Silent: listed(done.Silent)}), nil
+}
+
+// listed is a list that is empty and not null.
+func listed[T any](s []T) []T { return append([]T{}, s...) }

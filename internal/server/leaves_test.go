@@ -12,6 +12,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
 	"github.com/hotstick/hotstick/internal/identity"
+	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/store"
 	"github.com/hotstick/hotstick/internal/store/memory"
@@ -93,6 +94,10 @@ var acts = []act{
 		return err
 	}, "fleet.frozen"},
 	{"POST /api/v1/freezes/{id}/remove", func(w *told) error { return result(w.admin.Unfreeze(w.Context(), w.freeze, said)) }, "fleet.thawed"},
+	{"POST /api/v1/reconcile", func(w *told) error {
+		w.must(w.kept.Update(w.Context(), func(tx store.Tx) error { return tx.Events().SetMark(inventory.MarkRestored, tx.Now().Format(time.RFC3339)) }))
+		return result(w.admin.Reconcile(w.Context(), api.ReconcileRequest{Reason: "x", AcceptSilent: true}))
+	}, "log.reconciled"},
 	{"POST /api/v1/stop", func(w *told) error { return result(w.admin.Stop(w.Context(), api.StopRequest{Reason: "x"})) }, "fleet.stopped"},
 	{"POST /api/v1/stop", func(w *told) error {
 		return result(w.admin.Stop(w.Context(), api.StopRequest{Reason: "x", Lift: true}))
@@ -115,6 +120,7 @@ func TestEveryRouteThatChangesSomethingLeavesExactlyItsLeaves(t *testing.T) {
 	t.Parallel()
 	w := &told{world: newWorld(t, memory.Open(time.Now))}
 	w.host = w.newHost("host-1", buildA)
+	w.must(result(w.enrol("host-2", buildB).checkIn(t.Context(), 0)))
 	known := map[string]bool{}
 	for _, a := range acts {
 		known[a.route] = true

@@ -87,6 +87,7 @@ func routes() []route {
 		{method: "POST", path: "/api/v1/freezes", rule: ruleOperator, body: smallBody, summary: "Let nothing start for a time", bind: handle((*Server).freeze)},
 		{method: "POST", path: "/api/v1/freezes/{id}/remove", rule: ruleOperator, body: smallBody, summary: "Take a freeze back", bind: handle((*Server).unfreeze)},
 		{method: "POST", path: "/api/v1/clears", rule: ruleOperator, body: documentBody, summary: "Hand in a signed clear", bind: handle((*Server).clear)},
+		{method: "POST", path: "/api/v1/reconcile", rule: ruleAdmin, body: smallBody, summary: "Allow starts again after the database was put back", bind: handle((*Server).reconcile)},
 		{method: "POST", path: "/api/v1/stop", rule: ruleOperator, body: smallBody, summary: "Stop everything, or lift the stop", bind: handle((*Server).stop)},
 
 		{method: "GET", path: "/version", rule: ruleOpen, summary: "Which server this is", bind: handle((*Server).version)},
