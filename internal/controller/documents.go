@@ -283,8 +283,7 @@ func (c *Controller) grantable(tx store.Tx, id hotstick.PlanID, req wire.SyncReq
 		return none(err)
 	}
 	body, err := c.plans.plan(plan)
-	view := c.catalog.View()
-	if err != nil || !tx.Now().Before(body.NotAfter) || view.Expired(tx.Now()) || body.Epoch < view.Trust.Epoch {
+	if err != nil || !tx.Now().Before(body.NotAfter) || c.catalog.View().Expired(tx.Now()) || c.outdated(body) {
 		return none(err)
 	}
 	wanted, err := wanted(tx, body, line)

@@ -10,6 +10,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/decide/rollout"
 	"github.com/hotstick/hotstick/internal/inventory"
+	"github.com/hotstick/hotstick/internal/planted"
 	"github.com/hotstick/hotstick/internal/store"
 )
 
@@ -71,7 +72,7 @@ func (c *Controller) view(tx store.Tx, plan store.Plan) (rollout.View, error) {
 // frame gathers what holds for the whole plan.
 func (c *Controller) frame(tx store.Tx, plan store.Plan, body hotstick.Plan) (rollout.Frame, error) {
 	f := rollout.Frame{Status: plan.Status, Reason: plan.Reason, Reverting: plan.Reverting, Promoted: plan.Promoted,
-		Limits: c.limitsAt(tx.Now()), Outdated: body.Epoch < c.catalog.View().Trust.Epoch}
+		Limits: c.limitsAt(tx.Now()), Outdated: c.outdated(body)}
 	var err error
 	if f.Started, err = c.started(tx, plan, body); err != nil {
 		return f, err
@@ -92,6 +93,11 @@ func (c *Controller) frame(tx store.Tx, plan store.Plan, body hotstick.Plan) (ro
 		}
 	}
 	return f, err
+}
+
+// outdated reports whether the epoch has changed since the plan was signed.
+func (c *Controller) outdated(body hotstick.Plan) bool {
+	return body.Epoch < c.catalog.View().Trust.Epoch && !planted.Bug("old-epoch-taken")
 }
 
 // maxChain bounds how many plans may continue one another before their delays
