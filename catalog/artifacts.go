@@ -2,8 +2,11 @@ package catalog
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -25,21 +28,64 @@ func (c *Client) Artifact(ctx context.Context, digest hotstick.Digest) ([]byte, 
 }
 
 // Keep makes sure that the artifact is in the state directory, durably, and
-// returns the path of its file. It verifies the bytes again each time.
+// returns the path of its file. It verifies the bytes again each time. From an
+// [Opener] they never are in memory as a whole.
 func (c *Client) Keep(ctx context.Context, digest hotstick.Digest) (string, error) {
 	a, err := c.listed(digest)
 	if err != nil {
 		return "", err
 	}
 	name := ArtifactFile(digest)
-	if data, err := c.disk.read(name, a.SizeBytes); err == nil && checkArtifact(a, data) == nil {
+	if c.holds(a) {
 		return c.disk.path(name), nil
+	}
+	if source, ok := c.source.(Opener); ok {
+		return c.disk.path(name), c.stream(ctx, source, a)
 	}
 	data, err := c.fetchArtifact(ctx, a)
 	if err != nil {
 		return "", err
 	}
 	return c.disk.path(name), c.disk.write(name, data)
+}
+
+// holds reports whether the artifact is in the state directory, whole and unchanged.
+func (c *Client) holds(a hotstick.Artifact) bool {
+	file, err := c.disk.open(ArtifactFile(a.Digest), a.SizeBytes)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	return copyArtifact(io.Discard, file, a) == nil
+}
+
+// stream brings an artifact from the source to the state directory. It gets its
+// name only once its bytes have been verified.
+func (c *Client) stream(ctx context.Context, source Opener, a hotstick.Artifact) error {
+	name := ArtifactFile(a.Digest)
+	body, err := source.Open(ctx, name, a.SizeBytes)
+	if err != nil {
+		return fmt.Errorf("cannot fetch %s: %w", name, err)
+	}
+	defer body.Close()
+	temp, err := c.disk.stage(name)
+	if err != nil {
+		return err
+	}
+	return c.disk.finish(temp, name, copyArtifact(temp, body, a))
+}
+
+// copyArtifact copies the artifact's bytes, and says if they were others.
+func copyArtifact(to io.Writer, from io.Reader, a hotstick.Artifact) error {
+	sum := sha256.New()
+	n, err := io.Copy(io.MultiWriter(to, sum), io.LimitReader(from, a.SizeBytes+1))
+	if err != nil {
+		return err
+	}
+	if n != a.SizeBytes || hex.EncodeToString(sum.Sum(nil)) != a.Digest.Hex() {
+		return unlike(a)
+	}
+	return nil
 }
 
 func (c *Client) listed(digest hotstick.Digest) (hotstick.Artifact, error) {
@@ -67,9 +113,13 @@ func (c *Client) fetchArtifact(ctx context.Context, a hotstick.Artifact) ([]byte
 
 func checkArtifact(a hotstick.Artifact, data []byte) error {
 	if int64(len(data)) != a.SizeBytes || hotstick.NewDigest(data) != a.Digest {
-		return refused("the bytes of artifact %s are not what the catalog signed", a.Digest.Short())
+		return unlike(a)
 	}
 	return nil
+}
+
+func unlike(a hotstick.Artifact) error {
+	return refused("the bytes of artifact %s are not what the catalog signed", a.Digest.Short())
 }
 
 // Prune removes all kept artifacts but these.

@@ -94,43 +94,63 @@ func (d disk) subdir(name string) error {
 
 // read returns a file of at most limit bytes.
 func (d disk) read(name string, limit int64) ([]byte, error) {
+	file, err := d.open(name, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(file)
+}
+
+// open opens a file of at most limit bytes.
+func (d disk) open(name string, limit int64) (io.ReadCloser, error) {
 	file, err := os.Open(d.path(name))
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the catalog: %w", err)
 	}
-	defer file.Close()
-	return readRegular(file, name, limit)
+	return regular(file, name, limit)
 }
 
-// readRegular reads a file that may have been put there by somebody else: never
-// from a pipe or a device, never without end.
-func readRegular(file *os.File, name string, limit int64) ([]byte, error) {
-	info, err := file.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("cannot read %s of the catalog: %w", name, err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, refused("%s is not a regular file", name)
-	}
-	if info.Size() > limit {
-		return nil, refused("%s has %d bytes: the limit is %d", name, info.Size(), limit)
-	}
-	data := make([]byte, 0, info.Size()+1)
-	for {
-		n, err := file.Read(data[len(data):cap(data)])
-		data = data[:len(data)+n]
-		switch {
-		case errors.Is(err, io.EOF):
-			return data, nil
-		case err != nil:
-			return nil, fmt.Errorf("cannot read %s of the catalog: %w", name, err)
-		case int64(len(data)) > limit:
-			return nil, refused("%s grew beyond %d bytes", name, limit)
-		case len(data) == cap(data):
-			data = append(data, 0)[:len(data)]
-		}
-	}
+// bounded is a file that may have been put there by somebody else: never a pipe or a
+// device, never without end.
+type bounded struct {
+	file        *os.File
+	name        string
+	left, limit int64
 }
+
+// regular takes over an open file, which it closes where it refuses it.
+func regular(file *os.File, name string, limit int64) (io.ReadCloser, error) {
+	info, err := file.Stat()
+	switch {
+	case err != nil:
+		err = fmt.Errorf("cannot read %s of the catalog: %w", name, err)
+	case !info.Mode().IsRegular():
+		err = refused("%s is not a regular file", name)
+	case info.Size() > limit:
+		err = refused("%s has %d bytes: the limit is %d", name, info.Size(), limit)
+	}
+	if err != nil {
+		_ = file.Close()
+		return nil, err
+	}
+	return &bounded{file, name, limit, limit}, nil
+}
+
+// Read implements io.Reader. It never asks for more than one byte beyond the limit.
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.file.Read(p[:min(int64(len(p)), b.left+1)])
+	if b.left -= int64(n); b.left < 0 {
+		return 0, refused("%s grew beyond %d bytes", b.name, b.limit)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fmt.Errorf("cannot read %s of the catalog: %w", b.name, err)
+	}
+	return n, err
+}
+
+// Close implements io.Closer.
+func (b *bounded) Close() error { return b.file.Close() }
 
 // clean removes what a crash left behind.
 func (d disk) clean(subdirs ...string) error {

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"syscall"
@@ -16,7 +17,16 @@ type Fetcher interface {
 	Fetch(ctx context.Context, name string, maxBytes int64) ([]byte, error)
 }
 
-// Staged is a [Fetcher] that reads a directory: a repository's, or the state
+// Opener is a [Fetcher] that can give a file piece by piece as well, for files that
+// need not be in memory as a whole.
+type Opener interface {
+	Fetcher
+	// Open opens the file of that name. Reading it gives an error if it is longer than
+	// maxBytes; otherwise the errors are Fetch's.
+	Open(ctx context.Context, name string, maxBytes int64) (io.ReadCloser, error)
+}
+
+// Staged is an [Opener] that reads a directory: a repository's, or the state
 // directory of another [Client].
 type Staged struct{ dir string }
 
@@ -26,7 +36,17 @@ type Staged struct{ dir string }
 func NewStaged(dir string) *Staged { return &Staged{dir: dir} }
 
 // Fetch implements [Fetcher].
-func (s *Staged) Fetch(_ context.Context, name string, maxBytes int64) ([]byte, error) {
+func (s *Staged) Fetch(ctx context.Context, name string, maxBytes int64) ([]byte, error) {
+	file, err := s.Open(ctx, name, maxBytes)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(file)
+}
+
+// Open implements [Opener].
+func (s *Staged) Open(_ context.Context, name string, maxBytes int64) (io.ReadCloser, error) {
 	if !servable(name) {
 		return nil, fmt.Errorf("cannot fetch %.80q: %w", name, fs.ErrNotExist)
 	}
@@ -39,6 +59,5 @@ func (s *Staged) Fetch(_ context.Context, name string, maxBytes int64) ([]byte, 
 	if err != nil {
 		return nil, fmt.Errorf("cannot fetch %s: %w", name, err)
 	}
-	defer file.Close()
-	return readRegular(file, name, maxBytes)
+	return regular(file, name, maxBytes)
 }

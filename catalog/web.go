@@ -63,25 +63,75 @@ func NewWeb(base string, transport http.RoundTripper) (*Web, error) {
 // a source gives an error that wraps [ErrSlow]; one that sends more than maxBytes,
 // something compressed, or a redirection, one that wraps [ErrRefused].
 func (w *Web) Fetch(ctx context.Context, name string, maxBytes int64) ([]byte, error) {
+	body, err := w.Open(ctx, name, maxBytes)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	// What the source says about the length allots no memory.
+	return io.ReadAll(body)
+}
+
+// Open implements [Opener], with the limits and errors of Fetch.
+func (w *Web) Open(ctx context.Context, name string, maxBytes int64) (io.ReadCloser, error) {
 	address, err := w.address(name)
 	if err != nil {
 		return nil, err
 	}
 	ctx, abort := context.WithCancelCause(ctx)
-	defer abort(nil)
-	end := time.AfterFunc(FetchTime, func() { abort(fmt.Errorf("%w: not done after %s", ErrSlow, FetchTime)) })
-	defer end.Stop()
-	p := startPace(abort)
-	defer p.stop()
+	b := &webBody{ctx: ctx, abort: abort, what: fmt.Sprintf("cannot fetch %.200s from %s", name, w.base), left: maxBytes, limit: maxBytes}
+	b.end = time.AfterFunc(FetchTime, func() { abort(fmt.Errorf("%w: not done after %s", ErrSlow, FetchTime)) })
+	b.pace = startPace(abort)
+	if b.body, err = w.get(ctx, address, maxBytes); err != nil {
+		err = b.explain(err)
+		b.stop()
+		return nil, err
+	}
+	return b, nil
+}
 
-	data, err := w.get(ctx, address, maxBytes, p)
-	if err != nil && ctx.Err() != nil {
-		err = context.Cause(ctx)
+// webBody is a file on its way: never longer than its limit, never for ever.
+type webBody struct {
+	ctx         context.Context
+	abort       context.CancelCauseFunc
+	what        string
+	body        io.ReadCloser
+	left, limit int64
+	end         *time.Timer
+	pace        *pace
+}
+
+// Read implements io.Reader. It never asks for more than one byte beyond the limit.
+func (b *webBody) Read(p []byte) (int, error) {
+	n, err := b.body.Read(p[:min(int64(len(p)), b.left+1)])
+	b.pace.count(n)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, b.explain(refused("more than %d bytes", b.limit))
 	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot fetch %.200s from %s: %w", name, w.base, err)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = b.explain(err)
 	}
-	return data, nil
+	return n, err
+}
+
+// Close implements io.Closer.
+func (b *webBody) Close() error {
+	b.stop()
+	return b.body.Close()
+}
+
+func (b *webBody) stop() {
+	b.end.Stop()
+	b.pace.stop()
+	b.abort(nil)
+}
+
+// explain says what could not be fetched, and why it was given up if it was.
+func (b *webBody) explain(err error) error {
+	if b.ctx.Err() != nil {
+		err = context.Cause(b.ctx)
+	}
+	return fmt.Errorf("%s: %w", b.what, err)
 }
 
 // address returns the address of a file, which never leaves the base.
@@ -94,7 +144,8 @@ func (w *Web) address(name string) (string, error) {
 	return u.String(), nil
 }
 
-func (w *Web) get(ctx context.Context, address string, maxBytes int64, p *pace) ([]byte, error) {
+// get asks for a file and looks at the answer's head.
+func (w *Web) get(ctx context.Context, address string, maxBytes int64) (io.ReadCloser, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, err
@@ -105,44 +156,24 @@ func (w *Web) get(ctx context.Context, address string, maxBytes int64, p *pace) 
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close()
 	encoding := resp.Header.Get("Content-Encoding")
 	switch {
 	case resp.StatusCode == http.StatusNotFound:
-		return nil, fs.ErrNotExist
+		err = fs.ErrNotExist
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
-		return nil, refused("the source sends us elsewhere, to %.80q", resp.Header.Get("Location"))
+		err = refused("the source sends us elsewhere, to %.80q", resp.Header.Get("Location"))
 	case resp.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("the source answers with status %d", resp.StatusCode)
+		err = fmt.Errorf("the source answers with status %d", resp.StatusCode)
 	case encoding != "" && encoding != "identity":
-		return nil, refused("the source encodes it as %.40q", encoding)
+		err = refused("the source encodes it as %.40q", encoding)
 	case resp.ContentLength > maxBytes:
-		return nil, refused("the source announces %d bytes: the limit is %d", resp.ContentLength, maxBytes)
+		err = refused("the source announces %d bytes: the limit is %d", resp.ContentLength, maxBytes)
 	}
-	return readAtMost(resp.Body, maxBytes, p)
-}
-
-// readAtMost reads to the end, and never more than one byte beyond the limit. What
-// the source says about the length allots no memory.
-func readAtMost(body io.Reader, limit int64, p *pace) ([]byte, error) {
-	data := make([]byte, 0, 4<<10)
-	for {
-		if len(data) == cap(data) {
-			data = append(data, 0)[:len(data)]
-		}
-		room := data[len(data):min(int64(cap(data)), limit+1)]
-		n, err := body.Read(room)
-		data = data[:len(data)+n]
-		p.count(n)
-		switch {
-		case int64(len(data)) > limit:
-			return nil, refused("more than %d bytes", limit)
-		case errors.Is(err, io.EOF):
-			return data, nil
-		case err != nil:
-			return nil, err
-		}
+	if err != nil {
+		_ = resp.Body.Close()
+		return nil, err
 	}
+	return resp.Body, nil
 }
 
 // pace gives up on a source that stays too slow for PaceTime.

@@ -11,11 +11,15 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/catalog"
 )
 
@@ -254,5 +258,60 @@ func TestAFileNameCannotLeaveTheSource(t *testing.T) {
 	broken := mirror(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusPartialContent) })
 	if _, err := broken.Fetch(t.Context(), "timestamp.json", 10); err == nil {
 		t.Error("a part of a file was taken")
+	}
+}
+
+func TestALargeArtifactIsNeverInMemoryAsAWhole(t *testing.T) {
+	const size = 32 << 20
+	w := newWorld(t)
+	p := w.patch(1, build61)
+	data := append([]byte("module"), make([]byte, size)...)
+	p.Artifacts[0].Digest, p.Artifacts[0].SizeBytes = hotstick.NewDigest(data), int64(len(data))
+	digest := p.Artifacts[0].Digest
+	w.data[digest] = data
+	w.mustPublish(p)
+	files := http.StripPrefix("/catalog", http.FileServer(http.Dir(w.dir)))
+	evil := false
+	web := mirror(t, func(rw http.ResponseWriter, r *http.Request) {
+		if evil && strings.HasSuffix(r.URL.Path, ".ko") {
+			_, _ = rw.Write(append([]byte("virus!"), data[6:]...))
+			return
+		}
+		files.ServeHTTP(rw, r)
+	})
+	agent := t.TempDir()
+	for name, c := range map[string]*catalog.Client{"the agent": w.mustClientIn(agent, web), "the loader": w.mustClient(catalog.NewStaged(agent))} {
+		if name == "the loader" {
+			first := w.mustClientIn(agent, web)
+			w.mustRefresh(first)
+			if _, err := first.Keep(t.Context(), digest); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.mustRefresh(c)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		path, err := c.Keep(t.Context(), digest)
+		runtime.ReadMemStats(&after)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if used := after.TotalAlloc - before.TotalAlloc; used > size/4 {
+			t.Errorf("%s: %d bytes of memory for %d bytes of artifact", name, used, size)
+		}
+		if got, err := os.ReadFile(path); err != nil || hotstick.NewDigest(got) != digest {
+			t.Errorf("%s keeps something else: %v", name, err)
+		}
+	}
+	// Other bytes of the same length do not get the name.
+	evil = true
+	dir := t.TempDir()
+	c := w.mustClientIn(dir, web)
+	w.mustRefresh(c)
+	if path, err := c.Keep(t.Context(), digest); !errors.Is(err, catalog.ErrRefused) {
+		t.Errorf("%s, %v", path, err)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "targets", "*")); err != nil || len(left) != 0 {
+		t.Errorf("%v is left, %v", left, err)
 	}
 }
