@@ -13,7 +13,7 @@ func blastRules() []Rule {
 		{ID: "S3", Name: "no start over budget", check: startBudget,
 			Text: "A host is admitted only if each of its failure domains has room before it; a quorum domain counts every member that is known to be down."},
 		{ID: "S3r", Name: "reverts have a budget", check: revertBudget,
-			Text: "At most a quarter of a plan's hosts, and at least one, is ordered back from a confirmed level at once."},
+			Text: "At most a quarter of a plan's hosts, and of those in each domain with a budget, is ordered back from a confirmed level at once; at least one is, and one of a quorum domain."},
 		{ID: "S4", Name: "caused bound", check: causedBound,
 			Text: "At no moment are more hosts of a failure domain truly disturbed by plans than its budget allows."},
 		{ID: "S6", Name: "halt means stop", check: haltStops,
@@ -115,16 +115,37 @@ func revertBudget(f *fleet, e *trace.Event) (bool, string) {
 	if !p.known() || f.owned || e.Cause != string(hotstick.ReasonRevertOrdered) {
 		return false, ""
 	}
-	n := 0
-	for id, l := range p.lines {
-		if id != e.Host && l.state == hotstick.Reverting {
-			n++
+	for _, b := range append([]hotstick.Budget{{Domain: hotstick.FleetDomain}}, p.body.Plan.Budgets...) {
+		if text := p.backIn(b, e.Host); text != "" {
+			return true, text
 		}
 	}
-	if limit := max(1, len(p.listed)/4); n >= limit {
-		return true, fmt.Sprintf("%d hosts of %d are on their way back already", n, len(p.listed))
-	}
 	return true, ""
+}
+
+// backIn says why one more host of a domain may not be sent back; empty if it may.
+func (p *plan) backIn(b hotstick.Budget, id hotstick.HostID) string {
+	value, listed, back := p.domain(id, b.Domain), 0, 0
+	if value == "" {
+		return ""
+	}
+	for other := range p.listed {
+		if p.domain(other, b.Domain) != value {
+			continue
+		}
+		listed++
+		if l := p.lines[other]; other != id && l != nil && l.state == hotstick.Reverting {
+			back++
+		}
+	}
+	limit := max(1, listed/4)
+	if b.Quorum {
+		limit = 1
+	}
+	if back < limit {
+		return ""
+	}
+	return fmt.Sprintf("%d hosts of %s=%s are on their way back already, of at most %d", back, b.Domain, value, limit)
 }
 
 // causedBound is looked at where it can break: when a host arms.
