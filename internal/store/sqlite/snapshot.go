@@ -6,12 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 )
 
 // Snapshot copies the database in the file at path to a new file as it is at one
 // moment, and syncs it. The server may be running: it is read like any view. The
 // copy has the schema that the database has.
 func Snapshot(ctx context.Context, path, to string) error {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return fmt.Errorf("cannot copy the database: %w", err)
+	}
 	// Opening a database that is not there would make one.
 	if _, err := os.Stat(path); err != nil {
 		return fmt.Errorf("cannot copy the database: %w", err)
