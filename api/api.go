@@ -57,18 +57,43 @@ type LoginRequest struct {
 	Token string `json:"token"`
 }
 
-// JoinTokenRequest asks for a single-use join token.
+// JoinTokenRequest asks for a join token.
 type JoinTokenRequest struct {
 	// TTLSeconds is the token's life, 60 to 604800; 0 means one hour.
 	TTLSeconds int `json:"ttl_seconds,omitempty"`
+	// Group are labels that a host must have to join with it, and keep.
+	Group map[string]string `json:"group,omitempty"`
+	// Hosts is how many hosts may join with it; 0 means one.
+	Hosts int `json:"hosts,omitempty"`
 }
 
 // JoinToken is shown once and stored only as a digest.
 type JoinToken struct {
-	Token   string    `json:"token"`
-	Expires time.Time `json:"expires"`
+	// ID names the token without being it.
+	ID      string            `json:"id"`
+	Token   string            `json:"token"`
+	Expires time.Time         `json:"expires"`
+	Group   map[string]string `json:"group,omitempty"`
+	Hosts   int               `json:"hosts"`
 	// Command is the one line to run on the new host.
 	Command string `json:"command"`
+}
+
+// JoinTokenList are the join tokens that may still be used, oldest first.
+type JoinTokenList struct {
+	Tokens []JoinTokenState `json:"tokens"`
+}
+
+// JoinTokenState is what the server knows of a join token: not the token.
+type JoinTokenState struct {
+	ID      string            `json:"id"`
+	Made    time.Time         `json:"made"`
+	By      hotstick.Person   `json:"by,omitempty"`
+	Expires time.Time         `json:"expires"`
+	Group   map[string]string `json:"group,omitempty"`
+	// Hosts is for how many hosts it was made, Joined how many have used it.
+	Hosts  int `json:"hosts"`
+	Joined int `json:"joined"`
 }
 
 // Event is one entry of the audit log.

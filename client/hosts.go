@@ -69,9 +69,19 @@ func (c *Client) Why(ctx context.Context, host string) (api.Why, error) {
 
 func hostPath(host string) string { return "/api/v1/hosts/" + url.PathEscape(host) }
 
-// MakeJoinToken makes a single-use token with which one host may join.
+// MakeJoinToken makes a token with which one host may join, or a few of a group.
 func (c *Client) MakeJoinToken(ctx context.Context, req api.JoinTokenRequest) (api.JoinToken, error) {
 	return ask[api.JoinToken](ctx, c, call{method: http.MethodPost, path: "/api/v1/join-tokens", body: req})
+}
+
+// JoinTokens lists the join tokens that may still be used.
+func (c *Client) JoinTokens(ctx context.Context) (api.JoinTokenList, error) {
+	return ask[api.JoinTokenList](ctx, c, call{method: http.MethodGet, path: "/api/v1/join-tokens"})
+}
+
+// RevokeJoinToken takes a join token back, by its ID.
+func (c *Client) RevokeJoinToken(ctx context.Context, id string, req api.ActionRequest) (api.JoinTokenList, error) {
+	return ask[api.JoinTokenList](ctx, c, call{method: http.MethodPost, path: "/api/v1/join-tokens/" + url.PathEscape(id) + "/revoke", body: req})
 }
 
 // EventQuery narrows the audit log. Zero values do not filter.

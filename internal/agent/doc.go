@@ -46,6 +46,7 @@
 //	identity.pub   its public half; the loader pins it
 //	tls.pem        the TLS key and its certificate (0600), replaced as one
 //	ca.pem         the server's certificate authority
+//	labels.json    the labels that the join line gave the host
 //	root.json      the catalog's root as enrolled; the loader pins its digest
 //	catalog/       the agent's verified copy of the catalog, and artifacts; the
 //	               loader verifies it again from here

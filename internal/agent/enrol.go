@@ -29,6 +29,9 @@ type Join struct {
 	Authority hotstick.Digest
 	// Root is the digest of the catalog's root metadata.
 	Root hotstick.Digest
+	// Labels are those that the join line gives the host, which keeps them;
+	// Configured are those of its configuration file.
+	Labels, Configured map[string]string
 }
 
 // Validate reports what is malformed or missing.
@@ -38,6 +41,9 @@ func (j Join) Validate() error {
 	}
 	if j.Token == "" {
 		return errors.New("cannot join without a token: ask for a join line with 'hotstick host add'")
+	}
+	if err := (File{Labels: j.Labels}).Validate(); err != nil {
+		return err
 	}
 	if err := j.Authority.Validate(); err != nil {
 		return fmt.Errorf("cannot join without the CA's digest: %v", err)
@@ -69,6 +75,10 @@ func (h *Home) Enrol(ctx context.Context, join Join, hostname string) error {
 	if err := join.Validate(); err != nil {
 		return err
 	}
+	labels, err := merged(join.Labels, join.Configured)
+	if err != nil {
+		return err
+	}
 	identity, err := h.Identity()
 	if err != nil {
 		return err
@@ -83,7 +93,7 @@ func (h *Home) Enrol(ctx context.Context, join Join, hostname string) error {
 	defer client.CloseIdleConnections()
 	var resp wire.EnrollResponse
 	err = talk{server: strings.TrimSuffix(join.Server, "/"), http: client}.post(ctx, "/agent/v1/enroll", &wire.EnrollRequest{
-		Protocol: wire.Protocol, Token: join.Token, Identity: identity.Public(), Request: csr, Proof: proof, Hostname: hostname,
+		Protocol: wire.Protocol, Token: join.Token, Identity: identity.Public(), Request: csr, Proof: proof, Hostname: hostname, Labels: labels,
 	}, wire.MaxEnrollBytes, &resp)
 	if err != nil {
 		return err
@@ -95,6 +105,9 @@ func (h *Home) Enrol(ctx context.Context, join Join, hostname string) error {
 		return fmt.Errorf("%w: its authority is not the join line's", ErrEnrolment)
 	case hotstick.NewDigest(resp.Root) != join.Root:
 		return fmt.Errorf("%w: its catalog root is not the join line's", ErrEnrolment)
+	}
+	if err := h.saveLabels(join.Labels); err != nil {
+		return err
 	}
 	if err := h.write("root.json", resp.Root, 0o644); err != nil {
 		return err

@@ -32,6 +32,7 @@ type office struct {
 
 	mu     sync.Mutex // guards all below
 	tokens []string
+	labels map[string]string
 	// answer edits what is answered.
 	answer func(*wire.EnrollResponse)
 	status int
@@ -95,7 +96,7 @@ func (o *office) enrol(rw http.ResponseWriter, r *http.Request) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.tokens = append(o.tokens, req.Token)
+	o.tokens, o.labels = append(o.tokens, req.Token), req.Labels
 	if o.status != 0 {
 		rw.WriteHeader(o.status)
 		_, _ = rw.Write([]byte(`{"title":"Forbidden","status":403,"detail":"cannot use this token: it was used already","code":"token_used","hint":"make a new one: hotstick host add"}`))

@@ -33,8 +33,11 @@
 //
 // Join tokens, API tokens and console sessions are 160 random bits with a prefix
 // that says what they are; the store holds only their SHA-256 digests. Join
-// tokens are used once and expire. A host whose enrolment answer was lost may
-// repeat the very same enrolment: same token, same identity key.
+// tokens are used once, or by so many hosts as they were made for, expire, and can be
+// taken back. A token may be for a group: labels that a host must have to join with
+// it, and in all its facts ever after; a host that leaves its group is not heard. A
+// host whose enrolment answer was lost may repeat the very same enrolment: same
+// token, same identity key.
 //
 // # Files
 //

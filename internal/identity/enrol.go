@@ -52,6 +52,9 @@ func (a *Authority) Enroll(tx store.Tx, req wire.EnrollRequest) (Enrolled, error
 	if req.Hostname == "" || len(req.Hostname) > maxHostnameBytes {
 		return Enrolled{}, fmt.Errorf("%w: want a hostname of 1 to %d bytes", ErrRequest, maxHostnameBytes)
 	}
+	if err := InGroup(token.Group, req.Labels); err != nil {
+		return Enrolled{}, err
+	}
 	id := hotstick.NewHostID(req.Identity)
 	again, err := enrolledBefore(tx, id, token)
 	switch {
@@ -90,7 +93,7 @@ func enrolledBefore(tx store.Tx, id hotstick.HostID, token store.Token) (bool, e
 		return false, err
 	case h.Revoked:
 		return false, ErrRevoked
-	case token.Used == nil || !h.LastSeen.IsZero():
+	case token.Joined == 0 || !h.LastSeen.IsZero():
 		return false, ErrTaken
 	}
 	events, err := tx.Events().List(store.EventFilter{Host: id, Limit: 100})
@@ -109,7 +112,7 @@ func addHost(tx store.Tx, id hotstick.HostID, token store.Token, req wire.Enroll
 	if err := tx.Tokens().Use(token.Digest); err != nil {
 		return err
 	}
-	host := store.Host{ID: id, Name: req.Hostname, Identity: req.Identity, Enrolled: tx.Now()}
+	host := store.Host{ID: id, Name: req.Hostname, Identity: req.Identity, Enrolled: tx.Now(), Group: token.Group}
 	if err := tx.Hosts().Put(host); err != nil {
 		return err
 	}

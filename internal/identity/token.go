@@ -5,6 +5,7 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 
 // Kinds of tokens, as the store names them.
 const (
-	// JoinToken lets one host enrol, once.
+	// JoinToken lets one host enrol, once, or as many as it says.
 	JoinToken = "join"
 	// APIToken speaks for a person or a program.
 	APIToken = "api"
@@ -24,8 +25,12 @@ const (
 
 // Kinds of events in the audit log.
 const (
-	// TokenMade: State says of which kind; the evidence is the start of its digest.
+	// TokenMade: State says of which kind; the evidence is the start of its digest,
+	// and the labels of its group.
 	TokenMade = "token.made"
+	// TokenRevoked: an operator took a token back; State says of which kind, the
+	// evidence is the start of its digest and why.
+	TokenRevoked = "token.revoked"
 	// HostEnrolled: the evidence is the digest of the join token.
 	HostEnrolled = "host.enrolled"
 	// HostCertified: an enrolled host got another certificate, by renewing it or
@@ -67,6 +72,8 @@ var (
 	ErrTokenExpired = errors.New("cannot use this token: it has expired")
 	// ErrTokenUsed: it was for one host, and that host has joined.
 	ErrTokenUsed = errors.New("cannot use this token: it was used already")
+	// ErrTokenRevoked: an operator took it back.
+	ErrTokenRevoked = errors.New("cannot use this token: it was taken back")
 )
 
 var prefixes = map[string]string{JoinToken: "hs_join_", APIToken: "hs_api_", SessionToken: "hs_session_"}
@@ -99,6 +106,8 @@ func CheckToken(tx store.Tx, kind, secret string, now time.Time) (store.Token, e
 		return store.Token{}, err
 	case t.Kind != kind:
 		return store.Token{}, ErrToken
+	case t.Revoked != nil:
+		return store.Token{}, ErrTokenRevoked
 	case !t.Expires.IsZero() && !now.Before(t.Expires):
 		return store.Token{}, ErrTokenExpired
 	case t.Used != nil:
@@ -125,6 +134,32 @@ func AddToken(tx store.Tx, t store.Token, life time.Duration, actor string) (str
 		return "", t, err
 	}
 	_, err = tx.Events().Append(store.Event{Kind: TokenMade, Actor: actor, State: t.Kind,
-		Evidence: []hotstick.Evidence{{Kind: "token", Text: t.Digest.Short()}}})
+		Evidence: append([]hotstick.Evidence{{Kind: "token", Text: t.Digest.Short()}}, groupEvidence(t.Group)...)})
 	return secret, t, err
+}
+
+// RevokeToken takes back the one token of a kind whose digest has this short form,
+// and stores the event. It may be repeated. The error is store.ErrNotFound where
+// there is none.
+func RevokeToken(tx store.Tx, kind, short, actor, why string) (store.Token, error) {
+	tokens, err := tx.Tokens().List(kind)
+	if err != nil {
+		return store.Token{}, err
+	}
+	i := slices.IndexFunc(tokens, func(t store.Token) bool { return t.Digest.Short() == short })
+	if i < 0 {
+		return store.Token{}, store.ErrNotFound
+	}
+	t := tokens[i]
+	if t.Revoked != nil {
+		return t, nil
+	}
+	now := tx.Now()
+	t.Revoked = &now
+	if err := tx.Tokens().Put(t); err != nil {
+		return t, err
+	}
+	_, err = tx.Events().Append(store.Event{Kind: TokenRevoked, Actor: actor, State: kind,
+		Evidence: []hotstick.Evidence{{Kind: "token", Text: short}, {Kind: "reason", Text: why}}})
+	return t, err
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/identity"
 	"github.com/hotstick/hotstick/internal/planted"
 	"github.com/hotstick/hotstick/internal/store"
 	"github.com/hotstick/hotstick/internal/wire"
@@ -46,6 +47,11 @@ func TakeJudged(tx store.Tx, req wire.SyncRequest, silentAfter time.Duration, to
 	}
 	if h.Revoked {
 		return Taken{}, ErrRevoked
+	}
+	if req.Facts != nil {
+		if err := identity.InGroup(h.Group, req.Facts.Labels); err != nil {
+			return Taken{}, err
+		}
 	}
 	t := taking{tx: tx, req: req, old: h, host: h, together: together}
 	if counts, err := t.boot(); err != nil || !counts {

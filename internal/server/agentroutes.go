@@ -110,6 +110,10 @@ func enrolProblem(err error, s *Server) *problem {
 		return newProblem(http.StatusForbidden, "token_expired", identity.ErrTokenExpired.Error(), again)
 	case errors.Is(err, identity.ErrTokenUsed):
 		return newProblem(http.StatusForbidden, "token_used", identity.ErrTokenUsed.Error(), again)
+	case errors.Is(err, identity.ErrTokenRevoked):
+		return newProblem(http.StatusForbidden, "token_revoked", identity.ErrTokenRevoked.Error(), again)
+	case errors.Is(err, identity.ErrGroup):
+		return newProblem(http.StatusForbidden, "group", err.Error(), "give the host these labels, in its configuration file or with --label; or "+again)
 	case errors.Is(err, identity.ErrToken):
 		return newProblem(http.StatusForbidden, "token_unknown", identity.ErrToken.Error(), again)
 	}

@@ -8,12 +8,10 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
 	"github.com/hotstick/hotstick/internal/controller"
-	"github.com/hotstick/hotstick/internal/identity"
 	"github.com/hotstick/hotstick/internal/server/view"
 	"github.com/hotstick/hotstick/internal/store"
 	"github.com/hotstick/hotstick/internal/version"
@@ -266,41 +264,6 @@ func (s *Server) why(ctx context.Context, in *HostPath) (*body[api.Why], error) 
 		return nil
 	})
 	return answerWith(out), err
-}
-
-type joinInput struct{ Body api.JoinTokenRequest }
-
-// Limits of a join token's life.
-const (
-	defaultJoinLife = time.Hour
-	minJoinSeconds  = 60
-	maxJoinSeconds  = 7 * 24 * 3600
-)
-
-func (s *Server) makeJoinToken(ctx context.Context, in *joinInput) (*body[api.JoinToken], error) {
-	life := time.Duration(in.Body.TTLSeconds) * time.Second
-	switch {
-	case in.Body.TTLSeconds == 0:
-		life = defaultJoinLife
-	case in.Body.TTLSeconds < minJoinSeconds || in.Body.TTLSeconds > maxJoinSeconds:
-		return nil, newProblem(http.StatusUnprocessableEntity, controller.CodeInvalid, "cannot make a token of this life",
-			"ttl_seconds is "+strconv.Itoa(minJoinSeconds)+" to "+strconv.Itoa(maxJoinSeconds))
-	}
-	who := callerOf(ctx)
-	var out api.JoinToken
-	err := s.controller.Update(ctx, func(tx store.Tx) error {
-		secret, token, err := identity.AddToken(tx, store.Token{Kind: identity.JoinToken, Person: who.Person}, life, string(who.Person))
-		out = api.JoinToken{Token: secret, Expires: token.Expires, Command: s.joinCommand(secret)}
-		return err
-	})
-	return answerWith(out), err
-}
-
-// joinCommand is the one line to run on a new host: where the server is, how to
-// tell it from an impostor, and the catalog's root to pin.
-func (s *Server) joinCommand(secret string) string {
-	return fmt.Sprintf("hotstick-agent join --server %s --token %s --ca %s --root %s",
-		s.URL(), secret, s.authority.Digest(), hotstick.NewDigest(s.catalog.Root()))
 }
 
 type eventsInput struct {

@@ -36,6 +36,11 @@ var acts = []act{
 		return w.succeeded(a.status)
 	}, "session.closed"},
 	{"POST /api/v1/join-tokens", func(w *told) error { w.token = w.joinToken(); return nil }, "token.made"},
+	{"POST /api/v1/join-tokens/{id}/revoke", func(w *told) error {
+		made, err := w.admin.MakeJoinToken(w.Context(), api.JoinTokenRequest{Group: map[string]string{"site": "a"}})
+		w.must(err)
+		return result(w.admin.RevokeJoinToken(w.Context(), made.ID, said))
+	}, "token.made token.revoked"},
 	{"POST /agent/v1/enroll", func(w *told) error { return w.enrolWith(w.token) }, "host.enrolled"},
 	{"POST /agent/v1/enroll", func(w *told) error { return w.enrolWith(w.token) }, "host.certified"},
 	{"POST /agent/v1/renew", func(w *told) error {
@@ -95,7 +100,9 @@ var acts = []act{
 	}, "fleet.frozen"},
 	{"POST /api/v1/freezes/{id}/remove", func(w *told) error { return result(w.admin.Unfreeze(w.Context(), w.freeze, said)) }, "fleet.thawed"},
 	{"POST /api/v1/reconcile", func(w *told) error {
-		w.must(w.kept.Update(w.Context(), func(tx store.Tx) error { return tx.Events().SetMark(inventory.MarkRestored, tx.Now().Format(time.RFC3339)) }))
+		w.must(w.kept.Update(w.Context(), func(tx store.Tx) error {
+			return tx.Events().SetMark(inventory.MarkRestored, tx.Now().Format(time.RFC3339))
+		}))
 		return result(w.admin.Reconcile(w.Context(), api.ReconcileRequest{Reason: "x", AcceptSilent: true}))
 	}, "log.reconciled"},
 	{"POST /api/v1/stop", func(w *told) error { return result(w.admin.Stop(w.Context(), api.StopRequest{Reason: "x"})) }, "fleet.stopped"},

@@ -54,6 +54,8 @@ const (
 	MaxLoaded = 1024
 	// MaxToken bounds a join token.
 	MaxToken = 512
+	// MaxLabels bounds the labels of one enrolment.
+	MaxLabels = 64
 	// MaxHoldSeconds bounds how long a check-in may be held.
 	MaxHoldSeconds = 60
 )
@@ -81,6 +83,13 @@ func (m *EnrollRequest) Validate() error {
 		return errors.New("cannot enrol without a certificate request")
 	case len(m.Hostname) > MaxName:
 		return fmt.Errorf("cannot use a hostname of %d bytes: the limit is %d", len(m.Hostname), MaxName)
+	case len(m.Labels) > MaxLabels:
+		return fmt.Errorf("cannot use %d labels: the limit is %d", len(m.Labels), MaxLabels)
+	}
+	for k, v := range m.Labels {
+		if k == "" || len(k) > MaxName || len(v) > MaxName {
+			return fmt.Errorf("cannot use a label of %d bytes with a value of %d: the limit is %d", len(k), len(v), MaxName)
+		}
 	}
 	return nil
 }

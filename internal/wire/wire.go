@@ -55,6 +55,8 @@ type EnrollRequest struct {
 	// Proof is the identity key's signature over Request.
 	Proof    []byte `json:"proof"`
 	Hostname string `json:"hostname"`
+	// Labels are the host's own; the join token may be for hosts with some only.
+	Labels map[string]string `json:"labels,omitempty"`
 }
 
 // EnrollResponse gives the host its certificate and its first trust.

@@ -46,7 +46,7 @@ const (
 )
 
 const usage = `Usage:
-  hotstick-agent join --server URL --token TOKEN --ca DIGEST --root DIGEST
+  hotstick-agent join --server URL --token TOKEN --ca DIGEST --root DIGEST [--label KEY=VALUE]…
   hotstick-agent run
   hotstick-agent --version
 `
@@ -115,6 +115,7 @@ func parse(command string, args []string, stderr io.Writer) (settings, error) {
 	hostname := flags.String("hostname", "", "name of this host (default: the kernel's)")
 	if command == "join" {
 		flags.BoolVar(&s.once, "once", false, "end after the enrolment")
+		flags.Func("label", "a label that the host has from now on, such as site=a; may be repeated", s.addLabel)
 	}
 	if err := flags.Parse(args); err != nil {
 		return s, err
@@ -134,8 +135,21 @@ func parse(command string, args []string, stderr io.Writer) (settings, error) {
 	prefer(&s.file.Hostname, *hostname, "")
 	prefer(&s.file.Server, s.join.Server, "")
 	s.file.Server = strings.TrimSuffix(s.file.Server, "/")
-	s.join.Server = s.file.Server
+	s.join.Server, s.join.Configured = s.file.Server, s.file.Labels
 	return s, nil
+}
+
+// addLabel takes one --label.
+func (s *settings) addLabel(text string) error {
+	label, value, ok := strings.Cut(text, "=")
+	if _, twice := s.join.Labels[label]; !ok || twice {
+		return fmt.Errorf("cannot use the label %q: want KEY=VALUE, each key once", text)
+	}
+	if s.join.Labels == nil {
+		s.join.Labels = map[string]string{}
+	}
+	s.join.Labels[label] = value
+	return nil
 }
 
 func (s *settings) readFile(path string) error {
@@ -173,6 +187,10 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 	if err := enrol(ctx, home, s, log); err != nil || s.once {
 		return err
 	}
+	labels, err := home.Labels(s.file.Labels)
+	if err != nil {
+		return err
+	}
 	session, err := agent.NewSession(home, s.file.Server, time.Now, log)
 	if err != nil {
 		return err
@@ -203,7 +221,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 	machine := os.DirFS("/")
 	return agent.New(agent.Config{
 		Host: host, Server: s.file.Server, Transport: session.Transport(), Loader: loader, Catalog: client,
-		Observer: &agent.Machine{Root: machine, Drivers: []driver.Observer{klp.NewObserver(machine)}, Hostname: s.file.Hostname, Labels: s.file.Labels},
+		Observer: &agent.Machine{Root: machine, Drivers: []driver.Observer{klp.NewObserver(machine)}, Hostname: s.file.Hostname, Labels: labels},
 		Probes:   s.file.Commands(), Uptime: uptime, Upkeep: session.Upkeep, Rest: debug.FreeOSMemory, Audit: remembered, Log: log,
 	}).Run(ctx)
 }

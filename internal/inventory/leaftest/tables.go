@@ -304,7 +304,11 @@ type tokens struct {
 func (t tokens) Put(v store.Token) error {
 	err := t.TokenTable.Put(v)
 	if err == nil {
-		t.x.note(change{what: "a token", kinds: []string{identity.TokenMade}, state: v.Kind})
+		kind := identity.TokenMade
+		if v.Revoked != nil {
+			kind = identity.TokenRevoked
+		}
+		t.x.note(change{what: "a token", kinds: []string{kind}, state: v.Kind})
 	}
 	return err
 }

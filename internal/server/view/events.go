@@ -141,6 +141,8 @@ func fleetText(e store.Event, who string) string {
 	switch e.Kind {
 	case identity.TokenMade:
 		return fmt.Sprintf("%s made a token (%s).", who, e.State)
+	case identity.TokenRevoked:
+		return fmt.Sprintf("%s took a token back (%s).", who, e.State)
 	case inventory.PatchBanned:
 		return e.Patch.String() + " was banned."
 	case inventory.PatchCleared:

@@ -171,7 +171,7 @@ func TestTheCatalogWarnsBeforeItExpires(t *testing.T) {
 // TestEveryKindOfEventHasItsSentence: a kind without one would be shown as its
 // code.
 func TestEveryKindOfEventHasItsSentence(t *testing.T) {
-	kinds := []string{identity.TokenMade, identity.HostEnrolled, inventory.HostBooted, inventory.HostFacts, inventory.HostReturned,
+	kinds := []string{identity.TokenMade, identity.TokenRevoked, identity.HostEnrolled, inventory.HostBooted, inventory.HostFacts, inventory.HostReturned,
 		inventory.HostEffect, inventory.HostAnnounced, inventory.HostStruck, inventory.HostRefused, inventory.HostCloned,
 		inventory.HostState, inventory.HostCrashed, inventory.HostPermit, inventory.HostReport, inventory.HostRevoked, inventory.SlotsReleased,
 		inventory.GrantIssued, inventory.PlanProposed, inventory.PlanSigned, inventory.PlanStatus, inventory.PlanReverting,
