@@ -19,26 +19,40 @@ func (a *app) host() *cobra.Command {
 
 func (a *app) hostAdd() *cobra.Command {
 	var ttl time.Duration
+	var labels []string
+	var hosts int
 	cmd := &cobra.Command{
 		Use:   "add",
 		Short: "Print the one line that joins a new host",
-		Long:  "Makes a join token for one host and prints the line to run there. The token works once, and ends after --ttl.",
-		Args:  exactly(),
+		Long: `Makes a join token and prints the line to run on the new host. The token works
+once, or for --hosts hosts, and ends after --ttl. With --group only hosts with these
+labels can use it; the line gives a host the labels, and it must keep them.`,
+		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(cmd, func(ctx context.Context, c *client.Client) error {
 				if ttl%time.Second != 0 || ttl < 0 {
 					return usage("give whole seconds, such as 30m", "cannot use %s as a token's life", ttl)
 				}
-				token, err := c.MakeJoinToken(ctx, api.JoinTokenRequest{TTLSeconds: int(ttl / time.Second)})
+				group, err := group(labels)
 				if err != nil {
 					return err
 				}
-				a.note(fmt.Sprintf("Run this on the new host, once, before %s:", token.Expires.UTC().Format(time.RFC3339)))
+				token, err := c.MakeJoinToken(ctx, api.JoinTokenRequest{TTLSeconds: int(ttl / time.Second), Group: group, Hosts: hosts})
+				if err != nil {
+					return err
+				}
+				where := "the new host, once,"
+				if token.Hosts > 1 {
+					where = fmt.Sprintf("at most %d new hosts", token.Hosts)
+				}
+				a.note(fmt.Sprintf("Run this on %s before %s:", where, token.Expires.UTC().Format(time.RFC3339)))
 				return a.print(view{value: token, names: []string{token.Token},
 					text: func(show.Style) string { return show.EscapeLines(token.Command) + "\n" }})
 			})
 		},
 	}
+	cmd.Flags().StringArrayVar(&labels, "group", nil, "a label that the host must have and keep, such as site=a; may be repeated")
+	cmd.Flags().IntVar(&hosts, "hosts", 1, "for how many hosts the token is")
 	cmd.Flags().DurationVar(&ttl, "ttl", time.Hour, "how long the token may be used, 1m to 168h")
 	return cmd
 }

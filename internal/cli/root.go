@@ -39,7 +39,7 @@ func (a *app) root() *cobra.Command {
 	a.outputFlags(root)
 	groups(root)
 	root.AddCommand(
-		inGroup("fleet", a.host()), inGroup("fleet", a.patch()), inGroup("fleet", a.rollout()),
+		inGroup("fleet", a.host()), inGroup("fleet", a.joinToken()), inGroup("fleet", a.patch()), inGroup("fleet", a.rollout()),
 		inGroup("fleet", a.stop()), inGroup("fleet", a.freeze()), inGroup("fleet", a.clear()), inGroup("fleet", a.template()), inGroup("fleet", a.policy()),
 		inGroup("fleet", a.why()), inGroup("fleet", a.audit()),
 		inGroup("server", a.initCommand()), inGroup("server", a.server()), inGroup("server", a.key()), inGroup("server", a.token()),
