@@ -157,7 +157,7 @@ func newKeeper(t *testing.T) *keeper {
 
 func (k *keeper) mustOpen(dir string) *Memory {
 	k.Helper()
-	m, err := OpenMemory(dir)
+	m, err := OpenHistory(dir)
 	if err != nil {
 		k.Fatal(err)
 	}
@@ -313,5 +313,22 @@ func TestAMemoryStaysSmall(t *testing.T) {
 	}
 	if names, err := k.memory.names(conflictDir); err != nil || len(names) != maxConflicts {
 		t.Errorf("%d pieces of evidence, %v", len(names), err)
+	}
+}
+
+func TestAMemoryWithoutHistoryKeepsOneCheckpoint(t *testing.T) {
+	k, f := newKeeper(t), newForger(t, 50)
+	var err error
+	if k.memory, err = OpenMemory(t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int64{10, 20, 30} {
+		if _, err := k.offer(f, size, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	entries, err := os.ReadDir(k.memory.Dir())
+	if heads, headsErr := k.memory.Heads(); err != nil || headsErr != nil || len(heads) != 1 || len(entries) != 1 {
+		t.Errorf("%d heads in %d files, %v, %v", len(heads), len(entries), err, headsErr)
 	}
 }

@@ -35,12 +35,14 @@ const (
 // Its directory holds
 //
 //	checkpoint       the newest checkpoint that followed
-//	history/SIZE     older ones, which tell where a log was rewritten
+//	history/SIZE     older ones, if they are kept: they tell where a log was rewritten
 //	conflicts/DIGEST two notes that cannot both be true, one after the other
 //
 // It is safe for use by several goroutines, not by several processes.
 type Memory struct {
 	dir string
+	// history: older checkpoints are kept, too.
+	history bool
 
 	mu       sync.Mutex
 	note     []byte
@@ -51,7 +53,7 @@ type Memory struct {
 // OpenMemory opens the directory and makes it if it is not there. A damaged
 // memory is an error: to begin anew is for a person to decide.
 func OpenMemory(dir string) (*Memory, error) {
-	if err := os.MkdirAll(filepath.Join(dir, historyDir), 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot remember checkpoints: %w", err)
 	}
 	m := &Memory{dir: dir}
@@ -67,6 +69,19 @@ func OpenMemory(dir string) (*Memory, error) {
 	}
 	m.note = data
 	return m, nil
+}
+
+// OpenHistory opens a memory that keeps older checkpoints as well, for who reads
+// the leaves.
+func OpenHistory(dir string) (*Memory, error) {
+	if err := os.MkdirAll(filepath.Join(dir, historyDir), 0o700); err != nil {
+		return nil, fmt.Errorf("cannot remember checkpoints: %w", err)
+	}
+	m, err := OpenMemory(dir)
+	if err == nil {
+		m.history = true
+	}
+	return m, err
 }
 
 // Dir is the memory's directory.
@@ -118,7 +133,7 @@ func (m *Memory) Take(offer []byte, trust hotstick.Trust, proof []Hash) (Step, e
 
 // keep makes the offer the kept checkpoint, and the kept one history.
 func (m *Memory) keep(offer []byte, offered Checkpoint) error {
-	if m.note != nil {
+	if m.history && m.note != nil {
 		if err := durable.Replace(filepath.Join(m.dir, historyDir), historyName(m.kept), 0o600, m.note); err != nil {
 			return err
 		}
@@ -127,6 +142,9 @@ func (m *Memory) keep(offer []byte, offered Checkpoint) error {
 		return err
 	}
 	m.note, m.kept = slices.Clone(offer), offered
+	if !m.history {
+		return nil
+	}
 	return m.thin()
 }
 

@@ -74,7 +74,7 @@ func (a *app) followWith(ctx context.Context, chosen settings.Context, c *client
 		return checked{}, err
 	}
 	defer unlock()
-	memory, err := audit.OpenMemory(dir)
+	memory, err := audit.OpenHistory(dir)
 	if err != nil {
 		return checked{}, err
 	}
