@@ -24,6 +24,9 @@ type Overview struct {
 	Events   []Event          `json:"events"`
 	// StopAll is true while new starts are blocked fleet-wide.
 	StopAll bool `json:"stop_all"`
+	// Unreconciled: the database is an older one than hosts have seen, and nothing
+	// starts before it is reconciled.
+	Unreconciled bool `json:"unreconciled,omitempty"`
 	// Freezes are the change freezes that hold or are to come.
 	Freezes []Freeze `json:"freezes,omitempty"`
 	// Excluded counts the hosts that operators keep out of rollouts: a gap.

@@ -18,7 +18,7 @@ func (w *world) putBack(mark, value string) {
 	w.Helper()
 	w.must(w.store.Update(w.Context(), func(tx store.Tx) error {
 		if value == "" {
-			value = tx.Now().Format(time.RFC3339)
+			value = tx.Now().Format(time.RFC3339Nano)
 		}
 		kind := inventory.ServerRestored
 		if mark == inventory.MarkDisputed {

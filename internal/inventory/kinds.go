@@ -119,7 +119,8 @@ const (
 	// MarkDisputed is set while a host holds a checkpoint that the audit log does not
 	// continue: its size, and the leaf that tells of it.
 	MarkDisputed = "log.disputed"
-	// MarkRestored is when the database was restored from a backup (RFC 3339), until that
+	// MarkRestored is when the database was restored from a backup (RFC 3339, with its
+	// fraction), until that
 	// is reconciled.
 	MarkRestored = "server.restored"
 	// MarkReconciled is when an operator last took note of such checkpoints (RFC 3339);

@@ -62,6 +62,9 @@ func TestARestoredServerGoesOnOnceItIsReconciled(t *testing.T) {
 	w.restored(data)
 	_, err = w.admin.Start(t.Context(), string(approved.Plan))
 	w.refused(err, 422, "unreconciled")
+	if o, err := w.admin.Overview(t.Context()); err != nil || !o.Unreconciled || !strings.Contains(o.Headline, "older one") {
+		t.Errorf("the overview says %q, %v", o.Headline, err)
+	}
 	_, err = w.admin.Reconcile(t.Context(), api.ReconcileRequest{Reason: "restored"})
 	w.refused(err, 409, "conflict")
 	for _, h := range hosts {

@@ -12,6 +12,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
 	"github.com/hotstick/hotstick/internal/controller"
+	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/server/view"
 	"github.com/hotstick/hotstick/internal/store"
 	"github.com/hotstick/hotstick/internal/version"
@@ -58,6 +59,9 @@ func (s *Server) overview(ctx context.Context, _ *empty) (*body[api.Overview], e
 			return err
 		}
 		if f.StopAll, err = tx.Bans().StopAll(); err != nil {
+			return err
+		}
+		if f.Unreconciled, err = inventory.Unreconciled(tx); err != nil {
 			return err
 		}
 		if f.Events, err = tx.Events().List(store.EventFilter{Limit: overviewLog}); err != nil {

@@ -101,7 +101,7 @@ var acts = []act{
 	{"POST /api/v1/freezes/{id}/remove", func(w *told) error { return result(w.admin.Unfreeze(w.Context(), w.freeze, said)) }, "fleet.thawed"},
 	{"POST /api/v1/reconcile", func(w *told) error {
 		w.must(w.kept.Update(w.Context(), func(tx store.Tx) error {
-			return tx.Events().SetMark(inventory.MarkRestored, tx.Now().Format(time.RFC3339))
+			return tx.Events().SetMark(inventory.MarkRestored, tx.Now().Format(time.RFC3339Nano))
 		}))
 		return result(w.admin.Reconcile(w.Context(), api.ReconcileRequest{Reason: "x", AcceptSilent: true}))
 	}, "log.reconciled"},

@@ -107,6 +107,7 @@ type fleetCollector struct {
 	plans  *prometheus.Desc
 	slots  *prometheus.Desc
 	stop   *prometheus.Desc
+	behind *prometheus.Desc
 	expiry *prometheus.Desc
 }
 
@@ -117,13 +118,14 @@ func newFleetCollector(s *Server) *fleetCollector {
 		plans:  desc("hotstick_plans", "Plans by status.", []string{"status"}, nil),
 		slots:  desc("hotstick_slots_used", "Units of disruption budgets in use.", nil, nil),
 		stop:   desc("hotstick_stop_all", "1 while new starts are blocked fleet-wide.", nil, nil),
+		behind: desc("hotstick_unreconciled", "1 while nothing starts because the database is an older one than hosts have seen.", nil, nil),
 		expiry: desc("hotstick_catalog_expiry_timestamp_seconds", "When the first signature of an offline key on the catalog expires.", nil, nil),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *fleetCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.hosts, c.plans, c.slots, c.stop, c.expiry} {
+	for _, d := range []*prometheus.Desc{c.hosts, c.plans, c.slots, c.stop, c.behind, c.expiry} {
 		ch <- d
 	}
 }
@@ -159,6 +161,10 @@ func (c *fleetCollector) collect(tx store.Tx, ch chan<- prometheus.Metric) error
 	if err != nil {
 		return err
 	}
+	behind, err := inventory.Unreconciled(tx)
+	if err != nil {
+		return err
+	}
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
@@ -170,6 +176,7 @@ func (c *fleetCollector) collect(tx store.Tx, ch chan<- prometheus.Metric) error
 	}
 	gauge(c.slots, float64(len(slots)))
 	gauge(c.stop, map[bool]float64{true: 1}[stopped])
+	gauge(c.behind, map[bool]float64{true: 1}[behind])
 	signed, err := c.s.signed()
 	if err != nil {
 		return err

@@ -169,7 +169,7 @@ func markRestored(ctx context.Context, dir string, now func() time.Time) (audit.
 		if err != nil {
 			return err
 		}
-		return tx.Events().SetMark(inventory.MarkRestored, tx.Now().Format(time.RFC3339))
+		return tx.Events().SetMark(inventory.MarkRestored, tx.Now().Format(time.RFC3339Nano))
 	})
 	if err := errors.Join(err, s.Close()); err != nil {
 		return c, err

@@ -21,12 +21,14 @@ type Fleet struct {
 	Bans     []store.Ban
 	Events   []store.Event
 	StopAll  bool
+	// Unreconciled: the database was put back, and nothing starts.
+	Unreconciled bool
 }
 
 // Overview makes the first page.
 func (m Moment) Overview(f Fleet) api.Overview {
 	o := api.Overview{Hosts: f.Census.Hosts, Silent: f.Census.Silent, Struck: f.Census.Struck, Rollouts: []api.RolloutSummary{}, Awaiting: []api.RolloutSummary{},
-		Bans: Bans(f.Bans), Events: Events(f.Events), StopAll: f.StopAll, At: m.Now}
+		Bans: Bans(f.Bans), Events: Events(f.Events), StopAll: f.StopAll, Unreconciled: f.Unreconciled, At: m.Now}
 	for _, r := range f.Rollouts {
 		if r.Status == hotstick.Proposed {
 			o.Awaiting = append(o.Awaiting, r)
@@ -89,6 +91,9 @@ func overviewHeadline(o api.Overview) string {
 	var parts []string
 	if o.StopAll {
 		parts = append(parts, "Everything is stopped: new starts are blocked")
+	}
+	if o.Unreconciled {
+		parts = append(parts, "The database is an older one: nothing starts before it is reconciled")
 	}
 	for _, r := range o.Rollouts {
 		switch {
