@@ -47,6 +47,7 @@ func Bugs() []Planted {
 		{"exclusion-ignored", "a host that people keep out is changed"},
 		{"revert-ignores-budget", "all hosts are sent back at once"},
 		{"other-attempt-counts", "a report of another attempt moves the row"},
+		{"clock-jumps", "a server counts bakes and silence by its machine's clock"},
 		{"stale-is-known", "an old check-in counts as what is"},
 		{"moving-is-known", "a level in transition counts as in effect"},
 		{"boot-not-compared", "a check-in of another boot is taken for the same boot"},

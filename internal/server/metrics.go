@@ -55,6 +55,12 @@ func newMetrics() *metrics {
 	return m
 }
 
+// ofClock measures how far the machine's clock is from the server's.
+func (m *metrics) ofClock(off func() time.Duration) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "hotstick_clock_off_seconds",
+		Help: "How far the machine's clock is ahead of the one that the server decides by."}, func() float64 { return off().Seconds() }))
+}
+
 // measure starts the measurement of one request; the function it returns ends it.
 func (m *metrics) measure(pattern string, a *answer) func() {
 	start := time.Now()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hotstick/hotstick/internal/decide/rollout"
 	"github.com/hotstick/hotstick/internal/notify"
+	"github.com/hotstick/hotstick/internal/steady"
 	"github.com/hotstick/hotstick/internal/store"
 	"github.com/hotstick/hotstick/internal/trace"
 )
@@ -36,8 +37,11 @@ type Options struct {
 	Trace trace.Sink
 	// Log takes the server's log; nil means slog.Default.
 	Log *slog.Logger
-	// Now is the clock; nil means time.Now.
+	// Now is the clock; nil means the machine's, which then does not jump (see package
+	// steady).
 	Now func() time.Time
+	// clock is behind Now unless the caller brought one.
+	clock *steady.Clock
 }
 
 // Notify is who is told, and when not.
@@ -88,7 +92,9 @@ func (o Options) withDefaults() Options {
 		o.Log = slog.Default()
 	}
 	if o.Now == nil {
-		o.Now = time.Now
+		began := time.Now()
+		o.clock = steady.New(time.Now, func() time.Duration { return time.Since(began) })
+		o.Now = o.clock.Now
 	}
 	o.Limits = o.Limits.withDefaults()
 	return o

@@ -110,9 +110,10 @@ func (s *Server) open(ctx context.Context) error {
 	s.checkpoints = &checkpointer{store: s.store, key: online, now: o.Now, epoch: func() uint64 { return s.catalog.View().Trust.Epoch }}
 	s.tallies = newTallies()
 	s.metrics = newMetrics()
+	s.metrics.ofClock(s.clockOff)
 	s.feed = newFeed(s.store, s.observe, o.Log)
 	s.metrics.registry.MustRegister(newFleetCollector(s))
-	if err := s.tellOfCatalog(ctx, serverActor); err != nil {
+	if err := errors.Join(s.settleClock(ctx), s.tellOfCatalog(ctx, serverActor)); err != nil {
 		return errors.Join(err, s.close())
 	}
 	return s.tell()
@@ -189,7 +190,7 @@ func (s *Server) Run(ctx context.Context) error {
 		ConnState:   s.serving.connections.changed,
 	}
 	loops := []func(context.Context) error{
-		s.controller.Run, s.deliverer.Run, s.feed.run,
+		s.controller.Run, s.deliverer.Run, s.feed.run, s.watchClock,
 		func(context.Context) error { return web.ServeTLS(s.serving.listener, "", "") },
 	}
 	if s.alerter != nil {

@@ -150,6 +150,18 @@ func (n *node) jump(seed uint64) {
 	n.w.fault(checker.FaultClock, n)
 }
 
+// setClock moves the wall clock of the servers' machine by a minute to ten years
+// either way, until somebody puts it right.
+func (w *World) setClock(s Step) {
+	r := s.stream()
+	by := time.Minute << r.IntN(23)
+	if chance(r, 50) {
+		by = -by
+	}
+	w.set = by
+	w.after(s.For, func() { w.set = 0 })
+}
+
 func (n *node) diskFull(d time.Duration) {
 	n.disk.fault.full = true
 	n.w.fault(checker.FaultDisk, n)

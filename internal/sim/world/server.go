@@ -36,6 +36,7 @@ func (w *World) Refresh(time.Time) (bool, error) { return false, nil }
 
 func (s *server) start() {
 	s.life++
+	s.w.set = 0 // whoever starts a server looks at its clock
 	s.up, s.due = true, 0
 	s.control = controller.New(controller.Options{Store: s.w.tap, Catalog: s.w, Online: s.w.keys.online,
 		Limits: s.w.limits, Log: slog.New(slog.DiscardHandler), Trace: s.w.opt.Product, Node: "server"})
@@ -106,7 +107,7 @@ func (s *server) answer(ctx context.Context, req wire.SyncRequest, taken invento
 		resp.NextMillis = int(s.w.opt.Pace.Milliseconds())
 	}
 	resp.Documents = append(resp.Documents, s.w.evil(req)...)
-	resp.ServerTime = s.w.time()
+	resp.ServerTime = s.w.clock.Now()
 	return resp, nil
 }
 
@@ -124,7 +125,7 @@ func (w *World) show(n *node) {
 	if err != nil || host.Boot == "" {
 		return
 	}
-	truth := inventory.Read(host, inventory.NewModules(w.catalog.Patches), w.time(), w.staleAfter)
+	truth := inventory.Read(host, inventory.NewModules(w.catalog.Patches), w.clock.Now(), w.staleAfter)
 	e := trace.Event{Node: "server", Kind: trace.KindShown, Host: n.id, Boot: host.Boot, To: string(truth.Knowledge)}
 	if truth.Knowledge == inventory.Known && !truth.Level.IsZero() {
 		e.To, e.Patch = "applied", truth.Level

@@ -59,6 +59,7 @@ func faults() []kind {
 		{"foreign patch", 3, func(w *World, s Step, n *node) { n.foreignLoad() }},
 		{"foreign removal", 4, func(w *World, s Step, n *node) { n.foreignRemoval() }},
 		{"clock", 5, func(w *World, s Step, n *node) { n.jump(s.N) }},
+		{"server clock", 3, func(w *World, s Step, n *node) { w.setClock(s) }},
 		{"disk full", 4, func(w *World, s Step, n *node) { n.diskFull(s.For) }},
 		{"disk sync", 3, func(w *World, s Step, n *node) { n.diskSync(s.For) }},
 		{torn, 2, func(w *World, s Step, n *node) { n.disk.fault.torn = true }},

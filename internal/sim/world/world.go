@@ -15,6 +15,7 @@ import (
 	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/decide/rollout"
 	"github.com/hotstick/hotstick/internal/sim/checker"
+	"github.com/hotstick/hotstick/internal/steady"
 	"github.com/hotstick/hotstick/internal/store/memory"
 	"github.com/hotstick/hotstick/internal/trace"
 )
@@ -33,8 +34,12 @@ type World struct {
 	byID    map[hotstick.HostID]*node
 	servers []*server
 	memory  *memory.Store
-	tap     *tap
-	limits  rollout.Limits
+	// clock is what the servers decide by, and set is what their machine's wall clock
+	// is off by.
+	clock  *steady.Clock
+	set    time.Duration
+	tap    *tap
+	limits rollout.Limits
 	// staleAfter is the age beyond which no screen calls a level applied.
 	staleAfter time.Duration
 
@@ -100,7 +105,8 @@ func newWorld(c Case) *World {
 	silent := 4*w.opt.Pace + time.Duration(8+r.IntN(20))*time.Second
 	w.limits = rollout.Limits{SilentAfter: silent, GrantLife: rollout.DefaultLimits.GrantLife}
 	w.staleAfter = 2*w.opt.Pace*4 + 10*time.Second
-	w.memory = memory.Open(w.time)
+	w.clock = steady.New(func() time.Time { return w.time().Add(w.set) }, func() time.Duration { return w.now })
+	w.memory = memory.Open(w.clock.Now)
 	w.tap = &tap{Store: w.memory, w: w}
 	w.makeKeys()
 	w.makeSupply(r)
