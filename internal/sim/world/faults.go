@@ -65,14 +65,25 @@ func (n *node) kill(again time.Duration) {
 }
 
 func (w *World) killServer(s Step) {
-	victim := w.servers[int(s.N%uint64(len(w.servers)))]
-	if !victim.up {
+	w.servers[int(s.N%uint64(len(w.servers)))].away(s.For / 4)
+}
+
+// killServers takes all servers away, longer than a host may be silent.
+func (w *World) killServers(s Step) {
+	for _, victim := range w.servers {
+		victim.away(w.limits.SilentAfter + s.For)
+	}
+}
+
+// away kills the server and starts it again after d.
+func (s *server) away(d time.Duration) {
+	if !s.up {
 		return
 	}
-	victim.kill()
-	w.after(s.For/4, func() {
-		if !victim.up {
-			victim.start()
+	s.kill()
+	s.w.after(d, func() {
+		if !s.up {
+			s.start()
 		}
 	})
 }

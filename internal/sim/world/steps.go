@@ -49,6 +49,7 @@ func faults() []kind {
 		{"plug before", 4, func(w *World, s Step, n *node) { n.disk.fault.plug, n.disk.fault.before = 1+int(s.N%4), true }},
 		{"plug after", 4, func(w *World, s Step, n *node) { n.disk.fault.plug, n.disk.fault.before = 1+int(s.N%4), false }},
 		{"kill server", 4, func(w *World, s Step, n *node) { w.killServer(s) }},
+		{"kill all servers", 2, func(w *World, s Step, n *node) { w.killServers(s) }},
 		{"server between", 3, func(w *World, s Step, n *node) { w.dieAfterTake = 1 + int(s.N%20) }},
 		{"panic", 4, func(w *World, s Step, n *node) { n.m.Kernel.Crash(panicText) }},
 		{"power", 4, func(w *World, s Step, n *node) { n.m.Kernel.Crash("") }},
