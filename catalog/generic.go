@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -110,7 +109,7 @@ func (g *Generic) remoteName(target string, file *metadata.TargetFiles) (string,
 		parts[i] = url.PathEscape(parts[i])
 	}
 	if !g.work.root.ConsistentSnapshot {
-		return path.Join(parts...), nil
+		return strings.Join(parts, "/"), nil
 	}
 	for _, algorithm := range []string{"sha256", "sha512"} {
 		if sum, ok := file.Hashes[algorithm]; ok {
