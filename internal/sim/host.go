@@ -228,10 +228,14 @@ func (h *Host) assemble() (*loader.Loader, *agent.Agent, func(), error) {
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	remembered, err := h.home.Audit()
+	if err != nil {
+		return nil, nil, nil, err
+	}
 	a := agent.New(agent.Config{
 		Host: id, Server: h.options.Server, Transport: session.Transport(), Loader: l, Catalog: files,
 		Observer: h.machine, Probes: []agent.Probe{probe{h.machine.Kernel}}, Uptime: h.machine.Uptime,
-		Upkeep: session.Upkeep, Log: h.options.Log,
+		Upkeep: session.Upkeep, Audit: remembered, Log: h.options.Log,
 	})
 	end := func() {
 		if t, ok := session.Transport().(interface{ CloseIdleConnections() }); ok {
