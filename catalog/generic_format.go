@@ -54,22 +54,20 @@ type looseSigned struct {
 }
 
 type looseKey struct {
-	Type   string `json:"keytype"`
-	Scheme string `json:"scheme"`
-	Value  *struct {
+	Type  string `json:"keytype"`
+	Value *struct {
 		Public *string `json:"public"`
 	} `json:"keyval"`
 }
 
 type looseRole struct {
-	Name        string   `json:"name"`
-	KeyIDs      []string `json:"keyids"`
-	Threshold   int      `json:"threshold"`
-	Paths       []string `json:"paths"`
-	PathHashes  []string `json:"path_hash_prefixes"`
-	BitLength   int      `json:"bit_length"`
-	NamePrefix  string   `json:"name_prefix"`
-	Terminating bool     `json:"terminating"`
+	Name       string   `json:"name"`
+	KeyIDs     []string `json:"keyids"`
+	Threshold  int      `json:"threshold"`
+	Paths      []string `json:"paths"`
+	PathHashes []string `json:"path_hash_prefixes"`
+	BitLength  int      `json:"bit_length"`
+	NamePrefix string   `json:"name_prefix"`
 }
 
 type looseMeta struct {
