@@ -22,6 +22,10 @@ type Facts struct {
 type HostFacts struct {
 	Hostname  string `json:"hostname"`
 	MachineID string `json:"machine_id,omitempty"`
+	// Hardware names the machine's network cards and product, word by word, such as
+	// mac:52:54:00:12:34:56 (source: /sys/class/net, /sys/class/dmi). A copy of the
+	// disk does not copy it.
+	Hardware string `json:"hardware,omitempty"`
 	// BootID is new at every boot (source: /proc/sys/kernel/random/boot_id).
 	BootID string `json:"boot_id"`
 	// BootedAt is the wall-clock time of the boot, whole seconds.

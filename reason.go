@@ -65,6 +65,7 @@ const (
 	ReasonWindowClosed     ReasonCode = "window_closed"
 	ReasonFreeze           ReasonCode = "freeze"
 	ReasonExcluded         ReasonCode = "excluded"
+	ReasonCloned           ReasonCode = "cloned"
 	ReasonNeedsPromotion   ReasonCode = "needs_promotion"
 	ReasonDomainUnfinished ReasonCode = "domain_unfinished"
 	ReasonDomainIll        ReasonCode = "domain_ill"
@@ -160,6 +161,7 @@ var reasonGlossary = map[ReasonCode]string{
 	ReasonWindowClosed:     "The host's maintenance window is closed.",
 	ReasonFreeze:           "A change freeze is on.",
 	ReasonExcluded:         "The host is excluded by an operator.",
+	ReasonCloned:           "Two machines use the host's identity.",
 	ReasonNeedsPromotion:   "The wave waits for an operator to open it.",
 	ReasonDomainUnfinished: "Another cluster of its kind was begun and is finished first.",
 	ReasonDomainIll:        "Too many members of a failure domain are down already.",

@@ -24,6 +24,11 @@ func (c *Client) Exclusions(ctx context.Context) (api.ExclusionList, error) {
 	return ask[api.ExclusionList](ctx, c, call{method: http.MethodGet, path: "/api/v1/exclusions"})
 }
 
+// Unclone ends the quarantine of a host whose identity two machines used.
+func (c *Client) Unclone(ctx context.Context, host string, req api.ActionRequest) (api.HostDetail, error) {
+	return ask[api.HostDetail](ctx, c, call{method: http.MethodPost, path: hostPath(host) + "/unclone", body: req})
+}
+
 // WriteOff gives a host up for good: its identity ends and its slots are free.
 func (c *Client) WriteOff(ctx context.Context, host string, req api.ActionRequest) (api.WriteOffResult, error) {
 	return ask[api.WriteOffResult](ctx, c, call{method: http.MethodPost, path: hostPath(host) + "/write-off", body: req})

@@ -48,6 +48,7 @@
 //	ca.pem         the server's certificate authority
 //	labels.json    the labels that the join line gave the host
 //	root.json      the catalog's root as enrolled; the loader pins its digest
+//	new-identity/  the same files of a new identity, while the host joins with it
 //	catalog/       the agent's verified copy of the catalog, and artifacts; the
 //	               loader verifies it again from here
 //	audit/         the newest checkpoint of the server's audit log that followed,

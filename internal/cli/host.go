@@ -14,7 +14,7 @@ import (
 
 func (a *app) host() *cobra.Command {
 	return noun("host", "The machines of the fleet", a.hostAdd(), a.hostList(), a.hostShow(),
-		a.hostExclude(), a.hostInclude(), a.hostWriteOff())
+		a.hostExclude(), a.hostInclude(), a.hostUnclone(), a.hostWriteOff())
 }
 
 func (a *app) hostAdd() *cobra.Command {

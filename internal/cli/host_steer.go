@@ -76,6 +76,39 @@ func (a *app) hostInclude() *cobra.Command {
 	return cmd
 }
 
+func (a *app) hostUnclone() *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "unclone HOST --reason TEXT",
+		Short: "End the quarantine of a host whose identity two machines used",
+		Long: `A host is cloned while two machines use its identity, as two do that were made from
+one disk. First join one of them anew on itself:
+
+  hotstick-agent join --new-identity ... (the line of 'hotstick host add'), and
+  restart its loader
+
+or switch it off. Then end the quarantine. If both still use the identity, they are
+found out again.`,
+		Args:              exactly("HOST"),
+		ValidArgsFunction: a.completeHosts(),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := needReason(reason); err != nil {
+				return err
+			}
+			return a.with(cmd, func(ctx context.Context, c *client.Client) error {
+				d, err := c.Unclone(ctx, args[0], api.ActionRequest{Reason: reason})
+				if err != nil {
+					return err
+				}
+				return a.print(view{value: d, names: show.HostNames([]api.Host{d.Host}),
+					text: func(show.Style) string { return "ended the quarantine of " + show.Clean(d.Host.Name) + "\n" }})
+			})
+		},
+	}
+	reasonFlag(cmd, &reason)
+	return cmd
+}
+
 func (a *app) hostWriteOff() *cobra.Command {
 	var reason string
 	var yes bool

@@ -267,7 +267,7 @@ func (c *Controller) grantable(tx store.Tx, id hotstick.PlanID, req wire.SyncReq
 	host, err := tx.Hosts().Get(req.Host)
 	// Only the newest check-in of the current boot may take a grant: its nonce is
 	// the one that the loader holds.
-	if err != nil || host.Revoked || host.Boot != req.Boot || host.Seq != req.Seq {
+	if err != nil || host.Revoked || host.Boot != req.Boot || host.Seq != req.Seq || host.Lineage.Cloned != nil {
 		return none(err)
 	}
 	stopped, err := tx.Bans().StopAll()

@@ -354,9 +354,9 @@ func (c *Controller) syncLine(tx store.Tx, l *live, h store.Host) error {
 	next := c.viewHost(line, h, l.body.Patch)
 	e, err := tx.Hosts().Exclusion(h.ID)
 	switch {
-	case err == nil:
+	case err == nil && next.Excluded == nil:
 		next.Excluded = excluded(e)
-	case !errors.Is(err, store.ErrNotFound):
+	case err != nil && !errors.Is(err, store.ErrNotFound):
 		return err
 	}
 	next.Elsewhere = c.picture.elsewhere(l.id, h.ID)

@@ -61,7 +61,7 @@ func (c *Controller) view(tx store.Tx, plan store.Plan) (rollout.View, error) {
 		v.Hosts[i] = c.viewHost(line, h, plan.Patch)
 		v.Hosts[i].Elsewhere = c.picture.elsewhere(plan.ID, h.ID)
 		e, ok := slices.BinarySearchFunc(exclusions, h.ID, func(e store.Exclusion, id hotstick.HostID) int { return cmp.Compare(e.Host, id) })
-		if ok {
+		if ok && v.Hosts[i].Excluded == nil {
 			v.Hosts[i].Excluded = excluded(exclusions[e])
 		}
 	}
@@ -147,6 +147,7 @@ func (c *Controller) viewHost(line store.PlanHost, h store.Host, patch hotstick.
 			Struck:         slices.Contains(h.Loader.Strikes, patch),
 			RevertedBefore: slices.Contains(h.Reverted, patch),
 			InEffect:       c.inEffect(h),
+			Excluded:       cloned(h),
 		},
 	}
 	if !line.State.HoldsSlot() {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/identity"
-	"github.com/hotstick/hotstick/internal/planted"
 	"github.com/hotstick/hotstick/internal/store"
 	"github.com/hotstick/hotstick/internal/wire"
 )
@@ -24,6 +23,8 @@ type Taken struct {
 	WantFacts bool
 	// Cloned: a boot checked in that another boot has followed.
 	Cloned bool
+	// Doubtful: two machines may use the identity; soon more will be known.
+	Doubtful bool
 }
 
 // Take stores one check-in. The caller has run [Check] on it and knows from the
@@ -55,7 +56,7 @@ func TakeJudged(tx store.Tx, req wire.SyncRequest, silentAfter time.Duration, to
 	}
 	t := taking{tx: tx, req: req, old: h, host: h, together: together}
 	if counts, err := t.boot(); err != nil || !counts {
-		return Taken{Host: h, WantFacts: t.wantFacts, Cloned: t.cloned}, err
+		return Taken{Host: h, WantFacts: t.wantFacts, Cloned: t.cloned, Doubtful: t.doubtful()}, err
 	}
 	if err := t.facts(); err != nil {
 		return Taken{}, err
@@ -74,7 +75,7 @@ func TakeJudged(tx store.Tx, req wire.SyncRequest, silentAfter time.Duration, to
 	if err := t.reports(); err != nil {
 		return Taken{}, err
 	}
-	return Taken{Host: t.host, Counted: true, WantFacts: t.wantFacts}, tx.Hosts().Put(t.host)
+	return Taken{Host: t.host, Counted: true, WantFacts: t.wantFacts, Doubtful: t.doubtful()}, tx.Hosts().Put(t.host)
 }
 
 // taking is one check-in on its way into the store.
@@ -83,7 +84,7 @@ type taking struct {
 	req       wire.SyncRequest
 	old, host store.Host
 	wantFacts bool
-	cloned    bool
+	cloned    bool // not counted, and of a boot that was followed
 	together  Together
 }
 
@@ -91,60 +92,6 @@ func (t *taking) event(e store.Event) error {
 	e.Host, e.HostName = t.host.ID, t.host.Name
 	_, err := t.tx.Events().Append(e)
 	return err
-}
-
-// boot reports whether the check-in counts, and notes a new boot.
-func (t *taking) boot() (bool, error) {
-	if t.req.Boot == t.old.Boot || planted.Bug("boot-not-compared") {
-		return t.req.Seq > t.old.Seq || planted.Bug("old-check-in-taken"), nil
-	}
-	followed, flagged, err := t.seenBoot()
-	if err != nil {
-		return false, err
-	}
-	if followed {
-		t.cloned = true
-		if flagged {
-			return false, nil
-		}
-		return false, t.event(store.Event{Kind: HostCloned, Evidence: bootEvidence(t.req.Boot)})
-	}
-	if t.req.Facts == nil {
-		t.wantFacts = true
-		return false, nil
-	}
-	t.host.Boot, t.host.Boots, t.host.Seq = t.req.Boot, t.old.Boots+1, 0
-	return true, t.event(store.Event{Kind: HostBooted, Evidence: bootEvidence(t.req.Boot)})
-}
-
-// bootMemory is how many of a host's newest events are searched for its boots.
-const bootMemory = 2000
-
-// seenBoot reports whether the check-in's boot is one of the past, and whether
-// that was flagged since the newest boot.
-func (t *taking) seenBoot() (followed, flagged bool, err error) {
-	events, err := t.tx.Events().List(store.EventFilter{Host: t.host.ID, Limit: bootMemory})
-	if err != nil {
-		return false, false, err
-	}
-	newest := true
-	for _, e := range events {
-		is := len(e.Evidence) == 1 && e.Evidence[0].Text == t.req.Boot
-		switch e.Kind {
-		case HostCloned:
-			flagged = flagged || is && newest
-		case HostBooted:
-			newest = false
-			if is {
-				return true, flagged, nil
-			}
-		}
-	}
-	return false, flagged, nil
-}
-
-func bootEvidence(boot string) []hotstick.Evidence {
-	return []hotstick.Evidence{{Kind: "boot", Text: boot}}
 }
 
 // facts takes the facts if they came, and asks for them if they are missing.

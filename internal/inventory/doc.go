@@ -8,8 +8,19 @@
 // [Take] runs inside one transaction of the store. A check-in counts only if it
 // is newer than what is stored: a higher sequence number of the same boot, or a
 // boot that was never seen before. A repeated check-in, and one of a boot that
-// another boot has followed, changes nothing. Two boots of one identity that
-// alternate are a cloned disk; they are flagged and the newer one is served.
+// another boot has followed, changes nothing.
+//
+// # Clones
+//
+// [Recognise] tells a host from its clones by who spoke under its identity: boot,
+// check-in number, TLS key, machine ID and hardware. Where two speak in turns the
+// host is cloned: it gets no grant, every screen says so with what differs, and an
+// operator ends it after one of the two has joined anew with an identity of its own
+// (hotstick-agent join --new-identity). A machine that was put back to an earlier
+// moment, as from a snapshot, is told from a clone by its speaking alone; for two
+// minutes it is not heard. Not told apart are machines that differ in nothing: copies
+// of a running one that were resumed within a minute of each other, keep their
+// network cards, and have neither renewed their certificate nor rebooted since.
 //
 // A new boot counts from its first check-in with facts, so that a host is never
 // shown with the kernel of the boot before.

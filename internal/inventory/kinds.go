@@ -17,8 +17,14 @@ const (
 	HostStruck = "host.struck"
 	// HostRefused: the host's loader refused a signed document.
 	HostRefused = "host.refused"
-	// HostCloned: a boot that was followed by another checks in again.
-	HostCloned = "host.cloned"
+	// HostCloned: two machines use the host's identity; the evidence says in what they
+	// differ. No grant is given to it. HostUncloned: an operator (Actor) says, for
+	// Reason, that one of them is gone or has joined anew.
+	HostCloned   = "host.cloned"
+	HostUncloned = "host.uncloned"
+	// HostRestored: the host was put back to an earlier moment, as from a snapshot, and
+	// goes on from there; the evidence says in what it is older.
+	HostRestored = "host.restored"
 	// HostState: the host's state in a plan changed.
 	HostState = "host.state"
 	// HostCrashed: the host went down uncleanly after its attempt in the plan was

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/controller"
 	"github.com/hotstick/hotstick/internal/identity"
 	"github.com/hotstick/hotstick/internal/inventory"
@@ -166,6 +167,7 @@ func (s *Server) checkIn(r *http.Request, req wire.SyncRequest) (*wire.SyncRespo
 	if err := inventory.Check(req); err != nil {
 		return nil, newProblem(http.StatusUnprocessableEntity, controller.CodeInvalid, err.Error(), "")
 	}
+	req.Key = hotstick.NewDigest(r.TLS.PeerCertificates[0].Raw)
 	taken, err := s.controller.Take(ctx, req, s.options.Limits.StaleAfter)
 	if err != nil {
 		return nil, asProblem(err, s.log)
@@ -173,7 +175,7 @@ func (s *Server) checkIn(r *http.Request, req wire.SyncRequest) (*wire.SyncRespo
 	resp := &wire.SyncResponse{WantFacts: taken.WantFacts, Acknowledged: taken.Host.Reported,
 		CatalogVersion: s.catalog.View().Version, NextMillis: int(s.options.Limits.IdleInterval.Milliseconds())}
 	if taken.Cloned {
-		s.log.Warn("two boots of one identity check in: is a disk cloned?", "host", req.Host)
+		s.log.Warn("a boot that another followed checks in: is the host cloned, or put back to a snapshot?", "host", req.Host)
 	}
 	if taken.Counted {
 		if err := s.controller.Refused(ctx, req); err != nil {
@@ -193,6 +195,9 @@ func (s *Server) checkIn(r *http.Request, req wire.SyncRequest) (*wire.SyncRespo
 		return nil, asProblem(err, s.log)
 	}
 	resp.NextMillis = s.pace(req, resp)
+	if taken.Doubtful { // who is who is known soon
+		resp.NextMillis = int(paceActive.Milliseconds())
+	}
 	resp.ServerTime = s.now().UTC()
 	return resp, nil
 }

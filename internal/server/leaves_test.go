@@ -2,6 +2,7 @@ package server
 
 import (
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -92,6 +93,10 @@ var acts = []act{
 		return result(w.admin.Exclude(w.Context(), string(w.host.id), api.ExcludeRequest{Reason: "x", Until: time.Now().Add(time.Hour)}))
 	}, "host.excluded"},
 	{"POST /api/v1/hosts/{id}/include", func(w *told) error { return result(w.admin.Include(w.Context(), string(w.host.id), said)) }, "host.included"},
+	{"POST /api/v1/hosts/{id}/unclone", func(w *told) error {
+		w.clone()
+		return result(w.admin.Unclone(w.Context(), string(w.host.id), said))
+	}, "host.cloned host.uncloned"},
 	{"POST /api/v1/hosts/{id}/write-off", func(w *told) error { return result(w.admin.WriteOff(w.Context(), string(w.host.id), said)) }, "host.revoked"},
 	{"POST /api/v1/freezes", func(w *told) error {
 		f, err := w.admin.Freeze(w.Context(), api.FreezeRequest{Reason: "x", Until: time.Now().Add(time.Hour)})
@@ -213,6 +218,20 @@ func (w *told) fail() {
 		}
 		lines[0].State = hotstick.Failed
 		return tx.Plans().PutHost(lines[0])
+	}))
+}
+
+// clone makes the host one whose identity two machines use.
+func (w *told) clone() {
+	w.Helper()
+	w.must(w.kept.Update(w.Context(), func(tx store.Tx) error {
+		h, err := tx.Hosts().Get(w.host.id)
+		if err != nil {
+			return err
+		}
+		h.Lineage.Cloned = &store.Clone{At: tx.Now()}
+		_, err = tx.Events().Append(store.Event{Kind: inventory.HostCloned, Host: h.ID})
+		return errors.Join(err, tx.Hosts().Put(h))
 	}))
 }
 

@@ -47,6 +47,7 @@ func routes() []route {
 		{method: "GET", path: "/api/v1/hosts/{id}/why", rule: ruleViewer, summary: "Why a host is as it is", bind: handle((*Server).why)},
 		{method: "POST", path: "/api/v1/hosts/{id}/exclude", rule: ruleOperator, body: smallBody, summary: "Keep a host out of rollouts until a time", bind: handle((*Server).exclude)},
 		{method: "POST", path: "/api/v1/hosts/{id}/include", rule: ruleOperator, body: smallBody, summary: "End a host's exclusion", bind: handle((*Server).include)},
+		{method: "POST", path: "/api/v1/hosts/{id}/unclone", rule: ruleOperator, body: smallBody, summary: "End the quarantine of a host that was cloned", bind: handle((*Server).unclone)},
 		{method: "POST", path: "/api/v1/hosts/{id}/write-off", rule: ruleOperator, body: smallBody, summary: "Give a host up for good and free its slots", bind: handle((*Server).writeOff)},
 		{method: "GET", path: "/api/v1/exclusions", rule: ruleViewer, summary: "Hosts that are kept out of rollouts", bind: handle((*Server).exclusions)},
 		{method: "POST", path: "/api/v1/join-tokens", rule: ruleAdmin, body: smallBody, summary: "Make a join token", bind: handle((*Server).makeJoinToken)},

@@ -105,6 +105,9 @@ type SyncRequest struct {
 	// Audit says what the agent remembers of the audit log; without it the answer has
 	// no checkpoint.
 	Audit *AuditSeen `json:"audit,omitempty"`
+	// Key is the digest of the certificate of the connection that the check-in came
+	// over. The server sets it; no message carries it.
+	Key hotstick.Digest `json:"-"`
 }
 
 // LoaderState is the part of the loader's state that the server needs.

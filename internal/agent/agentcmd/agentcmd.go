@@ -5,6 +5,10 @@
 //	hotstick-agent join --server URL --token TOKEN --ca sha256:… --root sha256:…
 //	hotstick-agent run
 //
+// With --new-identity a host that has joined gives its identity up and joins as a
+// new host: for one of two machines that were made from one disk. Its loader is to be
+// restarted then.
+//
 // Both run the agent; join first enrols a host that has not joined yet, and may
 // therefore be repeated. With --once it ends after the enrolment. A flag that is
 // not given is taken from the environment (HOTSTICK_SERVER for --server, and so
@@ -92,9 +96,10 @@ func Main(args []string, stdout, stderr io.Writer) int {
 type settings struct {
 	join agent.Join
 	file agent.File
-	// joining: the command is join, which must not wait for another one.
-	joining bool
-	once    bool
+	// joining: the command is join, which must not wait for another one. anew: the
+	// host gives its identity up and joins with a new one.
+	joining, anew bool
+	once          bool
 }
 
 // defaultConfig need not exist; a file that was named must.
@@ -115,6 +120,7 @@ func parse(command string, args []string, stderr io.Writer) (settings, error) {
 	hostname := flags.String("hostname", "", "name of this host (default: the kernel's)")
 	if command == "join" {
 		flags.BoolVar(&s.once, "once", false, "end after the enrolment")
+		flags.BoolVar(&s.anew, "new-identity", false, "give the host's identity up and join as a new host: for one of two machines that share one")
 		flags.Func("label", "a label that the host has from now on, such as site=a; may be repeated", s.addLabel)
 	}
 	if err := flags.Parse(args); err != nil {
@@ -230,7 +236,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 // again: a host may boot before its server. Anything the server says against the
 // token is final.
 func enrol(ctx context.Context, home *agent.Home, s settings, log *slog.Logger) error {
-	if home.Joined() {
+	if home.Joined() && !s.anew {
 		return nil
 	}
 	if s.join.Token == "" && !s.joining {
@@ -247,8 +253,12 @@ func enrol(ctx context.Context, home *agent.Home, s settings, log *slog.Logger) 
 		}
 		hostname = name
 	}
+	join := home.Enrol
+	if s.anew {
+		join = home.EnrolAnew
+	}
 	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
-		err := home.Enrol(ctx, s.join, hostname)
+		err := join(ctx, s.join, hostname)
 		var status *agent.StatusError
 		if err == nil {
 			log.Info("the host has joined", "server", s.join.Server)

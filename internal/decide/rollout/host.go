@@ -286,7 +286,7 @@ func (r *Rollout) isBack(h *Host, silent bool, e *edges) bool {
 		return false
 	}
 	switch h.Reason.Code {
-	case hotstick.ReasonHostSilent, hotstick.ReasonProbeFailed, hotstick.ReasonExcluded,
+	case hotstick.ReasonHostSilent, hotstick.ReasonProbeFailed, hotstick.ReasonExcluded, hotstick.ReasonCloned,
 		hotstick.ReasonStruck, hotstick.ReasonRevertedBefore, hotstick.ReasonWindowClosed:
 		return true
 	}

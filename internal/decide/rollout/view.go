@@ -208,7 +208,8 @@ type Posture struct {
 	RevertedBefore bool
 	// InEffect is the level in the host's kernel by its newest check-in.
 	InEffect hotstick.PatchRef
-	// Excluded is why an operator keeps the host out, with Until; nil otherwise.
+	// Excluded is why an operator keeps the host out, with Until, or why it is out
+	// until somebody acts; nil otherwise.
 	Excluded *hotstick.Reason
 	// IllSince is since when the host's own probes fail while no attempt of ours is
 	// under way; zero if they do not.

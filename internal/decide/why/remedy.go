@@ -21,6 +21,7 @@ var remedies = map[hotstick.ReasonCode]string{
 	hotstick.ReasonNeedsPromotion:     "Open it by hand: hotstick rollout next-wave PLAN",
 	hotstick.ReasonFreeze:             "It goes on when the freeze ends, or is taken away: hotstick freeze remove ID --reason TEXT",
 	hotstick.ReasonExcluded:           "It is caught up when the exclusion ends, or is lifted: hotstick host include HOST --reason TEXT",
+	hotstick.ReasonCloned:             "Join one of the two machines anew on itself, with hotstick-agent join --new-identity; then: hotstick host unclone HOST --reason TEXT",
 	hotstick.ReasonHostSilent:         "Look at the host: is it up, and does its agent reach the server?",
 	hotstick.ReasonAgentSilent:        "Look at the host: is it up, and does its agent reach the server?",
 	hotstick.ReasonCanaryLost:         "Look at the lost canary; a second loss of the same kind fails the rollout. If the patch is not to blame, dismiss the host so that a stand-in goes first: hotstick rollout dismiss PLAN HOST --reason TEXT",
@@ -168,7 +169,7 @@ func culprit(r hotstick.Reason, host string) string {
 			return r.Subject
 		}
 		return host
-	case hotstick.ReasonExcluded, hotstick.ReasonStruck, hotstick.ReasonRevertedBefore:
+	case hotstick.ReasonExcluded, hotstick.ReasonCloned, hotstick.ReasonStruck, hotstick.ReasonRevertedBefore:
 		return host
 	}
 	// A budget whose slot is kept begins with the name of who keeps it.

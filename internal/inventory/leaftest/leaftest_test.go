@@ -23,7 +23,7 @@ var reading = []string{
 	"SlotTable.List", "SlotTable.Held",
 	"EventTable.List", "EventTable.Head", "EventTable.Leaf", "EventTable.ReadHashes", "EventTable.Mark",
 	"BanTable.Get", "BanTable.List", "BanTable.StopAll", "BanTable.Freezes", "BanTable.Clears",
-	"TokenTable.Get", "TokenTable.List",
+	"TokenTable.Get", "TokenTable.List", "TokenTable.List",
 	"OutboxTable.Due",
 }
 

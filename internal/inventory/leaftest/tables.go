@@ -48,6 +48,7 @@ func hostChanges(old, now store.Host) []change {
 	}{
 		{"a host's identity", old.Identity, now.Identity, []string{identity.HostEnrolled}},
 		{"a host's revocation", old.Revoked, now.Revoked, []string{inventory.HostRevoked}},
+		{"a host's clone", old.Lineage.Cloned, now.Lineage.Cloned, []string{inventory.HostCloned, inventory.HostUncloned}},
 		{"a host's facts", old.Facts, now.Facts, []string{inventory.HostFacts}},
 		{"a host's name", old.Name, now.Name, []string{inventory.HostFacts}},
 		{"a host's boot", old.Boot, now.Boot, []string{inventory.HostBooted}},

@@ -71,7 +71,11 @@ func hostText(e store.Event, host string) string {
 	case inventory.HostRefused:
 		return host + " refused a document."
 	case inventory.HostCloned:
-		return host + " seems to be cloned: an older boot of it checked in again."
+		return host + " is cloned: two machines use its identity" + differing(e.Evidence) + "."
+	case inventory.HostUncloned:
+		return subject(e.Actor, "Somebody") + " ended the quarantine of " + host + " as a clone."
+	case inventory.HostRestored:
+		return host + " was put back to an earlier moment" + differing(e.Evidence) + "."
 	case inventory.HostState:
 		return fmt.Sprintf("%s is %s.", host, stateText(e.State))
 	case inventory.HostCrashed:
@@ -205,4 +209,13 @@ func subject(names ...string) string {
 		}
 	}
 	return ""
+}
+
+// differing says in what two machines, or two moments of one, differ.
+func differing(evidence []hotstick.Evidence) string {
+	var out strings.Builder
+	for i, e := range evidence {
+		out.WriteString([]string{", ", "; "}[min(i, 1)] + e.Kind + " " + e.Text)
+	}
+	return out.String()
 }

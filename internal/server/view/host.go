@@ -2,6 +2,7 @@ package view
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
@@ -22,6 +23,7 @@ const (
 	StateFailed        = "failed"
 	StateQuarantined   = "quarantined"
 	StateWaiting       = "waiting"
+	StateCloned        = "cloned"
 	StateStale         = "stale"
 	StateUnknown       = "unknown"
 )
@@ -29,7 +31,7 @@ const (
 // States returns the closed set of a host's states on the screens.
 func States() []string {
 	return []string{StateApplied, StateUnpatched, StateTransitioning, StateProbation, StateReverting, StateReverted,
-		StateFailed, StateQuarantined, StateWaiting, StateStale, StateUnknown}
+		StateFailed, StateQuarantined, StateCloned, StateWaiting, StateStale, StateUnknown}
 }
 
 // Host makes a host's line. Lines are the host's lines in plans, newest plan first.
@@ -45,6 +47,11 @@ func (m Moment) Host(h store.Host, lines []store.PlanHost) api.Host {
 	out.State = hostState(truth, line, concerns)
 	if concerns {
 		out.Reason = Reason(line.Reason, at)
+	}
+	if c := h.Lineage.Cloned; c != nil {
+		out.State = StateCloned
+		out.Reason = Reason(&hotstick.Reason{Code: hotstick.ReasonCloned, Detail: strings.TrimPrefix(differing(c.Evidence), ", ")}, at)
+		return out
 	}
 	switch {
 	case truth.Knowledge == inventory.Stale:

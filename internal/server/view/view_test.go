@@ -172,7 +172,7 @@ func TestTheCatalogWarnsBeforeItExpires(t *testing.T) {
 // code.
 func TestEveryKindOfEventHasItsSentence(t *testing.T) {
 	kinds := []string{identity.TokenMade, identity.TokenRevoked, identity.HostEnrolled, inventory.HostBooted, inventory.HostFacts, inventory.HostReturned,
-		inventory.HostEffect, inventory.HostAnnounced, inventory.HostStruck, inventory.HostRefused, inventory.HostCloned,
+		inventory.HostEffect, inventory.HostAnnounced, inventory.HostStruck, inventory.HostRefused, inventory.HostCloned, inventory.HostUncloned, inventory.HostRestored,
 		inventory.HostState, inventory.HostCrashed, inventory.HostPermit, inventory.HostReport, inventory.HostRevoked, inventory.SlotsReleased,
 		inventory.GrantIssued, inventory.PlanProposed, inventory.PlanSigned, inventory.PlanStatus, inventory.PlanReverting,
 		inventory.HostIll, inventory.HostWell, inventory.HostUnstruck, inventory.HostMarked, inventory.HostCleared,
