@@ -332,3 +332,22 @@ func TestAMemoryWithoutHistoryKeepsOneCheckpoint(t *testing.T) {
 		t.Errorf("%d heads in %d files, %v, %v", len(heads), len(entries), err, headsErr)
 	}
 }
+
+func FuzzCheckpoint(f *testing.F) {
+	golden, err := os.ReadFile("testdata/checkpoint.golden")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(golden)
+	f.Add([]byte("hotstick/audit\n0\n\nepoch 0\ntime \n\n— x y\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := ParseCheckpoint(data)
+		if err == nil && !strings.HasPrefix(string(data), c.text()) {
+			t.Errorf("%q was read as %q", data, c.text())
+		}
+		if _, err := OpenCheckpoint(data, hotstick.Trust{Epoch: c.Epoch}); err == nil {
+			t.Error("opened without a key")
+		}
+		_, _ = ParseVerifierKey(string(data))
+	})
+}
