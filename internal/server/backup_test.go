@@ -3,6 +3,7 @@ package server
 import (
 	"archive/tar"
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"os"
@@ -174,4 +175,29 @@ func TestBadBackups(t *testing.T) {
 	if info, err := os.Stat(filepath.Join(empty, keysDir, onlineKey)); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the key's mode is %v, %v", info.Mode(), err)
 	}
+}
+
+// FuzzBackup: whatever a backup holds, nothing is written outside of its directory.
+func FuzzBackup(f *testing.F) {
+	var seed bytes.Buffer
+	out := tar.NewWriter(&seed)
+	for _, name := range []string{"server.yaml", "keys/online.pem", "../x", "catalog/targets/a", backupManifest} {
+		if err := errors.Join(out.WriteHeader(&tar.Header{Name: name, Size: 2, Mode: 0o600}), func() error { _, err := out.Write([]byte("{}")); return err }()); err != nil {
+			f.Fatal(err)
+		}
+	}
+	if err := out.Close(); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(seed.Bytes())
+	f.Fuzz(func(t *testing.T, data []byte) {
+		_ = unpack(bytes.NewReader(data), func(name string, r io.Reader) (string, error) {
+			if path := filepath.Join("/srv/data", name); !strings.HasPrefix(path, "/srv/data/") {
+				t.Errorf("a backup writes %q", name)
+			}
+			sum := sha256.New()
+			_, err := io.Copy(sum, r)
+			return digestOf(sum), err
+		})
+	})
 }

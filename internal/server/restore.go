@@ -46,7 +46,8 @@ func Restore(ctx context.Context, dir string, r io.Reader, now func() time.Time)
 		return audit.Checkpoint{}, explainDir(dir, err)
 	}
 	defer os.RemoveAll(temp)
-	if err := unpack(r, temp); err != nil {
+	place := func(name string, r io.Reader) (string, error) { return unpackFile(r, filepath.Join(temp, name)) }
+	if err := unpack(r, place); err != nil {
 		return audit.Checkpoint{}, err
 	}
 	c, err := markRestored(ctx, temp, now)
@@ -77,8 +78,9 @@ func belongs(name string) bool {
 	return false
 }
 
-// unpack writes the files of a backup into dir and compares them with its manifest.
-func unpack(r io.Reader, dir string) error {
+// unpack hands the files of a backup to place, which returns their digests, and
+// compares them with its manifest.
+func unpack(r io.Reader, place func(name string, r io.Reader) (sum string, err error)) error {
 	var found []manifestedFile
 	var listed []byte
 	in := tar.NewReader(r)
@@ -97,7 +99,7 @@ func unpack(r io.Reader, dir string) error {
 			}
 			continue
 		}
-		sum, err := unpackFile(in, filepath.Join(dir, header.Name))
+		sum, err := place(header.Name, in)
 		if err != nil {
 			return err
 		}
