@@ -12,7 +12,7 @@ var shapes = map[string]string{
 	"waiting":   "○", "proposed": "○", "approved": "○", "hold": "○", "held": "○", "unpatched": "○",
 	"reverted": "↺", "reverting": "↺", "slow": "◔",
 	"failed": "✕", "halted": "✕", "fail": "✕", "lost": "✕",
-	"quarantined": "⊘", "banned": "⊘",
+	"quarantined": "⊘", "cloned": "⊘", "banned": "⊘",
 	"stale": "◌", "unknown": "◌", "expired": "◌", "skipped": "◌", "interrupted": "◌", "disabled": "◌",
 }
 

@@ -75,6 +75,11 @@ func TestAppliedIsOnlySaidOfWhatTheTruthSourceSays(t *testing.T) {
 		{"back at the level before", running("ours_1", hotstick.InEffect), hotstick.Reverted, hotstick.Halted, StateReverted},
 		{"struck", running("ours_1", hotstick.InEffect), hotstick.Quarantined, hotstick.Halted, StateQuarantined},
 		{"lost, but heard of again", running("ours_1", hotstick.InEffect), hotstick.Lost, hotstick.Running, StateUnknown},
+		{"cloned, and stale", old(func() store.Host {
+			h := running("ours_1", hotstick.InEffect)
+			h.Lineage.Cloned = &store.Clone{At: now}
+			return h
+		}()), hotstick.Waiting, hotstick.Running, StateCloned},
 		{"never heard of", store.Host{Enrolled: now}, "", "", StateUnknown},
 	}
 	for _, tt := range tests {
