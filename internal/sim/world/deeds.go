@@ -131,6 +131,33 @@ func (w *World) revertHosts(r *rand.Rand) {
 	w.done("revert of a host", err)
 }
 
+// dismiss lets go of a host that ended badly in some plan, or of one that did not.
+func (w *World) dismiss(r *rand.Rand) {
+	p, c := w.one(r)
+	if p == nil {
+		return
+	}
+	plan, host := p.id, p.hosts[r.IntN(len(p.hosts))].Host
+	err := w.memory.View(context.Background(), func(tx store.Tx) error {
+		for _, p := range w.plans {
+			lines, err := tx.Plans().Hosts(p.id)
+			if err != nil {
+				return err
+			}
+			for _, l := range lines {
+				if l.State == hotstick.Quarantined || l.State == hotstick.Reverted || l.State == hotstick.Failed {
+					plan, host = p.id, l.Listed.Host
+				}
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		_, err = c.Dismiss(context.Background(), string(plan), host, "cyd", "a loose cable")
+	}
+	w.done("dismissal", err)
+}
+
 func (w *World) revertWave(r *rand.Rand) {
 	if p, c := w.one(r); p != nil {
 		_, err := c.RevertWave(context.Background(), string(p.id), "cyd", "back", r.IntN(min(2, len(p.body.Waves))))
@@ -164,8 +191,12 @@ func (w *World) exclude(r *rand.Rand, n *node, d time.Duration) {
 }
 
 func (w *World) excludeHost(r *rand.Rand, c *controller.Controller, n *node, d time.Duration) {
+	if n.keptOut {
+		return // one exclusion takes the place of another; what then holds nobody could tell
+	}
 	err := c.Exclude(context.Background(), n.id, began.Add(w.now+d), "cyd", "an audit")
 	if w.done("exclusion", err); err == nil {
+		n.keptOut = true
 		w.ordered(r, w.now, d, n, func(c *controller.Controller) error {
 			return c.Include(context.Background(), n.id, "cyd", "it is over")
 		})
@@ -179,14 +210,20 @@ func (w *World) ordered(r *rand.Rand, from, d time.Duration, n *node, undo func(
 	if n != nil {
 		on, off = checker.OrderExclude, checker.OrderInclude
 	}
+	end := func() {
+		w.fault(off, n)
+		if n != nil {
+			n.keptOut = false
+		}
+	}
 	// Just inside, for at the very moment either may come first.
 	w.at(from+time.Millisecond, func() { w.fault(on, n) })
 	if chance(r, 50) {
-		w.at(from+d-time.Millisecond, func() { w.fault(off, n) })
+		w.at(from+d-time.Millisecond, end)
 		return
 	}
 	w.at(from+d/2+2*time.Millisecond, func() {
-		w.fault(off, n)
+		end()
 		if c := w.control(r); c != nil {
 			w.done("taking back of a freeze or an exclusion", undo(c))
 		}

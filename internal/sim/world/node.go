@@ -29,8 +29,10 @@ type node struct {
 	random *rand.Rand
 	cable  cable
 	does   map[string]fake.Behaviour // by module
-	gone   bool                      // for good
-	off    time.Duration             // until when it stays switched off
+	// keptOut: people keep it out of all rollouts.
+	keptOut bool
+	gone    bool          // for good
+	off     time.Duration // until when it stays switched off
 
 	loader *loader.Loader
 	core   *agent.Core

@@ -26,7 +26,7 @@ func sometimes() map[string]int {
 		"shown applied": 2000, "shown stale": 200, "shown transitioning": 50,
 		"command in the middle of an answer": 50, "off for minutes": 100, "newcomer": 50, "late host joined": 20, "stand-in": 5,
 		"freeze taken": 50, "exclusion taken": 50, "taking back of a freeze or an exclusion taken": 50, "revert of a wave taken": 20,
-		"revert of a host taken": 5, "retry taken": 10, "clear taken": 5, "write-off taken": 5, "wave opened by hand": 100,
+		"revert of a host taken": 5, "retry taken": 10, "clear taken": 5, "dismissal taken": 10, "write-off taken": 5, "wave opened by hand": 100,
 		"hold taken": 10, "halt taken": 10, "revert taken": 10, "ban taken": 10, "stop taken": 2,
 	}
 }

@@ -86,6 +86,7 @@ func deeds() []kind {
 		{"hold", 4, func(w *World, s Step, n *node) { w.hold(s.stream(), s.For/2) }},
 		{"halt", 3, func(w *World, s Step, n *node) { w.halt(s.stream()) }},
 		{"revert", 3, func(w *World, s Step, n *node) { w.revert(s.stream()) }},
+		{"dismiss", 8, func(w *World, s Step, n *node) { w.dismiss(s.stream()) }},
 		{"revert hosts", 3, func(w *World, s Step, n *node) { w.revertHosts(s.stream()) }},
 		{"revert wave", 2, func(w *World, s Step, n *node) { w.revertWave(s.stream()) }},
 		{"freeze", 4, func(w *World, s Step, n *node) { w.freeze(s.stream(), 2*s.For) }},
