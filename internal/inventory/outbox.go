@@ -21,6 +21,9 @@ const (
 	NotifyApproval = "rollout.approval_wanted"
 	// NotifyFinish: a rollout completed.
 	NotifyFinish = "rollout.finished"
+	// NotifyDispute: a host holds a checkpoint that the audit log does not continue;
+	// nothing starts any more.
+	NotifyDispute = "log.disputed"
 )
 
 // Notification is the body of one outgoing message.

@@ -138,5 +138,5 @@ func at(day time.Time, clock time.Duration) time.Time {
 
 // critical kinds are told at any time, and at once.
 func critical(kind string) bool {
-	return kind == inventory.NotifyHalt || kind == inventory.NotifyRevert || kind == inventory.NotifyStop
+	return kind == inventory.NotifyHalt || kind == inventory.NotifyRevert || kind == inventory.NotifyStop || kind == inventory.NotifyDispute
 }

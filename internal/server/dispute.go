@@ -71,8 +71,12 @@ func (s *Server) takeDispute(ctx context.Context, host hotstick.HostID, refused 
 			return err
 		}
 		e, err := tx.Events().Append(store.Event{Kind: inventory.LogDisputed, Host: host, State: strconv.FormatInt(kept.Size, 10),
+			Reason:   &hotstick.Reason{Code: hotstick.ReasonUnreconciled},
 			Evidence: []hotstick.Evidence{{Kind: "kept", Text: string(refused.Kept)}, {Kind: "offered", Text: string(refused.Offered)}}})
 		if err != nil {
+			return err
+		}
+		if err := inventory.Notify(tx, inventory.NotifyDispute, e); err != nil {
 			return err
 		}
 		return tx.Events().SetMark(inventory.MarkDisputed, fmt.Sprintf("%d %d", kept.Size, e.Seq))
