@@ -111,6 +111,9 @@ func (l listening) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
+// CloseIdleConnections lets http.Client close what it does not use.
+func (l listening) CloseIdleConnections() { l.s.transport.CloseIdleConnections() }
+
 // Upkeep renews the certificate if it is time. A renewal that fails is tried again
 // after a pause; the old certificate serves until its end, and may renew itself for
 // 30 days more.
