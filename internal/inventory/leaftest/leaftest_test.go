@@ -182,3 +182,21 @@ func TestWhatIsNoChangeNeedsNoLeaf(t *testing.T) {
 		t.Errorf("an update that fails: %v, %q", err, l.said)
 	}
 }
+
+// told and observed say of every field of a host whether a change of it needs a
+// leaf, or is said anew in every check-in. Of its lineage only the clone is told. A field that somebody adds is in neither.
+var (
+	told     = []string{"Identity", "Revoked", "Facts", "Name", "Boot", "Boots", "IllSince", "Reported", "Reverted", "InEffect", "Plans", "Strikes",
+		"Group", "Lineage"}
+	observed = []string{"ID", "Enrolled", "FactsDigest", "Patches", "Seq", "LastSeen", "Readings", "Busy", "CatalogVersion", "Bans"}
+)
+
+func TestEveryFieldOfAHostIsToldOrObserved(t *testing.T) {
+	for _, typ := range []reflect.Type{reflect.TypeFor[store.Host](), reflect.TypeFor[store.HostLoader]()} {
+		for f := range typ.Fields() {
+			if f.Name != "Loader" && slices.Contains(told, f.Name) == slices.Contains(observed, f.Name) {
+				t.Errorf("nobody has said whether a change of a host's %s needs a leaf", f.Name)
+			}
+		}
+	}
+}

@@ -47,6 +47,7 @@ func hostChanges(old, now store.Host) []change {
 		kinds    []string
 	}{
 		{"a host's identity", old.Identity, now.Identity, []string{identity.HostEnrolled}},
+		{"a host's group", old.Group, now.Group, []string{identity.HostEnrolled}},
 		{"a host's revocation", old.Revoked, now.Revoked, []string{inventory.HostRevoked}},
 		{"a host's clone", old.Lineage.Cloned, now.Lineage.Cloned, []string{inventory.HostCloned, inventory.HostUncloned}},
 		{"a host's facts", old.Facts, now.Facts, []string{inventory.HostFacts}},
