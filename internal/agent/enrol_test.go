@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/agent"
 	"github.com/hotstick/hotstick/internal/identity"
 	"github.com/hotstick/hotstick/internal/store"
@@ -56,8 +57,7 @@ func newOffice(t *testing.T) *office {
 		t.Fatal(err)
 	}
 	o.server = httptest.NewUnstartedServer(o)
-	o.server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, ClientAuth: tls.VerifyClientCertIfGiven,
-		ClientCAs: authority.Pool(), MinVersion: tls.VersionTLS13}
+	o.server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequestClientCert, MinVersion: tls.VersionTLS13}
 	o.server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
 	o.server.StartTLS()
 	t.Cleanup(o.server.Close)
@@ -84,6 +84,8 @@ func (o *office) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 			}
 		}
 		_, _ = rw.Write([]byte("{}"))
+	case "/agent/v1/catalog/elsewhere.json":
+		http.Redirect(rw, r, "/agent/v1/catalog/timestamp.json", http.StatusFound)
 	default:
 		http.NotFound(rw, r)
 	}
@@ -190,8 +192,7 @@ func TestAHostJoinsAndSpeaksMutualTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fetcher := &agent.Fetcher{Server: o.server.URL, Transport: session.Transport()}
-	if _, err := fetcher.Fetch(t.Context(), "timestamp.json", 100); err != nil {
+	if _, err := mustCatalog(t, session).Fetch(t.Context(), "timestamp.json", 100); err != nil {
 		t.Fatal(err)
 	}
 	id, err := home.Host()
@@ -374,29 +375,44 @@ func TestACertificateIsRenewedWhenTwoThirdsOfItsLifeAreOver(t *testing.T) {
 	if err != nil || string(after) == string(before) {
 		t.Errorf("the file is the old one, %v", err)
 	}
-	fetcher := &agent.Fetcher{Server: o.server.URL, Transport: session.Transport()}
-	if _, err := fetcher.Fetch(t.Context(), "timestamp.json", 100); err != nil {
+	if _, err := mustCatalog(t, session).Fetch(t.Context(), "timestamp.json", 100); err != nil {
 		t.Errorf("the new certificate does not work: %v", err)
 	}
 }
 
-func TestTheCatalogIsNotReadBeyondWhatItSays(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/agent/v1/catalog/none.json" {
-			http.NotFound(rw, r)
-			return
+func mustCatalog(t *testing.T, session *agent.Session) *catalog.Web {
+	t.Helper()
+	source, err := session.Catalog()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return source
+}
+
+func TestAServerCannotSendTheAgentElsewhereNorMakeItReadOn(t *testing.T) {
+	o := newOffice(t)
+	home, _ := newHome(t)
+	if err := home.Enrol(t.Context(), o.join(), "n1"); err != nil {
+		t.Fatal(err)
+	}
+	session, err := agent.NewSession(home, o.server.URL+"/", time.Now, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := mustCatalog(t, session)
+	for _, c := range []struct {
+		file  string
+		limit int64
+		want  error
+	}{
+		{"timestamp.json", 1, catalog.ErrRefused}, // longer than what the catalog says
+		{"elsewhere.json", 100, catalog.ErrRefused},
+		{"../renew", 100, catalog.ErrRefused},
+		{"none.json", 100, os.ErrNotExist},
+		{"timestamp.json", 100, nil},
+	} {
+		if _, err := source.Fetch(t.Context(), c.file, c.limit); !errors.Is(err, c.want) {
+			t.Errorf("%s of at most %d bytes: error is %v", c.file, c.limit, err)
 		}
-		_, _ = rw.Write(make([]byte, 101))
-	}))
-	defer server.Close()
-	fetcher := &agent.Fetcher{Server: server.URL, Transport: http.DefaultTransport}
-	if _, err := fetcher.Fetch(t.Context(), "big.json", 100); err == nil {
-		t.Error("a file above its limit was read")
-	}
-	if data, err := fetcher.Fetch(t.Context(), "big.json", 101); err != nil || len(data) != 101 {
-		t.Errorf("read %d bytes, %v", len(data), err)
-	}
-	if _, err := fetcher.Fetch(t.Context(), "none.json", 100); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("error is %v", err)
 	}
 }

@@ -4,18 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
-	"fmt"
-	"io"
-	"io/fs"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/wire"
 )
 
@@ -73,12 +69,13 @@ func NewSession(home *Home, server string, now func() time.Time, log *slog.Logge
 				return &s.certificate, nil
 			},
 		},
-		MaxIdleConns:        2,
-		MaxIdleConnsPerHost: 2,
-		IdleConnTimeout:     5 * time.Minute,
-		ReadBufferSize:      4 << 10,
-		WriteBufferSize:     4 << 10,
-		DisableCompression:  true,
+		MaxIdleConns:           2,
+		MaxIdleConnsPerHost:    2,
+		IdleConnTimeout:        5 * time.Minute,
+		ReadBufferSize:         4 << 10,
+		WriteBufferSize:        4 << 10,
+		MaxResponseHeaderBytes: 32 << 10,
+		DisableCompression:     true,
 	}
 	return s, nil
 }
@@ -174,39 +171,8 @@ func (s *Session) renew(ctx context.Context) error {
 	return nil
 }
 
-// Fetcher fetches catalog files over a transport. It implements the catalog's
-// Fetcher; nothing it returns is believed.
-type Fetcher struct {
-	Server    string
-	Transport http.RoundTripper
-}
-
-// Fetch returns the catalog file of that name, of at most maxBytes. The error
-// wraps fs.ErrNotExist where the server has no such file.
-func (f *Fetcher) Fetch(ctx context.Context, name string, maxBytes int64) ([]byte, error) {
-	address := f.Server + "/agent/v1/catalog/" + (&url.URL{Path: name}).EscapedPath()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return nil, fmt.Errorf("cannot make a request: %w", err)
-	}
-	client := &http.Client{Transport: f.Transport, CheckRedirect: noRedirect}
-	resp, err := client.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("cannot reach the server: %w", err)
-	}
-	defer resp.Body.Close()
-	switch {
-	case resp.StatusCode == http.StatusNotFound:
-		return nil, fmt.Errorf("cannot fetch %s: %w", name, fs.ErrNotExist)
-	case resp.StatusCode != http.StatusOK:
-		return nil, statusError(resp)
-	}
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("cannot fetch %s: %w", name, err)
-	}
-	if int64(len(data)) > maxBytes {
-		return nil, errors.New("cannot fetch " + name + ": it is longer than what the catalog says")
-	}
-	return data, nil
+// Catalog is where this host fetches its server's catalog from. It is bounded in
+// length, pace and place; nothing that it returns is believed.
+func (s *Session) Catalog() (*catalog.Web, error) {
+	return catalog.NewWeb(s.server+"/agent/v1/catalog", s.Transport())
 }

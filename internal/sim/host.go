@@ -220,7 +220,11 @@ func (h *Host) assemble() (*loader.Loader, *agent.Agent, func(), error) {
 	if err := os.MkdirAll(h.home.CatalogDir(), 0o755); err != nil {
 		return nil, nil, nil, fmt.Errorf("cannot make the agent's catalog directory: %w", err)
 	}
-	files, err := catalog.NewClient(h.home.CatalogDir(), pinned, &agent.Fetcher{Server: h.options.Server, Transport: session.Transport()})
+	source, err := session.Catalog()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	files, err := catalog.NewClient(h.home.CatalogDir(), pinned, source)
 	if err != nil {
 		return nil, nil, nil, err
 	}

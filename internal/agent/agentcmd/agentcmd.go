@@ -212,7 +212,11 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 	if err := os.MkdirAll(home.CatalogDir(), 0o700); err != nil {
 		return fmt.Errorf("cannot make the catalog's directory: %w", err)
 	}
-	client, err := catalog.NewClient(home.CatalogDir(), root, &agent.Fetcher{Server: s.file.Server, Transport: session.Transport()})
+	source, err := session.Catalog()
+	if err != nil {
+		return err
+	}
+	client, err := catalog.NewClient(home.CatalogDir(), root, source)
 	if err != nil {
 		return err
 	}
