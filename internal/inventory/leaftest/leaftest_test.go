@@ -186,7 +186,7 @@ func TestWhatIsNoChangeNeedsNoLeaf(t *testing.T) {
 // told and observed say of every field of a host whether a change of it needs a
 // leaf, or is said anew in every check-in. Of its lineage only the clone is told. A field that somebody adds is in neither.
 var (
-	told     = []string{"Identity", "Revoked", "Facts", "Name", "Boot", "Boots", "IllSince", "Reported", "Reverted", "InEffect", "Plans", "Strikes",
+	told = []string{"Identity", "Revoked", "Facts", "Name", "Boot", "Boots", "IllSince", "Reported", "Reverted", "InEffect", "Plans", "Strikes",
 		"Group", "Lineage"}
 	observed = []string{"ID", "Enrolled", "FactsDigest", "Patches", "Seq", "LastSeen", "Readings", "Busy", "CatalogVersion", "Bans"}
 )
