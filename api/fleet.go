@@ -180,8 +180,18 @@ type Catalog struct {
 	Warning string `json:"warning,omitempty"`
 }
 
-// PublishRequest hands a new signed targets file to the server; its artifacts
-// were uploaded before.
+// PublishRequest hands new signed targets metadata to the server: the publishers',
+// those of delegates, or both. Artifacts were uploaded before.
 type PublishRequest struct {
-	Targets json.RawMessage `json:"targets"`
+	Targets json.RawMessage `json:"targets,omitempty"`
+	// Delegated is the new metadata of delegates, by the name of the delegation.
+	Delegated map[string]json.RawMessage `json:"delegated,omitempty"`
+}
+
+// RootRequest hands the root that follows the current one to the server.
+type RootRequest struct {
+	Root json.RawMessage `json:"root"`
+	// Targets are the publishers' new metadata, needed where the root changes the
+	// publishers.
+	Targets json.RawMessage `json:"targets,omitempty"`
 }

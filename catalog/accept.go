@@ -83,7 +83,7 @@ func (r *Repository) AcceptRoot(root, targets []byte, now time.Time) (View, erro
 		return View{}, err
 	}
 	if !contains(next.spec.OnlineKeys, r.online.Public()) {
-		return View{}, fmt.Errorf("cannot take a root that does not name the server's online key %s: restart the server with its new key first", statement.KeyID(r.online.Public())[:12])
+		return View{}, refused("a root that does not name the server's online key %s: restart the server with its new key first", statement.KeyID(r.online.Public())[:12])
 	}
 	if err := r.disk.write(metadataFile(roleRoot, next.rootVer), root); err != nil {
 		return View{}, err

@@ -284,6 +284,13 @@ func (r *Repository) Targets() []byte {
 	return r.now.files.targets
 }
 
+// Delegated returns the metadata of a delegate, or nil if it has published nothing.
+func (r *Repository) Delegated(name string) []byte {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.now.files.delegated[name]
+}
+
 // Open opens a file of the repository by the name that a client's [Fetcher]
 // fetches, such as 3.root.json, timestamp.json or targets/….ko. Any other name
 // gives an error that wraps fs.ErrNotExist. The file is an *os.File.

@@ -26,9 +26,15 @@ func (c *Client) UploadArtifact(ctx context.Context, digest hotstick.Digest, dat
 	return c.do(ctx, call{method: http.MethodPut, path: "/api/v1/catalog/artifacts/" + url.PathEscape(string(digest)), raw: data}, nil)
 }
 
-// Publish hands in signed targets metadata whose artifacts were uploaded before.
+// Publish hands in signed metadata of the publishers or of delegates, whose artifacts
+// were uploaded before.
 func (c *Client) Publish(ctx context.Context, req api.PublishRequest) (api.Catalog, error) {
 	return ask[api.Catalog](ctx, c, call{method: http.MethodPost, path: "/api/v1/catalog/targets", body: req})
+}
+
+// Root hands in the root that follows the current one, signed by its owners.
+func (c *Client) Root(ctx context.Context, req api.RootRequest) (api.Catalog, error) {
+	return ask[api.Catalog](ctx, c, call{method: http.MethodPost, path: "/api/v1/catalog/root", body: req})
 }
 
 // Patch asks for one level of a patch.

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -118,7 +120,31 @@ func (s *Server) uploadArtifact(ctx context.Context, in *artifactInput) (*empty,
 type publishInput struct{ Body api.PublishRequest }
 
 func (s *Server) publish(ctx context.Context, in *publishInput) (*body[api.Catalog], error) {
-	if _, err := s.catalog.Accept(in.Body.Targets, s.now()); err != nil {
+	targets, delegated := in.Body.Targets, []catalog.Delegated(nil)
+	for _, name := range slices.Sorted(maps.Keys(in.Body.Delegated)) {
+		delegated = append(delegated, catalog.Delegated{Name: name, Metadata: in.Body.Delegated[name]})
+	}
+	if len(targets) == 0 {
+		if len(delegated) == 0 {
+			return nil, newProblem(http.StatusUnprocessableEntity, controller.CodeInvalid, "cannot publish nothing", "give targets or delegated")
+		}
+		targets = s.catalog.Targets()
+	}
+	_, err := s.catalog.Accept(targets, s.now(), delegated...)
+	return s.catalogTaken(ctx, err)
+}
+
+type rootInput struct{ Body api.RootRequest }
+
+func (s *Server) nextRoot(ctx context.Context, in *rootInput) (*body[api.Catalog], error) {
+	_, err := s.catalog.AcceptRoot(in.Body.Root, in.Body.Targets, s.now())
+	return s.catalogTaken(ctx, err)
+}
+
+// catalogTaken ends a change of the catalog: either the repository refused it, or
+// the audit log tells of it and the caller sees the result.
+func (s *Server) catalogTaken(ctx context.Context, err error) (*body[api.Catalog], error) {
+	if err != nil {
 		return nil, s.catalogProblem(err)
 	}
 	if err := s.tellOfCatalog(ctx, string(callerOf(ctx).Person)); err != nil {
@@ -136,7 +162,7 @@ func (s *Server) catalogProblem(err error) error {
 	case errors.Is(err, catalog.ErrExpired):
 		return newProblem(http.StatusUnprocessableEntity, "catalog_expired", err.Error(), "sign it anew with a later end")
 	case errors.Is(err, catalog.ErrRefused):
-		return newProblem(http.StatusUnprocessableEntity, controller.CodeRefused, err.Error(), "fetch the newest metadata, extend that, and sign it with a publisher's key")
+		return newProblem(http.StatusUnprocessableEntity, controller.CodeRefused, err.Error(), "fetch the newest metadata, extend that, and have enough of its keys sign it")
 	}
 	return err
 }

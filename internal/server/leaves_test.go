@@ -58,6 +58,8 @@ var acts = []act{
 	}, "artifact.uploaded"},
 	{"POST /api/v1/catalog/targets", func(w *told) error { w.ref = w.publish(1); return nil },
 		"artifact.uploaded artifact.uploaded catalog.published"},
+	{"POST /api/v1/catalog/targets", func(w *told) error { return w.delegate() }, "catalog.published catalog.published"},
+	{"POST /api/v1/catalog/root", func(w *told) error { return w.nextRoot() }, "trust.changed"},
 	{"POST /api/v1/rollouts/draft", func(w *told) error { w.plan = w.draftManual(); return nil }, ""},
 	{"POST /api/v1/rollouts", func(w *told) error {
 		r, err := w.admin.Submit(w.Context(), api.SubmitRequest{Envelope: w.envelope, Hosts: w.plan.Hosts})

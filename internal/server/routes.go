@@ -64,6 +64,7 @@ func routes() []route {
 		{method: "GET", path: "/api/v1/catalog/files/{name}", rule: ruleViewer, summary: "One signed metadata file", bind: handle((*Server).catalogFile)},
 		{method: "PUT", path: "/api/v1/catalog/artifacts/{digest}", rule: ruleAdmin, body: artifactBody, summary: "Upload an artifact's bytes", bind: handle((*Server).uploadArtifact)},
 		{method: "POST", path: "/api/v1/catalog/targets", rule: ruleAdmin, body: hugeBody, summary: "Publish signed targets metadata", bind: handle((*Server).publish)},
+		{method: "POST", path: "/api/v1/catalog/root", rule: ruleAdmin, body: hugeBody, summary: "Hand in the next signed root", bind: handle((*Server).nextRoot)},
 		{method: "GET", path: "/api/v1/patches/{name}/{level}", rule: ruleViewer, summary: "One level of a patch", bind: handle((*Server).patch)},
 		{method: "POST", path: "/api/v1/patches/{name}/{level}/ban", rule: ruleOperator, body: smallBody, summary: "Forbid a level fleet-wide", bind: handle((*Server).ban)},
 

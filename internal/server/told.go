@@ -25,14 +25,20 @@ const (
 // changed while it was down, it tells of now. It must be called after every change
 // of the catalog, and when the server starts.
 func (s *Server) tellOfCatalog(ctx context.Context, who string) error {
-	news := []struct {
+	type change struct {
 		mark  string
 		value hotstick.Digest
 		event store.Event
-	}{
+	}
+	news := []change{
 		{markRoot, hotstick.NewDigest(s.catalog.Root()), store.Event{Kind: inventory.TrustChanged,
 			State: strconv.FormatUint(s.catalog.View().Trust.Epoch, 10)}},
 		{markTargets, hotstick.NewDigest(s.catalog.Targets()), store.Event{Kind: inventory.CatalogPublished}},
+	}
+	for _, d := range s.catalog.View().Delegations {
+		if own := s.catalog.Delegated(d.Name); own != nil {
+			news = append(news, change{markTargets + "." + d.Name, hotstick.NewDigest(own), store.Event{Kind: inventory.CatalogPublished}})
+		}
 	}
 	return s.controller.Update(ctx, func(tx store.Tx) error {
 		for _, n := range news {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,6 +33,8 @@ type world struct {
 	dir       string
 	persons   map[hotstick.Person]*statement.Key
 	publisher *statement.Key
+	// owner signs roots.
+	owner *statement.Key
 	// kept is the store that outlives servers; nil where each opens hotstick.db.
 	kept    store.Store
 	options Options
@@ -65,16 +68,16 @@ func newWorld(t testing.TB, kept store.Store) *world {
 	made, err := Initialise(t.Context(), w.dir, InitOptions{Now: time.Now()})
 	w.must(err)
 	w.publisher = w.newKey()
-	root := w.newKey()
+	w.owner = w.newKey()
 	trust := hotstick.Trust{Approvals: 2, Epoch: 1, ServerKeys: []hotstick.TrustedKey{hotstick.TrustedKey(made.OnlineKey)}}
 	for _, p := range []hotstick.Person{alice, bob, carol} {
 		w.persons[p] = w.newKey()
 		trust.Persons = append(trust.Persons, hotstick.TrustedPerson{Person: p, Keys: []hotstick.TrustedKey{hotstick.TrustedKey(w.persons[p].Public())}})
 	}
 	expires := time.Now().Add(30 * 24 * time.Hour).UTC().Truncate(time.Second)
-	rootFile, err := catalog.Init(catalog.RootSpec{RootKeys: []ed25519.PublicKey{root.Public()}, RootThreshold: 1,
+	rootFile, err := catalog.Init(catalog.RootSpec{RootKeys: []ed25519.PublicKey{w.owner.Public()}, RootThreshold: 1,
 		PublisherKeys: []ed25519.PublicKey{w.publisher.Public()}, PublisherThreshold: 1,
-		OnlineKeys: []ed25519.PublicKey{made.OnlineKey}, Trust: trust, Expires: expires}, root)
+		OnlineKeys: []ed25519.PublicKey{made.OnlineKey}, Trust: trust, Expires: expires}, w.owner)
 	w.must(err)
 	targets, err := catalog.EmptyTargets(expires, w.publisher)
 	w.must(err)
@@ -196,6 +199,39 @@ func (w *world) publish(level int) hotstick.PatchRef {
 	_, err = w.admin.Publish(w.Context(), api.PublishRequest{Targets: next})
 	w.must(err)
 	return ref
+}
+
+// nextRoot hands the next root in, which says the same for longer, as its owner does.
+func (w *world) nextRoot() error {
+	root, err := w.admin.CatalogFile(w.Context(), "root.json")
+	w.must(err)
+	spec, _, err := catalog.ReadRoot(root)
+	w.must(err)
+	spec.Expires = spec.Expires.Add(time.Hour)
+	next, err := catalog.NextRoot(root, spec, w.owner)
+	w.must(err)
+	_, err = w.admin.Root(w.Context(), api.RootRequest{Root: next})
+	return err
+}
+
+// delegate lets a vendor publish, which recalls a patch of its own.
+func (w *world) delegate() error {
+	root, err := w.admin.CatalogFile(w.Context(), "root.json")
+	w.must(err)
+	targets, err := w.admin.CatalogFile(w.Context(), "targets.json")
+	w.must(err)
+	vendor, expires := w.newKey(), time.Now().Add(20*24*time.Hour).UTC().Truncate(time.Second)
+	next, err := catalog.Revise(catalog.Revision{Root: root, Targets: targets, Expires: expires, Delegations: []catalog.Delegation{{
+		Name: "acme", Keys: []ed25519.PublicKey{vendor.Public()}, Threshold: 1, Scope: catalog.Scope{Patches: []string{"acme-*"},
+			Vendors: []string{"acme"}, Drivers: []string{"klp"}, Builds: []catalog.BuildScope{{Release: "6.1.*", Arch: "x86_64"}}}}}}, w.publisher)
+	w.must(err)
+	_, err = w.admin.Publish(w.Context(), api.PublishRequest{Targets: next})
+	w.must(err)
+	own, err := catalog.Revise(catalog.Revision{Root: root, Targets: next, Delegation: "acme", Expires: expires, Recalls: []hotstick.Recall{{
+		Patch: hotstick.PatchRef{Name: "acme-1", Level: 1}, Action: hotstick.RecallBlock, Reason: "x", Issued: expires.Add(-time.Hour)}}}, vendor)
+	w.must(err)
+	_, err = w.admin.Publish(w.Context(), api.PublishRequest{Delegated: map[string]json.RawMessage{"acme": own}})
+	return err
 }
 
 // module names the kernel module of a level.
