@@ -114,7 +114,7 @@ func (t *taking) facts() error {
 func (t *taking) loader() error {
 	was, is := t.old.Loader, t.req.Loader
 	t.host.Loader = store.HostLoader{InEffect: is.InEffect, Busy: is.Busy, Plans: is.Plans,
-		CatalogVersion: is.CatalogVersion, Strikes: is.Strikes, Bans: is.Bans}
+		CatalogVersion: is.CatalogVersion, Strikes: is.Strikes, Bans: is.Bans, Recalls: is.Recalls}
 	if is.Nonce == "" { // the agent did not reach a loader that can answer
 		t.host.Loader.Busy = was.Busy
 	}

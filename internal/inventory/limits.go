@@ -32,7 +32,7 @@ func Check(req wire.SyncRequest) error {
 		return fmt.Errorf("cannot use the check-in: boot must have 1 to 64 bytes")
 	}
 	if len(req.Loader.Nonce) > 256 || len(req.Loader.Plans) > maxListed ||
-		len(req.Loader.Strikes) > maxListed || len(req.Loader.Bans) > maxListed {
+		len(req.Loader.Strikes) > maxListed || len(req.Loader.Bans) > maxListed || len(req.Loader.Recalls) > maxListed {
 		return fmt.Errorf("cannot use the check-in: the loader's state is beyond its limits")
 	}
 	if req.Facts != nil {

@@ -420,10 +420,10 @@ func (w *world) plansAgain(id hotstick.PlanID) {
 }
 
 // foreign loads a live patch behind the loader's back.
-func (w *world) foreign(module string) {
+func (w *world) foreign(module string, over ...string) {
 	w.t.Helper()
 	file := mustFile(w.t, kmod.Compose(kmod.Info{Name: module, License: "GPL", Livepatch: true, Arch: build.Arch, Vermagic: build.Release + " SMP "}))
-	if err := w.machine.Load(w.t.Context(), driver.Load{Module: module, File: file, Build: build}); err != nil {
+	if err := w.machine.Load(w.t.Context(), driver.Load{Module: module, File: file, Build: build, Replaces: over}); err != nil {
 		w.t.Fatal(err)
 	}
 	w.now = w.now.Add(time.Second)

@@ -23,7 +23,7 @@
 // under the loader's own copy of the catalog, it quotes a nonce that this process
 // made less than a minute ago, it names this host's pinned identity with a valid
 // proof for the earliest wave in which this host may start, that wave's delay has
-// passed on the ledger's clock since the plan was announced, the plan was not halted, the patch is neither banned nor struck, the
+// passed on the ledger's clock since the plan was announced, the plan was not halted, the patch is neither banned, recalled nor struck, the
 // catalog lists the very bytes for the running build, the level is not older than
 // one confirmed before, and the plan's signatures name the level that is in
 // effect now as one to go back to. See judgeGrant.
@@ -39,7 +39,7 @@
 // A permit is what a confirmed attempt leaves behind: after a reboot, when
 // nothing is loaded, the same bytes may be applied again without anybody's word,
 // and go through probation again. See reapply. The permit before it is kept: where
-// the newest level is struck, banned or withdrawn, the level before it comes back
+// the newest level is struck, banned, recalled or withdrawn, the level before it comes back
 // instead of none.
 //
 // # One load
@@ -61,6 +61,15 @@
 // there was none, the new one is disabled and unloaded. It needs no document, no
 // network, and no writable disk. Where the kernel does not say what is loaded, the
 // way back fails after three times the plan's limit of a transition.
+//
+// # Recalls
+//
+// A recalled level is never armed. If the recall says block-and-revert, an attempt
+// under way goes back at once. A confirmed level goes back when the server orders it,
+// for only the server knows how many of a failure domain may go at a time, and by
+// itself after [Limits].RecallPatience; that needs no document. What was recalled is
+// kept with the catalog and never forgotten; a signed clear that is not older than the
+// recall lifts it.
 //
 // # Reboots
 //

@@ -234,7 +234,7 @@ func (l *Loader) takeClear(raw []byte) *hotstick.Reason {
 			})
 		}
 		led.Clears = append(led.Clears, ledger.Clear{Document: id, Patch: clearance.Patch,
-			Ban: clearance.Ban, IssuedAt: clearance.IssuedAt})
+			Ban: clearance.Ban, Recall: clearance.Recall, IssuedAt: clearance.IssuedAt})
 	})
 	if err != nil {
 		return l.unwritable(err)

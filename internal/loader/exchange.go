@@ -75,7 +75,7 @@ func (l *Loader) refresh(ctx context.Context) {
 		l.cfg.Log.Warn("cannot take the staged catalog", "error", err)
 		return
 	}
-	l.view, l.viewed = view, true
+	l.trust(view)
 	if view.Trust.Epoch > l.led.Epoch {
 		if err := l.change(func(led *ledger.Ledger) { led.Epoch = view.Trust.Epoch }); err != nil {
 			l.cfg.Log.Error("cannot write the new epoch", "error", err)
@@ -199,6 +199,7 @@ func (l *Loader) answer(refusals []link.Refusal) (link.Response, error) {
 	for _, b := range l.led.Bans {
 		resp.Bans = append(resp.Bans, b.Patch)
 	}
+	resp.Recalls = l.recalls()
 	if a := l.led.Attempt; a != nil {
 		resp.Busy, l.health.told = true, true
 		resp.ProbesWanted = a.Phase == hotstick.Applying || a.Phase == hotstick.Probation || a.Phase == hotstick.Armed

@@ -39,9 +39,10 @@ type grantSituation struct {
 	nonce nonceState
 
 	trust    hotstick.Trust
-	expires  time.Time
 	patch    hotstick.Patch
 	hasPatch bool
+	// expired: the catalog's signatures over the patch are over.
+	expired bool
 
 	led      ledger.Ledger
 	host     hotstick.HostID
@@ -162,7 +163,7 @@ func early(s grantSituation) *hotstick.Reason {
 	switch {
 	case !s.hasPatch:
 		return because(hotstick.ReasonNoArtifact, "the catalog does not list "+s.plan.Patch.String())
-	case !s.now.Before(s.expires):
+	case s.expired:
 		return because(hotstick.ReasonCatalogExpired, "")
 	case waited < seconds(s.plan.Waves[s.grant.Wave].DelaySeconds):
 		return because(hotstick.ReasonDelay, "")

@@ -79,6 +79,8 @@ type Loader struct {
 	// blind is why the truth source could not be read at the last observation;
 	// empty if it could.
 	blind string
+	// wayOut is the confirmed level that waits for an order to go back.
+	wayOut wayOut
 	// view is the last trusted catalog; viewed tells whether there is one.
 	view   catalog.View
 	viewed bool

@@ -78,6 +78,9 @@ func (l *Loader) idle(ctx context.Context) bool {
 	}
 	if err == nil && p.AppliedBoot == l.boot && p.HeldBoot != l.boot {
 		l.noticeRemoval(*p, patches)
+		if p = l.led.Permit; p.HeldBoot != l.boot && l.goBack(*p) {
+			return true
+		}
 	}
 	p = l.recallable()
 	ok, _ := reapply(permitSituation{led: l.led, permit: p, boot: l.boot, build: l.build, uptime: l.cfg.Clock.Uptime(),

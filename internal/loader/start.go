@@ -46,8 +46,8 @@ func (l *Loader) grantSituation(ctx context.Context, grant statement.Grant, obse
 	uptime := l.cfg.Clock.Uptime()
 	s := grantSituation{
 		grant: grant, nonce: l.nonces.judge(grant.Nonce, seconds(grant.TTLSeconds), uptime),
-		trust: l.view.Trust, expires: l.view.Expires,
-		led: l.led, host: hostID(l.led.Identity), identity: l.led.Identity, build: l.build,
+		trust: l.view.Trust,
+		led:   l.led, host: hostID(l.led.Identity), identity: l.led.Identity, build: l.build,
 		now: l.cfg.Clock.Now(), uptime: uptime, settle: l.cfg.Limits.Settle,
 		capabilities: l.cfg.Driver.Capabilities(ctx), patches: l.patches, observed: observed,
 		before: l.levelInEffect(), unhealthy: l.health.unhealthy(),
@@ -69,6 +69,7 @@ func (l *Loader) grantSituation(ctx context.Context, grant statement.Grant, obse
 		s.doubt = l.judgeLate(*plan.Late)
 	}
 	s.patch, s.hasPatch = l.view.Patch(plan.Patch)
+	s.expired = l.view.ExpiredFor(plan.Patch, s.now)
 	s.blocked = l.blocked(plan.Patch)
 	if artifact, ok := s.patch.Artifact(l.build); ok {
 		if err := l.take(ctx, artifact.Digest); err == nil {
@@ -219,17 +220,10 @@ func (l *Loader) orderBack(order statement.Order, reason *hotstick.Reason) *hots
 	case l.led.Permit == nil || l.led.Permit.Level.Patch != record.Level.Patch:
 		return because(hotstick.ReasonOtherPlan, "another level has been confirmed since")
 	}
-	at := l.moment(l.patches)
-	err := l.change(func(led *ledger.Ledger) {
-		led.Attempt = &ledger.Attempt{Plan: order.Plan, Number: record.Attempt, Phase: hotstick.Reverting,
-			Boot: l.boot, Level: *record.Level, Before: record.Before,
-			SinceMillis: at.uptime.Milliseconds(), Reason: reason}
-		addReport(led, at, attemptReport(*led.Attempt, hotstick.Reverting, reason))
-	})
-	if err != nil {
+	back := ledger.Attempt{Plan: order.Plan, Number: record.Attempt, Level: *record.Level, Before: record.Before}
+	if err := l.openWayBack(back, reason); err != nil {
 		return l.unwritable(err)
 	}
 	l.nonces.use(order.Nonce)
-	l.run = attemptRun{}
 	return nil
 }

@@ -25,7 +25,7 @@ type situation struct {
 	loadError string
 	// stop is set if the plan was halted or the patch banned since the intent.
 	stop *hotstick.Reason
-	// order is set if somebody who may ordered the host back.
+	// order is set if somebody who may ordered the host back, or a recall does.
 	order *hotstick.Reason
 	// alarm is the first sign of ill health since the load.
 	alarm *hotstick.Reason
@@ -45,12 +45,15 @@ type Limits struct {
 	AgentSilence time.Duration
 	// Settle is how old a boot must be before anything is loaded.
 	Settle time.Duration
+	// RecallPatience is how long a confirmed level that is recalled waits for the
+	// server's order before it goes back by itself. What is under way goes back at once.
+	RecallPatience time.Duration
 	// Busy is how long an armed attempt waits for a foreign transition to end.
 	Busy time.Duration
 }
 
 // DefaultLimits are used where nothing else is configured.
-var DefaultLimits = Limits{AgentSilence: 15 * time.Second, Settle: 5 * time.Second, Busy: 10 * time.Second}
+var DefaultLimits = Limits{AgentSilence: 15 * time.Second, Settle: 5 * time.Second, Busy: 10 * time.Second, RecallPatience: 5 * time.Minute}
 
 // verb is what to do to the kernel or to the ledger. The set is closed.
 type verb int

@@ -105,6 +105,9 @@ func (l *Loader) look(ctx context.Context) (situation, bool) {
 	}
 	if a.Phase == hotstick.Applying || a.Phase == hotstick.Probation {
 		s.alarm = l.alarm(a)
+		if s.order == nil {
+			s.order = l.calledBack(a.Level.Patch)
+		}
 	}
 	return s, true
 }
@@ -139,6 +142,9 @@ func (l *Loader) blocked(ref hotstick.PatchRef) *hotstick.Reason {
 		return &hotstick.Reason{Code: hotstick.ReasonStruck, Subject: ref.String()}
 	case l.led.Banned(ref):
 		return &hotstick.Reason{Code: hotstick.ReasonBanned, Subject: ref.String()}
+	}
+	if r, ok := l.recalled(ref); ok {
+		return recallReason(r)
 	}
 	return nil
 }

@@ -241,7 +241,9 @@ func (w *world) publish(ref string, does fake.Behaviour) hotstick.Patch {
 	w.staged[artifact.Digest] = data
 	w.machine.Behave(module, does)
 	patches := append(slices.Clone(w.view.Patches), p)
+	recalls := w.view.Recalls
 	w.view = catalog.NewView(w.view.Version+1, w.view.Expires, w.view.Trust, patches)
+	w.view.Recalls = recalls
 	return p
 }
 

@@ -22,7 +22,7 @@ const (
 	KindHalt Kind = "halt"
 	// KindOrder sends a listed host back to the level before; signed by the server.
 	KindOrder Kind = "order"
-	// KindClear lifts a strike or a ban; signed by at least m persons.
+	// KindClear lifts a strike, a ban or a recall; signed by at least m persons.
 	KindClear Kind = "clear"
 	// KindTemplate says how fast plans may go in an emergency; signed by at least m
 	// persons.
@@ -85,13 +85,16 @@ type Order struct {
 	Reason     hotstick.Reason `json:"reason"`
 }
 
-// Clear lifts a ban, and the strikes of the listed hosts, for one patch level.
+// Clear lifts a ban, the recalls, and the strikes of the listed hosts, for one patch
+// level.
 type Clear struct {
 	Patch hotstick.PatchRef `json:"patch"`
 	// Hosts whose strike is lifted; empty lifts no strike.
 	Hosts []hotstick.HostID `json:"hosts"`
 	// Ban lifts the ban as well.
-	Ban      bool      `json:"ban"`
+	Ban bool `json:"ban"`
+	// Recall lifts the recalls of the level that were issued no later than the clear.
+	Recall   bool      `json:"recall,omitempty"`
 	IssuedAt time.Time `json:"issued_at"`
 	NotAfter time.Time `json:"not_after"`
 }

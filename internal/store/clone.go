@@ -87,7 +87,7 @@ func CloneReadings(readings []hotstick.Reading) []hotstick.Reading {
 }
 
 func (l HostLoader) clone() HostLoader {
-	l.Plans, l.Strikes, l.Bans = list(l.Plans), list(l.Strikes), list(l.Bans)
+	l.Plans, l.Strikes, l.Bans, l.Recalls = list(l.Plans), list(l.Strikes), list(l.Bans), list(l.Recalls)
 	return l
 }
 

@@ -15,7 +15,7 @@
 // leaf and the change commit together, so there is no change without its entry
 // in the audit log (see internal/audit). Two things are no change in this sense:
 // what a host says anew in every check-in (LastSeen, Seq, Readings, Patches, and
-// Busy, CatalogVersion, Plans that went and Bans of its loader), and how far the
+// Busy, CatalogVersion, Plans that went, Bans and Recalls of its loader), and how far the
 // delivery of a message got. This rule is the callers'; the store cannot know what
 // an Update means. internal/inventory/leaftest holds it against them in tests.
 //
@@ -130,6 +130,7 @@ type HostLoader struct {
 	CatalogVersion int64               `json:"catalog_version"`
 	Strikes        []hotstick.PatchRef `json:"strikes,omitempty"`
 	Bans           []hotstick.PatchRef `json:"bans,omitempty"`
+	Recalls        []hotstick.PatchRef `json:"recalls,omitempty"`
 }
 
 // HostFilter narrows a list of hosts. Zero values do not filter.

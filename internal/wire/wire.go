@@ -120,6 +120,8 @@ type LoaderState struct {
 	CatalogVersion int64               `json:"catalog_version"`
 	Strikes        []hotstick.PatchRef `json:"strikes,omitempty"`
 	Bans           []hotstick.PatchRef `json:"bans,omitempty"`
+	// Recalls are patches that a recall keeps from this host.
+	Recalls []hotstick.PatchRef `json:"recalls,omitempty"`
 	// Refusals tells which documents the loader refused since the last check-in.
 	Refusals []DocumentRefusal `json:"refusals,omitempty"`
 }

@@ -188,7 +188,7 @@ func TestWhatIsNoChangeNeedsNoLeaf(t *testing.T) {
 var (
 	told = []string{"Identity", "Revoked", "Facts", "Name", "Boot", "Boots", "IllSince", "Reported", "Reverted", "InEffect", "Plans", "Strikes",
 		"Group", "Lineage"}
-	observed = []string{"ID", "Enrolled", "FactsDigest", "Patches", "Seq", "LastSeen", "Readings", "Busy", "CatalogVersion", "Bans"}
+	observed = []string{"ID", "Enrolled", "FactsDigest", "Patches", "Seq", "LastSeen", "Readings", "Busy", "CatalogVersion", "Bans", "Recalls"}
 )
 
 func TestEveryFieldOfAHostIsToldOrObserved(t *testing.T) {

@@ -66,7 +66,7 @@ type Ledger struct {
 	// Permit is the newest confirmed level: it may come back after a reboot.
 	Permit *Permit `json:"permit,omitempty"`
 	// Former is the permit before the newest one. It counts again where the newest
-	// level may not come back: struck, banned, or no longer listed.
+	// level may not come back: struck, banned, recalled, or no longer listed.
 	Former  *Permit  `json:"former,omitempty"`
 	Strikes []Strike `json:"strikes,omitempty"`
 	Bans    []Ban    `json:"bans,omitempty"`
@@ -197,12 +197,14 @@ type Ban struct {
 	IssuedAt time.Time         `json:"issued_at"`
 }
 
-// Clear is a used clear. It also keeps bans out that were issued before it.
+// Clear is a used clear. It also keeps bans and recalls out that were issued before
+// it.
 type Clear struct {
 	// Document is the digest of the clear's payload, whoever signed it.
 	Document hotstick.Digest   `json:"document"`
 	Patch    hotstick.PatchRef `json:"patch"`
 	Ban      bool              `json:"ban"`
+	Recall   bool              `json:"recall,omitempty"`
 	IssuedAt time.Time         `json:"issued_at"`
 }
 
@@ -234,6 +236,18 @@ func (l *Ledger) Banned(ref hotstick.PatchRef) bool {
 		}
 	}
 	return false
+}
+
+// RecallsCleared returns the time up to which the patch's recalls are lifted; zero if
+// none is. The recalls themselves are kept with the catalog.
+func (l *Ledger) RecallsCleared(ref hotstick.PatchRef) time.Time {
+	var newest time.Time
+	for _, c := range l.Clears {
+		if c.Patch == ref && c.Recall && c.IssuedAt.After(newest) {
+			newest = c.IssuedAt
+		}
+	}
+	return newest
 }
 
 // Halted reports whether the plan was halted.

@@ -72,6 +72,8 @@ type Response struct {
 	Strikes []hotstick.PatchRef `json:"strikes,omitempty"`
 	// Bans lists patches that the ledger holds as banned.
 	Bans []hotstick.PatchRef `json:"bans,omitempty"`
+	// Recalls lists patches that a recall keeps from this host.
+	Recalls []hotstick.PatchRef `json:"recalls,omitempty"`
 	// Refusals says which documents were refused in this call, and why.
 	Refusals []Refusal `json:"refusals,omitempty"`
 }
