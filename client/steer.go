@@ -24,6 +24,12 @@ func (c *Client) Exclusions(ctx context.Context) (api.ExclusionList, error) {
 	return ask[api.ExclusionList](ctx, c, call{method: http.MethodGet, path: "/api/v1/exclusions"})
 }
 
+// ChangeAuthority announces the server's next certificate authority, or puts it in
+// the old one's place.
+func (c *Client) ChangeAuthority(ctx context.Context, req api.AuthorityRequest) (api.Authority, error) {
+	return ask[api.Authority](ctx, c, call{method: http.MethodPost, path: "/api/v1/authority", body: req})
+}
+
 // Unclone ends the quarantine of a host whose identity two machines used.
 func (c *Client) Unclone(ctx context.Context, host string, req api.ActionRequest) (api.HostDetail, error) {
 	return ask[api.HostDetail](ctx, c, call{method: http.MethodPost, path: hostPath(host) + "/unclone", body: req})

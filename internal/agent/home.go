@@ -134,19 +134,6 @@ func (h *Home) loadTLS() (tls.Certificate, error) {
 	return pair, nil
 }
 
-// authority returns the server's certificate authority.
-func (h *Home) authority() (*x509.Certificate, error) {
-	data, err := os.ReadFile(h.path("ca.pem"))
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the server's authority: %w", err)
-	}
-	block, _ := pem.Decode(data)
-	if block == nil {
-		return nil, fmt.Errorf("cannot read the server's authority in %s: it is not PEM", h.path("ca.pem"))
-	}
-	return x509.ParseCertificate(block.Bytes)
-}
-
 // write replaces a file durably.
 func (h *Home) write(name string, data []byte, mode os.FileMode) error {
 	return durable.Replace(h.dir, name, mode, data)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -29,8 +30,13 @@ type Session struct {
 	// mu guards what follows. It is not held during a renewal.
 	mu          sync.Mutex
 	certificate tls.Certificate
-	// refused: the server does not take the certificate.
-	refused bool
+	// refused: the server does not take the certificate. strange: its own comes from an
+	// authority that this host does not know.
+	refused, strange bool
+	// roots are the authorities that the host trusts, the newest last.
+	roots []*x509.Certificate
+	// trust is what the host's catalog says, for statements about authorities.
+	trust func() (hotstick.Trust, error)
 	// tried is when the certificate's renewal was last tried, failures how often in a
 	// row that failed.
 	tried    time.Time
@@ -42,7 +48,7 @@ func NewSession(home *Home, server string, now func() time.Time, log *slog.Logge
 	if err := checkServer(server); err != nil {
 		return nil, err
 	}
-	authority, err := home.authority()
+	roots, err := home.authorities()
 	if err != nil {
 		return nil, err
 	}
@@ -54,15 +60,15 @@ func NewSession(home *Home, server string, now func() time.Time, log *slog.Logge
 	if err != nil {
 		return nil, err
 	}
-	roots := x509.NewCertPool()
-	roots.AddCert(authority)
-	s := &Session{home: home, host: host, server: strings.TrimSuffix(server, "/"), certificate: certificate, now: now, log: log}
+	s := &Session{home: home, host: host, roots: roots, server: strings.TrimSuffix(server, "/"), certificate: certificate, now: now, log: log}
 	s.transport = &http.Transport{
 		TLSClientConfig: &tls.Config{
 			MinVersion: tls.VersionTLS13,
 			NextProtos: []string{"http/1.1"},
-			RootCAs:    roots,
-			Time:       notBefore(authority, now),
+			// Which authorities count may change while the host runs, so the chain is
+			// checked below, before anything is sent.
+			InsecureSkipVerify: true,
+			VerifyConnection:   s.verify,
 			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 				s.mu.Lock()
 				defer s.mu.Unlock()
@@ -80,17 +86,6 @@ func NewSession(home *Home, server string, now func() time.Time, log *slog.Logge
 	return s, nil
 }
 
-// notBefore is a clock that never runs before the first day of an authority: one
-// that was set back must not lock the host out.
-func notBefore(authority *x509.Certificate, now func() time.Time) func() time.Time {
-	return func() time.Time {
-		if now := now(); now.After(authority.NotBefore) {
-			return now
-		}
-		return authority.NotBefore
-	}
-}
-
 // Transport carries requests as this host.
 func (s *Session) Transport() http.RoundTripper { return listening{s} }
 
@@ -100,10 +95,13 @@ type listening struct{ s *Session }
 // RoundTrip implements http.RoundTripper.
 func (l listening) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := l.s.transport.RoundTrip(req)
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
 	if err == nil && resp.StatusCode == http.StatusUnauthorized {
-		l.s.mu.Lock()
 		l.s.refused = true
-		l.s.mu.Unlock()
+	}
+	if errors.Is(err, errStranger) {
+		l.s.strange = true
 	}
 	return resp, err
 }
@@ -118,7 +116,8 @@ func (s *Session) Upkeep(ctx context.Context) {
 	now := s.now()
 	s.mu.Lock()
 	leaf := s.certificate.Leaf
-	useless := s.refused || now.After(leaf.NotAfter)
+	strange := s.strange
+	useless := s.refused || strange || now.After(leaf.NotAfter)
 	since := now.Sub(s.tried)
 	pausing := since >= 0 && since < renewAgain(s.host, max(s.failures-1, 0), useless)
 	if pausing || !useless && now.Before(renewDue(s.host, leaf.NotBefore, leaf.NotAfter)) {
@@ -127,7 +126,14 @@ func (s *Session) Upkeep(ctx context.Context) {
 	}
 	s.tried = now
 	s.mu.Unlock()
-	err := s.renew(ctx)
+	err := s.follow(ctx)
+	if err != nil && !strange {
+		s.log.Warn("cannot ask for the server's certificate authorities", "error", err)
+		err = nil
+	}
+	if err == nil {
+		err = s.renew(ctx)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
@@ -135,7 +141,7 @@ func (s *Session) Upkeep(ctx context.Context) {
 		s.log.Warn("cannot renew the host's certificate", "error", err, "expires", leaf.NotAfter)
 		return
 	}
-	s.failures, s.refused = 0, false
+	s.failures, s.refused, s.strange = 0, false, false
 }
 
 func (s *Session) renew(ctx context.Context) error {

@@ -33,6 +33,15 @@ func (t talk) sync(ctx context.Context, req *wire.SyncRequest) (*wire.SyncRespon
 	return &resp, err
 }
 
+// get reads one answer that is not about this host.
+func (t talk) get(ctx context.Context, path string, into wire.Message) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, t.server+path, nil)
+	if err != nil {
+		return fmt.Errorf("cannot make a request: %w", err)
+	}
+	return t.do(req, into)
+}
+
 func (t talk) post(ctx context.Context, path string, message wire.Message, limit int64, into wire.Message) error {
 	body, err := wire.Encode(message, limit)
 	if err != nil {
@@ -43,6 +52,10 @@ func (t talk) post(ctx context.Context, path string, message wire.Message, limit
 		return fmt.Errorf("cannot make a request: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
+	return t.do(req, into)
+}
+
+func (t talk) do(req *http.Request, into wire.Message) error {
 	resp, err := t.http.Do(req)
 	if err != nil {
 		return fmt.Errorf("cannot reach the server: %w", err)

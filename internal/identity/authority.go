@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -40,25 +41,48 @@ const DefaultDomain = "hotstick"
 
 var domainPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9])?$`)
 
-// Authority signs certificates for one trust domain.
+// Authority signs certificates for one trust domain. While it changes its own key
+// (see [Authority.Announce]) it is two. It is safe for concurrent use.
 type Authority struct {
-	domain      string
+	domain string
+
+	mu sync.RWMutex // guards all below
+	// dir is where the authority is kept; empty before it is saved.
+	dir string
+	// shown signs the server's own certificate. next, if there is one, signs those of
+	// hosts already.
+	shown issuer
+	next  *issuer
+	// former are the certificates of authorities that ended.
+	former []*x509.Certificate
+}
+
+// issuer is one key of an authority with its certificate.
+type issuer struct {
 	key         crypto.Signer
 	certificate *x509.Certificate
 }
 
 // NewAuthority makes a new authority with a fresh ECDSA P-256 key.
 func NewAuthority(domain string, now time.Time) (*Authority, error) {
+	made, err := newIssuer(domain, now)
+	if err != nil {
+		return nil, err
+	}
+	return &Authority{domain: domain, shown: made}, nil
+}
+
+func newIssuer(domain string, now time.Time) (issuer, error) {
 	if !domainPattern.MatchString(domain) {
-		return nil, fmt.Errorf("cannot use %q as a trust domain: want lower-case letters, digits, dots and dashes", domain)
+		return issuer{}, fmt.Errorf("cannot use %q as a trust domain: want lower-case letters, digits, dots and dashes", domain)
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("cannot make the authority's key: %v", err)
+		return issuer{}, fmt.Errorf("cannot make the authority's key: %v", err)
 	}
 	serial, err := newSerial()
 	if err != nil {
-		return nil, err
+		return issuer{}, err
 	}
 	template := &x509.Certificate{
 		SerialNumber:          serial,
@@ -73,42 +97,50 @@ func NewAuthority(domain string, now time.Time) (*Authority, error) {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
-		return nil, fmt.Errorf("cannot make the authority's certificate: %v", err)
+		return issuer{}, fmt.Errorf("cannot make the authority's certificate: %v", err)
 	}
-	return openAuthority(der, key)
+	return openIssuer(der, key)
 }
 
-// openAuthority checks that certificate and key belong together.
-func openAuthority(der []byte, key crypto.Signer) (*Authority, error) {
+// openIssuer checks that certificate and key belong together.
+func openIssuer(der []byte, key crypto.Signer) (issuer, error) {
 	certificate, err := x509.ParseCertificate(der)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the authority's certificate: %v", err)
+		return issuer{}, fmt.Errorf("cannot read the authority's certificate: %v", err)
 	}
 	public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
 	switch {
 	case !ok || !public.Equal(certificate.PublicKey):
-		return nil, fmt.Errorf("cannot use the authority: its key belongs to another certificate")
+		return issuer{}, errOtherKey
 	case !certificate.IsCA || len(certificate.URIs) != 1 || certificate.URIs[0].Scheme != "spiffe":
-		return nil, fmt.Errorf("cannot use the authority: its certificate is not one of a Hotstick authority")
+		return issuer{}, fmt.Errorf("cannot use the authority: its certificate is not one of a Hotstick authority")
 	}
-	return &Authority{domain: certificate.URIs[0].Host, key: key, certificate: certificate}, nil
+	return issuer{key: key, certificate: certificate}, nil
 }
+
+var errOtherKey = errors.New("cannot use the authority: its key belongs to another certificate")
 
 // Domain returns the trust domain in the URIs of the authority's certificates.
 func (a *Authority) Domain() string { return a.domain }
 
-// Certificate returns the authority's certificate in DER.
-func (a *Authority) Certificate() []byte { return a.certificate.Raw }
+// Certificate returns the certificate, in DER, of the authority that the server
+// shows.
+func (a *Authority) Certificate() []byte { return a.issuers()[0].certificate.Raw }
 
 // Digest is what a join line carries, so that a new host can tell the server
 // from an impostor before it sends its token.
-func (a *Authority) Digest() hotstick.Digest { return hotstick.NewDigest(a.certificate.Raw) }
+func (a *Authority) Digest() hotstick.Digest { return hotstick.NewDigest(a.Certificate()) }
 
-// Pool returns a pool that holds this authority only.
-func (a *Authority) Pool() *x509.CertPool {
-	pool := x509.NewCertPool()
-	pool.AddCert(a.certificate)
-	return pool
+// issuers returns the authority that the server shows, and the next one if there is
+// one.
+func (a *Authority) issuers() []issuer {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	all := []issuer{a.shown}
+	if a.next != nil {
+		all = append(all, *a.next)
+	}
+	return all
 }
 
 // ServerCertificate makes a certificate for the server itself, with a fresh key.
@@ -116,13 +148,14 @@ func (a *Authority) Pool() *x509.CertPool {
 // hosts that know only its digest. It is valid from the authority's first day, so
 // that a host whose clock was set back still finds it valid.
 func (a *Authority) ServerCertificate(names []string, now time.Time) (tls.Certificate, error) {
+	shown := a.issuers()[0]
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("cannot make the server's key: %v", err)
 	}
 	template := &x509.Certificate{
 		Subject:     pkix.Name{CommonName: "Hotstick server"},
-		NotBefore:   a.certificate.NotBefore,
+		NotBefore:   shown.certificate.NotBefore,
 		NotAfter:    now.Add(ServerLife),
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
@@ -134,7 +167,7 @@ func (a *Authority) ServerCertificate(names []string, now time.Time) (tls.Certif
 		}
 		template.DNSNames = append(template.DNSNames, name)
 	}
-	der, err := a.sign(template, key.Public())
+	der, err := shown.sign(template, key.Public())
 	if err != nil {
 		return tls.Certificate{}, err
 	}
@@ -143,7 +176,7 @@ func (a *Authority) ServerCertificate(names []string, now time.Time) (tls.Certif
 		return tls.Certificate{}, fmt.Errorf("cannot read the server's certificate: %v", err)
 	}
 	return tls.Certificate{
-		Certificate: [][]byte{der, a.certificate.Raw},
+		Certificate: [][]byte{der, shown.certificate.Raw},
 		PrivateKey:  key,
 		Leaf:        leaf,
 	}, nil
@@ -151,8 +184,10 @@ func (a *Authority) ServerCertificate(names []string, now time.Time) (tls.Certif
 
 // hostCertificate signs a host's certificate for the public key of its request.
 func (a *Authority) hostCertificate(id hotstick.HostID, public any, now time.Time) ([]byte, error) {
-	now = a.born(now)
-	return a.sign(&x509.Certificate{
+	issuers := a.issuers()
+	newest := issuers[len(issuers)-1]
+	now = born(newest.certificate, now)
+	return newest.sign(&x509.Certificate{
 		Subject:     pkix.Name{CommonName: string(id)},
 		URIs:        []*url.URL{{Scheme: "spiffe", Host: a.domain, Path: "/host/" + string(id)}},
 		NotBefore:   now.Add(-skew),
@@ -162,7 +197,7 @@ func (a *Authority) hostCertificate(id hotstick.HostID, public any, now time.Tim
 	}, public)
 }
 
-func (a *Authority) sign(template *x509.Certificate, public any) ([]byte, error) {
+func (a issuer) sign(template *x509.Certificate, public any) ([]byte, error) {
 	serial, err := newSerial()
 	if err != nil {
 		return nil, err
@@ -191,13 +226,16 @@ func (a *Authority) LapsedHost(certificate *x509.Certificate, now time.Time) (ho
 	case now.Before(certificate.NotBefore):
 		now = certificate.NotBefore
 	}
-	return a.Host(certificate, now)
+	a.mu.RLock()
+	former := a.former
+	a.mu.RUnlock()
+	return a.host(certificate, now, former)
 }
 
-// born is a time, but never one before the authority's first day.
-func (a *Authority) born(now time.Time) time.Time {
-	if now.Before(a.certificate.NotBefore) {
-		return a.certificate.NotBefore
+// born is a time, but never one before an authority's first day.
+func born(authority *x509.Certificate, now time.Time) time.Time {
+	if now.Before(authority.NotBefore) {
+		return authority.NotBefore
 	}
 	return now
 }
@@ -205,14 +243,38 @@ func (a *Authority) born(now time.Time) time.Time {
 // Host returns the host that a client certificate speaks for. The certificate
 // must be of this authority, valid now and made for clients.
 func (a *Authority) Host(certificate *x509.Certificate, now time.Time) (hotstick.HostID, error) {
+	return a.host(certificate, now, nil)
+}
+
+// host is Host, which takes certificates of former authorities as well.
+func (a *Authority) host(certificate *x509.Certificate, now time.Time, former []*x509.Certificate) (hotstick.HostID, error) {
+	var err error
+	for _, i := range a.issuers() {
+		if err = verifyHost(certificate, i.certificate, now); err == nil {
+			return a.named(certificate)
+		}
+	}
+	for _, f := range former {
+		if verifyHost(certificate, f, now) == nil {
+			return a.named(certificate)
+		}
+	}
+	return "", fmt.Errorf("cannot trust the client certificate: %v", err)
+}
+
+func verifyHost(certificate, authority *x509.Certificate, now time.Time) error {
+	roots := x509.NewCertPool()
+	roots.AddCert(authority)
 	_, err := certificate.Verify(x509.VerifyOptions{
-		Roots:       a.Pool(),
-		CurrentTime: a.born(now),
+		Roots:       roots,
+		CurrentTime: born(authority, now),
 		KeyUsages:   []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
-	if err != nil {
-		return "", fmt.Errorf("cannot trust the client certificate: %v", err)
-	}
+	return err
+}
+
+// named reads the host's ID out of a certificate that is ours.
+func (a *Authority) named(certificate *x509.Certificate) (hotstick.HostID, error) {
 	const prefix = "/host/"
 	if len(certificate.URIs) != 1 {
 		return "", fmt.Errorf("cannot use the client certificate: want one URI")

@@ -39,8 +39,30 @@
 // host whose enrolment answer was lost may repeat the very same enrolment: same
 // token, same identity key.
 //
+// # Changing the authority
+//
+// A join line pins the authority's certificate and the catalog's root. The authority
+// may change; the root may not be passed over. So the next authority is named by a
+// statement that a server key of the catalog's root-signed trust signed
+// (statement.KindAuthority), and each host judges it by its own verified catalog. The
+// old authority's key has no say: whoever stole it alone can pose as the server to
+// hosts that trust it still, which gets him no statement that a host would obey, and
+// can lead none of them to an authority of his own. Whoever stole the online key as
+// well can, until the root names another key and epoch; then the statements are
+// signed anew by that one, and the hosts that have the new root follow it back.
+//
+// [Authority.Announce] makes the next authority. From then on it signs the
+// certificates of hosts, both are trusted, and the server shows the old one. Hosts
+// ask for the statements before each renewal, so after a certificate's life all that
+// are up have heard, and [Authority.Replace] drops the old one: the server shows the
+// new, hosts forget the old with their next renewal, and the old one's certificates
+// renew themselves only, with the identity key's proof as always. A host that slept
+// finds a server it does not know, asks it for the statements without trusting it,
+// verifies them, and renews.
+//
 // # Files
 //
 // The authority lives in a directory of its own: ca.pem (the certificate, for
-// clients) and ca.key (PKCS #8, mode 0600).
+// clients) and ca.key (PKCS #8, mode 0600); next.pem and next.key while it changes;
+// former.pem, the certificates of those that ended.
 package identity

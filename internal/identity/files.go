@@ -4,7 +4,9 @@ import (
 	"crypto"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -13,6 +15,9 @@ import (
 const (
 	CertificateFile = "ca.pem"
 	KeyFile         = "ca.key"
+	nextCertificate = "next.pem"
+	nextKey         = "next.key"
+	formerFile      = "former.pem"
 )
 
 // Save writes the authority's files into dir, which it makes. It never
@@ -21,40 +26,96 @@ func (a *Authority) Save(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("cannot make the authority's directory: %v", err)
 	}
-	key, err := x509.MarshalPKCS8PrivateKey(a.key)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.dir = dir
+	return a.shown.save(dir, CertificateFile, KeyFile)
+}
+
+func (i issuer) save(dir, certificate, key string) error {
+	encoded, err := x509.MarshalPKCS8PrivateKey(i.key)
 	if err != nil {
 		return fmt.Errorf("cannot encode the authority's key: %v", err)
 	}
-	if err := writeNew(filepath.Join(dir, KeyFile), "PRIVATE KEY", key, 0o600); err != nil {
+	if err := writeNew(filepath.Join(dir, key), "PRIVATE KEY", encoded, 0o600); err != nil {
 		return err
 	}
-	return writeNew(filepath.Join(dir, CertificateFile), "CERTIFICATE", a.certificate.Raw, 0o644)
+	return writeNew(filepath.Join(dir, certificate), "CERTIFICATE", i.certificate.Raw, 0o644)
 }
 
-// OpenAuthority reads the authority that Save wrote into dir.
+// OpenAuthority reads the authority that Save wrote into dir, and how far it got
+// with changing its key.
 func OpenAuthority(dir string) (*Authority, error) {
-	der, err := readPEM(filepath.Join(dir, CertificateFile), "CERTIFICATE")
+	shown, err := readIssuer(dir, CertificateFile, KeyFile)
+	if errors.Is(err, errOtherKey) {
+		// A change of the key was cut short between its two renames.
+		if moved := os.Rename(filepath.Join(dir, nextCertificate), filepath.Join(dir, CertificateFile)); moved == nil {
+			shown, err = readIssuer(dir, CertificateFile, KeyFile)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
-	encoded, err := readPEM(filepath.Join(dir, KeyFile), "PRIVATE KEY")
-	if err != nil {
+	a := &Authority{dir: dir, domain: shown.certificate.URIs[0].Host, shown: shown}
+	next, err := readIssuer(dir, nextCertificate, nextKey)
+	switch {
+	case err == nil:
+		a.next = &next
+	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
-	key, err := x509.ParsePKCS8PrivateKey(encoded)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the authority's key in %s: %v", dir, err)
-	}
-	signer, ok := key.(crypto.Signer)
-	if !ok {
-		return nil, fmt.Errorf("cannot use the authority's key in %s: it cannot sign", dir)
-	}
-	return openAuthority(der, signer)
+	a.former, err = readFormer(filepath.Join(dir, formerFile))
+	return a, err
 }
 
-// PEM returns the authority's certificate for clients.
+func readIssuer(dir, certificate, key string) (issuer, error) {
+	der, err := readPEM(filepath.Join(dir, certificate), "CERTIFICATE")
+	if err != nil {
+		return issuer{}, err
+	}
+	encoded, err := readPEM(filepath.Join(dir, key), "PRIVATE KEY")
+	if err != nil {
+		return issuer{}, err
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(encoded)
+	if err != nil {
+		return issuer{}, fmt.Errorf("cannot read the authority's key in %s: %v", dir, err)
+	}
+	signer, ok := parsed.(crypto.Signer)
+	if !ok {
+		return issuer{}, fmt.Errorf("cannot use the authority's key in %s: it cannot sign", dir)
+	}
+	return openIssuer(der, signer)
+}
+
+// readFormer reads the certificates of authorities that ended, if there are any.
+func readFormer(path string) ([]*x509.Certificate, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the former authorities: %w", err)
+	}
+	var former []*x509.Certificate
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		certificate, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the former authorities in %s: %v", path, err)
+		}
+		former = append(former, certificate)
+	}
+	return former, nil
+}
+
+// PEM returns the certificates for clients: that of the authority which the server
+// shows, and the next one's if there is one.
 func (a *Authority) PEM() []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.certificate.Raw})
+	var out []byte
+	for _, i := range a.issuers() {
+		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.certificate.Raw})...)
+	}
+	return out
 }
 
 // writeNew writes one PEM block to a file that must not exist, durably.

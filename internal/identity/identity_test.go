@@ -70,7 +70,7 @@ func TestWhichCertificatesSpeakForAHost(t *testing.T) {
 		{"of another authority with the same name", certificate(t, twin), now, ""},
 		{"of another domain", certificate(t, elsewhere), now, ""},
 		{"the server's own", server.Leaf, now, ""},
-		{"the authority's own", ours.certificate, now, ""},
+		{"the authority's own", ours.shown.certificate, now, ""},
 	}
 	for _, tt := range tests {
 		if got, err := ours.Host(tt.certificate, tt.at); got != tt.want || (err == nil) != (tt.want != "") {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"crypto/tls"
 	"sync"
 	"time"
@@ -18,12 +19,13 @@ type certificates struct {
 	current *tls.Certificate
 }
 
-// get returns a certificate that is in the first half of its life.
+// get returns a certificate that is in the first half of its life and comes from the
+// authority of the moment.
 func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
-	if c.current != nil && now.Before(c.current.Leaf.NotAfter.Add(-identity.ServerLife/2)) {
+	if c.current != nil && now.Before(c.current.Leaf.NotAfter.Add(-identity.ServerLife/2)) && bytes.Equal(c.current.Certificate[1], c.authority.Certificate()) {
 		return c.current, nil
 	}
 	made, err := c.authority.ServerCertificate(c.names, now)
@@ -42,7 +44,6 @@ func (c *certificates) config() *tls.Config {
 		MinVersion:     tls.VersionTLS13,
 		GetCertificate: c.get,
 		ClientAuth:     tls.RequestClientCert,
-		ClientCAs:      c.authority.Pool(),
 		NextProtos:     []string{"h2", "http/1.1"},
 	}
 }

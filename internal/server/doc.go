@@ -5,7 +5,8 @@
 // # Data directory
 //
 //	hotstick.db        the embedded database
-//	ca/ca.pem, ca.key  the authority of hosts and of this server's certificate
+//	ca/ca.pem, ca.key  the authority of hosts and of this server's certificate; see
+//	                   internal/identity for what lies beside them while it changes
 //	keys/online.pem    the online key that signs grants, bans, halts and orders
 //	catalog/           the signed catalog with its artifacts
 //

@@ -95,6 +95,9 @@ var acts = []act{
 		return result(w.admin.Exclude(w.Context(), string(w.host.id), api.ExcludeRequest{Reason: "x", Until: time.Now().Add(time.Hour)}))
 	}, "host.excluded"},
 	{"POST /api/v1/hosts/{id}/include", func(w *told) error { return result(w.admin.Include(w.Context(), string(w.host.id), said)) }, "host.included"},
+	{"POST /api/v1/authority", func(w *told) error {
+		return result(w.admin.ChangeAuthority(w.Context(), api.AuthorityRequest{Reason: "x"}))
+	}, "authority.announced"},
 	{"POST /api/v1/hosts/{id}/unclone", func(w *told) error {
 		w.clone()
 		return result(w.admin.Unclone(w.Context(), string(w.host.id), said))

@@ -91,6 +91,7 @@ func TestHowLongAHostThatWasSwitchedOffFindsBack(t *testing.T) {
 
 func TestTheServersClockSetBackLocksNobodyOut(t *testing.T) {
 	onEachStoreWithAClock(t, func(w *world, c *clock) {
+		c.ahead.Store(int64(time.Hour))
 		h := w.enrol("host-1", buildA)
 		c.ahead.Store(int64(-300 * 24 * time.Hour))
 		if status := h.checkInStatus(); status != 401 {

@@ -53,6 +53,7 @@ func routes() []route {
 		{method: "POST", path: "/api/v1/join-tokens", rule: ruleAdmin, body: smallBody, summary: "Make a join token", bind: handle((*Server).makeJoinToken)},
 		{method: "GET", path: "/api/v1/join-tokens", rule: ruleAdmin, summary: "Join tokens that may still be used", bind: handle((*Server).joinTokens)},
 		{method: "POST", path: "/api/v1/join-tokens/{id}/revoke", rule: ruleAdmin, body: smallBody, summary: "Take a join token back", bind: handle((*Server).revokeJoinToken)},
+		{method: "POST", path: "/api/v1/authority", rule: ruleAdmin, body: smallBody, summary: "Announce the next certificate authority, or put it in the old one's place", bind: handle((*Server).changeAuthority)},
 		{method: "GET", path: "/api/v1/events", rule: ruleViewer, summary: "The audit log, newest first", bind: handle((*Server).events)},
 		{method: "GET", path: "/api/v1/audit/checkpoint", rule: ruleViewer, summary: "The audit log's newest signed checkpoint", bind: handle((*Server).auditCheckpoint)},
 		{method: "GET", path: "/api/v1/audit/growth", rule: ruleViewer, summary: "The proof that the audit log continues an older one", bind: handle((*Server).auditGrowth)},
@@ -103,6 +104,7 @@ func routes() []route {
 		{method: "POST", path: "/agent/v1/enroll", rule: ruleOpen, serve: (*Server).enroll},
 		{method: "POST", path: "/agent/v1/sync", rule: ruleHost, serve: (*Server).sync},
 		{method: "POST", path: "/agent/v1/renew", rule: ruleLapsed, serve: (*Server).renew},
+		{method: "GET", path: "/agent/v1/authority", rule: ruleOpen, serve: (*Server).agentAuthority},
 		{method: "GET", path: "/agent/v1/catalog/{file}", rule: ruleHost, serve: (*Server).agentCatalog},
 		{method: "GET", path: "/agent/v1/catalog/targets/{file}", rule: ruleHost, serve: (*Server).agentArtifact},
 

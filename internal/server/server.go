@@ -113,7 +113,7 @@ func (s *Server) open(ctx context.Context) error {
 	s.metrics.ofClock(s.clockOff)
 	s.feed = newFeed(s.store, s.observe, o.Log)
 	s.metrics.registry.MustRegister(newFleetCollector(s))
-	if err := errors.Join(s.settleClock(ctx), s.tellOfCatalog(ctx, serverActor)); err != nil {
+	if err := errors.Join(s.settleClock(ctx), s.settleAuthority(ctx), s.tellOfCatalog(ctx, serverActor)); err != nil {
 		return errors.Join(err, s.close())
 	}
 	return s.tell()

@@ -35,10 +35,11 @@
 //	order     [Order]        server key of the epoch   ttl_seconds, at most 60
 //	clear     [Clear]        ≥ m persons               not_after
 //	template  [Template]     ≥ m persons               not_after
+//	authority [Authority]    server key of the epoch   until another follows
 //
 // The payload type of a kind is application/vnd.hotstick.KIND.v1+json. Templates
 // travel inside plans. Plans and clears are checked by server and loader, grants and orders by the
-// loader, bans and halts by agent and loader. An envelope of another kind, or of
+// loader, bans and halts by agent and loader, authorities by the agent. An envelope of another kind, or of
 // another version of a kind, is refused. Envelopes of plans are at most
 // [MaxPlanBytes] long, all others at most [MaxBytes].
 //

@@ -27,6 +27,9 @@ const (
 	// KindTemplate says how fast plans may go in an emergency; signed by at least m
 	// persons.
 	KindTemplate Kind = "template"
+	// KindAuthority names the certificate authority that follows another; signed by
+	// the server.
+	KindAuthority Kind = "authority"
 )
 
 // Grant is the only way a new change starts on a host. It is bound to a nonce

@@ -33,6 +33,8 @@ func open(raw []byte, kind statement.Kind, trust hotstick.Trust) (err error) {
 		_, err = statement.OpenClear(raw, trust, now)
 	case statement.KindTemplate:
 		_, err = statement.OpenTemplate(raw, trust, now)
+	case statement.KindAuthority:
+		_, err = statement.OpenAuthority(raw, trust)
 	}
 	return err
 }
@@ -62,6 +64,7 @@ func (w *world) examples() []example {
 		{statement.KindOrder, statement.Order{Plan: id, Host: list[3].Host, Nonce: "n-2", Epoch: 3, TTLSeconds: 60, Reason: reason}, server},
 		{statement.KindClear, w.clear(), []string{"bob", "dan"}},
 		{statement.KindTemplate, w.template(), []string{"cid", "dan"}},
+		{statement.KindAuthority, statement.Authority{From: hotstick.NewDigest([]byte("old")), Certificate: []byte("new"), Epoch: 3, IssuedAt: now}, server},
 	}
 }
 
@@ -189,6 +192,9 @@ func TestSignRefusesMalformedBodies(t *testing.T) {
 		{"a clear of nothing", statement.KindClear, statement.Clear{Patch: hotstick.PatchRef{Name: "a", Level: 1}, IssuedAt: now, NotAfter: now.Add(time.Hour)}},
 		{"a clear without an end", statement.KindClear, statement.Clear{Patch: hotstick.PatchRef{Name: "a", Level: 1}, Ban: true, IssuedAt: now}},
 		{"a ban as a halt", statement.KindHalt, w.ban()},
+		{"an authority that follows itself", statement.KindAuthority, statement.Authority{From: hotstick.NewDigest([]byte("new")), Certificate: []byte("new"), Epoch: 3, IssuedAt: now}},
+		{"an authority that follows nobody", statement.KindAuthority, statement.Authority{Certificate: []byte("new"), Epoch: 3, IssuedAt: now}},
+		{"an authority without a certificate", statement.KindAuthority, statement.Authority{From: hotstick.NewDigest([]byte("old")), Epoch: 3, IssuedAt: now}},
 		{"something else", statement.KindBan, struct{}{}},
 		{"a pointer", statement.KindBan, &statement.Ban{}},
 		{"an unknown kind", "deed", w.ban()},
@@ -388,7 +394,7 @@ func TestGoldenStatements(t *testing.T) {
 func FuzzOpen(f *testing.F) {
 	w := newWorld(nil)
 	payloads := map[string]bool{}
-	for _, kind := range []statement.Kind{statement.KindPlan, statement.KindGrant, statement.KindBan, statement.KindHalt, statement.KindOrder, statement.KindClear, statement.KindTemplate} {
+	for _, kind := range []statement.Kind{statement.KindPlan, statement.KindGrant, statement.KindBan, statement.KindHalt, statement.KindOrder, statement.KindClear, statement.KindTemplate, statement.KindAuthority} {
 		golden, err := os.ReadFile(filepath.Join("testdata", string(kind)+".json"))
 		if err != nil {
 			f.Fatal(err)

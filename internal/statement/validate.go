@@ -35,7 +35,7 @@ const (
 // known reports whether the kind is one of ours.
 func (k Kind) known() bool {
 	switch k {
-	case KindPlan, KindGrant, KindBan, KindHalt, KindOrder, KindClear, KindTemplate:
+	case KindPlan, KindGrant, KindBan, KindHalt, KindOrder, KindClear, KindTemplate, KindAuthority:
 		return true
 	}
 	return false
@@ -60,6 +60,8 @@ func validate(kind Kind, body any) error {
 		want, err = KindClear, b.Validate()
 	case Template:
 		want, err = KindTemplate, b.Validate()
+	case Authority:
+		want, err = KindAuthority, b.Validate()
 	}
 	if want == "" || want != kind {
 		return fmt.Errorf("cannot sign a %T as a %s", body, kind)

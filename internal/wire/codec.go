@@ -122,6 +122,14 @@ func (m *RenewResponse) Validate() error {
 }
 
 // Validate implements [Message].
+func (m *AuthorityResponse) Validate() error {
+	if len(m.Authorities) > MaxDocuments {
+		return fmt.Errorf("cannot use %d authorities: the limit is %d", len(m.Authorities), MaxDocuments)
+	}
+	return nil
+}
+
+// Validate implements [Message].
 func (m *SyncRequest) Validate() error {
 	if err := checkProtocol(m.Protocol); err != nil {
 		return err

@@ -19,7 +19,7 @@ var update = flag.Bool("update", false, "write the golden file anew")
 func TestTheMessagesAreWhatTheGoldenFileSays(t *testing.T) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "protocol %d\n", wire.Protocol)
-	for _, m := range []wire.Message{&wire.EnrollRequest{}, &wire.EnrollResponse{}, &wire.RenewRequest{}, &wire.RenewResponse{},
+	for _, m := range []wire.Message{&wire.EnrollRequest{}, &wire.EnrollResponse{}, &wire.RenewRequest{}, &wire.RenewResponse{}, &wire.AuthorityResponse{},
 		&wire.SyncRequest{}, &wire.SyncResponse{}} {
 		typ := reflect.TypeOf(m).Elem()
 		fmt.Fprintf(&b, "\n%s\n", typ.Name())

@@ -9,6 +9,7 @@
 //	POST /agent/v1/enroll                 EnrollRequest -> EnrollResponse   (join token)
 //	POST /agent/v1/sync                   SyncRequest   -> SyncResponse     (mutual TLS)
 //	POST /agent/v1/renew                  RenewRequest  -> RenewResponse    (mutual TLS)
+//	GET  /agent/v1/authority              AuthorityResponse                 (open)
 //	GET  /agent/v1/catalog/{file}         a metadata file of the catalog    (mutual TLS)
 //	GET  /agent/v1/catalog/targets/{file} an artifact                       (mutual TLS)
 //
@@ -80,6 +81,12 @@ type RenewRequest struct {
 // RenewResponse carries the new certificate in DER.
 type RenewResponse struct {
 	Certificate []byte `json:"certificate"`
+}
+
+// AuthorityResponse carries the statements that name the server's certificate
+// authorities, each after the one before. It is worth what their signatures are.
+type AuthorityResponse struct {
+	Authorities []json.RawMessage `json:"authorities"`
 }
 
 // SyncRequest is the agent's check-in.

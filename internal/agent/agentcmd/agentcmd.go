@@ -220,6 +220,10 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	session.Follow(func() (hotstick.Trust, error) {
+		view, err := client.Load()
+		return view.Trust, err
+	})
 	remembered, err := home.Audit()
 	if err != nil {
 		// A host must be patched all the same; other hosts keep the server honest.

@@ -145,6 +145,10 @@ func fleetText(e store.Event, who string) string {
 	switch e.Kind {
 	case identity.TokenMade:
 		return fmt.Sprintf("%s made a token (%s).", who, e.State)
+	case identity.AuthorityAnnounced:
+		return who + " announced another certificate authority."
+	case identity.AuthorityReplaced:
+		return who + " ended the old certificate authority."
 	case identity.TokenRevoked:
 		return fmt.Sprintf("%s took a token back (%s).", who, e.State)
 	case inventory.PatchBanned:
