@@ -42,7 +42,10 @@ func (t *taking) boot() (bool, error) {
 }
 
 // doubtful reports whether somebody who was followed by another spoke lately.
-func (t *taking) doubtful() bool { return t.host.Lineage.Returns > 0 }
+func (t *taking) doubtful() bool {
+	l := t.host.Lineage
+	return l.Returns > 0 && t.tx.Now().Sub(l.Since) < turnsTime
+}
 
 // speaker is who checks in, as far as the check-in tells.
 func (t *taking) speaker() store.Life {

@@ -36,9 +36,9 @@ const (
 
 // Limits of the judgement.
 const (
-	// maxPast bounds who is remembered of an identity. An older boot is known from
-	// the audit log.
-	maxPast = 8
+	// maxPast bounds who is remembered of an identity: a host's row is read and
+	// written with every check-in. An older boot is known from the audit log.
+	maxPast = 4
 	// overtaken is by how many milliseconds of uptime a check-in may be behind one
 	// that came before it and be merely late.
 	overtaken = 60_000
@@ -61,6 +61,10 @@ const (
 // alone. Two that differ in nothing, not even by a minute of uptime, are told apart
 // when one of them renews its certificate or reboots.
 func Recognise(l store.Lineage, s store.Life) (store.Lineage, Verdict) {
+	if follows(l, s) {
+		l.Now = filled(l.Now, s)
+		return l, VerdictFresh
+	}
 	l = l.Clone()
 	if l.Now.Boot == "" {
 		l.Now = s
@@ -70,15 +74,12 @@ func Recognise(l store.Lineage, s store.Life) (store.Lineage, Verdict) {
 	switch {
 	case late(l, s):
 		return l, VerdictStale
-	case !known && s.Boot == l.Now.Boot && s.Seq <= l.Now.Seq && same(l.Now, s):
-		// The same machine, far back in time: a second run of one boot.
+	case !known && slices.ContainsFunc(everybody(l), func(life store.Life) bool { return same(life, s) }):
+		// One of them, far back in time: a second run of one boot.
 		return returned(remember(l, s), len(l.Past)+1, s)
 	case !known:
 		return follow(l, s)
-	case who == 0 && l.Speaker == 0:
-		l.Now = filled(l.Now, s)
-		return l, VerdictFresh
-	case l.Cloned != nil && who == 0:
+	case who == 0 && (l.Speaker == 0 || l.Cloned != nil):
 		l.Now, l.Speaker = filled(l.Now, s), 0
 		return l, VerdictFresh
 	case l.Cloned != nil:
@@ -87,12 +88,22 @@ func Recognise(l store.Lineage, s store.Life) (store.Lineage, Verdict) {
 	return returned(l, who, s)
 }
 
+// follows is the short way for the check-in that almost every one is: the next of who
+// spoke last, with whom nobody is confused.
+func follows(l store.Lineage, s store.Life) bool {
+	return l.Speaker == 0 && s.Seq > l.Now.Seq && same(l.Now, s) &&
+		!slices.ContainsFunc(l.Past, func(p store.Life) bool { return p.Boot == s.Boot && p.Key == s.Key })
+}
+
+// everybody lists who spoke last, and then the past.
+func everybody(l store.Lineage) []store.Life { return append([]store.Life{l.Now}, l.Past...) }
+
 // speaker finds who of the lineage a check-in is from: 0 is who spoke last before a
 // return, others are numbered from 1. Of two runs of one boot it is the one whose
 // number comes next.
 func speaker(l store.Lineage, s store.Life) (who int, known bool) {
 	best := uint64(0)
-	for i, life := range append([]store.Life{l.Now}, l.Past...) {
+	for i, life := range everybody(l) {
 		if same(life, s) && life.Seq < s.Seq && (!known || life.Seq > best) {
 			who, known, best = i, true, life.Seq
 		}
@@ -102,7 +113,7 @@ func speaker(l store.Lineage, s store.Life) (who int, known bool) {
 
 // late reports whether a check-in is a repetition, or was overtaken.
 func late(l store.Lineage, s store.Life) bool {
-	return slices.ContainsFunc(append([]store.Life{l.Now}, l.Past...), func(life store.Life) bool {
+	return slices.ContainsFunc(everybody(l), func(life store.Life) bool {
 		return same(life, s) && s.Seq <= life.Seq && life.Seq-s.Seq <= overtaken
 	})
 }

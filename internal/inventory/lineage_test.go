@@ -50,6 +50,8 @@ func TestWhoIsACloneAndWhoIsNot(t *testing.T) {
 		{"one snapshot resumed twice, an hour apart", "a 3600000@0 | a 7200000@3600 | a 3601000@3601 | a 7201000@3602 | a 3602000@3603", "boot . back . CLONED", "sequence: 7201000 and 3602000"},
 		{"a machine put back to a snapshot of this boot", "a 3600000@0 | a 7200000@3600 | a 3601000@3601 | a 3661000@3661 | a 3721000@3721 | a 3722000@3722", "boot . back back restored .", ""},
 		{"a machine put back to a snapshot of the boot before", "a 10@0 | b 5@60 | a 11@100 | a 12@160 | a 13@221 | a 14@230 | c 1@300", "boot boot back back restored . boot", ""},
+		{"a machine put back to a snapshot of the boot before, far back", "a 3600000@0 | b 5@60 | a 1000@100 | a 61000@160 | a 122000@221 | a 123000@222", "boot boot back back restored .", ""},
+		{"and its clone, which runs on", "a 3600000@0 | b 5@60 | a 1000@100 | b 6@101 | a 2000@102", "boot boot back . CLONED", "boot: b and a"},
 		{"a disk from before the newest certificate", "a/k1 10@0 | a/k2 20@1 | b/k1 5@60 | b/k1 6@61", "boot changed restored .", ""},
 	} {
 		var l store.Lineage
