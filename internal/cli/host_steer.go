@@ -84,8 +84,8 @@ func (a *app) hostUnclone() *cobra.Command {
 		Long: `A host is cloned while two machines use its identity, as two do that were made from
 one disk. First join one of them anew on itself:
 
-  hotstick-agent join --new-identity ... (the line of 'hotstick host add'), and
-  restart its loader
+  hotstick-agent join --new-identity --once ... (as 'hotstick host add' says)
+  hotstick-loader --new-identity --root ...     (while its loader is stopped)
 
 or switch it off. Then end the quarantine. If both still use the identity, they are
 found out again.`,

@@ -96,7 +96,8 @@ func (l *Loader) takeStaged(ctx context.Context) {
 	}
 }
 
-// learnIdentity pins the host's identity the first time it is there.
+// learnIdentity pins the host's identity the first time it is there. See also
+// [Loader.PinAnew].
 func (l *Loader) learnIdentity() {
 	if l.broken != nil || l.led.Identity != "" {
 		return

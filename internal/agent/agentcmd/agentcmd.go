@@ -6,8 +6,8 @@
 //	hotstick-agent run
 //
 // With --new-identity a host that has joined gives its identity up and joins as a
-// new host: for one of two machines that were made from one disk. Its loader is to be
-// restarted then.
+// new host: for one of two machines that were made from one disk. Its loader is
+// stopped before, told with hotstick-loader --new-identity, and started again.
 //
 // Both run the agent; join first enrols a host that has not joined yet, and may
 // therefore be repeated. With --once it ends after the enrolment. A flag that is

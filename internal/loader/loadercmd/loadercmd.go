@@ -59,6 +59,8 @@ type settings struct {
 	config    string
 	trace     string
 	limits    loader.Limits
+	// anew: pin the agent's identity anew, and end.
+	anew bool
 }
 
 // Main runs the program and returns its exit code.
@@ -102,6 +104,7 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	flags.StringVar(&s.trace, "trace", "", "file to append what the loader does to, as docs/reference/trace.md says")
 	flags.DurationVar(&s.limits.AgentSilence, "agent-silence", loader.DefaultLimits.AgentSilence, "how long the agent may be silent during an attempt")
 	flags.DurationVar(&s.limits.Settle, "settle", loader.DefaultLimits.Settle, "how old a boot must be before anything is loaded")
+	flags.BoolVar(&s.anew, "new-identity", false, "pin the agent's identity in the place of the old one, and end; after hotstick-agent join --new-identity, while no other loader runs")
 	s.limits.Busy = loader.DefaultLimits.Busy
 	showVersion := flags.Bool("version", false, "print the version")
 	if err := flags.Parse(args); err != nil {
@@ -159,6 +162,9 @@ func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 	})
 	if err != nil {
 		return err
+	}
+	if s.anew {
+		return l.PinAnew()
 	}
 	return serve(ctx, l, s.socket, users, log)
 }
