@@ -114,7 +114,12 @@ func (t *taking) quarantine(l store.Lineage) error {
 	if err := t.remember(); err != nil {
 		return err
 	}
-	return t.event(store.Event{Kind: HostCloned, Evidence: l.Cloned.Evidence, Reason: &hotstick.Reason{Code: hotstick.ReasonCloned}})
+	e, err := t.tx.Events().Append(store.Event{Kind: HostCloned, Host: t.host.ID, HostName: t.host.Name,
+		Evidence: l.Cloned.Evidence, Reason: &hotstick.Reason{Code: hotstick.ReasonCloned}})
+	if err != nil {
+		return err
+	}
+	return Notify(t.tx, NotifyClone, e)
 }
 
 // remember stores the lineage alone: the check-in does not count.

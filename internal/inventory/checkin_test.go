@@ -190,7 +190,7 @@ func TestANewBootCountsOnlyWithItsFacts(t *testing.T) {
 	}
 }
 
-func TestTwoBootsOfOneIdentityAreACloneAndTheOlderIsNotHeard(t *testing.T) {
+func TestTwoBootsOfOneIdentityThatAlternateAreACloneAndTheOlderIsNotHeard(t *testing.T) {
 	w := newWorld(t, hotstick.Admitted)
 	w.take(checkIn("b1", 9))
 	w.take(checkIn("b2", 1))
@@ -209,6 +209,9 @@ func TestTwoBootsOfOneIdentityAreACloneAndTheOlderIsNotHeard(t *testing.T) {
 		if k == HostCloned {
 			clones++
 		}
+	}
+	if told := w.outbox(); len(told) != 1 || told[0] != NotifyClone {
+		t.Errorf("people were told %v", told)
 	}
 	if clones != 1 || w.line().State != hotstick.Admitted {
 		t.Errorf("%d events of a clone, state %s; want one, admitted", clones, w.line().State)

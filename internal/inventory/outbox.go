@@ -16,6 +16,7 @@ const (
 	NotifyRevert = "rollout.reverting"
 	NotifyStrike = "host.struck"
 	NotifySelf   = "host.reverted"
+	NotifyClone  = "host.cloned"
 	NotifyStop   = "fleet.stopped"
 	// NotifyApproval: a plan waits for approvers.
 	NotifyApproval = "rollout.approval_wanted"
