@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -30,7 +29,8 @@ type hostMain struct {
 	identity                               string // the bytes
 	digest, boot                           string
 	patches, loader, reverted              string // JSON
-	labels, lineage                        string // JSON
+	labels                                 string // JSON
+	lineage                                string // packed
 	sum                                    string // the bytes; empty without facts
 	enrolled, reported                     int64
 	ill                                    sql.NullInt64
@@ -63,8 +63,7 @@ func newHostRow(h store.Host) (hostRow, error) {
 	readings, err3 := text(store.CloneReadings(h.Readings), len(h.Readings) == 0)
 	reverted, err4 := text(h.Reverted, len(h.Reverted) == 0)
 	labels, err5 := text(h.Group, len(h.Group) == 0)
-	kept := h.Lineage.Clone()
-	lineage, err6 := text(kept, reflect.ValueOf(kept).IsZero())
+	lineage, err6 := packLineage(h.Lineage)
 	build := h.Build()
 	return hostRow{id: h.ID,
 		main: hostMain{
@@ -93,7 +92,7 @@ func (t hostTable) host(r hostRow) (store.Host, error) {
 	facts, err4 := t.facts(r)
 	reverted, err5 := parse[[]hotstick.PatchRef](m.reverted)
 	labels, err6 := parse[map[string]string](m.labels)
-	lineage, err7 := parse[store.Lineage](m.lineage)
+	lineage, err7 := unpackLineage(m.lineage)
 	h := store.Host{ID: r.id, Name: m.name, Enrolled: when(m.enrolled), Revoked: m.revoked,
 		Facts: facts, FactsDigest: hotstick.Digest(m.digest), Patches: patches, Boot: m.boot, Boots: m.boots,
 		Seq: uint64(s.seq), LastSeen: when(s.lastSeen), Reported: uint64(m.reported), Loader: loader, Readings: readings,
