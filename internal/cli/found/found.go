@@ -35,7 +35,8 @@ const (
 // Lives of the metadata that is signed here. The root is rarely touched; targets
 // are signed anew with each publication.
 const (
-	rootLife = 2 * 365 * 24 * time.Hour
+	// RootLife is the life of root metadata, by default.
+	RootLife = 2 * 365 * 24 * time.Hour
 	// TargetsLife is the life of targets metadata, by default.
 	TargetsLife = 180 * 24 * time.Hour
 )
@@ -144,7 +145,7 @@ func (w Wish) makeCatalog(first server.Initialised, keys map[string]statement.Si
 		RootKeys: []ed25519.PublicKey{keys[RootKey].Public()}, RootThreshold: 1,
 		PublisherKeys: []ed25519.PublicKey{keys[PublisherKey].Public()}, PublisherThreshold: 1,
 		OnlineKeys: []ed25519.PublicKey{first.OnlineKey},
-		Trust:      w.trust(first, keys), Expires: End(w.Now, rootLife),
+		Trust:      w.trust(first, keys), Expires: End(w.Now, RootLife),
 	}, keys[RootKey])
 	if err != nil {
 		return nil, err

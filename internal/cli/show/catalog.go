@@ -1,0 +1,224 @@
+package show
+
+import (
+	"crypto/ed25519"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/catalog"
+	"github.com/hotstick/hotstick/internal/statement"
+)
+
+// Key is the short form of a key's ID, with its person where it is somebody's.
+func Key(key ed25519.PublicKey, trust hotstick.Trust) string {
+	id := statement.KeyID(key)[:12]
+	if person, ok := statement.PersonOf(trust, key); ok {
+		return id + " (" + Clean(string(person)) + ")"
+	}
+	return id
+}
+
+// Keys lists keys in their short form.
+func Keys(keys []ed25519.PublicKey, trust hotstick.Trust) string {
+	names := make([]string, len(keys))
+	for i, k := range keys {
+		names[i] = Key(k, trust)
+	}
+	return orNone(strings.Join(names, ", "))
+}
+
+// RootDifference lists what a root says otherwise than the last one, one line each.
+func RootDifference(last, next catalog.RootSpec) []string {
+	var d difference
+	d.keys("owner", last.RootKeys, next.RootKeys)
+	d.change("owners who must sign", last.RootThreshold, next.RootThreshold)
+	d.keys("publisher", last.PublisherKeys, next.PublisherKeys)
+	d.change("publishers who must sign", last.PublisherThreshold, next.PublisherThreshold)
+	d.keys("online key of the server", last.OnlineKeys, next.OnlineKeys)
+	d.keys("statement key of the server", publicKeys(last.Trust.ServerKeys), publicKeys(next.Trust.ServerKeys))
+	for _, p := range next.Trust.Persons {
+		was, known := personOf(last.Trust, p.Person)
+		if !known {
+			d.add("person %s: new, key %s", Clean(string(p.Person)), keyIDs(p.Keys))
+			continue
+		}
+		d.keys("key of "+Clean(string(p.Person)), publicKeys(was.Keys), publicKeys(p.Keys))
+	}
+	for _, p := range last.Trust.Persons {
+		if _, stays := personOf(next.Trust, p.Person); !stays {
+			d.add("person %s: removed, with key %s", Clean(string(p.Person)), keyIDs(p.Keys))
+		}
+	}
+	d.change("approvals of a plan besides its author's", last.Trust.Approvals, next.Trust.Approvals)
+	d.change("single control (the author may approve)", last.Trust.AuthorMayApprove, next.Trust.AuthorMayApprove)
+	d.change("epoch", last.Trust.Epoch, next.Trust.Epoch)
+	d.change("ends", day(last.Expires), day(next.Expires))
+	return d.lines
+}
+
+// TargetsDifference lists what targets metadata says otherwise than the last, one
+// line each. A zero last is none.
+func TargetsDifference(last, next catalog.Paper) []string {
+	var d difference
+	for _, p := range next.Patches {
+		was := slices.IndexFunc(last.Patches, func(old hotstick.Patch) bool { return old.Ref == p.Ref })
+		switch {
+		case was < 0:
+			d.add("patch %s: new, for %s", Clean(p.Ref.String()), plural(len(p.Artifacts), "kernel build", "kernel builds"))
+		default:
+			d.change("kernel builds of "+Clean(p.Ref.String()), len(last.Patches[was].Artifacts), len(p.Artifacts))
+		}
+	}
+	for _, p := range last.Patches {
+		if !slices.ContainsFunc(next.Patches, func(new hotstick.Patch) bool { return new.Ref == p.Ref }) {
+			d.add("patch %s: removed", Clean(p.Ref.String()))
+		}
+	}
+	for _, r := range next.Recalls {
+		if !slices.Contains(last.Recalls, r) {
+			d.add("recall of %s on every kernel build: %s; %s", Clean(r.Patch.String()), RecallAction(r.Action), Escape(r.Reason))
+		}
+	}
+	d.delegations(last.Delegations, next.Delegations)
+	d.change("ends", day(last.Expires), day(next.Expires))
+	return d.lines
+}
+
+// RecallAction says what a recall asks of the hosts.
+func RecallAction(action hotstick.RecallAction) string {
+	if action == hotstick.RecallRevert {
+		return "nobody arms it, and hosts that have it go back to the level before"
+	}
+	return "nobody arms it any more; where it is in effect it stays"
+}
+
+// Delegation says what a delegate may publish, and with which keys.
+func Delegation(d catalog.Delegation) string {
+	builds := make([]string, len(d.Scope.Builds))
+	for i, b := range d.Scope.Builds {
+		builds[i] = strings.TrimSpace(b.Release + " " + b.Arch + " " + b.BuildID)
+	}
+	return Escape(fmt.Sprintf("patches %s of vendor %s for driver %s on %s; %d of keys %s", strings.Join(d.Scope.Patches, ", "),
+		strings.Join(d.Scope.Vendors, ", "), strings.Join(d.Scope.Drivers, ", "), strings.Join(builds, ", "), d.Threshold, Keys(d.Keys, hotstick.Trust{})))
+}
+
+func (d *difference) delegations(last, next []catalog.Delegation) {
+	before := map[string]string{}
+	for _, old := range last {
+		before[old.Name] = Delegation(old)
+	}
+	for _, n := range next {
+		was, known := before[n.Name]
+		if !known {
+			was = "none"
+		}
+		d.change("delegation to "+Clean(n.Name), was, Delegation(n))
+		delete(before, n.Name)
+	}
+	for _, old := range last {
+		if _, gone := before[old.Name]; gone {
+			d.add("delegation to %s: ended for good", Clean(old.Name))
+		}
+	}
+}
+
+// keys tells of keys that come and go.
+func (d *difference) keys(what string, last, next []ed25519.PublicKey) {
+	has := func(keys []ed25519.PublicKey, key ed25519.PublicKey) bool {
+		return slices.ContainsFunc(keys, func(k ed25519.PublicKey) bool { return k.Equal(key) })
+	}
+	for _, k := range next {
+		if !has(last, k) {
+			d.add("%s: new, %s", what, Key(k, hotstick.Trust{}))
+		}
+	}
+	for _, k := range last {
+		if !has(next, k) {
+			d.add("%s: removed, %s", what, Key(k, hotstick.Trust{}))
+		}
+	}
+}
+
+func publicKeys(keys []hotstick.TrustedKey) []ed25519.PublicKey {
+	var out []ed25519.PublicKey
+	for _, k := range keys {
+		out = append(out, ed25519.PublicKey(k))
+	}
+	return out
+}
+
+func keyIDs(keys []hotstick.TrustedKey) string { return Keys(publicKeys(keys), hotstick.Trust{}) }
+
+func personOf(trust hotstick.Trust, person hotstick.Person) (hotstick.TrustedPerson, bool) {
+	at := slices.IndexFunc(trust.Persons, func(p hotstick.TrustedPerson) bool { return p.Person == person })
+	if at < 0 {
+		return hotstick.TrustedPerson{}, false
+	}
+	return trust.Persons[at], true
+}
+
+// day writes a time; the zero time is none.
+func day(t time.Time) string {
+	if t.IsZero() {
+		return "none"
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// OfflineHead says whom an exported catalog trusts to sign plans.
+func OfflineHead(trust hotstick.Trust, anchor hotstick.Digest, st Style) string {
+	var p page
+	p.line("%s", st.Bold("Catalog"))
+	p.field("Root", "first %s, epoch %d", anchor, trust.Epoch)
+	approvals := fmt.Sprintf("%d besides the author's", trust.Approvals)
+	if trust.AuthorMayApprove {
+		approvals = "single control: one person alone may author and approve"
+	}
+	p.field("Approvals", "%s", approvals)
+	for _, person := range trust.Persons {
+		p.field("Person", "%s, key %s", Clean(string(person.Person)), keyIDs(person.Keys))
+	}
+	p.field("Server", "key %s", keyIDs(trust.ServerKeys))
+	return p.String()
+}
+
+// Section is a table under a title.
+func Section(title string, t Table, st Style) string {
+	var p page
+	p.table(st, title, t)
+	return p.String()
+}
+
+// OfflinePatches lists the patches of an exported catalog.
+func OfflinePatches(patches []hotstick.Patch, recalls []hotstick.Recall) Table {
+	t := Table{Header: []string{"PATCH", "STATE", "DRIVER", "BUILDS", "CVES", "SUMMARY"}, Empty: "  none"}
+	for _, p := range patches {
+		state := Cell{Text: "-"}
+		if slices.ContainsFunc(recalls, func(r hotstick.Recall) bool { return r.Patch == p.Ref }) {
+			state = Cell{Text: "recalled", State: "banned"}
+		}
+		t.Rows = append(t.Rows, []Cell{text(p.Ref.String()), state, text(p.Driver), number(len(p.Artifacts)), text(strings.Join(p.CVEs, ",")), text(p.Summary)})
+	}
+	return t
+}
+
+// Recalls lists recalls.
+func Recalls(recalls []hotstick.Recall) Table {
+	t := Table{Header: []string{"PATCH", "ACTION", "ISSUED", "REASON"}, Empty: "  none"}
+	for _, r := range recalls {
+		t.Rows = append(t.Rows, []Cell{text(r.Patch.String()), text(string(r.Action)), {Text: day(r.Issued)}, text(r.Reason)})
+	}
+	return t
+}
+
+// Delegations lists who else may publish what.
+func Delegations(list []catalog.Delegation) Table {
+	t := Table{Header: []string{"NAME", "MAY PUBLISH"}, Empty: "  none"}
+	for _, d := range list {
+		t.Rows = append(t.Rows, []Cell{text(d.Name), {Text: Delegation(d)}})
+	}
+	return t
+}
