@@ -48,12 +48,8 @@ func (c *Controller) propose(tx store.Tx, plan store.Plan, review statement.Plan
 	if !tx.Now().Before(review.Plan.NotAfter) {
 		return refuse(CodePlanExpired, "draft and sign a new one", "cannot take this plan: its life is over")
 	}
-	have, err := banned(tx, plan.Patch)
-	if err != nil {
+	if err := c.checkForbidden(tx, plan.Patch, "take this plan"); err != nil {
 		return err
-	}
-	if have {
-		return refuse(CodeBanned, "lifting a ban needs a clear signed by the approvers", "cannot take this plan: %s is banned", plan.Patch)
 	}
 	if err := c.checkContinues(tx, review.Plan, hosts); err != nil {
 		return err
@@ -253,7 +249,7 @@ func (c *Controller) explainSignature(err error) error {
 // mayStart checks what must hold whenever a plan starts or goes on.
 func (c *Controller) mayStart(w *committing) error {
 	view := c.catalog.View()
-	if view.Expired(w.now) {
+	if view.ExpiredFor(w.plan.Patch, w.now) {
 		return refuse(CodeRefused, "renew the catalog's signatures with its offline keys", "cannot start anything: the catalog's signatures have expired")
 	}
 	if _, _, err := statement.OpenPlan(w.plan.Envelope, view.Trust, w.now); err != nil {
@@ -273,11 +269,7 @@ func (c *Controller) mayStart(w *committing) error {
 	if unreconciled {
 		return refuse(CodeUnreconciled, "hotstick server reconcile --reason TEXT", "cannot start anything: the server's database is an older one than hosts have seen")
 	}
-	have, err := banned(w.tx, w.plan.Patch)
-	if err == nil && have {
-		err = refuse(CodeBanned, "lifting a ban needs a clear signed by the approvers", "cannot start this rollout: %s is banned", w.plan.Patch)
-	}
-	return err
+	return c.checkForbidden(w.tx, w.plan.Patch, "start this rollout")
 }
 
 // Start announces an approved plan to its hosts and lets its first wave begin.

@@ -12,9 +12,9 @@ import (
 	"github.com/hotstick/hotstick/internal/store"
 )
 
-// Clear takes a clear that enough persons signed: it lifts the ban if it says so,
-// allows the patch again on the hosts that it lists, and is handed to the loaders
-// that hold a strike or the ban. The same clear again changes nothing.
+// Clear takes a clear that enough persons signed: it lifts the ban and the recalls if
+// it says so, allows the patch again on the hosts that it lists, and is handed to the loaders
+// that hold a strike, the ban or a recall. The same clear again changes nothing.
 func (c *Controller) Clear(ctx context.Context, raw []byte, who hotstick.Person) (statement.Clear, error) {
 	var clearance statement.Clear
 	err := c.Update(ctx, func(tx store.Tx) error {
@@ -33,6 +33,9 @@ func (c *Controller) Clear(ctx context.Context, raw []byte, who hotstick.Person)
 			return err
 		}
 		if err := lift(tx, clearance); err != nil {
+			return err
+		}
+		if err := c.checkRecall(clearance); err != nil {
 			return err
 		}
 		why := &hotstick.Reason{Code: hotstick.ReasonOperator, Subject: string(who)}
@@ -69,6 +72,19 @@ func lift(tx store.Tx, clearance statement.Clear) error {
 	return tx.Bans().Delete(clearance.Patch)
 }
 
+// checkRecall refuses a clear of recalls to which one came after it was signed: that
+// one is not what was signed.
+func (c *Controller) checkRecall(clearance statement.Clear) error {
+	if !clearance.Recall {
+		return nil
+	}
+	if _, again := c.catalog.View().Recalled(clearance.Patch, clearance.IssuedAt); again {
+		return refuse(CodeConflict, "sign a new clear, if this recall is to be lifted too",
+			"cannot clear %s: it was recalled again after this clear was signed", clearance.Patch)
+	}
+	return nil
+}
+
 // unmark allows the patch again on the listed hosts. Their strikes go once their
 // loaders have the clear.
 func unmark(tx store.Tx, clearance statement.Clear, digest hotstick.Digest, who hotstick.Person) error {
@@ -96,7 +112,7 @@ func unmark(tx store.Tx, clearance statement.Clear, digest hotstick.Digest, who 
 // clears packs the clears that the host's loader still has to learn of.
 func (p *parcel) clears() error {
 	holds := p.req.Loader
-	if len(holds.Strikes) == 0 && len(holds.Bans) == 0 {
+	if len(holds.Strikes) == 0 && len(holds.Bans) == 0 && len(holds.Recalls) == 0 {
 		return nil
 	}
 	all, err := p.tx.Bans().Clears()
@@ -124,12 +140,18 @@ func (p *parcel) clears() error {
 }
 
 // lifts reports whether a clear lifts anything that the host's loader holds: the ban,
-// if nobody has banned the patch again, or the strike, if it is not younger.
+// if nobody has banned the patch again, the recall, if the patch was not recalled
+// again, or the strike, if it is not younger.
 func (p *parcel) lifts(digest hotstick.Digest, said statement.Clear) (bool, error) {
 	holds := p.req.Loader
 	if said.Ban && slices.Contains(holds.Bans, said.Patch) {
 		if again, err := banned(p.tx, said.Patch); err != nil || !again {
 			return !again, err
+		}
+	}
+	if said.Recall && slices.Contains(holds.Recalls, said.Patch) {
+		if _, again := p.c.catalog.View().Recalled(said.Patch, said.IssuedAt); !again {
+			return true, nil
 		}
 	}
 	if !slices.Contains(holds.Strikes, said.Patch) || !slices.Contains(said.Hosts, p.req.Host) {

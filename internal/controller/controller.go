@@ -58,6 +58,10 @@ type Controller struct {
 	// away, before the next one begins. It is never taken inside a transaction.
 	deciding sync.Mutex
 
+	// calledBack is the version of the catalog whose recalls the plans that are over
+	// have seen; only rounds use it.
+	calledBack int64
+
 	mu sync.Mutex
 	// away is how long the server was down before it started; until graceEnd it
 	// is taken off every host's silence.

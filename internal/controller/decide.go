@@ -24,6 +24,9 @@ func (c *Controller) Round(ctx context.Context) time.Duration {
 
 // decide is a round for whoever has just woken the check-ins.
 func (c *Controller) decide(ctx context.Context) time.Duration {
+	if err := c.callBack(ctx); err != nil && ctx.Err() == nil {
+		c.log.Error("cannot call hosts back from a recalled level", "error", err)
+	}
 	plans, next, now, err := c.due(ctx)
 	if err != nil {
 		if ctx.Err() == nil {

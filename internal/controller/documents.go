@@ -278,12 +278,13 @@ func (c *Controller) grantable(tx store.Tx, id hotstick.PlanID, req wire.SyncReq
 	if err != nil || unreconciled {
 		return none(err)
 	}
-	forbidden, err := banned(tx, plan.Patch)
-	if err != nil || forbidden && !planted.Bug("ban-not-checked") {
+	trusted := c.catalog.View()
+	forbidden, err := Forbidden(tx, trusted, plan.Patch)
+	if err != nil || forbidden != nil && !planted.Bug("ban-not-checked") {
 		return none(err)
 	}
 	body, err := c.plans.plan(plan)
-	if err != nil || !tx.Now().Before(body.NotAfter) || c.catalog.View().Expired(tx.Now()) || c.outdated(body) {
+	if err != nil || !tx.Now().Before(body.NotAfter) || trusted.ExpiredFor(plan.Patch, tx.Now()) || c.outdated(body) {
 		return none(err)
 	}
 	wanted, err := wanted(tx, body, line)

@@ -26,6 +26,8 @@ const (
 	CodePlanExpired = "plan_expired"
 	// CodeBanned: the patch is banned.
 	CodeBanned = "banned"
+	// CodeRecalled: the patch was recalled.
+	CodeRecalled = "recalled"
 	// CodeStopped: everything was stopped.
 	CodeStopped = "stopped"
 	// CodeUnreconciled: the server was restored, or its audit log is disputed.

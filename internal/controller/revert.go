@@ -126,12 +126,8 @@ func revertible(s hotstick.HostState) bool {
 	return s.HoldsSlot() && s != hotstick.Reverting || s == hotstick.Confirmed
 }
 
-// recall wants hosts back, and marks those that took the level, so that it is not
-// offered to them again.
-func (w *committing) recall(lines []store.PlanHost, who hotstick.Person, why hotstick.Reason) error {
-	if len(lines) == 0 {
-		return nil
-	}
+// wantBack notes that hosts are to go back.
+func (w *committing) wantBack(lines []store.PlanHost, who string, why hotstick.Reason) error {
 	if err := w.advance(); err != nil {
 		return err
 	}
@@ -140,10 +136,24 @@ func (w *committing) recall(lines []store.PlanHost, who hotstick.Person, why hot
 		if err := w.tx.Plans().PutHost(line); err != nil {
 			return err
 		}
-		if _, err := w.event(store.Event{Kind: inventory.HostRecalled, Actor: string(who), Host: line.Listed.Host,
+		if _, err := w.event(store.Event{Kind: inventory.HostRecalled, Actor: who, Host: line.Listed.Host,
 			HostName: line.Listed.Name, Reason: &why}); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// recall wants hosts back, and marks those that took the level, so that it is not
+// offered to them again.
+func (w *committing) recall(lines []store.PlanHost, who hotstick.Person, why hotstick.Reason) error {
+	if len(lines) == 0 {
+		return nil
+	}
+	if err := w.wantBack(lines, string(who), why); err != nil {
+		return err
+	}
+	for _, line := range lines {
 		if line.State == hotstick.Waiting {
 			continue
 		}

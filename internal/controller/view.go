@@ -86,6 +86,9 @@ func (c *Controller) frame(tx store.Tx, plan store.Plan, body hotstick.Plan) (ro
 	if f.Banned, err = banned(tx, plan.Patch); err != nil {
 		return f, err
 	}
+	if f.Recalled, err = Recalled(tx, c.catalog.View(), plan.Patch); err != nil {
+		return f, err
+	}
 	freezes, err := tx.Bans().Freezes()
 	for _, z := range freezes {
 		if z.Until.After(tx.Now()) {

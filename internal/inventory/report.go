@@ -97,11 +97,18 @@ func (t *taking) crashed(line store.PlanHost, e store.Event) error {
 	return t.event(e)
 }
 
+// bidden reports whether a host goes back because somebody said so, and not on its
+// own readings: by an order or a recall.
+func bidden(why *hotstick.Reason) bool {
+	return why != nil && (why.Code == hotstick.ReasonRevertOrdered || why.Code == hotstick.ReasonRecalled)
+}
+
 // sticks marks the host when it takes a patch back out by itself. Where a revert
-// was ordered, whoever ordered it has banned the patch or marked the host.
+// was ordered, whoever ordered it has banned the patch or marked the host; and a
+// recall holds for itself.
 func (t *taking) sticks(r hotstick.Report) error {
 	back := r.State == hotstick.Reverting || r.State == hotstick.Reverted
-	if !back || r.Reason == nil || r.Reason.Code == hotstick.ReasonRevertOrdered || !mark(&t.host, r.Patch) {
+	if !back || r.Reason == nil || bidden(r.Reason) || !mark(&t.host, r.Patch) {
 		return nil
 	}
 	return t.event(store.Event{Kind: HostMarked, Patch: r.Patch, Reason: r.Reason})
@@ -115,7 +122,7 @@ func (t *taking) stateEvent(e store.Event, state hotstick.HostState) error {
 	if err != nil {
 		return err
 	}
-	if state == hotstick.Reverting && e.Reason != nil && e.Reason.Code != hotstick.ReasonRevertOrdered {
+	if state == hotstick.Reverting && e.Reason != nil && !bidden(e.Reason) {
 		return Notify(t.tx, NotifySelf, e)
 	}
 	return nil

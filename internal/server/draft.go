@@ -50,7 +50,7 @@ func (s *Server) makeDraft(ctx context.Context, req api.DraftRequest) (drafted, 
 			return err
 		}
 		in.Shape = rule.shape
-		if in.Banned, err = bannedNow(tx); err != nil {
+		if in.Forbidden, err = controller.Forbidden(tx, trusted, patch.Ref); err != nil {
 			return err
 		}
 		pick, err := s.picked(tx, req, &in, &out)
@@ -92,13 +92,6 @@ func underTemplate(plan *hotstick.Plan, template []byte) error {
 		return &controller.Refusal{Code: controller.CodeRefused, Text: statement.ReasonOf(err).Detail, Hint: "ask for no more than the template allows, or plan without it"}
 	}
 	return nil
-}
-
-func bannedNow(tx store.Tx) (func(hotstick.PatchRef) bool, error) {
-	bans, err := tx.Bans().List()
-	return func(ref hotstick.PatchRef) bool {
-		return slices.ContainsFunc(bans, func(b store.Ban) bool { return b.Patch == ref })
-	}, err
 }
 
 // picked tells which hosts a draft is about: those that the selector matches, or,

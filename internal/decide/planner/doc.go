@@ -10,7 +10,7 @@
 // before, the level or a newer one in effect, no driver, a foreign patch), if the
 // policy or an operator says so (Host.Verdict), or if the plan that this one
 // continues lost or quarantined it. A request that leaves nobody, or whose patch is
-// banned, is refused: an empty selection is never all hosts. So are a host selected
+// banned or recalled, is refused: an empty selection is never all hosts. So are a host selected
 // twice, a ring or calendar that the policy has not, and a shape that contradicts
 // itself.
 //

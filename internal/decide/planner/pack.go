@@ -88,8 +88,8 @@ type names struct {
 // Pack takes up the hosts of a request and plans them. Errors are those of
 // [Build], but for those of Root.
 func Pack(r Request) (*Planner, error) {
-	if r.Banned(r.Patch.Ref) {
-		return nil, &Refusal{Reason: hotstick.Reason{Code: hotstick.ReasonBanned, Subject: r.Patch.Ref.String()}}
+	if r.Forbidden != nil {
+		return nil, &Refusal{Reason: *r.Forbidden}
 	}
 	shape, err := withDefaults(r.Shape)
 	if err != nil {

@@ -22,7 +22,9 @@ type Request struct {
 	Hosts []Host
 	// Catalog lists every published patch, for levels to go back to.
 	Catalog []hotstick.Patch
-	Banned  func(hotstick.PatchRef) bool
+	// Forbidden says why nobody may arm the patch: it is banned or recalled; nil if one
+	// may.
+	Forbidden *hotstick.Reason
 	// Shape is what the policy says of the plan; zero fields mean [Defaults].
 	Shape policy.Shape
 	// Continues is the plan whose work this one takes over; nil for none.
@@ -69,7 +71,7 @@ func (r *Refusal) Error() string {
 	return "cannot make a plan: " + text
 }
 
-// Build makes a draft. It returns a [Refusal] if the patch is banned or no host
+// Build makes a draft. It returns a [Refusal] if the patch is banned or recalled, or no host
 // is left: an empty selection is never all hosts. Any other error names what in
 // the request is wrong.
 func Build(r Request) (Draft, error) {

@@ -39,7 +39,6 @@ func request(p hotstick.Patch, hosts ...planner.Host) planner.Request {
 	return planner.Request{
 		Patch: p, Author: "ada", Epoch: 1, Now: time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC), Hosts: hosts,
 		Catalog: []hotstick.Patch{patch(1, "abcdefgh"), p},
-		Banned:  func(hotstick.PatchRef) bool { return false },
 		Root:    func(hosts []hotstick.PlanHost) (string, error) { return fmt.Sprint(len(hosts)), nil },
 	}
 }
@@ -120,10 +119,12 @@ func TestRefusesToPlan(t *testing.T) {
 	if _, err := planner.Build(request(patch(2, "a"))); !errors.As(err, &refusal) {
 		t.Errorf("an empty selection gave %v", err)
 	}
-	banned := request(patch(2, "a"), host("x", "a"))
-	banned.Banned = func(ref hotstick.PatchRef) bool { return ref.Level == 2 }
-	if _, err := planner.Build(banned); !errors.As(err, &refusal) || refusal.Reason.Code != hotstick.ReasonBanned {
-		t.Errorf("a banned patch gave %v", err)
+	for _, code := range []hotstick.ReasonCode{hotstick.ReasonBanned, hotstick.ReasonRecalled} {
+		forbidden := request(patch(2, "a"), host("x", "a"))
+		forbidden.Forbidden = &hotstick.Reason{Code: code}
+		if _, err := planner.Build(forbidden); !errors.As(err, &refusal) || refusal.Reason.Code != code {
+			t.Errorf("a patch that is %s gave %v", code, err)
+		}
 	}
 }
 

@@ -25,8 +25,7 @@ func planned(tb testing.TB, hosts, builds int, shape policy.Shape) planner.Draft
 			Digest: hotstick.NewDigest(fmt.Append(nil, b)), Module: "fix_1"})
 	}
 	req := planner.Request{Patch: patch, Author: "ada", Epoch: 1, Now: t0, Catalog: []hotstick.Patch{patch}, Shape: shape,
-		Banned: func(hotstick.PatchRef) bool { return false },
-		Root:   func(hosts []hotstick.PlanHost) (string, error) { return fmt.Sprint(len(hosts)), nil }}
+		Root: func(hosts []hotstick.PlanHost) (string, error) { return fmt.Sprint(len(hosts)), nil }}
 	for i := range hosts {
 		name := fmt.Sprintf("node-%06d", i)
 		req.Hosts = append(req.Hosts, planner.Host{ID: hotstick.HostID("h-" + name), Name: name, Identity: hotstick.NewDigest([]byte(name)),

@@ -126,7 +126,9 @@ func (m *mirror) stir(r *rand.Rand, open *rollout.Rollout) {
 	switch r.IntN(12) {
 	case 0:
 		f := &m.Frame
-		switch r.IntN(7) {
+		switch r.IntN(8) {
+		case 5:
+			f.Recalled = recall([]hotstick.RecallAction{hotstick.RecallBlock, hotstick.RecallRevert}[r.IntN(2)])
 		case 0:
 			f.Promoted = r.IntN(7)
 		case 1:
@@ -138,7 +140,7 @@ func (m *mirror) stir(r *rand.Rand, open *rollout.Rollout) {
 		case 4:
 			f.Freezes = []rollout.Freeze{{Reason: "x", Interval: hotstick.Interval{From: m.now, Until: m.now.Add(time.Hour)}}}
 		default:
-			f.Status, f.StopAll, f.Banned, f.Reverting, f.Freezes = hotstick.Running, false, false, false, nil
+			f.Status, f.StopAll, f.Banned, f.Recalled, f.Reverting, f.Freezes = hotstick.Running, false, false, nil, false, nil
 		}
 		open.SetFrame(m.Frame)
 	case 1:

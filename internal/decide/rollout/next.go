@@ -25,6 +25,10 @@ type step struct {
 // drive is the step of a plan that is running or held.
 func (s *step) drive() {
 	s.urgent()
+	if s.recall() {
+		s.wind()
+		return
+	}
 	if why := s.r.failed(s.d.Gates); why != nil {
 		s.fail(*why)
 		s.wind()
@@ -71,6 +75,23 @@ func (s *step) fail(reason hotstick.Reason) {
 	}
 }
 
+// recall ends a plan whose patch is recalled.
+func (s *step) recall() bool {
+	f := &s.r.frame
+	if f.Recalled == nil {
+		return false
+	}
+	s.left = batch
+	s.d.Revert = f.Recalled.Action == hotstick.RecallRevert && f.Started != nil && !f.Reverting
+	f.Reverting = f.Reverting || s.d.Revert
+	s.end(hotstick.Halted, recallReason(*f.Recalled))
+	return true
+}
+
+func recallReason(r hotstick.Recall) *hotstick.Reason {
+	return &hotstick.Reason{Code: hotstick.ReasonRecalled, Subject: r.Patch.String(), Detail: r.Reason}
+}
+
 // blocked says why nothing of this plan may start now, or nil.
 func (r *Rollout) blocked() *hotstick.Reason {
 	f := &r.frame
@@ -85,6 +106,8 @@ func (r *Rollout) blocked() *hotstick.Reason {
 		return &hotstick.Reason{Code: hotstick.ReasonPlanExpired}
 	case f.Banned:
 		return &hotstick.Reason{Code: hotstick.ReasonBanned, Subject: r.plan.Patch.String()}
+	case f.Recalled != nil:
+		return recallReason(*f.Recalled)
 	case f.StopAll:
 		return &hotstick.Reason{Code: hotstick.ReasonStopAll}
 	case f.Outdated:

@@ -139,6 +139,7 @@ func TestNothingStartsWhen(t *testing.T) {
 		{"everything was stopped", func(v *rollout.View) { v.StopAll = true }, hotstick.ReasonStopAll},
 		{"the epoch has changed", func(v *rollout.View) { v.Outdated = true }, hotstick.ReasonStaleEpoch},
 		{"the patch is banned", func(v *rollout.View) { v.Banned = true }, hotstick.ReasonBanned},
+		{"the patch is recalled", func(v *rollout.View) { v.Recalled = recall(hotstick.RecallBlock) }, hotstick.ReasonRecalled},
 		{"another plan holds the host", func(v *rollout.View) { v.Hosts[0].Elsewhere = true }, hotstick.ReasonOtherPlan},
 		{"the host never checked in", func(v *rollout.View) { v.Hosts[0].LastSeen = time.Time{} }, hotstick.ReasonHostSilent},
 		{"the host is silent", func(v *rollout.View) { v.Hosts[0].LastSeen = t0.Add(-time.Hour) }, hotstick.ReasonHostSilent},

@@ -164,7 +164,9 @@ func (r *Rollout) Next(now time.Time) Decision {
 	s.release(false)
 	switch {
 	case r.frame.Status == hotstick.Proposed || r.frame.Status == hotstick.Approved:
-		s.expire()
+		if !s.recall() {
+			s.expire()
+		}
 	case r.frame.Status.Over():
 		s.wind()
 	default:

@@ -64,6 +64,7 @@
 //
 //   - Nothing starts in a freeze, nor a host outside its windows; what has started
 //     goes on. An admission that was not used until then is taken back.
+//   - A recall of the patch halts the plan, whatever its gates say.
 //   - After a halt, hold, freeze, ban or stop nothing is admitted. An admitted host
 //     whose last grant may still be alive keeps its slot until that grant is over.
 //   - A host that started, or may have, and then fell silent is lost. If it is heard
@@ -130,6 +131,9 @@ type Frame struct {
 	Unreconciled bool
 	// Banned: the plan's patch is banned.
 	Banned bool
+	// Recalled is the recall of the plan's patch that no clear has lifted, nil if there
+	// is none. It halts the plan, and sends its hosts back if it says so.
+	Recalled *hotstick.Recall
 	// Freezes are the change freezes that are known now, past ones left out.
 	Freezes []Freeze
 	Limits  Limits

@@ -32,7 +32,7 @@ var remedies = map[hotstick.ReasonCode]string{
 	hotstick.ReasonSlow:               "Look at why transitions take so long, such as load; limits are full again when they are quick.",
 	hotstick.ReasonSilentAfter:        "If the host is gone for good, write it off to free its slots: hotstick host write-off HOST --reason TEXT",
 	hotstick.ReasonBanned:             "Lifting a ban needs a clear signed by the approvers: hotstick clear make PATCH@LEVEL --ban --key FILE",
-	hotstick.ReasonRecalled:           "Lifting a recall needs a clear signed by the approvers: hotstick clear make PATCH@LEVEL --key FILE",
+	hotstick.ReasonRecalled:           "Lifting a recall needs a clear signed by the approvers: hotstick clear make PATCH@LEVEL --recall --key FILE",
 	hotstick.ReasonStruck:             "Lifting a strike needs a clear signed by the approvers: hotstick clear make PATCH@LEVEL --host HOST --key FILE",
 	hotstick.ReasonRevertedBefore:     "It comes back only with a clear signed by the approvers: hotstick clear make PATCH@LEVEL --host HOST --key FILE",
 	hotstick.ReasonDowngrade:          "An older level needs a downgrade statement signed by the approvers.",

@@ -80,6 +80,7 @@ func TestACommandNamesWhatItIsAbout(t *testing.T) {
 		{"the plan", hotstick.Reason{Code: hotstick.ReasonPlanHeld}, "hotstick rollout resume 3f2a9c01d4e5"},
 		{"the freeze", hotstick.Reason{Code: hotstick.ReasonFreeze, Subject: "sale"}, "hotstick freeze remove 7 --reason TEXT"},
 		{"the patch", hotstick.Reason{Code: hotstick.ReasonBanned}, "hotstick clear make fix@2 --ban --key FILE"},
+		{"what was recalled", hotstick.Reason{Code: hotstick.ReasonRecalled}, "hotstick clear make fix@2 --recall --key FILE"},
 		{"the host that is excluded", hotstick.Reason{Code: hotstick.ReasonExcluded, Subject: "alice"}, "hotstick host include web-2 --reason TEXT"},
 		{"the canary, not who waits for it", hotstick.Reason{Code: hotstick.ReasonCanaryLost, Subject: "db-1"}, "hotstick rollout dismiss 3f2a9c01d4e5 db-1 --reason TEXT"},
 		{"who keeps the slot", hotstick.Reason{Code: hotstick.ReasonBudget, Cause: hotstick.ReasonSilentAfter, Subject: "rack=a3",
