@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -144,24 +146,48 @@ func (s *Server) settleAuthority(ctx context.Context) error {
 	return nil
 }
 
+// heirs keeps the signed statements about authorities until there are others: the
+// route that sends them is open, and signing is not free.
+type heirs struct {
+	mu     sync.Mutex
+	epoch  uint64
+	newest statement.Authority
+	signed []json.RawMessage
+}
+
+// sign returns the statements, signed by the key for an epoch.
+func (h *heirs) sign(all []statement.Authority, epoch uint64, key statement.Signer) ([]json.RawMessage, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if n := len(all); n > 0 && n == len(h.signed) && h.epoch == epoch && reflect.DeepEqual(h.newest, all[n-1]) {
+		return h.signed, nil
+	}
+	signed := []json.RawMessage{}
+	for _, a := range all {
+		h.newest = a
+		a.Epoch = epoch
+		raw, err := statement.Sign(statement.KindAuthority, a, key)
+		if err != nil {
+			return nil, err
+		}
+		signed = append(signed, raw)
+	}
+	h.epoch, h.signed = epoch, signed
+	return signed, nil
+}
+
 // agentAuthority sends the statements that name the authorities. It is open: a host
 // that slept through a change cannot tell this server from an impostor before it has
 // read them.
 func (s *Server) agentAuthority() http.Handler {
+	known := &heirs{}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		resp := &wire.AuthorityResponse{Authorities: []json.RawMessage{}}
-		err := s.store.View(r.Context(), func(tx store.Tx) error {
-			all, err := authoritiesOf(tx)
-			for _, a := range all {
-				a.Epoch = s.catalog.View().Trust.Epoch
-				raw, err := statement.Sign(statement.KindAuthority, a, s.checkpoints.key)
-				if err != nil {
-					return err
-				}
-				resp.Authorities = append(resp.Authorities, raw)
-			}
-			return err
-		})
+		var all []statement.Authority
+		err := s.store.View(r.Context(), func(tx store.Tx) (err error) { all, err = authoritiesOf(tx); return err })
+		resp := &wire.AuthorityResponse{}
+		if err == nil {
+			resp.Authorities, err = known.sign(all, s.catalog.View().Trust.Epoch, s.checkpoints.key)
+		}
 		if err != nil {
 			writeProblem(w, asProblem(err, s.log))
 			return
