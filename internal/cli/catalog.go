@@ -189,7 +189,7 @@ func (a *app) signStandings(f *folder.Folder, yes bool, signer statement.Signer,
 
 // changes lists what pending metadata says otherwise than the catalog.
 func changes(f *folder.Folder, s folder.Standing) []string {
-	last, _ := f.Current(s.Role)
+	last, _ := f.Current(s.Role) // a delegate's first metadata follows nothing
 	if s.Role == folder.Root {
 		return show.RootDifference(*last.Root, *s.Says().Root)
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -164,11 +165,11 @@ func (a *app) catalogDrop() *cobra.Command {
 		Args:  exactly("DIR", "ROLE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			return a.inFolder(args[0], func(f *folder.Folder) error {
-				s, err := f.Standing(args[1])
-				if err != nil {
+				if s, err := f.Standing(args[1]); errors.Is(err, folder.ErrNotPending) {
 					return explainFolder(err)
+				} else if err == nil { // what is refused can be dropped unread
+					a.note(changesText(f, s))
 				}
-				a.note(changesText(f, s))
 				if err := a.confirm(yes, "Drop it, with its signatures?"); err != nil {
 					return err
 				}

@@ -32,7 +32,7 @@ func (a *app) verified(ctx context.Context, c *client.Client) (catalog.View, *ca
 	view, err := files.Refresh(ctx, a.env.Now())
 	switch {
 	case errors.Is(err, catalog.ErrExpired):
-		return view, nil, fail(exitRefused, "its publishers must sign it anew: hotstick patch publish", "cannot use the catalog: %v", err)
+		return view, nil, fail(exitRefused, "it must be signed anew: hotstick catalog export DIR, then renew and push it", "cannot use the catalog: %v", err)
 	case errors.Is(err, catalog.ErrRefused):
 		return view, nil, fail(exitRefused, "the server's catalog does not follow from the root that you were given; ask its owner before you sign anything", "cannot use the catalog: %v", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/catalog"
 )
 
@@ -31,15 +32,15 @@ type Standing struct {
 	Role    string
 	Version int64
 	Needs   []Need
-	// Overtaken: the catalog has another metadata of this version already, or has
-	// skipped one; this one must be made anew.
+	// Overtaken: the catalog has other metadata of this version already, or a delegate
+	// is none any more; what is wanted must be made anew.
 	Overtaken bool
 	paper     paper
 }
 
 // Complete reports whether enough keys of every group have signed.
 func (s Standing) Complete() bool {
-	return !slices.ContainsFunc(s.Needs, func(n Need) bool { return n.Missing() > 0 })
+	return len(s.Needs) > 0 && !slices.ContainsFunc(s.Needs, func(n Need) bool { return n.Missing() > 0 })
 }
 
 // Asks reports whether the metadata is for this key to sign.
@@ -94,10 +95,11 @@ func (f *Folder) standing(role string, p paper) (Standing, error) {
 	if (p.Root != nil) != (role == Root) {
 		return s, fmt.Errorf("cannot use this as %.80q metadata: it is of another kind", role)
 	}
-	var err error
-	if s.Needs, err = f.needs(role, p); err != nil {
-		return s, err
+	if err := continues(f.current[role].Paper, p.Paper); err != nil {
+		return s, fmt.Errorf("cannot use the pending %s metadata: %w", role, err)
 	}
+	s.Needs = f.needs(role, p)
+	s.Overtaken = s.Overtaken || len(s.Needs) == 0
 	for i, n := range s.Needs {
 		for _, k := range n.Keys {
 			if p.SignedBy(k) {
@@ -108,27 +110,51 @@ func (f *Folder) standing(role string, p paper) (Standing, error) {
 	return s, nil
 }
 
+// continues refuses what no catalog may say after what it said before, whoever asks
+// for a signature on it: a recall taken out, other bytes for a level, an older epoch.
+func continues(last, next catalog.Paper) error {
+	if last.Root != nil && next.Root != nil && next.Root.Trust.Epoch < last.Root.Trust.Epoch {
+		return fmt.Errorf("%w: it goes back from epoch %d to %d", catalog.ErrRefused, last.Root.Trust.Epoch, next.Root.Trust.Epoch)
+	}
+	for _, r := range last.Recalls {
+		if !slices.Contains(next.Recalls, r) {
+			return fmt.Errorf("%w: the recall of %s is taken out", catalog.ErrRefused, r.Patch)
+		}
+	}
+	for _, old := range last.Patches {
+		at := slices.IndexFunc(next.Patches, func(p hotstick.Patch) bool { return p.Ref == old.Ref })
+		if at < 0 {
+			continue
+		}
+		for _, a := range next.Patches[at].Artifacts {
+			if had, ok := old.Artifact(a.Build); ok && had != a {
+				return fmt.Errorf("%w: %s has other bytes for %s than it had", catalog.ErrRefused, old.Ref, a.Build)
+			}
+		}
+	}
+	return nil
+}
+
 // needs says who must sign. Targets metadata is signed for the root that will be
-// there when it comes: the pending one, if there is one.
-func (f *Folder) needs(role string, p paper) ([]Need, error) {
+// there when it comes: the pending one, if there is one. Nobody signs for a delegate
+// that is none.
+func (f *Folder) needs(role string, p paper) []Need {
 	switch role {
 	case Root:
 		old, next := f.current[Root].Root, p.Root
 		if sameKeys(old.RootKeys, next.RootKeys) && old.RootThreshold == next.RootThreshold {
-			return []Need{{Who: "owners", Keys: next.RootKeys, Threshold: next.RootThreshold}}, nil
+			return []Need{{Who: "owners", Keys: next.RootKeys, Threshold: next.RootThreshold}}
 		}
 		return []Need{{Who: "owners so far", Keys: old.RootKeys, Threshold: old.RootThreshold},
-			{Who: "next owners", Keys: next.RootKeys, Threshold: next.RootThreshold}}, nil
+			{Who: "next owners", Keys: next.RootKeys, Threshold: next.RootThreshold}}
 	case Targets:
 		spec := f.NextRoot()
-		return []Need{{Who: "publishers", Keys: spec.PublisherKeys, Threshold: spec.PublisherThreshold}}, nil
+		return []Need{{Who: "publishers", Keys: spec.PublisherKeys, Threshold: spec.PublisherThreshold}}
 	}
-	for _, d := range f.nextTargets().Delegations {
-		if d.Name == role {
-			return []Need{{Who: role, Keys: d.Keys, Threshold: d.Threshold}}, nil
-		}
+	if d, named := find(f.nextTargets().Delegations, role); named {
+		return []Need{{Who: role, Keys: d.Keys, Threshold: d.Threshold}}
 	}
-	return nil, fmt.Errorf("cannot use metadata of %.80q: nobody delegates to it", role)
+	return nil
 }
 
 // NextRoot is what the root says after everything pending is in the catalog.

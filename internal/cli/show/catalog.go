@@ -3,6 +3,7 @@ package show
 import (
 	"crypto/ed25519"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -65,11 +66,15 @@ func TargetsDifference(last, next catalog.Paper) []string {
 	var d difference
 	for _, p := range next.Patches {
 		was := slices.IndexFunc(last.Patches, func(old hotstick.Patch) bool { return old.Ref == p.Ref })
-		switch {
-		case was < 0:
-			d.add("patch %s: new, for %s", Clean(p.Ref.String()), plural(len(p.Artifacts), "kernel build", "kernel builds"))
-		default:
-			d.change("kernel builds of "+Clean(p.Ref.String()), len(last.Patches[was].Artifacts), len(p.Artifacts))
+		if was < 0 {
+			d.add("patch %s: new, driver %s; %s", Clean(p.Ref.String()), Clean(p.Driver), Escape(p.Summary))
+			d.artifacts(hotstick.Patch{}, p)
+			continue
+		}
+		d.artifacts(last.Patches[was], p)
+		if !reflect.DeepEqual(described(last.Patches[was]), described(p)) {
+			d.add("patch %s: its description is another one; driver %s, functions %s; %s", Clean(p.Ref.String()), Clean(p.Driver),
+				Escape(strings.Join(p.Functions, ", ")), Escape(p.Summary))
 		}
 	}
 	for _, p := range last.Patches {
@@ -82,9 +87,40 @@ func TargetsDifference(last, next catalog.Paper) []string {
 			d.add("recall of %s on every kernel build: %s; %s", Clean(r.Patch.String()), RecallAction(r.Action), Escape(r.Reason))
 		}
 	}
+	for _, r := range last.Recalls {
+		if !slices.Contains(next.Recalls, r) {
+			d.add("recall of %s: taken out", Clean(r.Patch.String()))
+		}
+	}
 	d.delegations(last.Delegations, next.Delegations)
 	d.change("ends", day(last.Expires), day(next.Expires))
 	return d.lines
+}
+
+// described is a patch without its artifacts.
+func described(p hotstick.Patch) hotstick.Patch {
+	p.Artifacts = nil
+	return p
+}
+
+// artifacts tells of every file that a level gains, loses or has otherwise.
+func (d *difference) artifacts(last, next hotstick.Patch) {
+	for _, a := range next.Artifacts {
+		was := "none"
+		if old, had := last.Artifact(a.Build); had {
+			was = artifact(old)
+		}
+		d.change(Clean(next.Ref.String())+" on "+Clean(a.Build.String()), was, artifact(a))
+	}
+	for _, a := range last.Artifacts {
+		if _, stays := next.Artifact(a.Build); !stays {
+			d.add("%s on %s: %s → none", Clean(next.Ref.String()), Clean(a.Build.String()), artifact(a))
+		}
+	}
+}
+
+func artifact(a hotstick.Artifact) string {
+	return fmt.Sprintf("%s %s", Clean(a.Module), a.Digest)
 }
 
 // RecallAction says what a recall asks of the hosts.
