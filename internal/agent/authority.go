@@ -88,7 +88,7 @@ func (s *Session) follow(ctx context.Context) error {
 	s.mu.Lock()
 	s.roots = roots
 	s.mu.Unlock()
-	s.transport.CloseIdleConnections()
+	s.open().CloseIdleConnections()
 	s.log.Info("the server's certificate authorities changed", "newest", hotstick.NewDigest(roots[len(roots)-1].Raw).Short())
 	return nil
 }

@@ -39,6 +39,9 @@ type office struct {
 	status int
 	hosts  []hotstick.HostID
 	renews int
+	// keys are the digests of the certificates that were shown, first the first.
+	keys  []string
+	first string
 	// lapsed: certificates are not taken until one is renewed.
 	lapsed bool
 	// identity is the key of the host that enrolled last.
@@ -78,6 +81,10 @@ func (o *office) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if len(r.TLS.PeerCertificates) == 1 {
+			o.keys = append(o.keys, hotstick.NewDigest(r.TLS.PeerCertificates[0].Raw).Short())
+			if o.first == "" {
+				o.first = o.keys[0]
+			}
 			host, err := o.authority.Host(r.TLS.PeerCertificates[0], time.Now())
 			if err == nil {
 				o.hosts = append(o.hosts, host)

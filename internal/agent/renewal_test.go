@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"io"
 	"log/slog"
 	"net/http"
 	"testing"
@@ -89,5 +90,41 @@ func TestAnExpiredCertificateIsRenewedBeforeAnythingElse(t *testing.T) {
 	now = now.Add(identity.CertificateLife + time.Hour)
 	if session.Upkeep(t.Context()); o.renews != 1 {
 		t.Errorf("renewed %d times", o.renews)
+	}
+}
+
+func TestNoConnectionOfAnOldCertificateIsUsedAgain(t *testing.T) {
+	o := newOffice(t)
+	now := time.Now()
+	session := o.mustSession(&now)
+	client := &http.Client{Transport: session.Transport()}
+	get := func() *http.Response {
+		resp, err := client.Get(o.server.URL + "/agent/v1/catalog/timestamp.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp
+	}
+	busy := get() // its connection goes back to the pool only after the renewal
+	now = now.Add(identity.CertificateLife * 5 / 6)
+	if session.Upkeep(t.Context()); o.renews != 1 {
+		t.Fatalf("renewed %d times", o.renews)
+	}
+	if _, err := io.Copy(io.Discard, busy.Body); err != nil {
+		t.Fatal(err)
+	}
+	busy.Body.Close()
+	o.mu.Lock()
+	o.keys = nil
+	o.mu.Unlock()
+	for range 4 {
+		get().Body.Close()
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, key := range o.keys {
+		if key != o.keys[len(o.keys)-1] || key == o.first {
+			t.Errorf("the host showed %v after its renewal; before, %s", o.keys, o.first)
+		}
 	}
 }

@@ -20,15 +20,15 @@ import (
 // certificate when two thirds of its life are over, or when the server takes it no
 // more: this host's clock may be wrong. It is safe for concurrent use.
 type Session struct {
-	home      *Home
-	host      hotstick.HostID
-	server    string
-	transport *http.Transport
-	now       func() time.Time
-	log       *slog.Logger
+	home   *Home
+	host   hotstick.HostID
+	server string
+	now    func() time.Time
+	log    *slog.Logger
 
 	// mu guards what follows. It is not held during a renewal.
 	mu          sync.Mutex
+	transport   *http.Transport
 	certificate tls.Certificate
 	// refused: the server does not take the certificate. strange: its own comes from an
 	// authority that this host does not know.
@@ -61,19 +61,23 @@ func NewSession(home *Home, server string, now func() time.Time, log *slog.Logge
 		return nil, err
 	}
 	s := &Session{home: home, host: host, roots: roots, server: strings.TrimSuffix(server, "/"), certificate: certificate, now: now, log: log}
-	s.transport = &http.Transport{
+	s.transport = s.newTransport(certificate)
+	return s, nil
+}
+
+// newTransport makes a transport that proves one certificate. A renewed one gets
+// another transport, so that no connection of the old one is ever used again: a host
+// that showed now this certificate, now that one, would look like two.
+func (s *Session) newTransport(certificate tls.Certificate) *http.Transport {
+	return &http.Transport{
 		TLSClientConfig: &tls.Config{
 			MinVersion: tls.VersionTLS13,
 			NextProtos: []string{"http/1.1"},
 			// Which authorities count may change while the host runs, so the chain is
 			// checked below, before anything is sent.
-			InsecureSkipVerify: true,
-			VerifyConnection:   s.verify,
-			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-				s.mu.Lock()
-				defer s.mu.Unlock()
-				return &s.certificate, nil
-			},
+			InsecureSkipVerify:   true,
+			VerifyConnection:     s.verify,
+			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &certificate, nil },
 		},
 		MaxIdleConns:           2,
 		MaxIdleConnsPerHost:    2,
@@ -83,7 +87,13 @@ func NewSession(home *Home, server string, now func() time.Time, log *slog.Logge
 		MaxResponseHeaderBytes: 32 << 10,
 		DisableCompression:     true,
 	}
-	return s, nil
+}
+
+// open returns the transport of the certificate of the moment.
+func (s *Session) open() *http.Transport {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.transport
 }
 
 // Transport carries requests as this host.
@@ -94,7 +104,7 @@ type listening struct{ s *Session }
 
 // RoundTrip implements http.RoundTripper.
 func (l listening) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := l.s.transport.RoundTrip(req)
+	resp, err := l.s.open().RoundTrip(req)
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
 	if err == nil && resp.StatusCode == http.StatusUnauthorized {
@@ -107,7 +117,7 @@ func (l listening) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // CloseIdleConnections lets http.Client close what it does not use.
-func (l listening) CloseIdleConnections() { l.s.transport.CloseIdleConnections() }
+func (l listening) CloseIdleConnections() { l.s.open().CloseIdleConnections() }
 
 // Upkeep renews the certificate if it is time. A renewal that fails is tried again
 // after a pause; the old certificate serves until its end, and may renew itself for
@@ -155,7 +165,7 @@ func (s *Session) renew(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, enrolTime)
 	defer cancel()
-	client := &http.Client{Transport: s.transport, CheckRedirect: noRedirect}
+	client := &http.Client{Transport: s.open(), CheckRedirect: noRedirect}
 	var resp wire.RenewResponse
 	err = talk{server: s.server, http: client}.post(ctx, "/agent/v1/renew",
 		&wire.RenewRequest{Request: csr, Proof: proof}, wire.MaxEnrollBytes, &resp)
@@ -170,9 +180,10 @@ func (s *Session) renew(ctx context.Context) error {
 		return err
 	}
 	s.mu.Lock()
-	s.certificate = certificate
+	old := s.transport
+	s.certificate, s.transport = certificate, s.newTransport(certificate)
 	s.mu.Unlock()
-	s.transport.CloseIdleConnections() // the next connection proves the new key
+	old.CloseIdleConnections()
 	s.log.Info("the host's certificate is renewed", "expires", certificate.Leaf.NotAfter)
 	return nil
 }
