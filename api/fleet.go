@@ -21,7 +21,11 @@ type Overview struct {
 	// Awaiting lists plans that wait for approvals.
 	Awaiting []RolloutSummary `json:"awaiting"`
 	Bans     []Ban            `json:"bans"`
-	Events   []Event          `json:"events"`
+	// Recalls are those that no clear has lifted, by patch and level.
+	Recalls []hotstick.Recall `json:"recalls,omitempty"`
+	// Expiring is what people must sign again within a week, the earliest first.
+	Expiring []Expiry `json:"expiring,omitempty"`
+	Events   []Event  `json:"events"`
 	// StopAll is true while new starts are blocked fleet-wide.
 	StopAll bool `json:"stop_all"`
 	// Unreconciled: the database is an older one than hosts have seen, and nothing
@@ -34,11 +38,19 @@ type Overview struct {
 	At       time.Time `json:"at"`
 }
 
+// Expiry is the end of one signed file of the catalog.
+type Expiry struct {
+	// Role is root, targets or the name of a delegation; also snapshot or timestamp,
+	// which the server renews by itself, once they have ended.
+	Role string    `json:"role"`
+	At   time.Time `json:"at"`
+}
+
 // BuildCoverage counts, for one kernel build, the hosts by the level in effect.
 type BuildCoverage struct {
 	Build hotstick.KernelBuild `json:"build"`
 	Hosts int                  `json:"hosts"`
-	// Newest is the newest level in the catalog, not banned, that fits this build.
+	// Newest is the newest level in the catalog, neither banned nor recalled, that fits this build.
 	Newest hotstick.PatchRef `json:"newest"`
 	// Covered counts hosts whose newest truthful report says Newest or higher is
 	// in effect.
@@ -162,6 +174,8 @@ type Standing struct {
 type Patch struct {
 	hotstick.Patch
 	Ban *Ban `json:"ban,omitempty"`
+	// Recall is the one that no clear has lifted.
+	Recall *hotstick.Recall `json:"recall,omitempty"`
 	// InEffectHosts counts the hosts that truthfully run this level.
 	InEffectHosts int `json:"in_effect_hosts"`
 	// FittingHosts counts the hosts whose kernel build has an artifact.

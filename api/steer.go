@@ -109,6 +109,8 @@ type ClearResult struct {
 	Patch hotstick.PatchRef `json:"patch"`
 	// Ban: the ban was lifted.
 	Ban bool `json:"ban"`
+	// Recall: the recalls were lifted.
+	Recall bool `json:"recall,omitempty"`
 	// Hosts may take the patch again once their loaders have the clear.
 	Hosts []hotstick.HostID `json:"hosts"`
 }

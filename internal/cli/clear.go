@@ -18,7 +18,7 @@ import (
 )
 
 func (a *app) clear() *cobra.Command {
-	return noun("clear", "Signed statements that lift a ban, strikes and what was reverted", a.clearMake(), a.clearSign(), a.clearApply())
+	return noun("clear", "Signed statements that lift a ban, recalls, strikes and what was reverted", a.clearMake(), a.clearSign(), a.clearApply())
 }
 
 // clearFlags are what clear make was asked for.
@@ -26,7 +26,9 @@ type clearFlags struct {
 	signing
 	hosts []string
 	ban   bool
-	life  string
+	// recall lifts recalls.
+	recall bool
+	life   string
 }
 
 func (a *app) clearMake() *cobra.Command {
@@ -34,9 +36,10 @@ func (a *app) clearMake() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "make PATCH@LEVEL --key FILE",
 		Short: "Write and sign a clear; others sign it with clear sign",
-		Long: `A clear says that a level may be used again: --ban lifts its ban, --host lifts the
-strikes of a host and allows the level again where it was reverted. It holds once
-as many persons have signed it as the catalog asks for:
+		Long: `A clear says that a level may be used again: --ban lifts its ban, --recall the recalls
+that its publishers signed up to now, --host the strikes of a host, and allows the level
+again where it was reverted. It holds once as many persons have signed it as the catalog
+asks for:
 
   hotstick clear make unix-ioctl@2 --ban --host web-1 --key ada.pem --out clear.json
   hotstick clear sign clear.json --key bob.pem
@@ -48,8 +51,8 @@ as many persons have signed it as the catalog asks for:
 			if err != nil {
 				return err
 			}
-			if !f.ban && len(f.hosts) == 0 {
-				return usage("--ban lifts the ban, --host HOST a host's strikes; an empty list is never all", "cannot make a clear that lifts nothing")
+			if !f.ban && !f.recall && len(f.hosts) == 0 {
+				return usage("--ban lifts the ban, --recall the recalls, --host HOST a host's strikes; an empty list is never all", "cannot make a clear that lifts nothing")
 			}
 			life, ok := parseSpan(f.life)
 			if !ok {
@@ -64,6 +67,7 @@ as many persons have signed it as the catalog asks for:
 	f.outFlag(cmd)
 	cmd.Flags().StringSliceVar(&f.hosts, "host", nil, "lift this host's strikes; may be repeated")
 	cmd.Flags().BoolVar(&f.ban, "ban", false, "lift the ban")
+	cmd.Flags().BoolVar(&f.recall, "recall", false, "lift the recalls that were signed up to now")
 	cmd.Flags().StringVar(&f.life, "life", "7d", "how long it may be handed in and reach hosts")
 	_ = cmd.RegisterFlagCompletionFunc("host", a.completeHosts())
 	return cmd
@@ -79,7 +83,7 @@ func (a *app) makeClear(ctx context.Context, c *client.Client, ref hotstick.Patc
 		return err
 	}
 	now := a.env.Now().UTC().Truncate(time.Second)
-	said := statement.Clear{Patch: ref, Hosts: hosts, Ban: f.ban, IssuedAt: now, NotAfter: now.Add(life)}
+	said := statement.Clear{Patch: ref, Hosts: hosts, Ban: f.ban, Recall: f.recall, IssuedAt: now, NotAfter: now.Add(life)}
 	if said.Hosts == nil {
 		said.Hosts = []hotstick.HostID{}
 	}
@@ -93,6 +97,9 @@ func clearText(said statement.Clear, names []string) string {
 	fmt.Fprintf(&b, "This clear allows %s again, until %s:\n", show.Clean(said.Patch.String()), said.NotAfter.UTC().Format(time.RFC3339))
 	if said.Ban {
 		b.WriteString("  its ban is lifted, fleet-wide\n")
+	}
+	if said.Recall {
+		fmt.Fprintf(&b, "  its recalls up to %s are lifted, fleet-wide\n", said.IssuedAt.UTC().Format(time.RFC3339))
 	}
 	for i, h := range said.Hosts {
 		name := ""
@@ -167,6 +174,9 @@ func cleared(r api.ClearResult) string {
 	parts := []string{}
 	if r.Ban {
 		parts = append(parts, "its ban is lifted")
+	}
+	if r.Recall {
+		parts = append(parts, "its recalls are lifted")
 	}
 	if n := len(r.Hosts); n > 0 {
 		parts = append(parts, fmt.Sprintf("allowed again on %d hosts", n))

@@ -42,6 +42,23 @@ func Recalled(tx store.Tx, trusted catalog.View, patch hotstick.PatchRef) (*hots
 	return &r, nil
 }
 
+// Recalls returns the recalls that no clear has lifted, one a patch level, by name and
+// level.
+func Recalls(tx store.Tx, trusted catalog.View) ([]hotstick.Recall, error) {
+	var standing []hotstick.Recall
+	for i, r := range trusted.Recalls {
+		if i > 0 && trusted.Recalls[i-1].Patch == r.Patch {
+			continue
+		}
+		if now, err := Recalled(tx, trusted, r.Patch); err != nil {
+			return nil, err
+		} else if now != nil {
+			standing = append(standing, *now)
+		}
+	}
+	return standing, nil
+}
+
 // Forbidden says why nobody may arm a patch level: it is banned, or recalled. It is
 // nil if one may.
 func Forbidden(tx store.Tx, trusted catalog.View, patch hotstick.PatchRef) (*hotstick.Reason, error) {

@@ -318,7 +318,7 @@ func TestMetricsHaveNoHostInThem(t *testing.T) {
 	h := w.join("host-1", buildA)
 	w.known(h)
 	a := w.ask("GET", "/metrics", "", "Authorization", w.bearer(identity.Viewer))
-	for _, want := range []string{`hotstick_hosts{state="unpatched"} 1`, `hotstick_plans{status="running"} 0`, "hotstick_build_info{", `hotstick_stop_all 0`, `hotstick_unreconciled 0`, "hotstick_catalog_expiry_timestamp_seconds 1.",
+	for _, want := range []string{`hotstick_hosts{state="unpatched"} 1`, `hotstick_plans{status="running"} 0`, "hotstick_build_info{", `hotstick_stop_all 0`, `hotstick_unreconciled 0`, "hotstick_catalog_expiring 0", "hotstick_recalls 0", "hotstick_catalog_expiry_timestamp_seconds 1.",
 		`hotstick_http_requests_total{code="200",route="POST /agent/v1/enroll"} 1`} {
 		if !strings.Contains(a.body, want) {
 			t.Errorf("the metrics lack %s", want)

@@ -38,7 +38,12 @@ func (s *Server) moment(tx store.Tx) (view.Moment, error) {
 		return view.Moment{}, err
 	}
 	freezes, err := freezesOf(tx)
-	return view.NewMoment(tx.Now(), s.options.Limits.StaleAfter, s.catalog.View(), plans, freezes), err
+	if err != nil {
+		return view.Moment{}, err
+	}
+	m := view.NewMoment(tx.Now(), s.options.Limits.StaleAfter, s.catalog.View(), plans, freezes)
+	m.Recalls, err = controller.Recalls(tx, m.Trusted)
+	return m, err
 }
 
 func (s *Server) overview(ctx context.Context, _ *empty) (*body[api.Overview], error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/server/view"
 	"github.com/hotstick/hotstick/internal/store"
@@ -115,6 +116,8 @@ type fleetCollector struct {
 	stop   *prometheus.Desc
 	behind *prometheus.Desc
 	expiry *prometheus.Desc
+	soon   *prometheus.Desc
+	recall *prometheus.Desc
 }
 
 func newFleetCollector(s *Server) *fleetCollector {
@@ -126,12 +129,14 @@ func newFleetCollector(s *Server) *fleetCollector {
 		stop:   desc("hotstick_stop_all", "1 while new starts are blocked fleet-wide.", nil, nil),
 		behind: desc("hotstick_unreconciled", "1 while nothing starts because the database is an older one than hosts have seen.", nil, nil),
 		expiry: desc("hotstick_catalog_expiry_timestamp_seconds", "When the first signature of an offline key on the catalog expires.", nil, nil),
+		soon:   desc("hotstick_catalog_expiring", "Files of the catalog that people must sign again within 7 days, or that have expired.", nil, nil),
+		recall: desc("hotstick_recalls", "Patch levels that are recalled and that no clear has lifted.", nil, nil),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *fleetCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.hosts, c.plans, c.slots, c.stop, c.behind, c.expiry} {
+	for _, d := range []*prometheus.Desc{c.hosts, c.plans, c.slots, c.stop, c.behind, c.expiry, c.soon, c.recall} {
 		ch <- d
 	}
 }
@@ -188,6 +193,8 @@ func (c *fleetCollector) collect(tx store.Tx, ch chan<- prometheus.Metric) error
 		return err
 	}
 	gauge(c.expiry, float64(signed.Expires.Unix()))
+	gauge(c.soon, float64(len(m.Trusted.ExpiresWithin(m.Now, catalog.ExpiryWarning))))
+	gauge(c.recall, float64(len(m.Recalls)))
 	return nil
 }
 

@@ -233,7 +233,7 @@ func (s *Server) clear(ctx context.Context, in *clearInput) (*body[api.ClearResu
 	if err != nil {
 		return nil, err
 	}
-	out := api.ClearResult{Patch: said.Patch, Ban: said.Ban, Hosts: said.Hosts}
+	out := api.ClearResult{Patch: said.Patch, Ban: said.Ban, Recall: said.Recall, Hosts: said.Hosts}
 	if out.Hosts == nil {
 		out.Hosts = []hotstick.HostID{}
 	}

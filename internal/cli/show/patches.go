@@ -33,8 +33,11 @@ func Patches(c api.Catalog, st Style) Table {
 }
 
 func patchState(p api.Patch) Cell {
-	if p.Ban != nil {
+	switch {
+	case p.Ban != nil:
 		return Cell{Text: "banned", State: "banned"}
+	case p.Recall != nil:
+		return Cell{Text: "recalled", State: "banned"}
 	}
 	return Cell{Text: "allowed", State: "confirmed"}
 }
@@ -56,6 +59,9 @@ func Patch(d api.Patch, st Style) string {
 	p.field("State", "%s", patchState(d).shaped(st))
 	if d.Ban != nil {
 		p.field("Banned", "by %s at %s: %s", Clean(d.Ban.By), d.Ban.At.UTC().Format(time.RFC3339), Escape(banReason(*d.Ban)))
+	}
+	if d.Recall != nil {
+		p.field("Recalled", "by its publishers at %s, %s: %s", d.Recall.Issued.UTC().Format(time.RFC3339), Clean(string(d.Recall.Action)), Escape(d.Recall.Reason))
 	}
 	p.field("CVEs", "%s", Escape(orNone(strings.Join(d.CVEs, ", "))))
 	p.field("Driver", "%s, reversible %s, replaces older levels: %t", Clean(d.Driver), Clean(string(d.Reversibility)), d.Replace)

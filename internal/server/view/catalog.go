@@ -5,16 +5,13 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
+	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/store"
 )
 
-// Times before an end at which the catalog's page warns.
-const (
-	// warnAhead: of what people renew with their offline keys.
-	warnAhead = 7 * 24 * time.Hour
-	// warnOnline: of what the server renews by itself long before, if it can.
-	warnOnline = time.Hour
-)
+// warnOnline is how long before its end the catalog's page warns of what the server
+// renews by itself long before, if it can.
+const warnOnline = time.Hour
 
 // Signed is what the catalog's page rests on beside the view: who signed the
 // targets metadata, and when the first signature of an offline key ends.
@@ -35,7 +32,7 @@ func (m Moment) Catalog(fleet Census, bans []store.Ban, signed Signed) api.Catal
 		c.Warning = "The catalog's signatures have expired: nothing can start until they are renewed with the offline keys."
 	case online <= 0:
 		c.Warning = "The server's own signatures on the catalog have expired: nothing can start until it renews them; its log says why it cannot."
-	case offline < warnAhead:
+	case offline < catalog.ExpiryWarning:
 		c.Warning = "The catalog's signatures expire in " + offline.Round(time.Minute).String() + "; renew them with the offline keys."
 	case online < warnOnline:
 		c.Warning = "The server's own signatures on the catalog expire in " + online.Round(time.Minute).String() + "; its log says why it cannot renew them."
@@ -45,7 +42,7 @@ func (m Moment) Catalog(fleet Census, bans []store.Ban, signed Signed) api.Catal
 
 // Patch makes one level's page.
 func (m Moment) Patch(p hotstick.Patch, fleet Census, bans []store.Ban, signedBy []string) api.Patch {
-	out := api.Patch{Patch: p, SignedBy: signedBy}
+	out := api.Patch{Patch: p, SignedBy: signedBy, Recall: m.recall(p.Ref)}
 	for _, b := range Bans(bans) {
 		if b.Patch == p.Ref {
 			out.Ban = &b

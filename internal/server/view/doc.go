@@ -31,6 +31,8 @@ type Moment struct {
 	// Trusted is the catalog as the server trusts it.
 	Trusted catalog.View
 	Modules inventory.Modules
+	// Recalls are those that no clear has lifted.
+	Recalls []hotstick.Recall
 	// Freezes are those that hold and those to come.
 	Freezes []api.Freeze
 	// Plans are all plans, for the names and statuses that hosts' lines lack.

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
+	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/decide/why"
 	"github.com/hotstick/hotstick/internal/store"
 )
@@ -28,7 +30,7 @@ type Fleet struct {
 // Overview makes the first page.
 func (m Moment) Overview(f Fleet) api.Overview {
 	o := api.Overview{Hosts: f.Census.Hosts, Silent: f.Census.Silent, Struck: f.Census.Struck, Rollouts: []api.RolloutSummary{}, Awaiting: []api.RolloutSummary{},
-		Bans: Bans(f.Bans), Events: Events(f.Events), StopAll: f.StopAll, Unreconciled: f.Unreconciled, At: m.Now}
+		Bans: Bans(f.Bans), Recalls: m.Recalls, Expiring: m.expiring(), Events: Events(f.Events), StopAll: f.StopAll, Unreconciled: f.Unreconciled, At: m.Now}
 	for _, r := range f.Rollouts {
 		if r.Status == hotstick.Proposed {
 			o.Awaiting = append(o.Awaiting, r)
@@ -73,12 +75,30 @@ func (m Moment) coverage(f Fleet) []api.BuildCoverage {
 	return out
 }
 
-// newest is the patch level published last that fits the build and is not
-// banned; the zero patch if there is none.
+// expiring is what of the catalog people must sign again within a week.
+func (m Moment) expiring() []api.Expiry {
+	var soon []api.Expiry
+	for _, e := range m.Trusted.ExpiresWithin(m.Now, catalog.ExpiryWarning) {
+		soon = append(soon, api.Expiry{Role: e.Role, At: e.At})
+	}
+	return soon
+}
+
+// recall is the one of a level that no clear has lifted, or nil.
+func (m Moment) recall(ref hotstick.PatchRef) *hotstick.Recall {
+	i := slices.IndexFunc(m.Recalls, func(r hotstick.Recall) bool { return r.Patch == ref })
+	if i < 0 {
+		return nil
+	}
+	return &m.Recalls[i]
+}
+
+// newest is the patch level published last that fits the build and is neither
+// banned nor recalled; the zero patch if there is none.
 func (m Moment) newest(build hotstick.KernelBuild, bans []store.Ban) hotstick.Patch {
 	for _, p := range slices.Backward(m.Trusted.Patches) {
 		banned := slices.ContainsFunc(bans, func(b store.Ban) bool { return b.Patch == p.Ref })
-		if _, fits := p.Artifact(build); fits && !banned {
+		if _, fits := p.Artifact(build); fits && !banned && m.recall(p.Ref) == nil {
 			return p
 		}
 	}
@@ -108,12 +128,23 @@ func overviewHeadline(o api.Overview) string {
 	if n := len(o.Awaiting); n > 0 {
 		parts = append(parts, fmt.Sprintf("%s for approval", count(n, "plan waits", "plans wait")))
 	}
+	for _, e := range o.Expiring {
+		parts = append(parts, expiryText(e, o.At))
+	}
 	parts = append(parts, coverageText(o))
 	if o.Silent > 0 {
 		parts = append(parts, fmt.Sprintf("%s silent", count(o.Silent, "host is", "hosts are")))
 	}
 	text := strings.Join(parts, "; ") + "."
 	return strings.ToUpper(text[:1]) + text[1:]
+}
+
+// expiryText says what of the catalog people must sign again.
+func expiryText(e api.Expiry, now time.Time) string {
+	if left := e.At.Sub(now); left > 0 {
+		return fmt.Sprintf("the catalog's %s must be signed again within %s", e.Role, left.Round(time.Hour))
+	}
+	return fmt.Sprintf("the catalog's %s has expired", e.Role)
 }
 
 func coverageText(o api.Overview) string {
