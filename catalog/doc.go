@@ -124,6 +124,12 @@
 // All hold while a file is fetched, not after it: what a source says about a length
 // allots no memory. Nothing is unpacked, and no redirection is followed.
 //
+// # Signing in turn
+//
+// A [Paper] is root or targets metadata on its way from one signer to the next: made
+// without signers ([NextRoot], [Revise]), signed by [Countersign], on copies too
+// ([Merge]). Nobody but the repository and the clients says whether they are enough.
+//
 // # Keeping
 //
 // A [Repository] takes targets metadata from the publishers ([Repository.Accept])
