@@ -16,7 +16,7 @@ import (
 var mirrored = map[string]any{
 	"Reason": api.Reason{}, "KernelBuild": hotstick.KernelBuild{}, "PatchRef": hotstick.PatchRef{}, "Timing": hotstick.Timing{},
 	"Evidence": hotstick.Evidence{}, "Reading": hotstick.Reading{}, "Session": api.Session{}, "JoinToken": api.JoinToken{},
-	"LevelCount": api.LevelCount{}, "BuildCoverage": api.BuildCoverage{}, "RolloutSummary": api.RolloutSummary{}, "Ban": api.Ban{},
+	"LevelCount": api.LevelCount{}, "BuildCoverage": api.BuildCoverage{}, "RolloutSummary": api.RolloutSummary{}, "Ban": api.Ban{}, "Recall": hotstick.Recall{}, "Expiry": api.Expiry{},
 	"Event": api.Event{}, "EventList": api.EventList{}, "Overview": api.Overview{}, "Host": api.Host{}, "HostList": api.HostList{},
 	"LoadedPatch": api.LoadedPatch{}, "ModuleFacts": hotstick.ModuleFacts{}, "Capabilities": hotstick.Capabilities{},
 	"Facts": hotstick.Facts{}, "HostRollout": api.HostRollout{}, "HostDetail": api.HostDetail{}, "Artifact": hotstick.Artifact{},

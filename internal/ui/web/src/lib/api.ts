@@ -30,6 +30,8 @@ export interface RolloutSummary {
   hosts: number; states: Partial<Record<HostState, number>> | null;
   created: string; started?: string; ended?: string; reverting: boolean;
 }
+export interface Recall { patch: PatchRef; action: string; reason: string; issued: string }
+export interface Expiry { role: string; at: string }
 export interface Ban { patch: PatchRef; reason: Reason; at: string; by: string }
 export interface Event {
   seq: number; at: string; kind: string; actor?: string; plan?: string; host?: string; host_name?: string;
@@ -38,7 +40,7 @@ export interface Event {
 export interface EventList { events: List<Event>; next?: string }
 export interface Overview {
   headline: string; hosts: number; silent: number; struck: number; coverage: List<BuildCoverage>;
-  rollouts: List<RolloutSummary>; awaiting: List<RolloutSummary>; bans: List<Ban>; events: List<Event>;
+  rollouts: List<RolloutSummary>; awaiting: List<RolloutSummary>; bans: List<Ban>; recalls?: List<Recall>; expiring?: List<Expiry>; events: List<Event>;
   stop_all: boolean; freezes?: List<Freeze>; excluded?: number; at: string;
 }
 
@@ -85,7 +87,7 @@ export interface WriteOffResult { host: string; name: string; freed: List<SlotUs
 export interface Artifact { build: KernelBuild; digest: string; size_bytes: number; module: string }
 export interface Patch {
   ref: PatchRef; summary: string; class?: string; severity?: string; published?: string; cves?: List<string>; driver: string; reversibility: string; replace: boolean;
-  functions?: List<string>; artifacts: List<Artifact>; ban?: Ban; in_effect_hosts: number; fitting_hosts: number;
+  functions?: List<string>; artifacts: List<Artifact>; ban?: Ban; recall?: Recall; in_effect_hosts: number; fitting_hosts: number;
   signed_by?: List<string>;
 }
 export interface Trust {
