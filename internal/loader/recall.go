@@ -63,7 +63,7 @@ func (l *Loader) trust(view catalog.View) {
 	}
 	l.view, l.viewed = view, true
 	for _, r := range view.Recalls {
-		if !seen[r] {
+		if _, holds := l.recalled(r.Patch); holds && !seen[r] {
 			l.tell(trace.Event{Kind: trace.KindLearned, Patch: r.Patch, To: "recall"})
 			l.cfg.Log.Info("patch recalled", "patch", r.Patch.String(), "action", r.Action)
 			l.nudge()

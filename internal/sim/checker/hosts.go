@@ -10,6 +10,7 @@ import (
 // Words of learned events.
 const (
 	learnedBan     = "ban"
+	learnedRecall  = "recall"
 	learnedHalt    = "halt"
 	learnedClear   = "clear"
 	learnedCatalog = "catalog"
@@ -144,7 +145,7 @@ func (h *host) observe(e *trace.Event) {
 
 func (h *host) learn(e *trace.Event) {
 	switch e.To {
-	case learnedBan:
+	case learnedBan, learnedRecall:
 		h.banned[e.Patch] = true
 		delete(h.cleared, e.Patch)
 	case learnedHalt:

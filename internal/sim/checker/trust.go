@@ -15,7 +15,7 @@ func trustRules() []Rule {
 		{ID: "S2", Name: "dual control", check: dualControl,
 			Text: "A host arms only for a plan that enough persons besides its author have signed as it is; single control where the trust says so."},
 		{ID: "S14", Name: "known bad stays bad", check: knownBad,
-			Text: "After a ban no server grants the patch, and no host that learned of it arms it, until a clear."},
+			Text: "After a ban no server grants the patch, and no host that learned of it, or of a recall, arms it, until a clear."},
 		{ID: "S14m", Name: "nothing bad is forgotten", check: forgotten,
 			Text: "A host forgets no ban and no strike but by a clear, and never a halt, over all restarts and reboots."},
 		{ID: "S16", Name: "frozen list", check: frozenList,

@@ -1,10 +1,12 @@
 package world
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -243,7 +245,7 @@ func (w *World) clear(r *rand.Rand) {
 	if p == nil {
 		return
 	}
-	clearance := statement.Clear{Patch: p.patch, Ban: true, IssuedAt: w.time().UTC().Truncate(time.Second).Add(time.Second)}
+	clearance := statement.Clear{Patch: p.patch, Ban: true, Recall: true, IssuedAt: w.time().UTC().Truncate(time.Second).Add(time.Second)}
 	clearance.NotAfter = clearance.IssuedAt.Add(time.Hour)
 	for _, n := range w.nodes {
 		if n.truth.ledger.Struck(p.patch) {
@@ -391,12 +393,38 @@ func (w *World) publish(epoch uint64) {
 	for _, l := range w.levels {
 		patches = append(patches, l.Patch)
 	}
-	w.catalog = catalog.NewView(w.catalog.Version+1, w.time().Add(24*time.Hour), w.trust(max(epoch, w.catalog.Trust.Epoch)), patches)
+	w.stage(w.time().Add(24*time.Hour), w.trust(max(epoch, w.catalog.Trust.Epoch)), patches)
+}
+
+// stage makes the next version of the catalog. What was recalled stays recalled.
+func (w *World) stage(expires time.Time, trust hotstick.Trust, patches []hotstick.Patch) {
+	recalls := w.catalog.Recalls
+	w.catalog = catalog.NewView(w.catalog.Version+1, expires, trust, patches)
+	w.catalog.Recalls = recalls
+}
+
+// recall: the publishers take a level back.
+func (w *World) recall(r *rand.Rand) {
+	p, _ := w.one(r)
+	if p == nil {
+		return
+	}
+	action := hotstick.RecallBlock
+	if chance(r, 60) {
+		action = hotstick.RecallRevert
+	}
+	w.catalog.Recalls = append(slices.Clone(w.catalog.Recalls), hotstick.Recall{Patch: p.patch, Action: action, Reason: "bad",
+		Issued: w.time().UTC().Truncate(time.Second)})
+	slices.SortStableFunc(w.catalog.Recalls, func(a, b hotstick.Recall) int {
+		return cmp.Or(cmp.Compare(a.Patch.Name, b.Patch.Name), cmp.Compare(a.Patch.Level, b.Patch.Level))
+	})
+	w.stage(w.catalog.Expires, w.catalog.Trust, w.catalog.Patches)
+	w.done("recall", nil)
 }
 
 // expireCatalog: nobody renews the signatures for a while.
 func (w *World) expireCatalog(d time.Duration) {
-	w.catalog = catalog.NewView(w.catalog.Version+1, w.time().Add(20*time.Second), w.catalog.Trust, w.catalog.Patches)
+	w.stage(w.time().Add(20*time.Second), w.catalog.Trust, w.catalog.Patches)
 	w.after(20*time.Second+d, func() { w.publish(0) })
 }
 

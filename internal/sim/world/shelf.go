@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/loader"
+	"github.com/hotstick/hotstick/internal/trace"
 )
 
 // shelf is where the agent stages the catalog and artifacts, with what the loader
@@ -36,8 +38,19 @@ func (s *shelf) Refresh(_ context.Context, now time.Time) (catalog.View, error) 
 	if !s.known || s.trusted.Version != s.staged.Version {
 		s.n.tell(learnedCatalog(s.staged.Version, s.n.w.since(s.staged.Expires)))
 	}
+	s.learn()
 	s.trusted, s.known = s.staged, true
 	return s.trusted, nil
+}
+
+// learn tells which recalls are new to the host, if no clear has lifted them there.
+func (s *shelf) learn() {
+	for _, r := range s.staged.Recalls {
+		if !slices.Contains(s.trusted.Recalls, r) && r.Issued.After(s.n.truth.ledger.RecallsCleared(r.Patch)) {
+			s.n.tell(trace.Event{Kind: trace.KindLearned, Patch: r.Patch, To: "recall"})
+			s.n.w.some("learned recall")
+		}
+	}
 }
 
 // Load implements [loader.Catalog].

@@ -13,7 +13,7 @@ func sometimes() map[string]int {
 		"host armed": 2000, "host applying": 2000, "host probation": 2000, "host confirmed": 1000, "host reverting": 100,
 		"host reverted": 50, "host failed": 5, "host interrupted": 5, "host quarantined": 20,
 		"kernel transition_in": 2000, "kernel in_effect": 2000, "kernel transition_out": 50, "kernel disabled": 50, "kernel unknown": 5,
-		"re-applied after a reboot": 20, "strike": 20, "learned halt": 100, "learned ban": 100,
+		"re-applied after a reboot": 20, "strike": 20, "learned halt": 100, "learned ban": 100, "learned recall": 20,
 		"down clean": 50, "down panic": 50, "down power": 50, "down rack_power": 50,
 		"down while probation": 5, "down while applying": 1, "down while armed": 1,
 		"loader killed in an attempt": 5, "killed in the middle of a write": 20, "panic on revert": 1,

@@ -93,6 +93,7 @@ func deeds() []kind {
 		{"exclude", 6, func(w *World, s Step, n *node) { w.exclude(s.stream(), n, time.Minute+3*s.For) }},
 		{"late host", 6, func(w *World, s Step, n *node) { w.welcome() }},
 		{"ban", 5, func(w *World, s Step, n *node) { w.ban(s.stream()) }},
+		{"recall", 3, func(w *World, s Step, n *node) { w.recall(s.stream()) }},
 		{"stop all", 2, func(w *World, s Step, n *node) { w.stopAll(s.stream(), s.For/2) }},
 		{"publish", 3, func(w *World, s Step, n *node) { w.publish(1) }},
 		{"expired catalog", 1, func(w *World, s Step, n *node) { w.expireCatalog(s.For) }},
