@@ -23,7 +23,7 @@ import (
 
 func (a *app) catalog() *cobra.Command {
 	return noun("catalog", "Sign the catalog where the keys are: export it, sign offline, push it",
-		a.catalogExport(), a.catalogShow(), a.catalogRenew(), a.catalogRecall(), a.catalogRoot(), a.catalogDelegate(),
+		a.catalogExport(), a.catalogShow(), a.catalogPublish(), a.catalogRenew(), a.catalogRecall(), a.catalogRoot(), a.catalogDelegate(),
 		a.catalogSign(), a.catalogDrop(), a.catalogImport(), a.catalogPush())
 }
 
@@ -210,6 +210,8 @@ func explainFolder(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, folder.ErrDamaged):
+		return fail(exitRefused, "take it from where it was made again", "%v", err)
 	case errors.Is(err, folder.ErrPending):
 		return fail(exitRefused, "sign and push it first, or take it back: hotstick catalog drop DIR ROLE", "%v", err)
 	case errors.Is(err, folder.ErrOvertaken):

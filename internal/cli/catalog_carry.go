@@ -135,12 +135,31 @@ func (a *app) takeFrom(f *folder.Folder, from string) error {
 		if err != nil {
 			return explainFolder(err)
 		}
+		if info.IsDir() {
+			if err := takeArtifacts(f, role, from); err != nil {
+				return err
+			}
+		}
 		if !fresh {
 			a.note(show.Clean(role) + ": nothing new")
 		}
 		taken = append(taken, role)
 	}
 	return a.printPending(f, taken...)
+}
+
+// takeArtifacts copies what pending metadata brings from where it was taken.
+func takeArtifacts(f *folder.Folder, role, from string) error {
+	for _, artifact := range f.NewArtifacts(role) {
+		data, err := folder.Artifact(from, artifact)
+		if err != nil {
+			return explainFolder(err)
+		}
+		if err := f.KeepArtifact(artifact.Digest, data); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *app) catalogPush() *cobra.Command {
@@ -177,6 +196,17 @@ func (a *app) push(ctx context.Context, c *client.Client, dir string) error {
 	}
 	if len(ready.Roles) == 0 && len(done) == 0 {
 		return fail(exitRefused, "hotstick catalog show DIR says what is pending and who is still missing", "cannot push: nothing in %s has all its signatures", dir)
+	}
+	for _, role := range ready.Roles {
+		for _, artifact := range f.NewArtifacts(role) {
+			data, err := folder.Artifact(dir, artifact)
+			if err != nil {
+				return explainFolder(err)
+			}
+			if err := c.UploadArtifact(ctx, artifact.Digest, data); err != nil {
+				return err
+			}
+		}
 	}
 	if err := handIn(ctx, c, ready); err != nil {
 		return err

@@ -177,7 +177,7 @@ func (a *app) catalogDrop() *cobra.Command {
 					return explainFolder(err)
 				}
 				a.note("dropped " + show.Clean(args[1]))
-				return nil
+				return f.Tidy()
 			})
 		},
 	}

@@ -7,6 +7,7 @@
 //	pending/root.json      the next root
 //	pending/targets.json   the publishers' next targets metadata
 //	pending/NAME.json      the same of the delegate NAME
+//	pending/artifacts/     modules that these list and the catalog does not have
 //
 // which people sign one after the other until enough of them have. A pending file
 // is never replaced by one that says something else: it is pushed or dropped.
@@ -328,7 +329,7 @@ func (f *Folder) Settle() ([]string, error) {
 		}
 		done = append(done, role)
 	}
-	return done, nil
+	return done, f.Tidy()
 }
 
 // Drop removes what is pending for a role.

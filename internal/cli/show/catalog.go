@@ -120,6 +120,9 @@ func (d *difference) artifacts(last, next hotstick.Patch) {
 }
 
 func artifact(a hotstick.Artifact) string {
+	if signer := a.SignedBy.String(); signer != "" {
+		return fmt.Sprintf("%s %s, signed by %s", Clean(a.Module), a.Digest, Clean(signer))
+	}
 	return fmt.Sprintf("%s %s", Clean(a.Module), a.Digest)
 }
 
