@@ -33,6 +33,9 @@ type Config struct {
 	// Labels are those set on this host itself, which rules for late hosts are
 	// compared with. Nil: there are none.
 	Labels Labels
+	// Dropped takes the recalls out of files that somebody has brought to this host,
+	// and returns the catalog with them, if any was new. Nil: nobody brings any.
+	Dropped func() (catalog.View, bool)
 	// Keys are those that the kernel takes module signatures from; only root is shown
 	// them, so the loader tells the agent. Nil: unknown.
 	Keys []hotstick.KernelKey
@@ -81,6 +84,8 @@ type Loader struct {
 	blind string
 	// wayOut is the confirmed level that waits for an order to go back.
 	wayOut wayOut
+	// dropLooked is when the loader last looked for recalls that were brought.
+	dropLooked time.Duration
 	// view is the last trusted catalog; viewed tells whether there is one.
 	view   catalog.View
 	viewed bool

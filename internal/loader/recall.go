@@ -71,6 +71,23 @@ func (l *Loader) trust(view catalog.View) {
 	}
 }
 
+// dropPace is how often the loader looks for recalls that were brought, at most.
+const dropPace = 10 * time.Second
+
+// takeDropped takes recalls that somebody has brought past server and agent.
+func (l *Loader) takeDropped() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	uptime := l.cfg.Clock.Uptime()
+	if l.cfg.Dropped == nil || l.dropLooked != 0 && uptime-l.dropLooked < dropPace {
+		return
+	}
+	l.dropLooked = uptime
+	if view, fresh := l.cfg.Dropped(); fresh {
+		l.trust(view)
+	}
+}
+
 // goBack opens the way back from a confirmed level that is recalled, once
 // Limits.RecallPatience is over: until then it is the server that sends hosts back,
 // few of each failure domain at a time. It needs no document and reports whether an

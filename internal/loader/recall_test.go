@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/driver/fake"
 	"github.com/hotstick/hotstick/internal/statement"
 )
@@ -171,5 +172,22 @@ func TestAClearLiftsTheRecallsBeforeItAndNoLaterOne(t *testing.T) {
 	w.mustRun(p.Ref)
 	w.recall(p, hotstick.RecallRevert)
 	w.pass(10 * time.Second)
+	w.mustRun(hotstick.PatchRef{})
+}
+
+func TestARecallThatIsBroughtToTheHostIsTakenWithoutServerAndAgent(t *testing.T) {
+	w := newWorld(t)
+	p := w.publish("fix@1", fake.Behaviour{})
+	w.mustConfirm(p)
+	brought := w.view
+	brought.Recalls = []hotstick.Recall{{Patch: p.Ref, Action: hotstick.RecallRevert, Reason: "bad", Issued: w.now.Truncate(time.Second)}}
+	fresh := true
+	w.dropped = func() (catalog.View, bool) {
+		defer func() { fresh = false }()
+		return brought, fresh
+	}
+	w.start()
+	w.mute = true
+	w.pass(30 * time.Second)
 	w.mustRun(hotstick.PatchRef{})
 }

@@ -38,6 +38,7 @@ const maxSteps = 16
 func (l *Loader) Tick(ctx context.Context) time.Duration {
 	l.stepping.Lock()
 	defer l.stepping.Unlock()
+	l.takeDropped()
 	for range maxSteps {
 		s, open := l.look(ctx)
 		if !open {

@@ -81,6 +81,8 @@ type world struct {
 	// labels are those set on the host itself.
 	labels    map[string]string
 	labelsErr error
+	// dropped gives the recalls that somebody brings.
+	dropped func() (catalog.View, bool)
 	// trace takes what the loader tells; nil if nobody listens.
 	trace trace.Sink
 	// blind: the driver's truth source does not answer.
@@ -158,7 +160,7 @@ func (w *world) start() {
 	l, err := loader.New(loader.Config{
 		Driver: &watched{Kernel: w.machine, w: w}, Clock: host, Disk: w.disk, Kernel: host, Catalog: (*staging)(w), Limits: w.limits,
 		Identity: func() (ed25519.PublicKey, error) { return identity.Public(), nil },
-		Labels:   func() (map[string]string, error) { return w.labels, w.labelsErr }, Trace: w.trace,
+		Labels:   func() (map[string]string, error) { return w.labels, w.labelsErr }, Trace: w.trace, Dropped: w.dropped,
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -7,6 +7,10 @@
 // variable HOTSTICK_LOADER_NAME of the environment, such as
 // HOTSTICK_LOADER_AGENT_USER for --agent-user. Its digest of the catalog's root
 // comes from here and not from the agent, which it does not trust.
+//
+// Recalls that no server tells a host of are put into the directory recalls of the
+// loader's state, as the file targets.json, or a delegate's, of any catalog that has
+// them; the loader takes them within half a minute.
 package loadercmd
 
 import (
@@ -152,9 +156,11 @@ func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 		defer func() { failed = errors.Join(failed, w.Close()) }()
 		sink = w
 	}
+	own := &ownCatalog{dir: filepath.Join(s.state, "catalog"), agent: s.agent, root: hotstick.Digest(s.root)}
+	box := &dropBox{dir: filepath.Join(s.state, "recalls"), own: own, log: log, looked: map[string]time.Time{}}
 	l, err := loader.New(loader.Config{
 		Driver: klpchange.New(), Clock: clock{}, Disk: disk, Kernel: kernel,
-		Catalog:  &ownCatalog{dir: filepath.Join(s.state, "catalog"), agent: s.agent, root: hotstick.Digest(s.root)},
+		Catalog: own, Dropped: box.take,
 		Identity: func() (ed25519.PublicKey, error) { return readIdentity(s.agent) },
 		Labels:   func() (map[string]string, error) { return ownLabels(s.config) },
 		Keys:     kernel.keys(),

@@ -1,0 +1,80 @@
+package loadercmd
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/hotstick/hotstick/catalog"
+)
+
+// maxDropped bounds the files that are looked at.
+const maxDropped = 64
+
+// dropBox is a directory into which somebody puts signed targets metadata by hand,
+// when recalls must reach a host that no server tells. The files stay where they are.
+type dropBox struct {
+	dir string
+	own *ownCatalog
+	log *slog.Logger
+	// looked is when each file was changed last, of those that were taken or refused.
+	looked map[string]time.Time
+}
+
+// take takes what is new and returns the catalog with it, and whether there was any.
+func (d *dropBox) take() (catalog.View, bool) {
+	entries, err := os.ReadDir(d.dir)
+	if err != nil || len(entries) == 0 {
+		return catalog.View{}, false // there is no such directory where nobody made one
+	}
+	client, err := d.own.open()
+	if err != nil {
+		return catalog.View{}, false
+	}
+	fresh := false
+	for _, e := range entries[:min(len(entries), maxDropped)] {
+		info, err := e.Info()
+		if err != nil || !info.Mode().IsRegular() || !strings.HasSuffix(e.Name(), ".json") || d.looked[e.Name()].Equal(info.ModTime()) {
+			continue
+		}
+		d.looked[e.Name()] = info.ModTime()
+		data, err := readDropped(filepath.Join(d.dir, e.Name()))
+		if err != nil {
+			d.log.Warn("cannot read a dropped file", "file", e.Name(), "error", err)
+			continue
+		}
+		recalls, err := client.TakeRecalls(data)
+		if err != nil {
+			d.log.Warn("cannot take recalls from a dropped file", "file", e.Name(), "error", err)
+			continue
+		}
+		fresh = fresh || len(recalls) > 0
+	}
+	if !fresh {
+		return catalog.View{}, false
+	}
+	view, err := client.Load()
+	if err != nil {
+		d.log.Error("cannot read the catalog with the recalls that were dropped", "error", err)
+	}
+	return view, err == nil
+}
+
+// readDropped reads a regular file of at most the length of targets metadata.
+func readDropped(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, catalog.MaxTargetsBytes+1))
+	if err == nil && len(data) > catalog.MaxTargetsBytes {
+		err = fmt.Errorf("it is longer than %d bytes", catalog.MaxTargetsBytes)
+	}
+	return data, err
+}
