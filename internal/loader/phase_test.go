@@ -52,6 +52,7 @@ func drawPhases() string {
 	}
 	b.WriteString("```\n")
 	b.WriteString(unreadableText)
+	b.WriteString(recallText)
 	return b.String()
 }
 
@@ -82,4 +83,20 @@ the plan then lets the host wait for a new attempt, dismisses it, or writes it o
 A transition that does not end is another case, for there the kernel answers: the way back
 waits for it and goes on when it ends. The check-ins show the transition; whoever moves the
 task that keeps it, or reboots the host, ends the wait.
+`
+
+// recallText says what a recall does in each phase.
+const recallText = `
+## When a level is recalled
+
+| the recall says | armed | applying, probation | confirmed |
+|---|---|---|---|
+| block | failed, recalled | goes on | stays; not applied again after a reboot |
+| block-and-revert | failed, recalled | reverting at once | reverting when the server orders it, or by itself after 5 minutes |
+
+A host needs nobody's word for this: it has the recall from its own copy of the catalog,
+or from a file that somebody put into /var/lib/hotstick/loader/recalls. Of confirmed hosts the
+server sends back only as many of each failure domain at a time as the budget of reverts
+lets it; the five minutes are for that. A server that orders nobody back thus gains five
+minutes and no more. After a reboot the level before comes back instead, as after a ban.
 `
