@@ -158,3 +158,29 @@ func TestAThiefOfTheDatabaseGetsNoGrantForARecalledLevel(t *testing.T) {
 		}
 	})
 }
+
+func TestAClearReachesTheLoadersThatHoldARecall(t *testing.T) {
+	inBubble(t, 1, func(w *world) {
+		w.recalls(hotstick.RecallBlock)
+		pass(2 * time.Second)
+		_, err := w.control.Clear(w.Context(), w.clearsRecalls(), "alice")
+		w.must(err)
+		seq := uint64(5)
+		sent := func(held ...hotstick.PatchRef) bool {
+			seq++
+			pass(2 * resendAfter)
+			req := w.checkIn(0, seq, nil)
+			req.Loader.Recalls = held
+			out, err := w.control.Documents(w.Context(), req, 0)
+			w.must(err)
+			return slices.Contains(w.kinds(out.Documents), statement.KindClear)
+		}
+		if sent() || sent(newer) || !sent(patch) {
+			t.Error("the clear must reach the loaders that hold this recall, and no others")
+		}
+		w.recalls(hotstick.RecallBlock)
+		if sent(patch) {
+			t.Error("the clear is sent for a recall that came after it")
+		}
+	})
+}
