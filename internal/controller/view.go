@@ -237,6 +237,7 @@ func (c *Controller) limitsAt(now time.Time) rollout.Limits {
 	limits := c.limits
 	if now.Before(c.graceEnd) {
 		limits.SilentAfter += c.away
+		limits.Away = c.away
 	}
 	return limits
 }

@@ -190,6 +190,11 @@ func unfit(s grantSituation) *hotstick.Reason {
 	if s.plan.Patch.Level < s.led.Confirmed[s.plan.Patch.Name] && !listedTarget(lane, s.plan.Patch) {
 		return because(hotstick.ReasonDowngrade, "")
 	}
+	if s.before != nil && s.before.Patch.Level > s.led.Confirmed[s.before.Patch.Name] {
+		// An attempt could not take it out again. There is no going back to it, and no
+		// telling what it is, until a reboot.
+		return &hotstick.Reason{Code: hotstick.ReasonForeignPatch, Subject: s.before.Patch.String(), Detail: "it is in effect and was never confirmed here; reboot the host"}
+	}
 	if s.before != nil && s.before.Module == lane.Module {
 		return because(hotstick.ReasonUnsupported, "a level cannot replace one whose module has the same name")
 	}

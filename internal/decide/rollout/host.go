@@ -196,6 +196,13 @@ func (r *Rollout) silent(h *Host) bool {
 	return h.LastSeen.IsZero() || !r.now.Before(h.LastSeen.Add(r.frame.Limits.SilentAfter))
 }
 
+// unheard reports whether nothing but the server's own absence speaks for a host
+// that was last heard of long ago.
+func (r *Rollout) unheard(h *Host, e *edges) bool {
+	l := &r.frame.Limits
+	return l.Away > 0 && e.past(h.LastSeen.Add(l.SilentAfter-l.Away))
+}
+
 func (r *Rollout) waitingPhase(h *Host, silent bool, e *edges) (phase, hotstick.Reason) {
 	if why := r.leaveOut(h); why != nil {
 		return leaving, *why
@@ -204,6 +211,8 @@ func (r *Rollout) waitingPhase(h *Host, silent bool, e *edges) (phase, hotstick.
 		return absent, *why
 	}
 	switch {
+	case r.unheard(h, e):
+		return stayed, hotstick.Reason{Code: hotstick.ReasonHostSilent, Subject: h.Listed.Name}
 	case h.Elsewhere:
 		return stayed, hotstick.Reason{Code: hotstick.ReasonOtherPlan}
 	case !h.Announced && r.frame.Started != nil && r.plan.Waves[r.waveOf(h)].DelaySeconds > 0:
@@ -273,7 +282,7 @@ func (r *Rollout) interruptedPhase(h *Host, silent bool, e *edges) (phase, hotst
 	if why := r.absence(h, silent, e); why != nil {
 		return absent, *why
 	}
-	if !e.past(h.Updated.Add(retryPauses[max(h.Attempt, 1)-1])) {
+	if r.unheard(h, e) || !e.past(h.Updated.Add(retryPauses[max(h.Attempt, 1)-1])) {
 		return resting, cause
 	}
 	return retry, cause
@@ -282,7 +291,7 @@ func (r *Rollout) interruptedPhase(h *Host, silent bool, e *edges) (phase, hotst
 // isBack reports whether the reason for which a host was skipped is over, and no
 // other stands in its way.
 func (r *Rollout) isBack(h *Host, silent bool, e *edges) bool {
-	if h.Reason == nil || r.leaveOut(h) != nil || r.absence(h, silent, e) != nil {
+	if h.Reason == nil || r.leaveOut(h) != nil || r.absence(h, silent, e) != nil || r.unheard(h, e) {
 		return false
 	}
 	switch h.Reason.Code {

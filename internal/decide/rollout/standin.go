@@ -64,12 +64,14 @@ func (r *Rollout) staffed(p *post) {
 }
 
 // staff puts a stand-in in the place of every canary that cannot start although
-// its wave is open.
+// its wave is open. Once a later wave of the lane has begun there is nothing to
+// stand in for: there a host would bake for nobody.
 func (s *step) staff() {
 	r := s.r
 	for _, p := range r.posts {
 		c, h := &r.at[p.canary], &r.hosts[p.canary]
-		if c.replaced || !c.cell.open || !r.cannotStart(p.canary, h) {
+		begun := r.lanes[c.lane].reached > c.cell.wave.index
+		if c.replaced || !c.cell.open || begun || !r.cannotStart(p.canary, h) {
 			continue
 		}
 		for _, i := range p.ins {

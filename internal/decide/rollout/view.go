@@ -161,6 +161,10 @@ type Limits struct {
 	// SilentAfter is how long a started host may be silent before it is lost, and a
 	// waiting one before its wave goes on without it.
 	SilentAfter time.Duration
+	// Away is the part of SilentAfter that is there because the server was away: a
+	// host unheard of for longer than the rest is not taken for silent yet, but is not
+	// started either. Another server, which was not away, does take it for silent.
+	Away time.Duration
 	// GrantLife is how long after its signing a grant may still start a host,
 	// drift included.
 	GrantLife time.Duration
