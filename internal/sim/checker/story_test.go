@@ -278,14 +278,6 @@ func (s *story) replaces(h hotstick.HostID) {
 	s.phase(h, hotstick.Probation)
 }
 
-// on tells a part with another level.
-func (s *story) on(r release, tell func()) {
-	was := s.of
-	s.of = r
-	tell()
-	s.of = was
-}
-
 // report reads the story as a trace.
 func (s *story) report() Report {
 	var lines bytes.Buffer
