@@ -126,7 +126,8 @@ func openExport(dir string) (*exporting, error) {
 		e.tree.Add(leaf)
 		e.size, end = e.size+1, end+int64(len(leaf))+1
 	}
-	if err := file.Truncate(end); err == nil {
+	err = file.Truncate(end)
+	if err == nil {
 		_, err = file.Seek(end, io.SeekStart)
 	}
 	if err != nil {

@@ -197,13 +197,13 @@ func (a *Authority) hostCertificate(id hotstick.HostID, public any, now time.Tim
 	}, public)
 }
 
-func (a issuer) sign(template *x509.Certificate, public any) ([]byte, error) {
+func (i issuer) sign(template *x509.Certificate, public any) ([]byte, error) {
 	serial, err := newSerial()
 	if err != nil {
 		return nil, err
 	}
 	template.SerialNumber = serial
-	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, public, a.key)
+	der, err := x509.CreateCertificate(rand.Reader, template, i.certificate, public, i.key)
 	if err != nil {
 		return nil, fmt.Errorf("cannot sign a certificate: %v", err)
 	}
