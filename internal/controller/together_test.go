@@ -101,3 +101,29 @@ func TestACrashAfterConfirmationCounts(t *testing.T) {
 		})
 	}
 }
+
+// A host that is ordered back learns of it only after its rack lost power; what its
+// loader then says of that boot must not end the way back.
+func TestAPowerCutAfterConfirmationDoesNotCutTheWayBackShort(t *testing.T) {
+	inBubble(t, 4, func(w *world) {
+		say := crashed(hotstick.Confirmed)
+		w.rounds()
+		w.report(0, hotstick.Probation, nil)
+		w.report(0, hotstick.Confirmed, nil)
+		w.rounds()
+		_, err := w.control.Revert(w.Context(), string(w.plan), "alice", "back", []hotstick.HostID{w.hosts[0].Host})
+		w.must(err)
+		w.rounds()
+		if state := w.line(0).State; state != hotstick.Reverting {
+			t.Fatalf("it was ordered back and is %s", state)
+		}
+		pass(time.Minute)
+		for i := 1; i < 4; i++ {
+			w.boots(i, 2, nil)
+		}
+		w.boots(0, 2, func(req *wire.SyncRequest) { say(req); req.Reports[0].Plan, req.Reports[0].Seq = w.plan, 3 })
+		if line := w.line(0); line.State != hotstick.Reverting {
+			t.Errorf("it is %s for %+v", line.State, line.Reason)
+		}
+	}, racks(4, 1))
+}

@@ -44,7 +44,10 @@ func (t *taking) report(r hotstick.Report) error {
 	switch crashed := rollout.Crashed(known, r); {
 	case crashed && cut == nil:
 		return t.crashed(line, e)
-	case !crashed && cut != nil:
+	case r.State == hotstick.Confirmed:
+		// It went down after its attempt: a row that has moved on since, such as to go
+		// back, is not cut short by that.
+	case cut != nil:
 		r.State, r.Reason = hotstick.Interrupted, cut
 		e.State, e.Reason = string(r.State), cut
 	}
