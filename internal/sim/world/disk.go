@@ -15,8 +15,9 @@ var (
 	errOff  = errors.New("cannot do this: the simulated machine is off")
 )
 
-// pulled is the panic by which a process ends in the middle of a write.
-type pulled struct{}
+// pulled is the panic by which a process, or its machine, ends in the middle of a
+// write.
+type pulled struct{ power bool }
 
 // disk is a loader's disk. A write is durable when it returns without an error;
 // with one, nobody knows.
@@ -43,6 +44,8 @@ type diskFault struct {
 	// after; 0 does nothing.
 	plug   int
 	before bool
+	// power: it is the machine's plug and not only the process's.
+	power bool
 	// torn: what is kept next loses its second half.
 	torn bool
 }
@@ -75,7 +78,7 @@ func (d *disk) Save(data []byte) error {
 	}
 	switch {
 	case pull && f.before:
-		panic(pulled{}) // the temporary file is torn, the ledger is the old one
+		panic(pulled{f.power}) // the temporary file is torn, the ledger is the old one
 	case f.full:
 		return errFull
 	}
@@ -88,7 +91,7 @@ func (d *disk) Save(data []byte) error {
 	}
 	switch {
 	case pull:
-		panic(pulled{})
+		panic(pulled{f.power})
 	case d.doubt:
 		return errSync
 	}

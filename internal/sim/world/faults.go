@@ -182,6 +182,13 @@ func (n *node) diskFull(d time.Duration) {
 	})
 }
 
+// pull pulls the loader's plug, or the machine's, in the middle of one of the next
+// writes.
+func (n *node) pull(s Step, before bool) {
+	f := &n.disk.fault
+	f.plug, f.before, f.power = 1+int(s.N%4), before, s.N%8 < 4
+}
+
 func (n *node) diskSync(d time.Duration) {
 	n.disk.fault.sync = true
 	n.w.fault(checker.FaultDisk, n)

@@ -103,7 +103,9 @@ func (n *node) caught() {
 	case nil:
 	case pulled:
 		n.w.some("killed in the middle of a write")
-		n.killLoader(2 * time.Second)
+		if n.killLoader(2 * time.Second); p.power {
+			n.m.Kernel.Crash("")
+		}
 	default:
 		panic(p)
 	}
