@@ -119,7 +119,7 @@ func (r *Rollout) isDown(h *Host, quorum, silent bool, e *edges) bool {
 	case skippedFor(h, hotstick.ReasonWrittenOff):
 		return false
 	case quorum:
-		return (ill || silent || stranded(h)) && !planted.Bug("quorum-forgets-the-down")
+		return (ill || silent || r.unheard(h, e) || stranded(h)) && !planted.Bug("quorum-forgets-the-down")
 	case ill && r.sinceStart(h.IllSince):
 		return true
 	}

@@ -112,6 +112,9 @@ func (r *Rollout) blocked() *hotstick.Reason {
 		return &hotstick.Reason{Code: hotstick.ReasonStopAll}
 	case f.Outdated:
 		return &hotstick.Reason{Code: hotstick.ReasonStaleEpoch}
+	case f.Limits.Away > 0 && 2*f.Limits.Away >= f.Limits.SilentAfter:
+		// It was away for as long as hosts may be silent, and cannot tell yet who is down.
+		return &hotstick.Reason{Code: hotstick.ReasonServerRestarting}
 	case f.Unreconciled:
 		return &hotstick.Reason{Code: hotstick.ReasonUnreconciled}
 	case f.Reverting:

@@ -350,6 +350,10 @@ func (w *world) live(trouble bool) {
 				continue
 			}
 			if p.forgot[m.id] = p.forgot[m.id] && busy(h.State); p.forgot[m.id] {
+				if h.State == hotstick.Reverting && h.Reason != nil && h.Reason.Code == hotstick.ReasonRevertOrdered {
+					// It refuses the order, for it knows of no part that it took.
+					w.report(p, h, hotstick.Failed, &hotstick.Reason{Code: hotstick.ReasonRevertFailed})
+				}
 				w.tell(p, m.id)
 				continue
 			}

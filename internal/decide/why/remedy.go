@@ -85,7 +85,7 @@ var endsByItself = map[hotstick.ReasonCode]string{
 	hotstick.ReasonOtherPlan:        "It starts when the other plan is done with the host.",
 	hotstick.ReasonSettling:         "It starts when the host has settled.",
 	hotstick.ReasonCatalogUnknown:   "It starts when the host has verified the catalog.",
-	hotstick.ReasonServerRestarting: "It goes on when the server has read its state.",
+	hotstick.ReasonServerRestarting: "It goes on when the server has listened for long enough to know who is down.",
 	hotstick.ReasonCleanShutdown:    "It is tried again when the host is back.",
 	hotstick.ReasonGrantExpired:     "It gets a new grant at its next check-in.",
 	hotstick.ReasonGrantReplayed:    "It gets a new grant at its next check-in.",

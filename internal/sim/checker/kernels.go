@@ -159,9 +159,16 @@ func silenceReverts(f *fleet, e *trace.Event) (bool, string) {
 	return true, ""
 }
 
+// ReadBack is the detail of a phase whose write failed and was found on the disk
+// later, perhaps in another boot: when it began nobody saw.
+const ReadBack = "read back"
+
 func probationInEffect(f *fleet, e *trace.Event) (bool, string) {
 	to := hotstick.HostState(e.To)
 	if e.Kind != trace.KindPhase || f.ground == nil || to != hotstick.Probation && to != hotstick.Confirmed || e.Artifact == "" {
+		return false, ""
+	}
+	if e.Detail == ReadBack {
 		return false, ""
 	}
 	h := f.host(e.Host)

@@ -31,6 +31,8 @@ type disk struct {
 	// doubt: the newest write failed and is on the disk all the same. Nobody goes by
 	// it until somebody reads it.
 	doubt bool
+	// reading: somebody reads what was in doubt, perhaps in a later boot.
+	reading bool
 	fault diskFault
 }
 
@@ -62,8 +64,9 @@ func (d *disk) Load() ([]byte, error) {
 		return nil, fs.ErrNotExist
 	}
 	if d.doubt {
-		d.doubt = false
+		d.doubt, d.reading = false, true
 		d.saved(d.ledger)
+		d.reading = false
 	}
 	return d.ledger, nil
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
+	"github.com/hotstick/hotstick/internal/sim/checker"
 	"github.com/hotstick/hotstick/internal/trace"
 )
 
@@ -172,6 +173,9 @@ func (n *node) phase(a ledger.Attempt, from, to hotstick.HostState) {
 		Artifact: a.Level.Artifact, From: string(from), To: string(to)}
 	if a.Reason != nil {
 		e.Cause = string(a.Reason.Code)
+	}
+	if n.disk.reading {
+		e.Detail = checker.ReadBack
 	}
 	n.tell(e)
 	n.w.some("host " + string(to))
