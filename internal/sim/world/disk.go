@@ -33,7 +33,7 @@ type disk struct {
 	doubt bool
 	// reading: somebody reads what was in doubt, perhaps in a later boot.
 	reading bool
-	fault diskFault
+	fault   diskFault
 }
 
 // diskFault is what is wrong with a disk.
