@@ -613,7 +613,9 @@ func TestAPinnedRootCannotBeExchanged(t *testing.T) {
 	}
 }
 
-func FuzzMetadata(f *testing.F) {
+// addMetadata seeds a target with the files of a catalog.
+func addMetadata(f *testing.F) {
+	f.Helper()
 	seeds, err := filepath.Glob(filepath.Join("testdata", "catalog", "*.json"))
 	if err != nil || len(seeds) == 0 {
 		f.Fatal("no seeds", err)
@@ -625,6 +627,10 @@ func FuzzMetadata(f *testing.F) {
 		}
 		f.Add(data)
 	}
+}
+
+func FuzzMetadata(f *testing.F) {
+	addMetadata(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		catalog.ReadLinks(data)
 		if _, v, err := catalog.ReadRoot(data); err == nil && v < 1 {

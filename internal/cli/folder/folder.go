@@ -239,12 +239,6 @@ func (f *Folder) Current(role string) (catalog.Paper, bool) {
 // CurrentFile returns a role's newest metadata, or nil.
 func (f *Folder) CurrentFile(role string) []byte { return f.current[role].data }
 
-// Pending returns what a role's pending metadata says.
-func (f *Folder) Pending(role string) (catalog.Paper, bool) {
-	p, ok := f.pending[role]
-	return p.Paper, ok
-}
-
 // Free returns an error that wraps [ErrPending] if the role has something pending.
 func (f *Folder) Free(role string) error {
 	if _, taken := f.pending[role]; taken {

@@ -16,11 +16,11 @@
 //     and they are more than [RefusedPPM] explains.
 //  5. One host lost, or one that failed, holds its lane: one alone may have another
 //     cause. The lane goes on only if the wave has MinReadings confirmed hosts beside
-//     it (the plan's own number, which its approvers signed), and if a killer explains the losses of this very wave less
-//     than ten times better than the background does. So a lost canary always holds
-//     its lane, while one crash among some 130 hosts or more does not stop a wide
-//     wave for ever. A host that an operator dismissed holds nothing, but the next
-//     one that is lost finds it counted.
+//     it (the plan's own number, which its approvers signed), and if a killer explains
+//     the losses of this very wave less than ten times better than the background
+//     does. So a lost canary always holds its lane, while one crash among some 130
+//     hosts or more does not stop a wide wave for ever. A host that an operator
+//     dismissed holds nothing, but the next one that is lost finds it counted.
 //  6. Until every host of the wave is terminal, and at least one is confirmed, the
 //     gate holds: no data is never taken for health. Hosts that were ordered back
 //     are no failure and no evidence; hosts skipped by decision are not waited for.
