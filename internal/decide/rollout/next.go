@@ -246,9 +246,14 @@ func (s *step) skip() {
 	}
 }
 
-// unadmit takes back admissions whose grants can no longer start a host.
+// unadmit takes back admissions whose grants can no longer start a host. A server
+// that still listens takes nothing back: another one may know more, and would admit
+// the same hosts again.
 func (s *step) unadmit(why hotstick.Reason) {
 	r := s.r
+	if why.Code == hotstick.ReasonServerRestarting {
+		return
+	}
 	s.each(&r.admitted, func(i int32, h *Host) {
 		if r.unusable(h, &edges{now: r.now}) {
 			s.change(i, hotstick.Waiting, why)

@@ -40,6 +40,13 @@ func TestRegressions(t *testing.T) {
 				{At: 2 * time.Second, Do: "propose", Host: 9, For: 19 * time.Second, N: 3570236662912131945},
 				{At: 38038110507, Do: "retarget", Host: 7, For: 13 * time.Second, N: 3120030426774219163},
 				{At: 141416699504, Do: "propose", Host: 2, For: 39 * time.Second, N: 9000080817648345054}}}},
+		{"a server that still listens takes back what another one admits", "S29 bounded", "",
+			Case{Seed: 288, Options: Options{Events: 20000, Hosts: 49, Servers: 3, Plans: 3, Live: true, Pace: 4163 * time.Millisecond, Timeout: 5 * time.Second}, Steps: []Step{
+				{At: 15699820239, Do: "kill agent", For: 14 * time.Second, N: 1836948596040079681},
+				{At: 17133515430, Do: "kill all servers", Host: 33, For: 6 * time.Second, N: 4913989830087384517},
+				{At: 34237169241, Do: "cut there", Host: 46, For: 7 * time.Second, N: 278479778434683120},
+				{At: 52148847942, Do: "server between", Host: 23, For: 36 * time.Second, N: 1794532868242034074},
+				{At: 74072045896, Do: "propose", Host: 45, For: 4 * time.Second, N: 5563951926764542708}}}},
 	} {
 		r := Run(tt.c)
 		switch got := broke(r); {
