@@ -21,6 +21,7 @@ require (
 	golang.org/x/mod v0.42.0
 	golang.org/x/sys v0.49.0
 	golang.org/x/term v0.45.0
+	golang.org/x/time v0.16.0
 	modernc.org/sqlite v1.58.0
 	pgregory.net/rapid v1.3.0
 )

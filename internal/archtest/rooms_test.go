@@ -21,7 +21,7 @@ var floors = []string{
 	"internal/loader", "internal/agent",
 	"internal/inventory", "internal/notify", "internal/controller",
 	"internal/ui", "client", "internal/server",
-	"internal/sim",
+	"internal/evil", "internal/sim",
 	"internal/demo", "internal/cli",
 	"cmd", "bench",
 }
@@ -158,8 +158,9 @@ var libraries = map[string][]string{
 	"golang.org/x/mod":                                  {"internal/statement", "internal/audit"},
 	"golang.org/x/sys":                                  {"internal/driver", "internal/loader", "internal/agent", "internal/guest", "internal/kernel", "internal/cli", "internal/demo", "internal/store/sqlite"},
 	"github.com/pierrec/lz4/v4":                         {"internal/guest/kernelpkg"},
-	"golang.org/x/crypto":                               {"internal/statement/keysource"},
+	"golang.org/x/crypto":                               {"internal/statement/keysource", "internal/identity"},
 	"golang.org/x/term":                                 {"internal/cli", "internal/demo"},
+	"golang.org/x/time":                                 {"internal/server"},
 	"cel.dev/cel-go":                                    {"internal/decide/policy"},
 	"github.com/teambition/rrule-go":                    {"internal/decide/policy"},
 }
