@@ -1,6 +1,7 @@
 package statement
 
 import (
+	"slices"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -31,6 +32,13 @@ const (
 	// the server.
 	KindAuthority Kind = "authority"
 )
+
+// Kinds lists the kinds, which is all of them.
+func Kinds() []Kind {
+	return []Kind{KindPlan, KindGrant, KindBan, KindHalt, KindOrder, KindClear, KindTemplate, KindAuthority}
+}
+
+func (k Kind) known() bool { return slices.Contains(Kinds(), k) }
 
 // Grant is the only way a new change starts on a host. It is bound to a nonce
 // that the host's loader made less than a minute ago.

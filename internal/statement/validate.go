@@ -32,15 +32,6 @@ const (
 	maxReasonText = 4 << 10
 )
 
-// known reports whether the kind is one of ours.
-func (k Kind) known() bool {
-	switch k {
-	case KindPlan, KindGrant, KindBan, KindHalt, KindOrder, KindClear, KindTemplate, KindAuthority:
-		return true
-	}
-	return false
-}
-
 // validate checks that body is the kind's type and well formed.
 func validate(kind Kind, body any) error {
 	var want Kind
