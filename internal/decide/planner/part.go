@@ -166,25 +166,41 @@ func (p *Planner) tooManyWaves(q *part) error {
 // place cuts the part from scratch, units in order. It reports whether the waves
 // that cells holds were enough.
 func (q *part) place(f *fleet) bool {
-	unit := make([]int32, 0, 16)
-	for h := range q.hosts.all() {
-		k := &f.hosts[h]
-		switch {
-		case k.at&ordinary != 0:
-			if !q.settle(f, unit) || !q.settleOne(f, h) {
-				return false
+	unit, mine := make([]int32, 0, 16), make([]int32, 0, 2*chunkSize*f.spreads)
+	for _, chunk := range q.hosts.chunks {
+		// The hosts of a chunk are far apart in memory: to ask for all of their rows
+		// before any is used lets the processor wait for them together.
+		mine = mine[:0]
+		for _, e := range chunk {
+			mine = q.capsOf(f, e.host, mine)
+		}
+		for i, e := range chunk {
+			switch {
+			case uint64(e.head)<<32&ordinary != 0:
+				if !q.settle(f, unit) || !q.settleOne(f, e.host, mine[i*f.spreads:][:f.spreads]) {
+					return false
+				}
+				unit = unit[:0]
+			case len(unit) > 0 && f.hosts[unit[0]].cluster != f.hosts[e.host].cluster:
+				if !q.settle(f, unit) {
+					return false
+				}
+				unit = append(unit[:0], e.host)
+			default:
+				unit = append(unit, e.host)
 			}
-			unit = unit[:0]
-		case len(unit) > 0 && f.hosts[unit[0]].cluster != k.cluster:
-			if !q.settle(f, unit) {
-				return false
-			}
-			unit = append(unit[:0], h)
-		default:
-			unit = append(unit, h)
 		}
 	}
 	return q.settle(f, unit)
+}
+
+// capsOf appends the row of each of a host's domains that have a cap; 0 where the
+// cap does not matter.
+func (q *part) capsOf(f *fleet, h int32, to []int32) []int32 {
+	for _, d := range f.spread(h) {
+		to = append(to, q.row(d))
+	}
+	return to
 }
 
 // settle gives all members of a cluster the first wave that has room for them
@@ -203,7 +219,7 @@ func (q *part) settle(f *fleet, unit []int32) bool {
 		return false
 	}
 	for _, h := range unit {
-		if !q.settleOne(f, h) {
+		if !q.settleOne(f, h, q.capsOf(f, h, nil)) {
 			return false
 		}
 	}
@@ -229,29 +245,29 @@ func (q *part) fitsAll(f *fleet, unit []int32, w int) bool {
 		return false
 	}
 	for i, h := range unit {
-		if !q.spreads(f.spread(h), w) {
+		mine := q.capsOf(f, h, nil)
+		if !q.spreads(mine, w) {
 			for _, h := range unit[:i] {
-				q.add(f, h, w, -1)
+				q.add(f, h, q.capsOf(f, h, nil), w, -1)
 			}
 			return false
 		}
-		q.add(f, h, w, 1)
+		q.add(f, h, mine, w, 1)
 	}
 	return true
 }
 
-// settleOne gives a host the first wave with room in all its rows.
-func (q *part) settleOne(f *fleet, h int32) bool {
+// settleOne gives a host with these rows the first wave with room in all of them.
+func (q *part) settleOne(f *fleet, h int32, mine []int32) bool {
 	w := q.rows[0].open
-	spread := f.spread(h)
-	for _, d := range spread {
-		if r := q.row(d); r > 0 {
+	for _, r := range mine {
+		if r > 0 {
 			w = max(w, q.rows[r].open)
 		}
 	}
 	for ; int(w) < q.stride; w++ {
-		if q.room(spread, int(w)) {
-			q.add(f, h, int(w), 1)
+		if q.cells[w].count < q.limit(0, int(w)) && q.spreads(mine, int(w)) {
+			q.add(f, h, mine, int(w), 1)
 			return true
 		}
 	}
@@ -265,14 +281,10 @@ func (q *part) row(d int32) int32 {
 	return q.rowOf[d]
 }
 
-func (q *part) room(spread []int32, w int) bool {
-	return q.cells[w].count < q.limit(0, w) && q.spreads(spread, w)
-}
-
 // spreads reports whether the spread caps leave room in a wave.
-func (q *part) spreads(spread []int32, w int) bool {
-	for _, d := range spread {
-		if r := q.row(d); r > 0 && q.cells[int(r)*q.stride+w].count >= q.rows[r].cap {
+func (q *part) spreads(mine []int32, w int) bool {
+	for _, r := range mine {
+		if r > 0 && q.cells[int(r)*q.stride+w].count >= q.rows[r].cap {
 			return false
 		}
 	}
@@ -290,12 +302,12 @@ func (q *part) limit(r int32, w int) int32 {
 	return unlimited
 }
 
-// add counts a host into a wave, or with n = -1 out of it.
-func (q *part) add(f *fleet, h int32, w int, n int32) {
+// add counts a host with these rows into a wave, or with n = -1 out of it.
+func (q *part) add(f *fleet, h int32, mine []int32, w int, n int32) {
 	f.hosts[h].wave = int16(w)
 	q.tally(0, h, w, n)
-	for _, d := range f.spread(h) {
-		if r := q.row(d); r > 0 {
+	for _, r := range mine {
+		if r > 0 {
 			q.tally(r, h, w, n)
 		}
 	}
