@@ -63,7 +63,8 @@ type Loot struct {
 	Trust hotstick.Trust
 	// Plans are all that were ever handed in, by when they were.
 	Plans []Plan
-	// Seen are the documents that each host was ever sent, oldest first.
+	// Seen are the documents that the server ever had for each host, oldest first,
+	// whether they reached it or not.
 	Seen map[hotstick.HostID][]json.RawMessage
 }
 
@@ -98,6 +99,11 @@ type File struct {
 	Honest []byte
 	// Old returns the bytes that an earlier version of the file had, oldest first.
 	Old [][]byte
+	// Read returns the honest bytes of another file of the catalog by its name; nil
+	// where there is no such file. A thief that changes one file must change those
+	// that name it.
+	Read func(name string) []byte
+	Now  time.Time
 	// Random is the thief's dice.
 	Random *rand.Rand
 }
