@@ -31,11 +31,17 @@ const (
 	// KindAuthority names the certificate authority that follows another; signed by
 	// the server.
 	KindAuthority Kind = "authority"
+	// KindDowngrade allows an older level on hosts that have confirmed a newer one;
+	// signed by at least m persons.
+	KindDowngrade Kind = "downgrade"
+	// KindWaiver excepts hosts from a policy; signed by at least m persons.
+	KindWaiver Kind = "waiver"
 )
 
 // Kinds lists the kinds, which is all of them.
 func Kinds() []Kind {
-	return []Kind{KindPlan, KindGrant, KindBan, KindHalt, KindOrder, KindClear, KindTemplate, KindAuthority}
+	return []Kind{KindPlan, KindGrant, KindBan, KindHalt, KindOrder, KindClear, KindTemplate, KindAuthority,
+		KindDowngrade, KindWaiver}
 }
 
 func (k Kind) known() bool { return slices.Contains(Kinds(), k) }

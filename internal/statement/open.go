@@ -117,6 +117,23 @@ func OpenOrder(raw []byte, trust hotstick.Trust) (Order, error) {
 	return order, nil
 }
 
+// checkPersons checks that at least m persons signed what persons alone answer for,
+// and that its life is not over at now (reason grant_expired). It returns who signed,
+// sorted.
+func checkPersons(e *envelope, trust hotstick.Trust, until, now time.Time) ([]hotstick.Person, error) {
+	if err := usable(trust); err != nil {
+		return nil, err
+	}
+	by := personsOf(e, trust)
+	if len(by) < trust.Approvals {
+		return nil, refuse(hotstick.ReasonSignature, "cannot take the %s: %d of %d persons signed it", e.kind, len(by), trust.Approvals)
+	}
+	if !now.Before(until) {
+		return nil, refuse(hotstick.ReasonGrantExpired, "cannot take the %s: its life ended at %s", e.kind, until.Format(time.RFC3339))
+	}
+	return by, nil
+}
+
 // UnverifiedClear is a clear whose signatures nobody has checked.
 type UnverifiedClear struct{ Clear Clear }
 
@@ -131,17 +148,11 @@ func ParseClear(raw []byte) (UnverifiedClear, error) {
 // over at now (reason grant_expired).
 func OpenClear(raw []byte, trust hotstick.Trust, now time.Time) (Clear, error) {
 	e, c, err := open[Clear](raw, KindClear)
+	if err == nil {
+		_, err = checkPersons(e, trust, c.NotAfter, now)
+	}
 	if err != nil {
 		return Clear{}, err
-	}
-	if err := usable(trust); err != nil {
-		return Clear{}, err
-	}
-	if n := len(personsOf(e, trust)); n < trust.Approvals {
-		return Clear{}, refuse(hotstick.ReasonSignature, "cannot take the clear: %d of %d persons signed it", n, trust.Approvals)
-	}
-	if !now.Before(c.NotAfter) {
-		return Clear{}, refuse(hotstick.ReasonGrantExpired, "cannot take the clear: its life ended at %s", c.NotAfter.Format(time.RFC3339))
 	}
 	return c, nil
 }

@@ -32,6 +32,10 @@ func opened(raw []byte, kind statement.Kind, trust hotstick.Trust) (body any, er
 		body, err = statement.OpenTemplate(raw, trust, now)
 	case statement.KindAuthority:
 		body, err = statement.OpenAuthority(raw, trust)
+	case statement.KindDowngrade:
+		body, err = statement.OpenDowngrade(raw, trust, now)
+	case statement.KindWaiver:
+		body, _, err = statement.OpenWaiver(raw, trust, now)
 	default:
 		err = fmt.Errorf("no test opens a %s", kind)
 	}
@@ -69,6 +73,8 @@ func (w *world) examples() []example {
 		{statement.KindClear, w.clear(), []string{"bob", "dan"}},
 		{statement.KindTemplate, w.template(), []string{"cid", "dan"}},
 		{statement.KindAuthority, statement.Authority{From: hotstick.NewDigest([]byte("old")), Certificate: []byte("new"), Epoch: 3, IssuedAt: now}, server},
+		{statement.KindDowngrade, w.downgrade(), []string{"ann", "cid"}},
+		{statement.KindWaiver, w.waiver(), []string{"bob", "cid"}},
 	}
 }
 

@@ -53,6 +53,10 @@ func validate(kind Kind, body any) error {
 		want, err = KindTemplate, b.Validate()
 	case Authority:
 		want, err = KindAuthority, b.Validate()
+	case Downgrade:
+		want, err = KindDowngrade, b.Validate()
+	case Waiver:
+		want, err = KindWaiver, b.Validate()
 	}
 	if want == "" || want != kind {
 		return fmt.Errorf("cannot sign a %T as a %s", body, kind)
