@@ -12,7 +12,7 @@ import (
 )
 
 // formats are the values of -o.
-var formats = []string{"table", "wide", "json", "yaml", "name"}
+var formats = []string{"table", "wide", "csv", "json", "yaml", "name"}
 
 // view is an answer in all its forms. A text or a table is for people; value is
 // the API's own document; names are arguments for the next command.
@@ -39,6 +39,14 @@ func (a *app) print(v view) error {
 		}
 		return nil
 	}
+	if a.output == "csv" {
+		if v.table == nil {
+			return usage("lists are tables; this answer has -o json and -o yaml", "cannot write this answer as csv: it is no table")
+		}
+		t := v.table(st)
+		t.Bare = a.bare
+		return t.CSV(a.env.Stdout)
+	}
 	if v.table == nil {
 		_, err := fmt.Fprint(a.env.Stdout, v.text(st))
 		return err
@@ -53,7 +61,7 @@ func (a *app) style() show.Style {
 	return show.Style{
 		Terminal: terminal,
 		Color:    terminal && a.env.Getenv("NO_COLOR") == "",
-		Wide:     a.output == "wide",
+		Wide:     a.output == "wide" || a.output == "csv",
 		Now:      a.env.Now(),
 	}
 }
