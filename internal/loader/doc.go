@@ -25,7 +25,8 @@
 // proof for the earliest wave in which this host may start, that wave's delay has
 // passed on the ledger's clock since the plan was announced, the plan was not halted, the patch is neither banned, recalled nor struck, the
 // catalog lists the very bytes for the running build, the level is not older than
-// one confirmed before, and the plan's signatures name the level that is in
+// one that was confirmed before or is in effect, unless a signed downgrade that came
+// with the grant allows it, and the plan's signatures name the level that is in
 // effect now as one to go back to. See judgeGrant.
 //
 // A late host is not in the plan's list and brings no proof. Its loader compares

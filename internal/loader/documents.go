@@ -14,7 +14,7 @@ import (
 // precedence is the order in which the documents of one call are taken: what
 // holds back before what starts, and a plan before the grant that names it.
 var precedence = []statement.Kind{statement.KindHalt, statement.KindClear, statement.KindBan,
-	statement.KindOrder, statement.KindPlan, statement.KindGrant}
+	statement.KindOrder, statement.KindPlan, statement.KindDowngrade, statement.KindGrant}
 
 // paper is a document with the kind that it claims to be.
 type paper struct {
@@ -65,6 +65,8 @@ func (l *Loader) document(ctx context.Context, p paper, observed bool) *hotstick
 		return l.takeOrder(raw)
 	case statement.KindClear:
 		return l.takeClear(raw)
+	case statement.KindDowngrade:
+		return l.takeDowngrade(raw)
 	}
 	return because(hotstick.ReasonSignature, fmt.Sprintf("statements of kind %q are not for loaders", p.kind))
 }

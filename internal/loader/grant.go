@@ -57,6 +57,8 @@ type grantSituation struct {
 	observed     bool
 	// before is the level in effect now, nil for the kernel as it booted.
 	before *ledger.Level
+	// downgrades are those that hold now.
+	downgrades []statement.Downgrade
 	// blocked is set if the patch is banned, recalled or struck.
 	blocked *hotstick.Reason
 	// unhealthy is set if the host is ill before anything was loaded.
@@ -187,7 +189,7 @@ func unfit(s grantSituation) *hotstick.Reason {
 			return because(hotstick.ReasonForeignPatch, p.Module)
 		}
 	}
-	if s.plan.Patch.Level < s.led.Confirmed[s.plan.Patch.Name] && !listedTarget(lane, s.plan.Patch) {
+	if s.older() {
 		return because(hotstick.ReasonDowngrade, "")
 	}
 	if s.before != nil && s.before.Patch.Level > s.led.Confirmed[s.before.Patch.Name] {
@@ -211,15 +213,6 @@ func (s grantSituation) own(p hotstick.LoadedPatch) bool {
 		return true
 	}
 	return p.State == hotstick.Disabled
-}
-
-func listedTarget(lane hotstick.Lane, ref hotstick.PatchRef) bool {
-	for _, t := range lane.RevertTo {
-		if t.Patch == ref {
-			return true
-		}
-	}
-	return false
 }
 
 // checkTarget says why the plan does not permit going back to the level in

@@ -3,6 +3,7 @@ package loader
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -91,6 +92,8 @@ type Loader struct {
 	viewed bool
 	// held are digests of bytes that are known to be on the loader's own disk.
 	held map[hotstick.Digest]bool
+	// downgrades are signed statements that came with grants, oldest first.
+	downgrades []json.RawMessage
 }
 
 // attemptRun is what only the process that runs an attempt knows.

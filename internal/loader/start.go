@@ -50,7 +50,7 @@ func (l *Loader) grantSituation(ctx context.Context, grant statement.Grant, obse
 		led:   l.led, host: hostID(l.led.Identity), identity: l.led.Identity, build: l.build,
 		now: l.cfg.Clock.Now(), uptime: uptime, settle: l.cfg.Limits.Settle,
 		capabilities: l.cfg.Driver.Capabilities(ctx), patches: l.patches, observed: observed,
-		before: l.levelInEffect(), unhealthy: l.health.unhealthy(),
+		before: l.levelInEffect(), downgrades: l.permitted(), unhealthy: l.health.unhealthy(),
 	}
 	plan, err := l.knownPlan(grant.Plan)
 	if err != nil {
