@@ -1,7 +1,6 @@
 package hotstick
 
 import (
-	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/hex"
@@ -21,12 +20,14 @@ type HostID string
 // put another machine in a host's place.
 type Fingerprint = Digest
 
-// NewFingerprint returns the fingerprint of an identity public key.
-func NewFingerprint(key ed25519.PublicKey) Fingerprint { return NewDigest(key) }
+// NewFingerprint returns the fingerprint of an identity public key, which is 32
+// bytes of Ed25519.
+func NewFingerprint(key []byte) Fingerprint { return NewDigest(key) }
 
-// NewHostID derives the host's ID from its identity public key: "h-" and the
-// first 80 bits of the key's SHA-256 digest in lower-case base 32.
-func NewHostID(key ed25519.PublicKey) HostID {
+// NewHostID derives the host's ID from its identity public key, which is 32 bytes of
+// Ed25519: "h-" and the first 80 bits of the key's SHA-256 digest in lower-case base
+// 32.
+func NewHostID(key []byte) HostID {
 	sum := sha256.Sum256(key)
 	return HostID("h-" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10])))
 }

@@ -13,7 +13,7 @@ type Trust struct {
 	// control". It requires Approvals to be 1.
 	AuthorMayApprove bool `json:"author_may_approve,omitempty"`
 	// ServerKeys are the online keys of this epoch, for grants, bans, halts and
-	// orders to revert.
+	// orders to revert. All are Ed25519.
 	ServerKeys []TrustedKey `json:"server_keys"`
 	// Epoch fences servers. It changes only here.
 	Epoch uint64 `json:"epoch"`
@@ -24,6 +24,3 @@ type TrustedPerson struct {
 	Person Person       `json:"person"`
 	Keys   []TrustedKey `json:"keys"`
 }
-
-// TrustedKey is an Ed25519 public key, 32 bytes.
-type TrustedKey []byte

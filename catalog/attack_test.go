@@ -3,7 +3,6 @@ package catalog_test
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -53,7 +52,7 @@ func (w *world) forge(data []byte, edit func(signed map[string]any), names ...st
 	return w.must(json.Marshal(doc))
 }
 
-func tufID(public ed25519.PublicKey) string {
+func tufID(public hotstick.TrustedKey) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, `{"keytype":"ed25519","keyval":{"public":"%x"},"scheme":"ed25519"}`, []byte(public)))
 	return hex.EncodeToString(sum[:])
 }

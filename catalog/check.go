@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"crypto/ed25519"
 	"fmt"
 	"strings"
 	"time"
@@ -74,15 +73,18 @@ func checkPatch(p hotstick.Patch) error {
 func (s RootSpec) check() error {
 	roles := []struct {
 		name      string
-		keys      []ed25519.PublicKey
+		keys      []hotstick.TrustedKey
 		threshold int
 	}{{"root", s.RootKeys, s.RootThreshold}, {"publisher", s.PublisherKeys, s.PublisherThreshold}, {"online", s.OnlineKeys, 1}}
 	offline := map[string]string{}
 	for _, r := range roles {
 		seen := map[string]bool{}
 		for _, k := range r.keys {
-			if len(k) != ed25519.PublicKeySize {
-				return fmt.Errorf("cannot use a %s key of %d bytes: want %d", r.name, len(k), ed25519.PublicKeySize)
+			if err := k.Validate(); err != nil {
+				return fmt.Errorf("cannot trust a %s key: %w", r.name, err)
+			}
+			if a := k.Algorithm(); r.name == "online" && a != hotstick.KeyEd25519 {
+				return fmt.Errorf("cannot use a key for %s as online key: the server signs with Ed25519", a)
 			}
 			if seen[string(k)] {
 				return fmt.Errorf("cannot use one %s key twice", r.name)

@@ -3,6 +3,8 @@ package catalog
 import (
 	"crypto/ed25519"
 	"encoding/hex"
+	"encoding/pem"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -11,6 +13,7 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/statement"
 )
 
 // Delegation lets a vendor or a team publish by itself, within its scope. The
@@ -19,7 +22,7 @@ type Delegation struct {
 	// Name is lower-case letters, digits and dashes, and no role of TUF's.
 	Name string
 	// Keys may publish, Threshold of them together. None is an online key.
-	Keys      []ed25519.PublicKey
+	Keys      []hotstick.TrustedKey
 	Threshold int
 	Scope     Scope
 }
@@ -79,8 +82,11 @@ func (d Delegation) check() error {
 	}
 	seen := map[string]bool{}
 	for _, k := range d.Keys {
-		if len(k) != ed25519.PublicKeySize || seen[string(k)] {
-			return fmt.Errorf("cannot delegate to %s with one key twice, or a key of %d bytes", d.Name, len(k))
+		if err := k.Validate(); err != nil {
+			return fmt.Errorf("cannot delegate to %s: %w", d.Name, err)
+		}
+		if seen[string(k)] {
+			return fmt.Errorf("cannot delegate to %s with one key twice", d.Name)
 		}
 		seen[string(k)] = true
 	}
@@ -226,7 +232,7 @@ func signedDelegations(list []Delegation) (*metadata.Delegations, []scopeBlock, 
 		}
 		role := metadata.DelegatedRole{Name: d.Name, Threshold: d.Threshold, Paths: []string{delegatedPath}}
 		for _, public := range d.Keys {
-			key, err := metadata.KeyFromPublicKey(public)
+			key, err := tufKey(public)
 			if err != nil {
 				return nil, nil, fmt.Errorf("cannot use a key of %s: %w", d.Name, err)
 			}
@@ -243,14 +249,16 @@ func signedDelegations(list []Delegation) (*metadata.Delegations, []scopeBlock, 
 	return out, scopes, nil
 }
 
-// keysOf reads Ed25519 keys, each of which has the ID that it must have.
-func keysOf(wire map[string]rootKey) (map[string]ed25519.PublicKey, error) {
-	keys := map[string]ed25519.PublicKey{}
+// keysOf reads keys, each of which has the ID that it must have.
+func keysOf(wire map[string]rootKey) (map[string]hotstick.TrustedKey, error) {
+	keys := map[string]hotstick.TrustedKey{}
 	for id, k := range wire {
-		public, err := hex.DecodeString(k.Value.Public)
-		if err != nil || len(public) != ed25519.PublicKeySize || k.Type != metadata.KeyTypeEd25519 || k.Scheme != metadata.KeySchemeEd25519 {
-			return nil, fmt.Errorf("key %.80q is not Ed25519", id)
+		public, err := k.read()
+		if err != nil {
+			return nil, fmt.Errorf("key %.80q: %w", id, err)
 		}
+		// TUF has several ways to write a key for ECDSA, each with another ID. One key
+		// must not count for two, so only the one that we write is read.
 		if want, err := keyID(public); err != nil || want != id {
 			return nil, fmt.Errorf("key %.80q has another ID", id)
 		}
@@ -259,9 +267,29 @@ func keysOf(wire map[string]rootKey) (map[string]ed25519.PublicKey, error) {
 	return keys, nil
 }
 
+// read returns what TUF's form of a key says: hexadecimal digits for Ed25519, PKIX in
+// PEM for ECDSA.
+func (k rootKey) read() (hotstick.TrustedKey, error) {
+	switch {
+	case k.Type == metadata.KeyTypeEd25519 && k.Scheme == metadata.KeySchemeEd25519:
+		public, err := hex.DecodeString(k.Value.Public)
+		if err != nil || len(public) != ed25519.PublicKeySize {
+			return nil, errors.New("it is not Ed25519")
+		}
+		return public, nil
+	case k.Type == metadata.KeyTypeECDSA_SHA2_P256 && k.Scheme == metadata.KeySchemeECDSA_SHA2_P256:
+		block, rest := pem.Decode([]byte(k.Value.Public))
+		if block == nil || len(rest) > 0 {
+			return nil, errors.New("it is not PEM")
+		}
+		return statement.ParsePublic(block.Bytes)
+	}
+	return nil, fmt.Errorf("its type is %.40q and its scheme %.40q: want ed25519 or ecdsa", k.Type, k.Scheme)
+}
+
 // pick returns the keys of these IDs.
-func pick(keys map[string]ed25519.PublicKey, ids []string) ([]ed25519.PublicKey, error) {
-	var picked []ed25519.PublicKey
+func pick(keys map[string]hotstick.TrustedKey, ids []string) ([]hotstick.TrustedKey, error) {
+	var picked []hotstick.TrustedKey
 	for _, id := range ids {
 		if keys[id] == nil {
 			return nil, fmt.Errorf("key %.80q is named and not given", id)
@@ -283,7 +311,7 @@ func checkDelegates(root *rootSigned, targets *targetsSigned) error {
 		return err
 	}
 	for _, d := range list {
-		if slices.ContainsFunc(d.Keys, func(k ed25519.PublicKey) bool { return contains(spec.OnlineKeys, k) }) {
+		if slices.ContainsFunc(d.Keys, func(k hotstick.TrustedKey) bool { return contains(spec.OnlineKeys, k) }) {
 			return refused("the delegation to %s names an online key", d.Name)
 		}
 	}

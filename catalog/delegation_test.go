@@ -2,7 +2,6 @@ package catalog_test
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"os"
@@ -258,7 +257,7 @@ func TestDelegationsThatCannotBeUsed(t *testing.T) {
 		"threshold 0":             func(d *catalog.Delegation) { d.Threshold = 0 },
 		"threshold 2 of 1":        func(d *catalog.Delegation) { d.Threshold = 2 },
 		"one key twice":           func(d *catalog.Delegation) { d.Keys = public("acme", "acme") },
-		"a short key":             func(d *catalog.Delegation) { d.Keys = []ed25519.PublicKey{make([]byte, 31)} },
+		"a short key":             func(d *catalog.Delegation) { d.Keys = []hotstick.TrustedKey{make([]byte, 31)} },
 		"no patches":              func(d *catalog.Delegation) { d.Scope.Patches = nil },
 		"all patches by a star":   func(d *catalog.Delegation) { d.Scope.Patches = []string{"*"} },
 		"no vendors":              func(d *catalog.Delegation) { d.Scope.Vendors = nil },

@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"maps"
@@ -178,7 +177,7 @@ func (r *rootSigned) spec() (RootSpec, error) {
 	if err != nil {
 		return RootSpec{}, err
 	}
-	list := func(role roleKeys) []ed25519.PublicKey {
+	list := func(role roleKeys) []hotstick.TrustedKey {
 		public, pickErr := pick(keys, role.KeyIDs)
 		err = errors.Join(err, pickErr)
 		return public

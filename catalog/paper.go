@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"crypto/ed25519"
 	"encoding/hex"
 	"fmt"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/strictjson"
 )
 
@@ -83,14 +83,14 @@ func signable[T metadata.Roles](meta *metadata.Metadata[T], data []byte, p Paper
 func (p Paper) Same(other Paper) bool { return string(p.payload) == string(other.payload) }
 
 // SignedBy reports whether a valid signature of this key is there.
-func (p Paper) SignedBy(key ed25519.PublicKey) bool {
+func (p Paper) SignedBy(key hotstick.TrustedKey) bool {
 	id, err := keyID(key)
 	if err != nil {
 		return false
 	}
 	for _, s := range p.signatures {
 		sig, err := hex.DecodeString(s.Sig)
-		if err == nil && s.KeyID == id && ed25519.Verify(key, p.payload, sig) {
+		if err == nil && s.KeyID == id && statement.Verify(key, p.payload, sig) {
 			return true
 		}
 	}
@@ -100,7 +100,7 @@ func (p Paper) SignedBy(key ed25519.PublicKey) bool {
 // Merge returns a document with the signatures of another one that says the same,
 // as when two people sign two copies of it. Only signatures of these keys are taken,
 // and only valid ones.
-func Merge(document, other []byte, keys []ed25519.PublicKey) ([]byte, error) {
+func Merge(document, other []byte, keys []hotstick.TrustedKey) ([]byte, error) {
 	mine, err := ReadPaper(document)
 	if err != nil {
 		return nil, err
@@ -125,12 +125,12 @@ func Merge(document, other []byte, keys []ed25519.PublicKey) ([]byte, error) {
 
 // signedAlready stands in for a signer whose signature is there.
 type signedAlready struct {
-	key   ed25519.PublicKey
+	key   hotstick.TrustedKey
 	paper Paper
 }
 
 // Public implements statement.Signer.
-func (s signedAlready) Public() ed25519.PublicKey { return s.key }
+func (s signedAlready) Public() hotstick.TrustedKey { return s.key }
 
 // Sign implements statement.Signer.
 func (s signedAlready) Sign([]byte) ([]byte, error) {

@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"crypto/ed25519"
 	"fmt"
 	"time"
 
@@ -15,13 +14,13 @@ import (
 // RootSpec is what the root metadata says.
 type RootSpec struct {
 	// RootKeys may sign the next root, RootThreshold of them together.
-	RootKeys      []ed25519.PublicKey
+	RootKeys      []hotstick.TrustedKey
 	RootThreshold int
 	// PublisherKeys may publish patches, PublisherThreshold of them together.
-	PublisherKeys      []ed25519.PublicKey
+	PublisherKeys      []hotstick.TrustedKey
 	PublisherThreshold int
-	// OnlineKeys are the server's, for snapshot and timestamp.
-	OnlineKeys []ed25519.PublicKey
+	// OnlineKeys are the server's, for snapshot and timestamp. All are Ed25519.
+	OnlineKeys []hotstick.TrustedKey
 	// Trust says which keys speak for whom in statements.
 	Trust hotstick.Trust
 	// Expires is in UTC with whole seconds.
@@ -56,14 +55,14 @@ func makeRoot(spec RootSpec, version int64, signers []statement.Signer) ([]byte,
 	meta.Signed.UnrecognizedFields = map[string]any{customField: trustBlock{Schema: trustSchema, Trust: spec.Trust}}
 	for _, role := range []struct {
 		name      string
-		keys      []ed25519.PublicKey
+		keys      []hotstick.TrustedKey
 		threshold int
 	}{
 		{roleRoot, spec.RootKeys, spec.RootThreshold}, {roleTargets, spec.PublisherKeys, spec.PublisherThreshold},
 		{roleSnapshot, spec.OnlineKeys, 1}, {roleTimestamp, spec.OnlineKeys, 1},
 	} {
 		for _, public := range role.keys {
-			key, err := metadata.KeyFromPublicKey(public)
+			key, err := tufKey(public)
 			if err != nil {
 				return nil, fmt.Errorf("cannot use a %s key: %w", role.name, err)
 			}

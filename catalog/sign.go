@@ -1,22 +1,35 @@
 package catalog
 
 import (
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 
 	"github.com/secure-systems-lab/go-securesystemslib/cjson"
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
+	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/strictjson"
 )
 
-// keyID returns TUF's ID of a key: the digest of its canonical JSON.
-func keyID(public ed25519.PublicKey) (string, error) {
-	key, err := metadata.KeyFromPublicKey(public)
+// tufKey returns a key in TUF's form.
+func tufKey(public hotstick.TrustedKey) (*metadata.Key, error) {
+	parsed, err := public.Parse()
 	if err != nil {
-		return "", fmt.Errorf("cannot use a public key: %w", err)
+		return nil, err
+	}
+	key, err := metadata.KeyFromPublicKey(parsed)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use a public key: %w", err)
+	}
+	return key, nil
+}
+
+// keyID returns TUF's ID of a key: the digest of its canonical JSON.
+func keyID(public hotstick.TrustedKey) (string, error) {
+	key, err := tufKey(public)
+	if err != nil {
+		return "", err
 	}
 	return key.ID()
 }
@@ -52,7 +65,7 @@ func sign[T metadata.Roles](meta *metadata.Metadata[T], signers []statement.Sign
 		if err != nil {
 			return nil, fmt.Errorf("cannot sign: %w", err)
 		}
-		if !ed25519.Verify(s.Public(), payload, sig) {
+		if !statement.Verify(s.Public(), payload, sig) {
 			return nil, errors.New("cannot sign: the signer's signature does not fit its public key")
 		}
 		meta.Signatures = append(meta.Signatures, metadata.Signature{KeyID: id, Signature: sig})

@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"crypto/ed25519"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -14,8 +13,8 @@ import (
 	"github.com/hotstick/hotstick"
 )
 
-func contains(keys []ed25519.PublicKey, key ed25519.PublicKey) bool {
-	return slices.ContainsFunc(keys, func(k ed25519.PublicKey) bool { return k.Equal(key) })
+func contains(keys []hotstick.TrustedKey, key hotstick.TrustedKey) bool {
+	return slices.ContainsFunc(keys, key.Equal)
 }
 
 func hexBytes(d hotstick.Digest) (metadata.HexBytes, error) {

@@ -3,7 +3,6 @@ package catalog_test
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -55,8 +54,8 @@ func keys(names ...string) []statement.Signer {
 	return list
 }
 
-func public(names ...string) []ed25519.PublicKey {
-	var list []ed25519.PublicKey
+func public(names ...string) []hotstick.TrustedKey {
+	var list []hotstick.TrustedKey
 	for _, n := range names {
 		list = append(list, key(n).Public())
 	}

@@ -48,7 +48,7 @@ func (c Checkpoint) text() string {
 // SignCheckpoint returns the checkpoint as a signed note.
 func SignCheckpoint(c Checkpoint, key statement.Signer) ([]byte, error) {
 	c.At = c.At.UTC().Truncate(time.Second)
-	verifier, err := verifierOf(key.Public())
+	verifier, err := verifierOf(ed25519.PublicKey(key.Public()))
 	if err != nil {
 		return nil, err
 	}

@@ -66,7 +66,7 @@ func TestTheFormatOfACheckpointIsWhatTheGoldenFileSays(t *testing.T) {
 
 func TestAnyNoteReaderVerifiesACheckpoint(t *testing.T) {
 	key := keyOf(t, 1)
-	text, err := VerifierKey(key.Public())
+	text, err := VerifierKey(ed25519.PublicKey(key.Public()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestAnyNoteReaderVerifiesACheckpoint(t *testing.T) {
 		t.Error(err)
 	}
 	back, err := ParseVerifierKey(text)
-	if err != nil || !back.Equal(key.Public()) {
+	if err != nil || !key.Public().Equal(hotstick.TrustedKey(back)) {
 		t.Errorf("read the key back as %x, %v", back, err)
 	}
 	for _, bad := range []string{"", "x", strings.Replace(text, "hotstick", "other", 1), text[:len(text)-4], text + "A"} {
@@ -92,7 +92,7 @@ func TestForgedCheckpoints(t *testing.T) {
 	server, thief := keyOf(t, 1), keyOf(t, 2)
 	good := Checkpoint{Head: newForger(t, 20).head(), Epoch: 1, At: noon}
 	resigned := func(text string) []byte {
-		v, err := verifierOf(server.Public())
+		v, err := verifierOf(ed25519.PublicKey(server.Public()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,9 +137,9 @@ func TestForgedCheckpoints(t *testing.T) {
 }
 
 // broken is a key whose token was pulled out.
-type broken struct{ public ed25519.PublicKey }
+type broken struct{ public hotstick.TrustedKey }
 
-func (b broken) Public() ed25519.PublicKey   { return b.public }
+func (b broken) Public() hotstick.TrustedKey { return b.public }
 func (b broken) Sign([]byte) ([]byte, error) { return nil, errors.New("no such token") }
 
 // keeper is somebody who remembers checkpoints of a server.

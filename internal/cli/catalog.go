@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -245,10 +244,10 @@ func signaturesText(s folder.Standing, trust hotstick.Trust) []string {
 }
 
 // loadKeys reads public keys from files.
-func loadKeys(files []string) ([]ed25519.PublicKey, error) {
-	var keys []ed25519.PublicKey
+func loadKeys(files []string) ([]hotstick.TrustedKey, error) {
+	var keys []hotstick.TrustedKey
 	for _, file := range files {
-		key, err := statement.LoadPublic(file)
+		key, err := statement.LoadAnyPublic(file)
 		if err != nil {
 			return nil, err
 		}
@@ -265,7 +264,7 @@ func keyIDs(names []string) ([]string, error) {
 			ids = append(ids, name)
 			continue
 		}
-		key, err := statement.LoadPublic(name)
+		key, err := statement.LoadAnyPublic(name)
 		if err != nil {
 			return nil, err
 		}

@@ -134,7 +134,7 @@ func personKeys(flag string, values []string) ([]folder.PersonKey, error) {
 		if !ok || name == "" || file == "" {
 			return nil, usage("want NAME=FILE.pub", "cannot use %q for --%s", v, flag)
 		}
-		key, err := statement.LoadPublic(file)
+		key, err := statement.LoadAnyPublic(file)
 		if err != nil {
 			return nil, err
 		}

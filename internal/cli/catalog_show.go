@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"crypto/ed25519"
 	"fmt"
 	"time"
 
@@ -34,7 +33,7 @@ type offlineRole struct {
 	Threshold int       `json:"threshold"`
 	Keys      []string  `json:"keys"`
 	SignedBy  []string  `json:"signed_by"`
-	keys      []ed25519.PublicKey
+	keys      []hotstick.TrustedKey
 }
 
 // pendingRole is metadata that waits for signatures or to be pushed.
@@ -57,7 +56,7 @@ type pendingNeed struct {
 	Of        []string `json:"of"`
 }
 
-func ids(keys []ed25519.PublicKey) []string {
+func ids(keys []hotstick.TrustedKey) []string {
 	out := make([]string, len(keys))
 	for i, k := range keys {
 		out[i] = statement.KeyID(k)

@@ -1,13 +1,13 @@
 package cli
 
 import (
-	"crypto/ed25519"
 	"errors"
 	"io/fs"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/cli/found"
 	"github.com/hotstick/hotstick/internal/cli/show"
 	"github.com/hotstick/hotstick/internal/statement"
@@ -76,9 +76,9 @@ func (a *app) keyShow() *cobra.Command {
 }
 
 // publicKey reads a public key file, or the public half of a private key.
-func (a *app) publicKey(name string) (ed25519.PublicKey, error) {
+func (a *app) publicKey(name string) (hotstick.TrustedKey, error) {
 	if strings.HasSuffix(name, ".pub") {
-		return statement.LoadPublic(name)
+		return statement.LoadAnyPublic(name)
 	}
 	signer, err := a.openKey(name)
 	if err != nil {

@@ -159,7 +159,7 @@ func (w *world) start() {
 	host := &simulated{machine: w.machine, build: build, now: w.clock}
 	l, err := loader.New(loader.Config{
 		Driver: &watched{Kernel: w.machine, w: w}, Clock: host, Disk: w.disk, Kernel: host, Catalog: (*staging)(w), Limits: w.limits,
-		Identity: func() (ed25519.PublicKey, error) { return identity.Public(), nil },
+		Identity: func() (ed25519.PublicKey, error) { return ed25519.PublicKey(identity.Public()), nil },
 		Labels:   func() (map[string]string, error) { return w.labels, w.labelsErr }, Trace: w.trace, Dropped: w.dropped,
 	})
 	if err != nil {

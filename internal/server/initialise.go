@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -42,7 +41,7 @@ type InitOptions struct {
 type Initialised struct {
 	// OnlineKey is the public half of keys/online.pem, to be listed in the catalog's
 	// trust; the catalog's repository is made with the key itself.
-	OnlineKey ed25519.PublicKey
+	OnlineKey hotstick.TrustedKey
 	// CAFile is the authority's certificate, for the clients of people.
 	CAFile string
 	// CatalogDir is where the catalog belongs; it is not made here.

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -75,9 +74,9 @@ func newWorld(t testing.TB, kept store.Store) *world {
 		trust.Persons = append(trust.Persons, hotstick.TrustedPerson{Person: p, Keys: []hotstick.TrustedKey{hotstick.TrustedKey(w.persons[p].Public())}})
 	}
 	expires := time.Now().Add(30 * 24 * time.Hour).UTC().Truncate(time.Second)
-	rootFile, err := catalog.Init(catalog.RootSpec{RootKeys: []ed25519.PublicKey{w.owner.Public()}, RootThreshold: 1,
-		PublisherKeys: []ed25519.PublicKey{w.publisher.Public()}, PublisherThreshold: 1,
-		OnlineKeys: []ed25519.PublicKey{made.OnlineKey}, Trust: trust, Expires: expires}, w.owner)
+	rootFile, err := catalog.Init(catalog.RootSpec{RootKeys: []hotstick.TrustedKey{w.owner.Public()}, RootThreshold: 1,
+		PublisherKeys: []hotstick.TrustedKey{w.publisher.Public()}, PublisherThreshold: 1,
+		OnlineKeys: []hotstick.TrustedKey{made.OnlineKey}, Trust: trust, Expires: expires}, w.owner)
 	w.must(err)
 	targets, err := catalog.EmptyTargets(expires, w.publisher)
 	w.must(err)
@@ -222,7 +221,7 @@ func (w *world) delegate() error {
 	w.must(err)
 	vendor, expires := w.newKey(), time.Now().Add(20*24*time.Hour).UTC().Truncate(time.Second)
 	next, err := catalog.Revise(catalog.Revision{Root: root, Targets: targets, Expires: expires, Delegations: []catalog.Delegation{{
-		Name: "acme", Keys: []ed25519.PublicKey{vendor.Public()}, Threshold: 1, Scope: catalog.Scope{Patches: []string{"acme-*"},
+		Name: "acme", Keys: []hotstick.TrustedKey{vendor.Public()}, Threshold: 1, Scope: catalog.Scope{Patches: []string{"acme-*"},
 			Vendors: []string{"acme"}, Drivers: []string{"klp"}, Builds: []catalog.BuildScope{{Release: "6.1.*", Arch: "x86_64"}}}}}}, w.publisher)
 	w.must(err)
 	_, err = w.admin.Publish(w.Context(), api.PublishRequest{Targets: next})

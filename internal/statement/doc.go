@@ -11,13 +11,15 @@
 //
 //	{"payloadType": "application/vnd.hotstick.grant.v1+json",
 //	 "payload":     base64 of the body,
-//	 "signatures":  [{"keyid": …, "sig": base64 of 64 bytes}, …]}
+//	 "signatures":  [{"keyid": …, "sig": base64 of the signature}, …]}
 //
-// Signatures are Ed25519 over DSSE's pre-authentication encoding, which covers
-// the payload type and the payload's bytes. Base64 is the standard alphabet with
-// padding, in its one canonical form. keyid is the SHA-256 digest of the signer's
-// 32-byte public key in lower-case hexadecimal; it is a hint that saves work, never
-// a proof. An envelope carries one to [MaxSignatures] signatures, no two by one key.
+// Signatures are over DSSE's pre-authentication encoding, which covers the payload
+// type and the payload's bytes. They are of Ed25519, 64 bytes, or of ECDSA on P-256
+// with SHA-256, in ASN.1 DER. Which one follows from the key (hotstick.TrustedKey),
+// never from the envelope. Base64 is the standard alphabet with padding, in its one
+// canonical form. keyid is the SHA-256 digest of the signer's public key, 32 bytes of
+// Ed25519 or 65 of P-256, in lower-case hexadecimal; it is a hint that saves work,
+// never a proof. An envelope carries one to [MaxSignatures] signatures, no two by one key.
 // Signatures by keys that nobody knows count for nothing and do no harm.
 //
 // The body is one JSON object, the Go type below encoded by encoding/json. It is
@@ -46,7 +48,8 @@
 // # Who may sign
 //
 // Keys are bound to persons, and the server's keys to an epoch, by hotstick.Trust,
-// which comes from the catalog's root metadata and from nowhere else. m is
+// which comes from the catalog's root metadata and from nowhere else. A person's key
+// may be of either algorithm, the server's are Ed25519. m is
 // Trust.Approvals. What counts is persons: two keys of one person count once, and
 // the author of a plan is never an approver of it. Only where the trust says
 // author_may_approve (then m is 1) the author's signature suffices. A plan may ask
@@ -96,5 +99,6 @@
 // # Key files
 //
 // A private key is PKCS #8 in PEM with mode 0600, a public key PKIX in PEM: what
-// openssl genpkey -algorithm ed25519 and openssl pkey -pubout write.
+// openssl genpkey -algorithm ed25519 (or EC, with the group P-256) and openssl pkey
+// -pubout write. A server's and a host's are Ed25519.
 package statement

@@ -3,7 +3,6 @@ package statement
 import (
 	"context"
 	"crypto"
-	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -89,8 +88,8 @@ func checkSignatureForm(signatures []dsse.Signature) error {
 			return refuse(hotstick.ReasonSignature, "cannot use %.80q as the ID of a key", s.KeyID)
 		}
 		sig, err := base64.StdEncoding.Strict().DecodeString(s.Sig)
-		if err != nil || len(sig) != ed25519.SignatureSize || len(s.Sig) != base64.StdEncoding.EncodedLen(len(sig)) {
-			return refuse(hotstick.ReasonSignature, "cannot use the signature by key %s: want 64 bytes in base64", short(s.KeyID))
+		if err != nil || !mayBeSignature(sig) || len(s.Sig) != base64.StdEncoding.EncodedLen(len(sig)) {
+			return refuse(hotstick.ReasonSignature, "cannot use the signature by key %s: want 64 bytes, or at most %d of DER, in base64", short(s.KeyID), maxECDSABytes)
 		}
 		if seen[s.KeyID] {
 			return refuse(hotstick.ReasonSignature, "cannot use a statement that key %s signed twice", short(s.KeyID))
@@ -115,7 +114,7 @@ func (e *envelope) signedBy(keys []hotstick.TrustedKey) map[string]bool {
 	var verifiers []dsse.Verifier
 	for _, k := range keys {
 		// Keys that no signature names need no work.
-		if v := (verifier{key: ed25519.PublicKey(k), id: KeyID(ed25519.PublicKey(k))}); named[v.id] && len(k) == ed25519.PublicKeySize {
+		if v := (verifier{key: k, id: KeyID(k)}); named[v.id] {
 			verifiers = append(verifiers, v)
 			named[v.id] = false
 		}
@@ -137,7 +136,7 @@ func (e *envelope) signedBy(keys []hotstick.TrustedKey) map[string]bool {
 
 // verifier lets the dsse package check signatures by one key.
 type verifier struct {
-	key ed25519.PublicKey
+	key hotstick.TrustedKey
 	id  string
 }
 
@@ -147,7 +146,7 @@ func (v verifier) Public() crypto.PublicKey { return v.key }
 var errWrongSignature = errors.New("cannot verify the signature")
 
 func (v verifier) Verify(_ context.Context, data, sig []byte) error {
-	if !ed25519.Verify(v.key, data, sig) {
+	if !Verify(v.key, data, sig) {
 		return errWrongSignature
 	}
 	return nil
@@ -165,7 +164,7 @@ func (s signer) Sign(_ context.Context, data []byte) ([]byte, error) {
 	}
 	// A token that signs with another key than it shows would make envelopes
 	// that fail only where they arrive.
-	if !ed25519.Verify(s.Public(), data, sig) {
+	if !Verify(s.Public(), data, sig) {
 		return nil, errors.New("cannot sign: the signer's signature does not fit its public key")
 	}
 	return sig, nil

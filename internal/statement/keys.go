@@ -1,6 +1,9 @@
 package statement
 
 import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"crypto/x509"
@@ -11,21 +14,23 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/hotstick/hotstick"
 )
 
-// Signer holds one Ed25519 key and signs with it: a key file ([LoadSigner]), an
-// agent or a token.
+// Signer holds one key and signs with it: a key file ([LoadSigner]), an agent or a
+// token.
 type Signer interface {
-	// Public returns the public key, 32 bytes.
-	Public() ed25519.PublicKey
-	// Sign returns the signature over message, 64 bytes.
+	// Public returns the public key. That of a server or a host is Ed25519.
+	Public() hotstick.TrustedKey
+	// Sign returns the signature over message in the form that [Verify] takes.
 	Sign(message []byte) ([]byte, error)
 }
 
-// Key is a private key in memory. It implements [Signer].
+// Key is a private Ed25519 key in memory. It implements [Signer].
 type Key struct{ private ed25519.PrivateKey }
 
-// GenerateKey makes a key from random (crypto/rand.Reader in production).
+// GenerateKey makes an Ed25519 key from random (crypto/rand.Reader in production).
 func GenerateKey(random io.Reader) (*Key, error) {
 	seed := make([]byte, ed25519.SeedSize)
 	if _, err := io.ReadFull(random, seed); err != nil {
@@ -34,7 +39,7 @@ func GenerateKey(random io.Reader) (*Key, error) {
 	return NewKey(seed)
 }
 
-// NewKey makes a key from its 32-byte seed.
+// NewKey makes an Ed25519 key from its 32-byte seed.
 func NewKey(seed []byte) (*Key, error) {
 	if len(seed) != ed25519.SeedSize {
 		return nil, fmt.Errorf("cannot make a key from %d bytes: want %d", len(seed), ed25519.SeedSize)
@@ -46,7 +51,9 @@ func NewKey(seed []byte) (*Key, error) {
 func (k *Key) Private() ed25519.PrivateKey { return k.private }
 
 // Public implements [Signer].
-func (k *Key) Public() ed25519.PublicKey { return k.private.Public().(ed25519.PublicKey) }
+func (k *Key) Public() hotstick.TrustedKey {
+	return hotstick.TrustedKey(k.private.Public().(ed25519.PublicKey))
+}
 
 // Sign implements [Signer].
 func (k *Key) Sign(message []byte) ([]byte, error) { return ed25519.Sign(k.private, message), nil }
@@ -61,13 +68,7 @@ const (
 
 // Save writes the key to a new file (PKCS #8 in PEM, mode 0600) and syncs it. It
 // never overwrites a key: the error then wraps fs.ErrExist.
-func (k *Key) Save(path string) error {
-	der, err := x509.MarshalPKCS8PrivateKey(k.private)
-	if err != nil {
-		return fmt.Errorf("cannot encode the key: %w", err)
-	}
-	return SaveSecret(path, &pem.Block{Type: privateType, Bytes: der})
-}
+func (k *Key) Save(path string) error { return savePrivate(path, k.private) }
 
 // SaveSecret writes a private key in any format to a new file (mode 0600) and syncs
 // it. It never overwrites a key: the error then wraps fs.ErrExist.
@@ -88,8 +89,22 @@ func ReadSecret(path string) (*pem.Block, error) {
 	return block, nil
 }
 
-// LoadSigner reads a key file that [Key.Save] wrote, as [ReadSecret] does.
+// LoadSigner reads the key file of a server or a host, as [ReadSecret] does. What
+// they sign online is Ed25519, so a key of another algorithm is refused.
 func LoadSigner(path string) (Signer, error) {
+	signer, err := LoadAnySigner(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := wantEd25519(path, signer.Public()); err != nil {
+		return nil, err
+	}
+	return signer, nil
+}
+
+// LoadAnySigner reads a key file that [Key.Save] or [P256Key.Save] wrote, as
+// [ReadSecret] does.
+func LoadAnySigner(path string) (Signer, error) {
 	block, err := ReadSecret(path)
 	if err == nil {
 		err = wantType(path, block, privateType)
@@ -101,27 +116,55 @@ func LoadSigner(path string) (Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read key file %s: %v", path, err)
 	}
-	private, ok := key.(ed25519.PrivateKey)
-	if !ok {
-		return nil, fmt.Errorf("cannot use key file %s: it holds a %T, want Ed25519", path, key)
+	signer, err := NewSigner(key)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use key file %s: %w", path, err)
 	}
-	return &Key{private: private}, nil
+	return signer, nil
+}
+
+// NewSigner takes a key of crypto/ed25519 or of crypto/ecdsa on P-256. It refuses
+// every other key.
+func NewSigner(private crypto.PrivateKey) (Signer, error) {
+	switch k := private.(type) {
+	case ed25519.PrivateKey:
+		return NewKey(k.Seed())
+	case *ed25519.PrivateKey:
+		return NewKey(k.Seed())
+	case *ecdsa.PrivateKey:
+		return newP256Key(k)
+	}
+	return nil, fmt.Errorf("it holds a %T: want Ed25519 or ECDSA P-256", private)
 }
 
 // SavePublic writes a public key to a new file (PKIX in PEM, mode 0644).
-func SavePublic(path string, key ed25519.PublicKey) error {
-	if len(key) != ed25519.PublicKeySize {
-		return fmt.Errorf("cannot save a public key of %d bytes: want %d", len(key), ed25519.PublicKeySize)
+func SavePublic(path string, key hotstick.TrustedKey) error {
+	public, err := key.Parse()
+	if err != nil {
+		return err
 	}
-	der, err := x509.MarshalPKIXPublicKey(key)
+	der, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {
 		return fmt.Errorf("cannot encode the public key: %w", err)
 	}
 	return writeNew(path, pem.EncodeToMemory(&pem.Block{Type: publicType, Bytes: der}), 0o644)
 }
 
-// LoadPublic reads a public key file.
+// LoadPublic reads the public key file of a server or a host. A key of another
+// algorithm than Ed25519 is refused.
 func LoadPublic(path string) (ed25519.PublicKey, error) {
+	key, err := LoadAnyPublic(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := wantEd25519(path, key); err != nil {
+		return nil, err
+	}
+	return ed25519.PublicKey(key), nil
+}
+
+// LoadAnyPublic reads a public key file that [SavePublic] wrote.
+func LoadAnyPublic(path string) (hotstick.TrustedKey, error) {
 	block, _, err := readPEM(path)
 	if err == nil {
 		err = wantType(path, block, publicType)
@@ -129,21 +172,82 @@ func LoadPublic(path string) (ed25519.PublicKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := x509.ParsePKIXPublicKey(block.Bytes)
+	key, err := ParsePublic(block.Bytes)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read public key file %s: %v", path, err)
+		return nil, fmt.Errorf("cannot use public key file %s: %w", path, err)
 	}
-	public, ok := key.(ed25519.PublicKey)
-	if !ok {
-		return nil, fmt.Errorf("cannot use public key file %s: it holds a %T, want Ed25519", path, key)
-	}
-	return public, nil
+	return key, nil
 }
 
-// KeyID names a key in envelopes: the SHA-256 digest of its 32 bytes in hexadecimal.
-func KeyID(key ed25519.PublicKey) string {
+// ParsePublic reads a public key from its PKIX form in DER. It takes the one form
+// that [x509.MarshalPKIXPublicKey] writes.
+func ParsePublic(der []byte) (hotstick.TrustedKey, error) {
+	public, err := x509.ParsePKIXPublicKey(der)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the public key: %v", err)
+	}
+	key, err := hotstick.NewTrustedKey(public)
+	if err != nil {
+		return nil, err
+	}
+	if again, err := x509.MarshalPKIXPublicKey(public); err != nil || !bytes.Equal(again, der) {
+		return nil, errors.New("cannot read the public key: it is not written in the usual form")
+	}
+	return key, nil
+}
+
+// KeyID names a key in envelopes: the SHA-256 digest of its bytes in hexadecimal.
+func KeyID(key hotstick.TrustedKey) string {
 	sum := sha256.Sum256(key)
 	return hex.EncodeToString(sum[:])
+}
+
+// Verify reports whether signature is one by key over message: for Ed25519 its 64
+// bytes; for ECDSA P-256 that over the message's SHA-256 in ASN.1 DER. Of ECDSA
+// there is a second good signature beside each, so nothing may go by a signature's
+// bytes: what counts is the key.
+func Verify(key hotstick.TrustedKey, message, signature []byte) bool {
+	public, err := key.Parse()
+	if err != nil {
+		return false
+	}
+	switch k := public.(type) {
+	case ed25519.PublicKey:
+		return ed25519.Verify(k, message, signature)
+	case *ecdsa.PublicKey:
+		sum := sha256.Sum256(message)
+		return ecdsa.VerifyASN1(k, sum[:], signature)
+	}
+	return false
+}
+
+// Bounds of a signature in bytes: that of Ed25519, and that of ECDSA P-256 in DER.
+const (
+	minECDSABytes = 8
+	maxECDSABytes = 72
+)
+
+// mayBeSignature reports whether the bytes have the length of a signature.
+func mayBeSignature(signature []byte) bool {
+	n := len(signature)
+	return n == ed25519.SignatureSize || n >= minECDSABytes && n <= maxECDSABytes && signature[0] == 0x30 && int(signature[1]) == n-2
+}
+
+// wantEd25519 refuses keys that a server or a host cannot have.
+func wantEd25519(path string, key hotstick.TrustedKey) error {
+	if key.Algorithm() != hotstick.KeyEd25519 {
+		return fmt.Errorf("cannot use key file %s: it holds a key for %s, and servers and hosts sign with Ed25519", path, key.Algorithm())
+	}
+	return nil
+}
+
+// savePrivate writes a private key as PKCS #8 in PEM.
+func savePrivate(path string, private crypto.PrivateKey) error {
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return fmt.Errorf("cannot encode the key: %w", err)
+	}
+	return SaveSecret(path, &pem.Block{Type: privateType, Bytes: der})
 }
 
 func wantType(path string, block *pem.Block, want string) error {

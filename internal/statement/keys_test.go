@@ -3,7 +3,6 @@ package statement_test
 import (
 	"bytes"
 	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
@@ -15,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/statement"
 )
 
@@ -35,13 +35,13 @@ func TestAKeySurvivesItsFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	sig, err := loaded.Sign([]byte("message"))
-	if err != nil || !ed25519.Verify(k.Public(), []byte("message"), sig) {
+	if err != nil || !statement.Verify(k.Public(), []byte("message"), sig) {
 		t.Errorf("the loaded key is another: %v", err)
 	}
 	if err := statement.SavePublic(path+".pub", loaded.Public()); err != nil {
 		t.Fatal(err)
 	}
-	public, err := statement.LoadPublic(path + ".pub")
+	public, err := statement.LoadAnyPublic(path + ".pub")
 	if err != nil || !public.Equal(k.Public()) {
 		t.Errorf("the public key came back as %x, %v", public, err)
 	}
@@ -139,7 +139,7 @@ func TestKeyFilesThatAreNone(t *testing.T) {
 // liar is a token that shows one key and signs with another.
 type liar struct{ *statement.Key }
 
-func (l liar) Public() ed25519.PublicKey { return key("somebody").Public() }
+func (l liar) Public() hotstick.TrustedKey { return key("somebody").Public() }
 
 func TestASignerThatSignsWithAnotherKeyIsRefused(t *testing.T) {
 	w := newWorld(t)

@@ -1,7 +1,6 @@
 package statement
 
 import (
-	"crypto/ed25519"
 	"fmt"
 	"slices"
 
@@ -44,8 +43,8 @@ func CheckTrust(trust hotstick.Trust) error {
 func checkKeys(trust hotstick.Trust) error {
 	owners := map[string]string{}
 	claim := func(key hotstick.TrustedKey, owner string) error {
-		if len(key) != ed25519.PublicKeySize {
-			return fmt.Errorf("cannot use a key of %d bytes for %s: want %d", len(key), owner, ed25519.PublicKeySize)
+		if err := key.Validate(); err != nil {
+			return fmt.Errorf("cannot trust a key of %s: %w", owner, err)
 		}
 		if other, taken := owners[string(key)]; taken {
 			return fmt.Errorf("cannot use one key for %s and for %s", other, owner)
@@ -69,6 +68,9 @@ func checkKeys(trust hotstick.Trust) error {
 		}
 	}
 	for _, k := range trust.ServerKeys {
+		if a := k.Algorithm(); a == hotstick.KeyP256 {
+			return fmt.Errorf("cannot use a key for %s as the server's: it signs with Ed25519", a)
+		}
 		if err := claim(k, "the server"); err != nil {
 			return err
 		}
@@ -86,7 +88,7 @@ func personsOf(e *envelope, trust hotstick.Trust) []hotstick.Person {
 	valid := e.signedBy(keys)
 	var persons []hotstick.Person
 	for _, p := range trust.Persons {
-		if slices.ContainsFunc(p.Keys, func(k hotstick.TrustedKey) bool { return valid[KeyID(ed25519.PublicKey(k))] }) {
+		if slices.ContainsFunc(p.Keys, func(k hotstick.TrustedKey) bool { return valid[KeyID(k)] }) {
 			persons = append(persons, p.Person)
 		}
 	}
@@ -95,10 +97,10 @@ func personsOf(e *envelope, trust hotstick.Trust) []hotstick.Person {
 }
 
 // PersonOf returns the person whose key this is.
-func PersonOf(trust hotstick.Trust, key ed25519.PublicKey) (hotstick.Person, bool) {
+func PersonOf(trust hotstick.Trust, key hotstick.TrustedKey) (hotstick.Person, bool) {
 	for _, p := range trust.Persons {
 		for _, k := range p.Keys {
-			if string(k) == string(key) {
+			if k.Equal(key) {
 				return p.Person, true
 			}
 		}

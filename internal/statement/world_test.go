@@ -1,7 +1,6 @@
 package statement_test
 
 import (
-	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -90,7 +89,7 @@ func identity(i int) hotstick.Fingerprint {
 	return hotstick.NewFingerprint(identityKey(i))
 }
 
-func identityKey(i int) ed25519.PublicKey { return key(fmt.Sprint("host ", i)).Public() }
+func identityKey(i int) []byte { return key(fmt.Sprint("host ", i)).Public() }
 
 // hosts lists n hosts: the first alone in wave 0, the rest in wave 1, every third
 // with the other build.

@@ -1,7 +1,6 @@
 package folder
 
 import (
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"slices"
@@ -35,13 +34,13 @@ type RootChange struct {
 // PersonKey is a key and whose it is.
 type PersonKey struct {
 	Person hotstick.Person
-	Key    ed25519.PublicKey
+	Key    hotstick.TrustedKey
 }
 
 // KeyChange changes the keys of a role. Keys are removed by key ID, or by its first
 // eight digits or more.
 type KeyChange struct {
-	Add       []ed25519.PublicKey
+	Add       []hotstick.TrustedKey
 	Remove    []string
 	Threshold int
 }
@@ -78,7 +77,7 @@ func orElse[T int | uint64](next, last T) T {
 	return next
 }
 
-func (c KeyChange) apply(who string, keys []ed25519.PublicKey) ([]ed25519.PublicKey, error) {
+func (c KeyChange) apply(who string, keys []hotstick.TrustedKey) ([]hotstick.TrustedKey, error) {
 	keys = slices.Clone(keys)
 	for _, id := range c.Remove {
 		at, err := findKey(id, keys)
@@ -91,7 +90,7 @@ func (c KeyChange) apply(who string, keys []ed25519.PublicKey) ([]ed25519.Public
 }
 
 // findKey finds the one key of this ID.
-func findKey(id string, keys []ed25519.PublicKey) (int, error) {
+func findKey(id string, keys []hotstick.TrustedKey) (int, error) {
 	if len(id) < shortestID {
 		return 0, fmt.Errorf("%q is no key ID: give its first %d digits or more", id, shortestID)
 	}
@@ -114,10 +113,7 @@ func findKey(id string, keys []ed25519.PublicKey) (int, error) {
 // online changes the server's keys in both places: a server signs the catalog and
 // its statements with one key. A removal must hit the catalog's list or the other.
 func (c RootChange) online(spec *catalog.RootSpec) error {
-	signing := make([]ed25519.PublicKey, len(spec.Trust.ServerKeys))
-	for i, k := range spec.Trust.ServerKeys {
-		signing[i] = ed25519.PublicKey(k)
-	}
+	signing := slices.Clone(spec.Trust.ServerKeys)
 	spec.OnlineKeys = slices.Clone(spec.OnlineKeys)
 	for _, id := range c.Online.Remove {
 		atCatalog, missing := findKey(id, spec.OnlineKeys)
@@ -133,10 +129,7 @@ func (c RootChange) online(spec *catalog.RootSpec) error {
 		}
 	}
 	spec.OnlineKeys = append(spec.OnlineKeys, c.Online.Add...)
-	spec.Trust.ServerKeys = nil
-	for _, k := range append(signing, c.Online.Add...) {
-		spec.Trust.ServerKeys = append(spec.Trust.ServerKeys, hotstick.TrustedKey(k))
-	}
+	spec.Trust.ServerKeys = append(signing, c.Online.Add...)
 	return nil
 }
 
@@ -162,31 +155,29 @@ func (c RootChange) persons(old []hotstick.TrustedPerson) ([]hotstick.TrustedPer
 		if named(add.Person) >= 0 {
 			return nil, fmt.Errorf("cannot add the person %q: the root names them already; another key is --add-key", add.Person)
 		}
-		persons = append(persons, hotstick.TrustedPerson{Person: add.Person, Keys: []hotstick.TrustedKey{hotstick.TrustedKey(add.Key)}})
+		persons = append(persons, hotstick.TrustedPerson{Person: add.Person, Keys: []hotstick.TrustedKey{add.Key}})
 	}
 	for _, add := range c.AddKeys {
 		at := named(add.Person)
 		if at < 0 {
 			return nil, fmt.Errorf("cannot add a key of %q: the root names no such person", add.Person)
 		}
-		persons[at].Keys = append(persons[at].Keys, hotstick.TrustedKey(add.Key))
+		persons[at].Keys = append(persons[at].Keys, add.Key)
 	}
 	return persons, nil
 }
 
 func removeKey(persons []hotstick.TrustedPerson, id string) error {
-	var keys []ed25519.PublicKey
+	var keys []hotstick.TrustedKey
 	for _, p := range persons {
-		for _, k := range p.Keys {
-			keys = append(keys, ed25519.PublicKey(k))
-		}
+		keys = append(keys, p.Keys...)
 	}
 	at, err := findKey(id, keys)
 	if err != nil {
 		return fmt.Errorf("cannot remove a person's key: %w", err)
 	}
 	for i, p := range persons {
-		persons[i].Keys = slices.DeleteFunc(p.Keys, func(k hotstick.TrustedKey) bool { return string(k) == string(keys[at]) })
+		persons[i].Keys = slices.DeleteFunc(p.Keys, keys[at].Equal)
 	}
 	return nil
 }

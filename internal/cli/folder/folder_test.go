@@ -1,7 +1,6 @@
 package folder_test
 
 import (
-	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
 	"io/fs"
@@ -38,8 +37,8 @@ func key(name string) *statement.Key {
 	return k
 }
 
-func public(names ...string) []ed25519.PublicKey {
-	var list []ed25519.PublicKey
+func public(names ...string) []hotstick.TrustedKey {
+	var list []hotstick.TrustedKey
 	for _, n := range names {
 		list = append(list, key(n).Public())
 	}
@@ -343,7 +342,7 @@ func TestARootChangeLeavesTheOldRootAlone(t *testing.T) {
 	if _, still := statement.PersonOf(next.Trust, key("ada").Public()); still {
 		t.Error("ada's old key speaks for somebody")
 	}
-	if want := spec(); !slices.EqualFunc(old.OnlineKeys, want.OnlineKeys, func(a, b ed25519.PublicKey) bool { return a.Equal(b) }) ||
+	if want := spec(); !slices.EqualFunc(old.OnlineKeys, want.OnlineKeys, hotstick.TrustedKey.Equal) ||
 		string(old.Trust.Persons[0].Keys[0]) != string(want.Trust.Persons[0].Keys[0]) {
 		t.Error("the old root was changed")
 	}

@@ -1,7 +1,6 @@
 package folder
 
 import (
-	"crypto/ed25519"
 	"fmt"
 	"slices"
 
@@ -13,18 +12,18 @@ import (
 type Need struct {
 	// Who names the group for people.
 	Who       string
-	Keys      []ed25519.PublicKey
+	Keys      []hotstick.TrustedKey
 	Threshold int
 	// Signed are those of the keys that have signed.
-	Signed []ed25519.PublicKey
+	Signed []hotstick.TrustedKey
 }
 
 // Missing is how many more must sign.
 func (n Need) Missing() int { return max(0, n.Threshold-len(n.Signed)) }
 
 // Open are the keys that may still sign.
-func (n Need) Open() []ed25519.PublicKey {
-	return slices.DeleteFunc(slices.Clone(n.Keys), func(k ed25519.PublicKey) bool { return contains(n.Signed, k) })
+func (n Need) Open() []hotstick.TrustedKey {
+	return slices.DeleteFunc(slices.Clone(n.Keys), func(k hotstick.TrustedKey) bool { return contains(n.Signed, k) })
 }
 
 // Standing says how far pending metadata is.
@@ -44,16 +43,16 @@ func (s Standing) Complete() bool {
 }
 
 // Asks reports whether the metadata is for this key to sign.
-func (s Standing) Asks(key ed25519.PublicKey) bool { return contains(s.keys(), key) }
+func (s Standing) Asks(key hotstick.TrustedKey) bool { return contains(s.keys(), key) }
 
 // SignedBy reports whether the key has signed.
-func (s Standing) SignedBy(key ed25519.PublicKey) bool { return s.paper.SignedBy(key) }
+func (s Standing) SignedBy(key hotstick.TrustedKey) bool { return s.paper.SignedBy(key) }
 
 // Says returns what the metadata says.
 func (s Standing) Says() catalog.Paper { return s.paper.Paper }
 
-func (s Standing) keys() []ed25519.PublicKey {
-	var all []ed25519.PublicKey
+func (s Standing) keys() []hotstick.TrustedKey {
+	var all []hotstick.TrustedKey
 	for _, n := range s.Needs {
 		for _, k := range n.Keys {
 			if !contains(all, k) {
@@ -64,8 +63,8 @@ func (s Standing) keys() []ed25519.PublicKey {
 	return all
 }
 
-func contains(keys []ed25519.PublicKey, key ed25519.PublicKey) bool {
-	return slices.ContainsFunc(keys, func(k ed25519.PublicKey) bool { return k.Equal(key) })
+func contains(keys []hotstick.TrustedKey, key hotstick.TrustedKey) bool {
+	return slices.ContainsFunc(keys, key.Equal)
 }
 
 // Standing returns how far a role's pending metadata is.
@@ -172,8 +171,8 @@ func (f *Folder) nextTargets() catalog.Paper {
 	return f.current[Targets].Paper
 }
 
-func sameKeys(a, b []ed25519.PublicKey) bool {
-	return len(a) == len(b) && !slices.ContainsFunc(a, func(k ed25519.PublicKey) bool { return !contains(b, k) })
+func sameKeys(a, b []hotstick.TrustedKey) bool {
+	return len(a) == len(b) && !slices.ContainsFunc(a, func(k hotstick.TrustedKey) bool { return !contains(b, k) })
 }
 
 // Holds reports whether the current targets metadata holds under a root: enough of
@@ -255,7 +254,7 @@ func find(list []catalog.Delegation, name string) (catalog.Delegation, bool) {
 }
 
 // Signers returns the keys that may sign a role now, and how many must.
-func (f *Folder) Signers(role string) ([]ed25519.PublicKey, int) {
+func (f *Folder) Signers(role string) ([]hotstick.TrustedKey, int) {
 	root := f.current[Root].Root
 	switch role {
 	case Root:

@@ -8,7 +8,6 @@ package found
 
 import (
 	"context"
-	"crypto/ed25519"
 	"crypto/rand"
 	"fmt"
 	"os"
@@ -132,19 +131,19 @@ func MakeEncryptedKey(file string, passphrase []byte) (*statement.Key, error) {
 // trust binds the persons to their keys.
 func (w Wish) trust(first server.Initialised, keys map[string]statement.Signer) hotstick.Trust {
 	trust := hotstick.Trust{Approvals: w.Approvals, AuthorMayApprove: w.Single(), Epoch: 1,
-		ServerKeys: []hotstick.TrustedKey{hotstick.TrustedKey(first.OnlineKey)}}
+		ServerKeys: []hotstick.TrustedKey{first.OnlineKey}}
 	for _, p := range w.Persons {
 		trust.Persons = append(trust.Persons, hotstick.TrustedPerson{Person: hotstick.Person(p),
-			Keys: []hotstick.TrustedKey{hotstick.TrustedKey(keys[p].Public())}})
+			Keys: []hotstick.TrustedKey{keys[p].Public()}})
 	}
 	return trust
 }
 
 func (w Wish) makeCatalog(first server.Initialised, keys map[string]statement.Signer) ([]byte, error) {
 	root, err := catalog.Init(catalog.RootSpec{
-		RootKeys: []ed25519.PublicKey{keys[RootKey].Public()}, RootThreshold: 1,
-		PublisherKeys: []ed25519.PublicKey{keys[PublisherKey].Public()}, PublisherThreshold: 1,
-		OnlineKeys: []ed25519.PublicKey{first.OnlineKey},
+		RootKeys: []hotstick.TrustedKey{keys[RootKey].Public()}, RootThreshold: 1,
+		PublisherKeys: []hotstick.TrustedKey{keys[PublisherKey].Public()}, PublisherThreshold: 1,
+		OnlineKeys: []hotstick.TrustedKey{first.OnlineKey},
 		Trust:      w.trust(first, keys), Expires: End(w.Now, RootLife),
 	}, keys[RootKey])
 	if err != nil {

@@ -1,7 +1,6 @@
 package show
 
 import (
-	"crypto/ed25519"
 	"fmt"
 	"reflect"
 	"slices"
@@ -14,7 +13,7 @@ import (
 )
 
 // Key is the short form of a key's ID, with its person where it is somebody's.
-func Key(key ed25519.PublicKey, trust hotstick.Trust) string {
+func Key(key hotstick.TrustedKey, trust hotstick.Trust) string {
 	id := statement.KeyID(key)[:12]
 	if person, ok := statement.PersonOf(trust, key); ok {
 		return id + " (" + Clean(string(person)) + ")"
@@ -23,7 +22,7 @@ func Key(key ed25519.PublicKey, trust hotstick.Trust) string {
 }
 
 // Keys lists keys in their short form.
-func Keys(keys []ed25519.PublicKey, trust hotstick.Trust) string {
+func Keys(keys []hotstick.TrustedKey, trust hotstick.Trust) string {
 	names := make([]string, len(keys))
 	for i, k := range keys {
 		names[i] = Key(k, trust)
@@ -39,14 +38,14 @@ func RootDifference(last, next catalog.RootSpec) []string {
 	d.keys("publisher", last.PublisherKeys, next.PublisherKeys)
 	d.change("publishers who must sign", last.PublisherThreshold, next.PublisherThreshold)
 	d.keys("online key of the server", last.OnlineKeys, next.OnlineKeys)
-	d.keys("statement key of the server", publicKeys(last.Trust.ServerKeys), publicKeys(next.Trust.ServerKeys))
+	d.keys("statement key of the server", last.Trust.ServerKeys, next.Trust.ServerKeys)
 	for _, p := range next.Trust.Persons {
 		was, known := personOf(last.Trust, p.Person)
 		if !known {
 			d.add("person %s: new, key %s", Clean(string(p.Person)), keyIDs(p.Keys))
 			continue
 		}
-		d.keys("key of "+Clean(string(p.Person)), publicKeys(was.Keys), publicKeys(p.Keys))
+		d.keys("key of "+Clean(string(p.Person)), was.Keys, p.Keys)
 	}
 	for _, p := range last.Trust.Persons {
 		if _, stays := personOf(next.Trust, p.Person); !stays {
@@ -165,9 +164,9 @@ func (d *difference) delegations(last, next []catalog.Delegation) {
 }
 
 // keys tells of keys that come and go.
-func (d *difference) keys(what string, last, next []ed25519.PublicKey) {
-	has := func(keys []ed25519.PublicKey, key ed25519.PublicKey) bool {
-		return slices.ContainsFunc(keys, func(k ed25519.PublicKey) bool { return k.Equal(key) })
+func (d *difference) keys(what string, last, next []hotstick.TrustedKey) {
+	has := func(keys []hotstick.TrustedKey, key hotstick.TrustedKey) bool {
+		return slices.ContainsFunc(keys, key.Equal)
 	}
 	for _, k := range next {
 		if !has(last, k) {
@@ -181,15 +180,7 @@ func (d *difference) keys(what string, last, next []ed25519.PublicKey) {
 	}
 }
 
-func publicKeys(keys []hotstick.TrustedKey) []ed25519.PublicKey {
-	var out []ed25519.PublicKey
-	for _, k := range keys {
-		out = append(out, ed25519.PublicKey(k))
-	}
-	return out
-}
-
-func keyIDs(keys []hotstick.TrustedKey) string { return Keys(publicKeys(keys), hotstick.Trust{}) }
+func keyIDs(keys []hotstick.TrustedKey) string { return Keys(keys, hotstick.Trust{}) }
 
 func personOf(trust hotstick.Trust, person hotstick.Person) (hotstick.TrustedPerson, bool) {
 	at := slices.IndexFunc(trust.Persons, func(p hotstick.TrustedPerson) bool { return p.Person == person })

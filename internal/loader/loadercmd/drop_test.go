@@ -1,7 +1,6 @@
 package loadercmd
 
 import (
-	"crypto/ed25519"
 	"crypto/rand"
 	"log/slog"
 	"os"
@@ -37,8 +36,8 @@ func TestAServerThatKeepsARecallBackDoesNotKeepItFromAHost(t *testing.T) {
 	ref := hotstick.PatchRef{Name: "fix", Level: 1}
 	trust := hotstick.Trust{Approvals: 1, AuthorMayApprove: true, Epoch: 1, ServerKeys: []hotstick.TrustedKey{hotstick.TrustedKey(online.Public())},
 		Persons: []hotstick.TrustedPerson{{Person: "ada", Keys: []hotstick.TrustedKey{hotstick.TrustedKey(owner.Public())}}}}
-	rootFile, err := catalog.Init(catalog.RootSpec{RootKeys: []ed25519.PublicKey{owner.Public()}, RootThreshold: 1,
-		PublisherKeys: []ed25519.PublicKey{publisher.Public()}, PublisherThreshold: 1, OnlineKeys: []ed25519.PublicKey{online.Public()},
+	rootFile, err := catalog.Init(catalog.RootSpec{RootKeys: []hotstick.TrustedKey{owner.Public()}, RootThreshold: 1,
+		PublisherKeys: []hotstick.TrustedKey{publisher.Public()}, PublisherThreshold: 1, OnlineKeys: []hotstick.TrustedKey{online.Public()},
 		Trust: trust, Expires: now.Add(time.Hour)}, owner)
 	if err != nil {
 		t.Fatal(err)

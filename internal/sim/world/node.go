@@ -84,7 +84,7 @@ func (n *node) startLoader() {
 	defer n.caught()
 	l, err := loader.New(loader.Config{
 		Driver: n.m, Clock: n.m, Disk: n.disk, Kernel: n.m, Catalog: n.shelf,
-		Identity: func() (ed25519.PublicKey, error) { return n.key.Public(), nil },
+		Identity: func() (ed25519.PublicKey, error) { return ed25519.PublicKey(n.key.Public()), nil },
 		Labels:   func() (map[string]string, error) { return n.m.Member.Labels, nil },
 		Random:   random{n.random}, Trace: n.w.opt.Product,
 	})

@@ -1,7 +1,6 @@
 package keysource
 
 import (
-	"crypto/ed25519"
 	"fmt"
 	"net"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
 
+	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/statement"
 )
 
@@ -24,7 +24,7 @@ const minDigits = 8
 type AgentKey struct {
 	Comment string
 	// Public is nil if the key cannot sign documents; Problem then says why.
-	Public  ed25519.PublicKey
+	Public  hotstick.TrustedKey
 	Problem error
 	// wire is the key as the agent names it.
 	wire *agent.Key
@@ -63,7 +63,7 @@ func usable(k *agent.Key) AgentKey {
 	case k.Format != ssh.KeyAlgoED25519 || !isCrypto:
 		found.Problem = fmt.Errorf("cannot sign with a key of type %s: want %s", k.Format, ssh.KeyAlgoED25519)
 	default:
-		found.Public, _ = public.CryptoPublicKey().(ed25519.PublicKey)
+		found.Public, found.Problem = hotstick.NewTrustedKey(public.CryptoPublicKey())
 	}
 	return found
 }
@@ -109,7 +109,7 @@ type agentSigner struct {
 }
 
 // Public implements statement.Signer.
-func (s agentSigner) Public() ed25519.PublicKey { return s.key.Public }
+func (s agentSigner) Public() hotstick.TrustedKey { return s.key.Public }
 
 // Sign implements statement.Signer.
 func (s agentSigner) Sign(message []byte) ([]byte, error) {

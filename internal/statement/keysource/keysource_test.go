@@ -16,6 +16,7 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
 
+	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/statement/keysource"
 )
@@ -37,13 +38,13 @@ func must(t *testing.T, err error) {
 }
 
 // mustSign signs with what a name opens, and checks the signature with a key.
-func mustSign(t *testing.T, name string, env keysource.Environment, want ed25519.PublicKey) {
+func mustSign(t *testing.T, name string, env keysource.Environment, want hotstick.TrustedKey) {
 	t.Helper()
 	signer, err := keysource.Open(name, env)
 	must(t, err)
 	signature, err := signer.Sign(message)
 	must(t, err)
-	if !signer.Public().Equal(want) || !ed25519.Verify(want, message, signature) {
+	if !signer.Public().Equal(want) || !statement.Verify(want, message, signature) {
 		t.Errorf("%s signs with another key", name)
 	}
 }
@@ -143,7 +144,7 @@ func TestTheSSHAgentSigns(t *testing.T) {
 	ada := add("ada@laptop")
 	mustSign(t, "ssh-agent:", env, ada.Public())
 	grace := add("grace@laptop")
-	public, err := ssh.NewPublicKey(grace.Public())
+	public, err := ssh.NewPublicKey(ed25519.PublicKey(grace.Public()))
 	must(t, err)
 	for _, name := range []string{"grace@laptop", ssh.FingerprintSHA256(public), statement.KeyID(grace.Public())[:8], statement.KeyID(grace.Public())} {
 		mustSign(t, "ssh-agent:"+name, env, grace.Public())

@@ -1,11 +1,11 @@
 package keysource
 
 import (
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/statement"
 )
 
@@ -43,8 +43,8 @@ func Open(name string, env Environment) (statement.Signer, error) {
 }
 
 // verified returns the signature if it is one of key over message.
-func verified(key ed25519.PublicKey, message, signature []byte) ([]byte, error) {
-	if !ed25519.Verify(key, message, signature) {
+func verified(key hotstick.TrustedKey, message, signature []byte) ([]byte, error) {
+	if !statement.Verify(key, message, signature) {
 		return nil, fmt.Errorf("cannot use what key %.8s signed: the signature is wrong", statement.KeyID(key))
 	}
 	return signature, nil
