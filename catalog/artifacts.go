@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/hotstick/hotstick"
 )
@@ -24,13 +25,18 @@ func (c *Client) Artifact(ctx context.Context, digest hotstick.Digest) ([]byte, 
 	if data, err := c.disk.read(ArtifactFile(digest), a.SizeBytes); err == nil && checkArtifact(a, data) == nil {
 		return data, nil
 	}
-	return c.fetchArtifact(ctx, a)
+	if c.source == nil {
+		return nil, fmt.Errorf("cannot fetch artifact %s without a source: %w", digest.Short(), fs.ErrNotExist)
+	}
+	return fetchArtifact(ctx, c.source, a)
 }
 
 // Keep makes sure that the artifact is in the state directory, durably, and
-// returns the path of its file. It verifies the bytes again each time. From an
-// [Opener] they never are in memory as a whole.
-func (c *Client) Keep(ctx context.Context, digest hotstick.Digest) (string, error) {
+// returns the path of its file. It verifies the bytes again each time. They come from
+// the source or, if it does not give them, from the first of the others that does;
+// each has its share of the context's time. From an [Opener] they never are in memory
+// as a whole.
+func (c *Client) Keep(ctx context.Context, digest hotstick.Digest, others ...Fetcher) (string, error) {
 	a, err := c.listed(digest)
 	if err != nil {
 		return "", err
@@ -39,14 +45,35 @@ func (c *Client) Keep(ctx context.Context, digest hotstick.Digest) (string, erro
 	if c.holds(a) {
 		return c.disk.path(name), nil
 	}
-	if source, ok := c.source.(Opener); ok {
-		return c.disk.path(name), c.stream(ctx, source, a)
+	sources := others
+	if c.source != nil {
+		sources = slices.Concat([]Fetcher{c.source}, others)
 	}
-	data, err := c.fetchArtifact(ctx, a)
+	failed := fmt.Errorf("cannot fetch artifact %s without a source: %w", digest.Short(), fs.ErrNotExist)
+	for i, source := range sources {
+		failed = c.keepFrom(ctx, source, a, len(sources)-i)
+		if failed == nil {
+			return c.disk.path(name), nil
+		}
+	}
+	return "", failed
+}
+
+// keepFrom fetches an artifact from a source that shares the time left with others.
+func (c *Client) keepFrom(ctx context.Context, source Fetcher, a hotstick.Artifact, shares int) error {
+	if end, ok := ctx.Deadline(); ok {
+		share, cancel := context.WithTimeout(ctx, time.Until(end)/time.Duration(shares))
+		defer cancel()
+		ctx = share
+	}
+	if source, ok := source.(Opener); ok {
+		return c.stream(ctx, source, a)
+	}
+	data, err := fetchArtifact(ctx, source, a)
 	if err != nil {
-		return "", err
+		return err
 	}
-	return c.disk.path(name), c.disk.write(name, data)
+	return c.disk.write(ArtifactFile(a.Digest), data)
 }
 
 // holds reports whether the artifact is in the state directory, whole and unchanged.
@@ -100,11 +127,8 @@ func (c *Client) listed(digest hotstick.Digest) (hotstick.Artifact, error) {
 	return a, nil
 }
 
-func (c *Client) fetchArtifact(ctx context.Context, a hotstick.Artifact) ([]byte, error) {
-	if c.source == nil {
-		return nil, fmt.Errorf("cannot fetch artifact %s without a source: %w", a.Digest.Short(), fs.ErrNotExist)
-	}
-	data, err := fetchAtMost(ctx, c.source, ArtifactFile(a.Digest), a.SizeBytes)
+func fetchArtifact(ctx context.Context, source Fetcher, a hotstick.Artifact) ([]byte, error) {
+	data, err := fetchAtMost(ctx, source, ArtifactFile(a.Digest), a.SizeBytes)
 	if err != nil {
 		return nil, err
 	}

@@ -72,12 +72,19 @@ func NewClient(dir string, pinned []byte, source Fetcher) (*Client, error) {
 // Refresh brings the client up to date with its source. On any error the last
 // trusted view stays as it was. Errors wrap [ErrExpired] or [ErrRefused] where
 // the source gave something that is not acceptable, and fs.ErrNotExist where it
-// lacks a file.
+// lacks a file. If the source is a directory that has recalls beside its metadata,
+// these are learned whatever becomes of the rest; if they are all that is new, Refresh
+// returns the last trusted view with them.
 func (c *Client) Refresh(ctx context.Context, now time.Time) (View, error) {
 	if c.source == nil {
 		return View{}, errors.New("cannot refresh a catalog without a source")
 	}
 	v, _, err := c.refresh(ctx, now, c.source)
+	if dir, ok := c.source.(*Staged); ok && c.learnBeside(ctx, dir) {
+		if with, loadErr := c.Load(); loadErr == nil {
+			return with, nil
+		}
+	}
 	return v, err
 }
 
@@ -86,44 +93,49 @@ func (c *Client) Refresh(ctx context.Context, now time.Time) (View, error) {
 func (c *Client) refresh(ctx context.Context, now time.Time, source Fetcher) (View, *workflow, error) {
 	c.refreshing.Lock()
 	defer c.refreshing.Unlock()
-	floor, err := c.floor()
+	now, floor, err := c.noEarlier(now)
 	if err != nil {
 		return View{}, nil, err
 	}
-	if floor.After(now) {
-		now = floor
-	}
-	t, root, err := c.roots(now)
+	kept := &stage{disk: c.disk}
+	w, err := c.verify(ctx, now, source, kept)
 	if err != nil {
-		return View{}, nil, err
-	}
-	kept := &stage{disk: c.disk, old: c.kept()}
-	kept.old.root = root
-	w := &workflow{trusted: t, shelf: kept, source: source}
-	if err := w.refresh(ctx); err != nil {
-		return View{}, w, err
-	}
-	if err := w.followDelegates(ctx); err != nil {
-		return View{}, w, err
-	}
-	if err := neverOlder(kept, t); err != nil {
 		return View{}, w, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	known, err := c.learn(t.recalls())
+	known, err := c.learn(w.recalls())
 	if err != nil {
 		return View{}, w, err
 	}
-	v, err := t.view(known)
+	v, err := w.view(known)
 	if err != nil {
 		return View{}, w, err
 	}
-	if err := c.commit(t, kept, now, floor); err != nil {
+	if err := c.commit(w.trusted, kept, now, floor); err != nil {
 		return View{}, w, err
 	}
 	c.view = &v
 	return v, w, nil
+}
+
+// verify follows a source from what is on our own disk to its newest set. That is in
+// kept then, which is empty before; only new roots are on disk already.
+func (c *Client) verify(ctx context.Context, now time.Time, source Fetcher, kept *stage) (*workflow, error) {
+	t, root, err := c.roots(now)
+	if err != nil {
+		return nil, err
+	}
+	kept.old = c.kept()
+	kept.old.root = root
+	w := &workflow{trusted: t, shelf: kept, source: source}
+	if err := w.refresh(ctx); err != nil {
+		return w, err
+	}
+	if err := w.followDelegates(ctx); err != nil {
+		return w, err
+	}
+	return w, neverOlder(kept, t)
 }
 
 // Load returns the last trusted view from the state directory, even if it has

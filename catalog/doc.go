@@ -24,6 +24,8 @@
 //	N.targets.json           lists patches and artifacts, delegations and recalls
 //	N.NAME.json              the same of the delegate NAME
 //	targets/HEX.sha256-HEX.ko  the bytes of an artifact, HEX being its SHA-256
+//	recalls/N.json           beside the catalog, N from 1 to 4: targets metadata out
+//	                         of which only recalls are taken
 //
 // timestamp and snapshot name each next file with version, length and SHA-256, all
 // three. A timestamp names one file; a snapshot names targets.json and NAME.json of
@@ -84,6 +86,13 @@
 // recalls.json, which outlives changes of keys and older catalogs. It learns them
 // from its source, from any of several mirrors ([Client.Follow]), or from targets
 // metadata of any age that somebody brings as a file ([Client.TakeRecalls]).
+//
+// A server that was stolen may refuse the publishers' recall, so that no snapshot
+// names it, or count its versions up, so that no honest snapshot is newer. A recall
+// needs neither: from a mirror it is also taken out of the files recalls/N.json, and
+// out of newer targets metadata of a catalog that cannot be taken as a whole. As long
+// as the trusted catalog lacks such recalls, the client keeps these files beside it,
+// and a client whose source is that directory learns them there.
 //
 // # Reading
 //

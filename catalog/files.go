@@ -71,7 +71,7 @@ func ArtifactFile(digest hotstick.Digest) string {
 }
 
 var (
-	metadataPattern = regexp.MustCompile(`^(timestamp|[1-9][0-9]{0,12}\.[a-z][a-z0-9-]{0,31})\.json$`)
+	metadataPattern = regexp.MustCompile(`^(timestamp|[1-9][0-9]{0,12}\.[a-z][a-z0-9-]{0,31}|recalls/[1-9])\.json$`)
 	hexPattern      = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 

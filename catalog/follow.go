@@ -67,6 +67,8 @@ func (f *files) set(role string, data []byte) {
 type stage struct {
 	disk       disk
 	old, fresh files
+	// dry: nothing is kept, not even a root.
+	dry bool
 }
 
 func (s *stage) kept(role string) []byte { return s.old.of(role) }
@@ -81,7 +83,7 @@ func (s *stage) newest(role string) []byte {
 
 func (s *stage) keep(role string, version int64, data []byte) error {
 	s.fresh.set(role, data)
-	if role == roleRoot {
+	if role == roleRoot && !s.dry {
 		return s.disk.write(metadataFile(roleRoot, version), data)
 	}
 	return nil
@@ -224,6 +226,15 @@ func (c *Client) commit(t *trusted, s *stage, now, floor time.Time) error {
 		return nil
 	}
 	return c.setFloor(now)
+}
+
+// noEarlier returns the time by which expiry is judged, and that of the last
+// successful refresh, before which it never is.
+func (c *Client) noEarlier(now time.Time) (judged, floor time.Time, err error) {
+	if floor, err = c.floor(); err == nil && floor.After(now) {
+		now = floor
+	}
+	return now, floor, err
 }
 
 func (c *Client) floor() (time.Time, error) {

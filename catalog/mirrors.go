@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 )
 
@@ -37,6 +38,9 @@ type MirrorReport struct {
 	State MirrorState
 	// Err says why, unless the mirror is current or merely behind.
 	Err error
+	// Recalls counts those that it has, signed by whoever may, and the trusted
+	// catalog lacks.
+	Recalls int
 
 	timestamp int64
 }
@@ -44,16 +48,28 @@ type MirrorReport struct {
 // Follow refreshes from each mirror in turn. The newest of what is valid becomes
 // the trusted view, whichever mirror has it, so one honest mirror of several is
 // enough; the reports, in the order of the mirrors, name those that are not. There
-// is an error only if no mirror had a valid catalog.
+// is an error only if no mirror had a valid catalog; recalls are learned even then.
+// However long a mirror takes, it keeps nobody else from refreshing.
 func (c *Client) Follow(ctx context.Context, now time.Time, mirrors ...Mirror) (View, []MirrorReport, error) {
 	var view View
 	var newest int64
 	reports := make([]MirrorReport, len(mirrors))
 	for i, m := range mirrors {
-		v, w, err := c.refresh(ctx, now, m.Source)
+		answers := c.ask(ctx, now, m.Source)
+		v, w, err := c.refresh(ctx, now, answers)
 		reports[i] = report(m.Name, w, err)
 		if err == nil {
 			view, newest = v, w.timestamp.Version
+		}
+		answers.source = m.Source
+		beside := c.beside(ctx, answers, reports[i].State == MirrorCurrent)
+		if reports[i].Recalls, err = c.takeBeside(beside); err != nil {
+			reports[i].besides(err)
+		}
+		if reports[i].Recalls > 0 && newest > 0 {
+			if with, err := c.current(); err == nil {
+				view.Recalls = with.Recalls
+			}
 		}
 	}
 	if newest == 0 {
@@ -65,6 +81,52 @@ func (c *Client) Follow(ctx context.Context, now time.Time, mirrors ...Mirror) (
 		}
 	}
 	return view, reports, nil
+}
+
+// ask lets a mirror answer all that a refresh would ask it, without keeping what it
+// says or anybody waiting. The refresh that follows takes these answers.
+func (c *Client) ask(ctx context.Context, now time.Time, mirror Fetcher) *answers {
+	a := &answers{source: mirror, given: map[string]answer{}}
+	if now, _, err := c.noEarlier(now); err == nil {
+		_, _ = c.verify(ctx, now, a, &stage{disk: c.disk, dry: true})
+	}
+	a.source = nil
+	return a
+}
+
+// answers are what a source has answered so far. Without a source it has no others.
+type answers struct {
+	source Fetcher
+	given  map[string]answer
+}
+
+type answer struct {
+	data []byte
+	err  error
+}
+
+// Fetch implements [Fetcher].
+func (a *answers) Fetch(ctx context.Context, name string, maxBytes int64) ([]byte, error) {
+	if known, asked := a.given[name]; asked {
+		return known.data, known.err
+	}
+	if a.source == nil {
+		return nil, fmt.Errorf("it was not asked for %s: %w", name, fs.ErrNotExist)
+	}
+	data, err := a.source.Fetch(ctx, name, maxBytes)
+	a.given[name] = answer{data, err}
+	return data, err
+}
+
+// besides notes what was wrong beside the set.
+func (r *MirrorReport) besides(err error) {
+	r.Err = errors.Join(r.Err, err)
+	switch {
+	case errors.Is(err, ErrRefused):
+		r.State = MirrorLies
+	case r.State == MirrorCurrent || r.State == MirrorBehind:
+		r.State = MirrorAway
+	}
 }
 
 func report(name string, w *workflow, err error) MirrorReport {

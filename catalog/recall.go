@@ -118,13 +118,7 @@ func (c *Client) TakeRecalls(file []byte) ([]hotstick.Recall, error) {
 	if err != nil {
 		return nil, err
 	}
-	kept := c.kept()
-	targets, err := verifyTargets(root, file)
-	if err != nil && kept.targets != nil {
-		if own, ownErr := delegatedOf(root, kept.targets, file); ownErr == nil {
-			targets, err = own, nil
-		}
-	}
+	recalls, err := recallsIn(root, c.kept(), file)
 	if err != nil {
 		return nil, fmt.Errorf("cannot take recalls from this file: %w", err)
 	}
@@ -132,11 +126,41 @@ func (c *Client) TakeRecalls(file []byte) ([]hotstick.Recall, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.learn(targets.Hotstick.Recalls); err != nil {
+	return without(recalls, seen), c.learnNew(recalls)
+}
+
+// learnNew learns recalls that the trusted set does not tell. The caller holds mu.
+func (c *Client) learnNew(recalls []hotstick.Recall) error {
+	_, err := c.learn(recalls)
+	c.view = nil // read it again, with these recalls
+	return err
+}
+
+// recallsIn returns the recalls of targets metadata that the publishers have signed,
+// or a delegate whom the kept set names.
+func recallsIn(root []byte, kept files, file []byte) ([]hotstick.Recall, error) {
+	targets, err := verifyTargets(root, file)
+	if err != nil && kept.targets != nil {
+		if own, ownErr := delegatedOf(root, kept.targets, file); ownErr == nil {
+			targets, err = own, nil
+		}
+	}
+	if err != nil {
 		return nil, err
 	}
-	c.view = nil // read it again, with these recalls
-	return without(targets.Hotstick.Recalls, seen), nil
+	return targets.Hotstick.Recalls, nil
+}
+
+// toldBy returns the recalls that a kept set itself has.
+func (t *trusted) toldBy(root []byte, kept files) []hotstick.Recall {
+	var err error
+	if kept.targets == nil {
+		return nil
+	}
+	if t.targets, err = verifyTargets(root, kept.targets); err != nil || t.loadDelegated(kept) != nil {
+		return nil
+	}
+	return t.recalls()
 }
 
 // delegatedOf reads metadata of whichever delegate has signed it.
