@@ -120,4 +120,7 @@ type Strategy struct {
 	// Serve returns the bytes to send instead of the honest ones; nil says that there
 	// is no such file.
 	Serve func(*Loot, File) []byte
+	// Forges: Serve makes metadata of its own. Only a real client of the catalog can
+	// judge that; where the catalog is a model there is nothing to try.
+	Forges bool
 }
