@@ -46,7 +46,10 @@ type Version struct {
 // Session tells who is signed in.
 type Session struct {
 	Person hotstick.Person `json:"person"`
-	Role   string          `json:"role"`
+	// Roles are the person's, as far as the token has them.
+	Roles []string `json:"roles"`
+	// Rights are what the roles allow, and the token within them.
+	Rights []string `json:"rights"`
 	// SingleControl is true where one person alone may author and approve.
 	SingleControl bool   `json:"single_control"`
 	Version       string `json:"version"`

@@ -142,22 +142,6 @@ func TestDomainsThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestWhatRolesAllow(t *testing.T) {
-	for _, tt := range []struct {
-		have, need string
-		want       bool
-	}{
-		{Viewer, Viewer, true}, {Viewer, Operator, false}, {Viewer, Admin, false},
-		{Operator, Viewer, true}, {Operator, Operator, true}, {Operator, Admin, false},
-		{Admin, Viewer, true}, {Admin, Operator, true}, {Admin, Admin, true},
-		{"", Viewer, false}, {"root", Viewer, false}, {Admin, "", false}, {Admin, "host", false}, {"", "", false},
-	} {
-		if got := Allows(tt.have, tt.need); got != tt.want {
-			t.Errorf("%q for %q: %v; want %v", tt.have, tt.need, got, tt.want)
-		}
-	}
-}
-
 func TestTokensAreKeptAsDigestsAndEnd(t *testing.T) {
 	clock := now
 	s := memory.Open(func() time.Time { return clock })
@@ -165,7 +149,7 @@ func TestTokensAreKeptAsDigestsAndEnd(t *testing.T) {
 	var kept store.Token
 	err := s.Update(t.Context(), func(tx store.Tx) error {
 		var err error
-		secret, kept, err = AddToken(tx, store.Token{Kind: APIToken, Role: Viewer, Person: "alice"}, time.Hour, "bob")
+		secret, kept, err = AddToken(tx, store.Token{Kind: APIToken, Roles: []string{Viewer}, Person: "alice"}, time.Hour, "bob")
 		return err
 	})
 	if err != nil {
@@ -200,7 +184,7 @@ func TestTokensAreKeptAsDigestsAndEnd(t *testing.T) {
 		t.Errorf("after its life: %v", err)
 	}
 	err = s.Update(t.Context(), func(tx store.Tx) error {
-		_, _, err := AddToken(tx, store.Token{Kind: APIToken, Role: "root"}, 0, "bob")
+		_, _, err := AddToken(tx, store.Token{Kind: APIToken, Roles: []string{"root"}}, 0, "bob")
 		return err
 	})
 	if err == nil {

@@ -38,32 +38,6 @@ const (
 	HostCertified = "host.certified"
 )
 
-// Roles of API tokens, each with all rights of those before.
-const (
-	// Viewer reads everything but secrets.
-	Viewer = "viewer"
-	// Operator plans, starts, stops, reverts and bans.
-	Operator = "operator"
-	// Admin also makes join tokens and publishes.
-	Admin = "admin"
-)
-
-// Roles returns the roles, weakest first.
-func Roles() []string { return []string{Viewer, Operator, Admin} }
-
-// Allows reports whether a role includes the rights of another. Unknown roles
-// include and are included by nothing.
-func Allows(have, need string) bool { return rank(need) > 0 && rank(have) >= rank(need) }
-
-func rank(role string) int {
-	for i, r := range Roles() {
-		if r == role {
-			return i + 1
-		}
-	}
-	return 0
-}
-
 // Errors of tokens. They say no more than the holder of the token may know.
 var (
 	// ErrToken: unknown, of another kind, or malformed.
@@ -98,7 +72,11 @@ func CheckToken(tx store.Tx, kind, secret string, now time.Time) (store.Token, e
 	if !strings.HasPrefix(secret, prefixes[kind]) || len(secret) > 128 {
 		return store.Token{}, ErrToken
 	}
-	t, err := tx.Tokens().Get(DigestSecret(secret))
+	return checkDigest(tx, kind, DigestSecret(secret), now)
+}
+
+func checkDigest(tx store.Tx, kind string, digest hotstick.Digest, now time.Time) (store.Token, error) {
+	t, err := tx.Tokens().Get(digest)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return store.Token{}, ErrToken
@@ -119,8 +97,10 @@ func CheckToken(tx store.Tx, kind, secret string, now time.Time) (store.Token, e
 // AddToken makes a token, stores its digest and an event, and returns the secret,
 // which is nowhere else. A zero life makes a token without an end.
 func AddToken(tx store.Tx, t store.Token, life time.Duration, actor string) (string, store.Token, error) {
-	if t.Kind == APIToken && rank(t.Role) == 0 {
-		return "", t, fmt.Errorf("cannot use %q as a role: want viewer, operator or admin", t.Role)
+	if t.Kind != JoinToken {
+		if err := CheckRoles(t.Roles); err != nil {
+			return "", t, err
+		}
 	}
 	secret, err := NewSecret(t.Kind)
 	if err != nil {
@@ -134,8 +114,21 @@ func AddToken(tx store.Tx, t store.Token, life time.Duration, actor string) (str
 		return "", t, err
 	}
 	_, err = tx.Events().Append(store.Event{Kind: TokenMade, Actor: actor, State: t.Kind,
-		Evidence: append([]hotstick.Evidence{{Kind: "token", Text: t.Digest.Short()}}, groupEvidence(t.Group)...)})
+		Evidence: append(tokenEvidence(t), groupEvidence(t.Group)...)})
 	return secret, t, err
+}
+
+// tokenEvidence says whom a token speaks for and what it may do, not the token.
+func tokenEvidence(t store.Token) []hotstick.Evidence {
+	out := []hotstick.Evidence{{Kind: "token", Text: t.Digest.Short()}}
+	if len(t.Roles) > 0 {
+		out = append(out, hotstick.Evidence{Kind: "person", Text: string(t.Person)},
+			hotstick.Evidence{Kind: "roles", Text: strings.Join(t.Roles, " ")})
+	}
+	if len(t.Only) > 0 {
+		out = append(out, hotstick.Evidence{Kind: "only", Text: strings.Join(t.Only, " ")})
+	}
+	return out
 }
 
 // RevokeToken takes back the one token of a kind whose digest has this short form,

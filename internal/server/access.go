@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,10 +24,16 @@ type rule string
 const (
 	// ruleOpen: anybody. Such routes tell nothing that is worth anything.
 	ruleOpen rule = "open"
-	// ruleViewer, ruleOperator and ruleAdmin: who has that role or more.
-	ruleViewer   rule = identity.Viewer
-	ruleOperator rule = identity.Operator
-	ruleAdmin    rule = identity.Admin
+	// Who is signed in and has that right.
+	ruleSelf        rule = rule(identity.Self)
+	ruleRead        rule = rule(identity.Read)
+	ruleAudit       rule = rule(identity.Audit)
+	ruleCredentials rule = rule(identity.Credentials)
+	ruleSteer       rule = rule(identity.Steer)
+	ruleSign        rule = rule(identity.Sign)
+	rulePublish     rule = rule(identity.Publish)
+	ruleEnrol       rule = rule(identity.Enrol)
+	ruleAdminister  rule = rule(identity.Administer)
 	// ruleHost: a host with a certificate of ours that is not revoked.
 	ruleHost rule = "host"
 	// ruleLapsed: such a host, also if its certificate expired less than 30 days ago.
@@ -40,12 +47,9 @@ const ruleKey = "access"
 // on this host alone and on the path /.
 const cookieName = "__Host-hotstick"
 
-// caller is who a request speaks for.
+// caller is who a request speaks for: a person with rights, or a host.
 type caller struct {
-	Person hotstick.Person
-	Role   string
-	// Session is the digest of the console session's token, if it is one.
-	Session hotstick.Digest
+	identity.Caller
 	// Host is set on the agents' routes.
 	Host hotstick.HostID
 }
@@ -63,17 +67,18 @@ func (s *Server) admit(r *http.Request, need rule) (caller, *problem) {
 	switch need {
 	case ruleOpen:
 		return caller{}, nil
-	case ruleViewer, ruleOperator, ruleAdmin:
-		return s.admitPerson(r, string(need))
 	case ruleHost:
 		return s.admitHost(r, s.authority.Host)
 	case ruleLapsed:
 		return s.admitHost(r, s.authority.LapsedHost)
 	}
+	if right := identity.Right(need); slices.Contains(identity.Rights(), right) {
+		return s.admitPerson(r, right)
+	}
 	return caller{}, newProblem(http.StatusForbidden, codeForbidden, "cannot call this route: nobody may", "")
 }
 
-func (s *Server) admitPerson(r *http.Request, need string) (caller, *problem) {
+func (s *Server) admitPerson(r *http.Request, need identity.Right) (caller, *problem) {
 	kind, secret := credential(r)
 	if secret == "" {
 		return caller{}, newProblem(http.StatusUnauthorized, codeUnauthenticated, "cannot tell who you are",
@@ -82,10 +87,10 @@ func (s *Server) admitPerson(r *http.Request, need string) (caller, *problem) {
 	if kind == identity.SessionToken && writes(r.Method) && r.Header.Get("Sec-Fetch-Site") != "same-origin" {
 		return caller{}, newProblem(http.StatusForbidden, codeCrossSite, "cannot take this request: it does not come from the console", "")
 	}
-	var token store.Token
+	var who identity.Caller
 	err := s.store.View(r.Context(), func(tx store.Tx) error {
 		var err error
-		token, err = identity.CheckToken(tx, kind, secret, tx.Now())
+		who, err = identity.Identify(tx, kind, secret, tx.Now())
 		return err
 	})
 	if err != nil {
@@ -94,14 +99,15 @@ func (s *Server) admitPerson(r *http.Request, need string) (caller, *problem) {
 		}
 		return caller{}, asProblem(err, s.log)
 	}
-	if !identity.Allows(token.Role, need) {
-		return caller{}, newProblem(http.StatusForbidden, codeForbidden, "cannot do this as "+token.Role, "it takes the role "+need)
+	if !who.May(need) {
+		return caller{}, newProblem(http.StatusForbidden, codeForbidden, "cannot do this as "+strings.Join(who.Roles, " and "), "it takes the right "+string(need)+", which has: "+strings.Join(rolesWith(need), ", "))
 	}
-	c := caller{Person: token.Person, Role: token.Role}
-	if kind == identity.SessionToken {
-		c.Session = token.Digest
-	}
-	return c, nil
+	return caller{Caller: who}, nil
+}
+
+// rolesWith lists the roles that have a right.
+func rolesWith(right identity.Right) []string {
+	return slices.DeleteFunc(identity.Roles(), func(role string) bool { return !slices.Contains(identity.RightsOf(role), right) })
 }
 
 // credential finds the token of a request: the header's wins over the cookie's.

@@ -68,21 +68,28 @@ func TestEveryRouteAdmitsWhomItsRuleNamesAndNobodyElse(t *testing.T) {
 		}
 		return tx.Hosts().Delete(revoked.id)
 	}))
-	role := func(have string) func(rule) bool {
-		return func(need rule) bool { return need == ruleOpen || identity.Allows(have, string(need)) }
+	role := func(have ...string) func(rule) bool {
+		return func(need rule) bool {
+			return need == ruleOpen || slices.Contains(identity.RightsOfAll(have), identity.Right(need))
+		}
 	}
 	open := func(need rule) bool { return need == ruleOpen }
 	all := []shown{
 		{name: "nobody", allowed: open},
 		{name: "a forged token", token: "hs_api_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", allowed: open},
 		{name: "a join token", token: w.joinToken(), allowed: open},
-		{name: "a viewer", token: w.tokens[identity.Viewer], allowed: role(identity.Viewer)},
-		{name: "an operator", token: w.tokens[identity.Operator], allowed: role(identity.Operator)},
-		{name: "an admin", token: w.tokens[identity.Admin], allowed: role(identity.Admin)},
 		{name: "an admin's console", cookie: w.signIn(identity.Admin), allowed: role(identity.Admin)},
+		{name: "an auditor's console", cookie: w.signIn(identity.Auditor), allowed: role(identity.Auditor)},
+		{name: "an operator who also approves", token: w.token(identity.Operator, identity.Approver), allowed: role(identity.Operator, identity.Approver)},
+		{name: "a read-only admin", token: w.readOnly(identity.Admin), allowed: func(need rule) bool {
+			return need == ruleOpen || slices.Contains(identity.ReadingRights(), identity.Right(need))
+		}},
 		{name: "an API token as cookie", cookie: w.tokens[identity.Admin], allowed: open},
 		{name: "a host", host: h, allowed: func(need rule) bool { return need == ruleOpen || need == ruleHost || need == ruleLapsed }},
 		{name: "a revoked host", host: revoked, allowed: open},
+	}
+	for _, name := range identity.Roles() {
+		all = append(all, shown{name: name, token: w.tokens[name], allowed: role(name)})
 	}
 	for _, r := range routes() {
 		if r.path == "/api/v1/session" && r.method == "DELETE" {
@@ -100,6 +107,46 @@ func TestEveryRouteAdmitsWhomItsRuleNamesAndNobodyElse(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A right that a read-only token keeps opens no route that changes anything, but
+// for signing out; and every right opens some route.
+func TestWhatChangesSomethingTakesARightThatReadOnlyTokensLack(t *testing.T) {
+	used := map[rule]bool{}
+	for _, r := range routes() {
+		used[r.rule] = true
+		reads := r.method == http.MethodGet || r.path == "/api/v1/session"
+		if right := identity.Right(r.rule); slices.Contains(identity.ReadingRights(), right) && !reads {
+			t.Errorf("%s %s takes the right %s", r.method, r.path, right)
+		}
+	}
+	for _, right := range identity.Rights() {
+		if !used[rule(right)] {
+			t.Errorf("no route takes the right %s", right)
+		}
+	}
+}
+
+// token makes a token with several roles.
+func (w *world) token(roles ...string) string { return w.add(store.Token{Roles: roles}) }
+
+// readOnly makes a token of a role that changes nothing.
+func (w *world) readOnly(role string) string {
+	t := store.Token{Roles: []string{role}}
+	for _, r := range identity.ReadingRights() {
+		t.Only = append(t.Only, string(r))
+	}
+	return w.add(t)
+}
+
+func (w *world) add(t store.Token) (secret string) {
+	w.Helper()
+	t.Kind, t.Person = identity.APIToken, alice
+	w.must(w.server.store.Update(w.Context(), func(tx store.Tx) (err error) {
+		secret, _, err = identity.AddToken(tx, t, 0, "test")
+		return err
+	}))
+	return secret
 }
 
 func (w *world) joinToken() string {

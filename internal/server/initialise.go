@@ -122,7 +122,7 @@ func addAPIToken(ctx context.Context, s store.Store, role string, person hotstic
 	var secret string
 	err := s.Update(ctx, func(tx store.Tx) error {
 		var err error
-		token := store.Token{Kind: identity.APIToken, Role: role, Person: person}
+		token := store.Token{Kind: identity.APIToken, Roles: []string{role}, Person: person}
 		secret, _, err = identity.AddToken(tx, token, 0, "console of the server's machine")
 		return err
 	})

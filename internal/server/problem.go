@@ -123,7 +123,7 @@ func firstHint(p policy.Problems) string {
 }
 
 func isIdentityError(err error) bool {
-	for _, known := range []error{identity.ErrToken, identity.ErrTokenExpired, identity.ErrTokenUsed, identity.ErrTokenRevoked, identity.ErrGroup, identity.ErrProof,
+	for _, known := range []error{identity.ErrToken, identity.ErrTokenExpired, identity.ErrTokenUsed, identity.ErrTokenRevoked, identity.ErrDisabled, identity.ErrSessionOver, identity.ErrBeyond, identity.ErrGroup, identity.ErrProof,
 		identity.ErrRequest, identity.ErrTaken, identity.ErrRevoked, inventory.ErrRevoked} {
 		if errors.Is(err, known) {
 			return true

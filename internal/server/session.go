@@ -31,7 +31,11 @@ func (s *Server) session(ctx context.Context, _ *empty) (*body[api.Session], err
 }
 
 func (s *Server) describe(who caller) api.Session {
-	return api.Session{Person: who.Person, Role: who.Role, SingleControl: s.catalog.View().Trust.AuthorMayApprove, Version: version.Version}
+	rights := make([]string, len(who.Rights))
+	for i, r := range who.Rights {
+		rights[i] = string(r)
+	}
+	return api.Session{Person: who.Person, Roles: who.Roles, Rights: rights, SingleControl: s.catalog.View().Trust.AuthorMayApprove, Version: version.Version}
 }
 
 type loginInput struct {
@@ -62,20 +66,21 @@ func (s *Server) login(ctx context.Context, in *loginInput) (*loginOutput, error
 	var secret string
 	var who caller
 	err := s.controller.Update(ctx, func(tx store.Tx) error {
-		token, err := identity.CheckToken(tx, identity.APIToken, in.Body.Token, tx.Now())
+		with, err := identity.Identify(tx, identity.APIToken, in.Body.Token, tx.Now())
 		if err != nil {
 			return err
 		}
+		who = caller{Caller: with}
 		life := sessionLife
-		if left := token.Expires.Sub(tx.Now()); !token.Expires.IsZero() && left < life {
+		if left := with.Token.Expires.Sub(tx.Now()); !with.Token.Expires.IsZero() && left < life {
 			life = left
 		}
-		who = caller{Person: token.Person, Role: token.Role}
-		secret, _, err = identity.AddToken(tx, store.Token{Kind: identity.SessionToken, Role: token.Role, Person: token.Person}, life, string(token.Person))
+		token := store.Token{Kind: identity.SessionToken, Roles: with.Token.Roles, Only: with.Token.Only, Person: with.Person, Parent: with.Token.Digest}
+		secret, _, err = identity.AddToken(tx, token, life, string(with.Person))
 		if err != nil {
 			return err
 		}
-		_, err = tx.Events().Append(store.Event{Kind: inventory.SessionOpened, Actor: string(token.Person)})
+		_, err = tx.Events().Append(store.Event{Kind: inventory.SessionOpened, Actor: string(with.Person)})
 		return err
 	})
 	if err != nil {
@@ -104,9 +109,9 @@ type logoutOutput struct {
 // logout ends the session; its token is worth nothing afterwards.
 func (s *Server) logout(ctx context.Context, _ *empty) (*logoutOutput, error) {
 	who := callerOf(ctx)
-	if who.Session != "" {
+	if who.Token.Kind == identity.SessionToken {
 		err := s.controller.Update(ctx, func(tx store.Tx) error {
-			if err := tx.Tokens().Use(who.Session); err != nil {
+			if err := tx.Tokens().Use(who.Token.Digest); err != nil {
 				return err
 			}
 			_, err := tx.Events().Append(store.Event{Kind: inventory.SessionClosed, Actor: string(who.Person)})

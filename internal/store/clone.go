@@ -163,7 +163,14 @@ func (b Ban) Clone() Ban {
 func (t Token) Clone() Token {
 	t.Expires, t.Used, t.Created = Instant(t.Expires), instant(t.Used), Instant(t.Created)
 	t.Group, t.Revoked = dict(t.Group), instant(t.Revoked)
+	t.Roles, t.Only = list(t.Roles), list(t.Only)
 	return t
+}
+
+// Clone returns what a store keeps of a.
+func (a Account) Clone() Account {
+	a.Roles, a.Created, a.Since = list(a.Roles), Instant(a.Created), Instant(a.Since)
+	return a
 }
 
 // Clone returns what a store keeps of m.

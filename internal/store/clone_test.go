@@ -17,6 +17,7 @@ func TestACloneSharesNothing(t *testing.T) {
 	sharesNothing[store.Event](t)
 	sharesNothing[store.Ban](t)
 	sharesNothing[store.Token](t)
+	sharesNothing[store.Account](t)
 	sharesNothing[store.Message](t)
 	sharesNothing[store.Exclusion](t)
 	sharesNothing[store.Freeze](t)

@@ -342,8 +342,12 @@ type Token struct {
 	Digest hotstick.Digest
 	// Kind is join (for so many hosts as Hosts says) or api.
 	Kind   string
-	Role   string
+	Roles  []string
 	Person hotstick.Person
+	// Only are the rights that the token is limited to; empty means all of its roles.
+	Only []string
+	// Parent is the api token that a session was opened with, if it was.
+	Parent hotstick.Digest
 	// Expires is zero for an api token without an end.
 	Expires time.Time
 	// Used is when a join token was used up.
@@ -370,6 +374,7 @@ type TokenTable interface {
 	Use(d hotstick.Digest) error
 	// List returns the tokens of a kind by when they were made, then digest.
 	List(kind string) ([]Token, error)
+	AccountTable
 }
 
 // Message is one outgoing notification.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/identity"
 	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/store"
 	"github.com/hotstick/hotstick/internal/store/memory"
@@ -23,7 +24,7 @@ var reading = []string{
 	"SlotTable.List", "SlotTable.Held",
 	"EventTable.List", "EventTable.Head", "EventTable.Leaf", "EventTable.ReadHashes", "EventTable.Mark",
 	"BanTable.Get", "BanTable.List", "BanTable.StopAll", "BanTable.Freezes", "BanTable.Clears",
-	"TokenTable.Get", "TokenTable.List", "TokenTable.List",
+	"TokenTable.Get", "TokenTable.List", "TokenTable.Account", "TokenTable.Accounts",
 	"OutboxTable.Due",
 }
 
@@ -88,6 +89,9 @@ func prepare(t *testing.T) store.Store {
 		if err := tx.Hosts().Put(store.Host{ID: host, Name: "db-1"}); err != nil {
 			return err
 		}
+		if err := tx.Tokens().PutAccount(store.Account{Person: "ada"}); err != nil {
+			return err
+		}
 		return tx.Plans().Create(store.Plan{ID: plan, Status: hotstick.Running},
 			[]store.PlanHost{{Listed: hotstick.PlanHost{Host: host}, State: hotstick.Waiting}})
 	})
@@ -131,6 +135,16 @@ func TestAWriteWithoutItsLeafIsFound(t *testing.T) {
 		{"a stop", func(tx store.Tx) error { return tx.Bans().SetStopAll(true) }, store.Event{Kind: inventory.FleetStopped}},
 		{"a freeze", func(tx store.Tx) error { _, err := tx.Bans().Freeze(store.Freeze{}); return err }, store.Event{Kind: inventory.FleetFrozen}},
 		{"a token", func(tx store.Tx) error { return tx.Tokens().Put(store.Token{Digest: "d", Kind: "api"}) }, store.Event{Kind: "token.made", State: "api"}},
+		{"an account", func(tx store.Tx) error { return tx.Tokens().PutAccount(store.Account{Person: "bob"}) }, store.Event{Kind: identity.AccountMade}},
+		{"an account's roles", func(tx store.Tx) error {
+			return tx.Tokens().PutAccount(store.Account{Person: "ada", Roles: []string{identity.Admin}})
+		}, store.Event{Kind: identity.AccountRoles}},
+		{"an account's password", func(tx store.Tx) error { return tx.Tokens().PutAccount(store.Account{Person: "ada", Password: "p"}) },
+			store.Event{Kind: identity.AccountPassword}},
+		{"a disabled account", func(tx store.Tx) error { return tx.Tokens().PutAccount(store.Account{Person: "ada", Disabled: true}) },
+			store.Event{Kind: identity.AccountDisabled}},
+		{"the end of an account's sessions", func(tx store.Tx) error { return tx.Tokens().PutAccount(store.Account{Person: "ada", Since: now}) },
+			store.Event{Kind: identity.AccountEnabled}},
 		{"a mark", func(tx store.Tx) error { return tx.Events().SetMark("a", "b") }, store.Event{Kind: inventory.CatalogPublished}},
 	}
 	for _, c := range silent {

@@ -324,6 +324,41 @@ func (t tokens) Use(d hotstick.Digest) error {
 	return err
 }
 
+// PutAccount implements [store.TokenTable].
+func (t tokens) PutAccount(a store.Account) error {
+	old, err := t.Account(a.Person)
+	fresh := errors.Is(err, store.ErrNotFound)
+	if err != nil && !fresh {
+		return err
+	}
+	if err := t.TokenTable.PutAccount(a); err != nil {
+		return err
+	}
+	if fresh {
+		t.x.note(change{what: "a new account", kinds: []string{identity.AccountMade}})
+		return nil
+	}
+	able := identity.AccountEnabled
+	if a.Disabled {
+		able = identity.AccountDisabled
+	}
+	for _, f := range []struct {
+		what  string
+		moved bool
+		kinds []string
+	}{
+		{"an account's roles", !slices.Equal(old.Roles, a.Roles), []string{identity.AccountRoles}},
+		{"an account's password", old.Password != a.Password, []string{identity.AccountPassword}},
+		{"whether an account is disabled", old.Disabled != a.Disabled, []string{able}},
+		{"since when sessions hold", !old.Since.Equal(a.Since), []string{identity.AccountPassword, identity.AccountEnabled}},
+	} {
+		if f.moved {
+			t.x.note(change{what: f.what, kinds: f.kinds})
+		}
+	}
+	return nil
+}
+
 // outbox passes everything: how far a message got is no change.
 type outbox struct{ store.OutboxTable }
 

@@ -37,6 +37,7 @@ type Store struct {
 	tokens map[hotstick.Digest]store.Token
 	outbox []store.Message // by ID, from 1
 
+	accounts   map[hotstick.Person]store.Account
 	exclusions map[hotstick.HostID]store.Exclusion
 	freezes    map[int64]store.Freeze
 	lastFreeze int64
@@ -55,6 +56,7 @@ func Open(clock func() time.Time) *Store {
 		bans:   map[hotstick.PatchRef]store.Ban{},
 		tokens: map[hotstick.Digest]store.Token{},
 
+		accounts:   map[hotstick.Person]store.Account{},
 		exclusions: map[hotstick.HostID]store.Exclusion{},
 		freezes:    map[int64]store.Freeze{},
 		clears:     map[hotstick.Digest]store.Clear{},

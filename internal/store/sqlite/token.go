@@ -12,14 +12,22 @@ func (t tokenTable) Put(token store.Token) error {
 	if err != nil {
 		return err
 	}
+	roles, err := text(token.Roles, len(token.Roles) == 0)
+	if err != nil {
+		return err
+	}
+	only, err := text(token.Only, len(token.Only) == 0)
+	if err != nil {
+		return err
+	}
 	// The condition keeps a used token used, and a revoked one revoked.
-	n, err := t.exec(`INSERT INTO tokens (digest, kind, role, person, expires, used, created, labels, hosts, joined, revoked)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET kind = excluded.kind, role = excluded.role, person = excluded.person,
+	n, err := t.exec(`INSERT INTO tokens (digest, kind, roles, only, parent, person, expires, used, created, labels, hosts, joined, revoked)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET kind = excluded.kind, roles = excluded.roles, only = excluded.only, parent = excluded.parent, person = excluded.person,
 			expires = excluded.expires, used = excluded.used, created = excluded.created, labels = excluded.labels,
 			hosts = excluded.hosts, joined = excluded.joined, revoked = excluded.revoked
 		WHERE (used IS NULL OR excluded.used IS NOT NULL) AND (revoked IS NULL OR excluded.revoked IS NOT NULL)`,
-		token.Digest, token.Kind, token.Role, token.Person, token.Expires.UnixMicro(), instant(token.Used), token.Created.UnixMicro(),
+		token.Digest, token.Kind, roles, only, token.Parent, token.Person, token.Expires.UnixMicro(), instant(token.Used), token.Created.UnixMicro(),
 		labels, token.Hosts, token.Joined, instant(token.Revoked))
 	if err == nil && n == 0 {
 		return store.ErrTaken
@@ -27,18 +35,24 @@ func (t tokenTable) Put(token store.Token) error {
 	return err
 }
 
-const selectToken = `SELECT digest, kind, role, person, expires, used, created, labels, hosts, joined, revoked FROM tokens`
+const selectToken = `SELECT digest, kind, roles, only, parent, person, expires, used, created, labels, hosts, joined, revoked FROM tokens`
 
 func readToken(row scan) (token store.Token, err error) {
 	var expires, created int64
 	var used, revoked *int64
-	var labels string
-	err = row(&token.Digest, &token.Kind, &token.Role, &token.Person, &expires, &used, &created,
+	var labels, roles, only string
+	err = row(&token.Digest, &token.Kind, &roles, &only, &token.Parent, &token.Person, &expires, &used, &created,
 		&labels, &token.Hosts, &token.Joined, &revoked)
 	if err != nil {
 		return token, err
 	}
 	token.Expires, token.Used, token.Created, token.Revoked = when(expires), whenever(used), when(created), whenever(revoked)
+	if token.Roles, err = parse[[]string](roles); err != nil {
+		return token, err
+	}
+	if token.Only, err = parse[[]string](only); err != nil {
+		return token, err
+	}
 	token.Group, err = parse[map[string]string](labels)
 	return token, err
 }

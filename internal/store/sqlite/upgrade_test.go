@@ -1,8 +1,10 @@
 package sqlite
 
 import (
+	"errors"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/pressly/goose/v3"
@@ -35,6 +37,8 @@ func TestADatabaseOfTheFirstVersionIsTakenOver(t *testing.T) {
 		VALUES ('p', 'p', 'fix', 1, x'', 'halted', 1, 7, '', 'alice', 1, 5)`)
 	mustExec(t, db, `INSERT INTO plan_hosts (plan, idx, host, listed, state, attempt, reason, evidence, timing, updated)
 		VALUES (1, 0, 'h-1', '{"host":"h-1"}', 'confirmed', 1, '', '', '', 6)`)
+	mustExec(t, db, `INSERT INTO tokens (digest, kind, role, person, expires, created) VALUES ('d', 'api', 'operator', 'alice', 1, 2)`)
+	mustExec(t, db, `INSERT INTO tokens (digest, kind, role, person, expires, created) VALUES ('j', 'join', '', 'alice', 1, 2)`)
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -53,6 +57,11 @@ func TestADatabaseOfTheFirstVersionIsTakenOver(t *testing.T) {
 		}
 		if line.State != hotstick.Confirmed || line.Late || line.Standing || line.Recall != nil {
 			t.Errorf("its line is %+v", line)
+		}
+		token, err1 := tx.Tokens().Get("d")
+		join, err2 := tx.Tokens().Get("j")
+		if err := errors.Join(err1, err2); err != nil || !slices.Equal(token.Roles, []string{"operator"}) || token.Only != nil || join.Roles != nil {
+			t.Errorf("the tokens are %+v and %+v, %v", token, join, err)
 		}
 		plans, err := tx.Plans().Unfinished()
 		if len(plans) != 1 || plans[0].Generation != 7 || plans[0].Promoted != 0 {

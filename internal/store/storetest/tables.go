@@ -28,6 +28,7 @@ var tokenTests = []test{
 	{"a token for three is used thrice", aTokenForThreeIsUsedThrice},
 	{"a revoked token is not used", aRevokedTokenIsNotUsed},
 	{"tokens are listed by kind", tokensAreListedByKind},
+	{"an account is replaced, and listed by person", anAccountIsReplaced},
 }
 
 var outboxTests = []test{
@@ -303,5 +304,37 @@ func tokensAreListedByKind(w *world) {
 			w.Errorf("of a kind that nobody made there are %v, %v", none, err)
 		}
 		return err
+	})
+}
+
+func anAccountIsReplaced(w *world) {
+	for _, a := range []store.Account{
+		{Person: "carol", Roles: []string{"viewer"}}, {Person: "alice", Roles: []string{"admin"}, Password: "p"}, {Person: "Alice"},
+		{Person: "carol", Roles: []string{"operator", "approver"}, Disabled: true, Since: at(3)},
+	} {
+		w.mustUpdate(func(tx store.Tx) error { return tx.Tokens().PutAccount(a) })
+	}
+	w.reopen()
+	w.mustView(func(tx store.Tx) error {
+		all, err := tx.Tokens().Accounts()
+		var got []string
+		for _, a := range all {
+			got = append(got, fmt.Sprintf("%s %v %v", a.Person, a.Roles, a.Disabled))
+		}
+		if want := []string{"Alice [] false", "alice [admin] false", "carol [operator approver] true"}; !slices.Equal(got, want) {
+			w.Errorf("got %q, want %q", got, want)
+		}
+		return err
+	})
+	w.wantErr(store.ErrNotFound, func(tx store.Tx) error { _, err := tx.Tokens().Account("bob"); return err })
+	boom := errors.New("boom")
+	w.wantErr(boom, func(tx store.Tx) error {
+		return errors.Join(tx.Tokens().PutAccount(store.Account{Person: "mallory", Roles: []string{"admin"}}), boom)
+	})
+	w.mustView(func(tx store.Tx) error {
+		if _, err := tx.Tokens().Account("mallory"); !errors.Is(err, store.ErrNotFound) {
+			w.Errorf("of an update that failed there is an account: %v", err)
+		}
+		return nil
 	})
 }

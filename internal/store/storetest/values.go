@@ -28,6 +28,7 @@ type rows struct {
 	Event   store.Event
 	Ban     store.Ban
 	Token   store.Token
+	Account store.Account
 	Message store.Message
 
 	Exclusion store.Exclusion
@@ -37,7 +38,7 @@ type rows struct {
 
 func fullRows() rows {
 	r := rows{Full[store.Host](), Full[store.Plan](), Full[store.PlanHost](), Full[store.Slot](),
-		Full[store.Event](), Full[store.Ban](), Full[store.Token](), Full[store.Message](),
+		Full[store.Event](), Full[store.Ban](), Full[store.Token](), Full[store.Account](), Full[store.Message](),
 		Full[store.Exclusion](), Full[store.Freeze](), Full[store.Clear]()}
 	r.Host.Revoked = false
 	r.Line.Plan = r.Plan.ID
@@ -66,6 +67,9 @@ func (r *rows) put(tx store.Tx) error {
 		return err
 	}
 	if err := tx.Tokens().Put(r.Token); err != nil {
+		return err
+	}
+	if err := tx.Tokens().PutAccount(r.Account); err != nil {
 		return err
 	}
 	if err := tx.Hosts().Exclude(r.Exclusion); err != nil {
@@ -107,6 +111,8 @@ func (w *world) read(want rows) (got rows) {
 		check(e)
 		got.Token, e = tx.Tokens().Get(want.Token.Digest)
 		check(e)
+		got.Account, e = tx.Tokens().Account(want.Account.Person)
+		check(e)
 		got.Exclusion, e = tx.Hosts().Exclusion(want.Exclusion.Host)
 		check(e)
 		freezes, e := tx.Bans().Freezes()
@@ -137,7 +143,7 @@ func (w *world) onlyMessage(tx store.Tx) store.Message {
 
 // kept is what a store returns of rows.
 func (r rows) kept() rows {
-	return rows{r.Host.Clone(), r.Plan.Clone(), r.Line.Clone(), r.Slot, r.Event.Clone(), r.Ban.Clone(), r.Token.Clone(), r.Message.Clone(),
+	return rows{r.Host.Clone(), r.Plan.Clone(), r.Line.Clone(), r.Slot, r.Event.Clone(), r.Ban.Clone(), r.Token.Clone(), r.Account.Clone(), r.Message.Clone(),
 		r.Exclusion.Clone(), r.Freeze.Clone(), r.Clear.Clone()}
 }
 
