@@ -22,6 +22,7 @@ type Config struct {
 
 	MemoryMB int    // 512 if 0; at least 256
 	Disk     string // ext4 image, made (64 MB, sparse) if missing; without one, state lives in memory
+	Debian   string // ext4 image with a Debian, see kernelpkg.Debian; its systemd is PID 1 then
 	Network  bool   // a card with user networking: this machine's loopback is 10.0.2.2 in the guest
 
 	Files    []File    // put into the initramfs
@@ -101,7 +102,7 @@ func (c Config) complete() (Config, error) {
 	if c.Accel == "" {
 		c.Accel = AccelTCG
 	}
-	for _, p := range []*string{&c.Dir, &c.Disk} {
+	for _, p := range []*string{&c.Dir, &c.Disk, &c.Debian} {
 		if *p == "" {
 			continue
 		}
@@ -123,6 +124,9 @@ func (c Config) complete() (Config, error) {
 		if strings.ContainsAny(p, "\n\x00") {
 			return c, fmt.Errorf("cannot start guest %s: kernel parameter %q has a line break", c.Name, p)
 		}
+	}
+	if c.Debian != "" && (c.Disk != "" || len(c.Services) > 0) {
+		return c, fmt.Errorf("cannot start guest %s: a Debian is its own disk, and its services are units", c.Name)
 	}
 	return c, c.checkServices()
 }

@@ -38,6 +38,8 @@ func TestAConfigThatCannotWorkIsRefused(t *testing.T) {
 			c.Services = []Service{{Name: "a", Argv: []string{"/a"}}, {Name: "a", Argv: []string{"/a"}}}
 		}},
 		{"has user ID -1", func(c *Config) { c.Services = []Service{{Name: "a", Argv: []string{"/a"}, UID: -1}} }},
+		{"a Debian is its own disk", func(c *Config) { c.Debian, c.Disk = "/image", "/disk" }},
+		{"its services are units", func(c *Config) { c.Debian, c.Services = "/image", []Service{{Name: "a", Argv: []string{"/a"}}} }},
 		{"which is not KEY=VALUE", func(c *Config) {
 			c.Services = []Service{{Name: "a", Argv: []string{"/a"}, Env: []string{"oops"}}}
 		}},

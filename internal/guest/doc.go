@@ -9,6 +9,11 @@
 // /var/lib/hotstick and keeps its content through a panic, because the kernel
 // reboots (panic=1) inside the same QEMU process.
 //
+// With [Config.Debian] the guest is a small Debian instead, with systemd as PID 1, for
+// units and what depends on how a distribution boots. The guest's own part of it, the
+// commands on the second serial line, lives in /run and not on the disk; the disk is a
+// copy that ends with QEMU and outlives a reboot.
+//
 // # Two serial lines
 //
 // The first serial line is the kernel's console; QEMU appends it to a file

@@ -21,6 +21,10 @@ var (
 	commandScript string
 	//go:embed scripts/shutdown.sh
 	shutdownScript string
+	//go:embed scripts/debian.sh
+	debianScript string
+	//go:embed scripts/debian.service
+	debianService string
 )
 
 // ownModules are what every guest loads after the module for crash evidence. The
@@ -80,7 +84,12 @@ func buildInitramfs(c Config, applets []string, modules, crash []module) ([]byte
 		return nil, fmt.Errorf("cannot read busybox: %w", err)
 	}
 	a.file("/bin/busybox", box, 0o755)
-	a.link("/init", "/bin/busybox")
+	if c.Debian == "" {
+		a.link("/init", "/bin/busybox")
+	} else {
+		a.file("/init", []byte(debianScript), 0o755)
+		a.file("/etc/hotstick/commands.service", []byte(debianService), 0o644)
+	}
 	for _, name := range applets {
 		a.link("/bin/"+name, "busybox")
 	}
@@ -96,6 +105,9 @@ func buildInitramfs(c Config, applets []string, modules, crash []module) ([]byte
 	}
 	a.modules(c.Kernel.Release, modules, crash)
 	for _, f := range c.Files {
+		if c.Debian != "" {
+			f.Path = "/files" + f.Path // copied from there once the disk is mounted
+		}
 		if err := a.callersFile(f); err != nil {
 			return nil, err
 		}

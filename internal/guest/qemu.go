@@ -43,6 +43,11 @@ func commandLine(c Config, socket string) []string {
 		// and nothing here has to survive the host.
 		args = append(args, "-drive", "if=virtio,format=raw,cache=unsafe,file="+comma(c.Disk))
 	}
+	if c.Debian != "" {
+		// What the guest writes goes to a file of its own that ends with QEMU, so all
+		// guests share the image, and a reboot finds what the boot before wrote.
+		args = append(args, "-drive", "if=virtio,format=raw,snapshot=on,cache=unsafe,file="+comma(c.Debian))
+	}
 	if c.Network {
 		args = append(args, "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=")
 	}
@@ -54,6 +59,11 @@ func comma(s string) string { return strings.ReplaceAll(s, ",", ",,") }
 
 // kernelParameters returns the kernel's command line, word by word.
 func kernelParameters(c Config) []string {
+	words := c.Cmdline
+	if c.Debian != "" {
+		// Nobody sits at a terminal, and no udev tells systemd of one.
+		words = append([]string{"systemd.getty_auto=no", "systemd.mask=getty@tty1.service", "systemd.show_status=no"}, words...)
+	}
 	return append([]string{
 		"console=ttyS0",
 		"panic=1",
@@ -63,7 +73,7 @@ func kernelParameters(c Config) []string {
 		// them, commands take twice as long. Live patching does not care.
 		"pti=off",
 		fmt.Sprintf("memmap=%#x$%#x", crashSize, crashAddress),
-	}, c.Cmdline...)
+	}, words...)
 }
 
 // process is a running QEMU.

@@ -55,6 +55,8 @@ func hintFor(program string) string {
 		return "kernel builds come from Debian's archive; run on Debian or a derivative"
 	case "make", "gcc":
 		return "apt-get install gcc make libc6-dev libelf1"
+	case "mkfs.ext4":
+		return "apt-get install e2fsprogs"
 	}
 	return "install " + program
 }

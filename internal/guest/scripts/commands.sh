@@ -2,7 +2,8 @@
 # Serves commands on the second serial line; see the type link for the protocol.
 # A command runs in a session of its own beside this loop, so one that hangs
 # holds up neither others nor the order that kills it.
-export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root
+# The first folder is there only in a guest with Debian.
+export PATH=/run/hotstick-guest/bin:/bin:/sbin:/usr/bin:/usr/sbin HOME=/root
 line=/dev/ttyS1
 dir=/run/commands
 read -r boot </proc/sys/kernel/random/boot_id
