@@ -44,11 +44,13 @@ type Server struct {
 	loader Loader
 	users  []uint32
 	log    *slog.Logger
+	// call and idle are callTime and idleTime.
+	call, idle time.Duration
 }
 
 // NewServer serves a loader to root and to the given user IDs.
 func NewServer(loader Loader, users []uint32, log *slog.Logger) *Server {
-	return &Server{loader: loader, users: users, log: log}
+	return &Server{loader: loader, users: users, log: log, call: callTime, idle: idleTime}
 }
 
 // Listen makes the socket. A socket file that a dead loader left is removed; one
@@ -89,6 +91,11 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		if err != nil {
 			return fmt.Errorf("cannot accept calls: %w", err)
 		}
+		if err := s.admit(conn); err != nil {
+			s.log.Warn("a caller was sent away", "error", err)
+			conn.Close() // before it takes a place from the agent
+			continue
+		}
 		select {
 		case slots <- struct{}{}:
 		default:
@@ -107,39 +114,41 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	}
 }
 
+// admit says why a caller is not heard.
+func (s *Server) admit(conn net.Conn) error {
+	user, err := peer(conn)
+	if err == nil && user != 0 && !slices.Contains(s.users, user) {
+		err = fmt.Errorf("cannot serve user %d: only root and the agent's user are heard", user)
+	}
+	return err
+}
+
 // serve answers the calls of one connection.
 func (s *Server) serve(ctx context.Context, conn net.Conn) error {
-	user, err := peer(conn)
-	if err != nil {
-		return err
-	}
-	if user != 0 && !slices.Contains(s.users, user) {
-		return fmt.Errorf("cannot serve user %d: only root and the agent's user are heard", user)
-	}
 	lines := bufio.NewReaderSize(conn, 64<<10)
 	for {
-		if err := conn.SetDeadline(time.Now().Add(idleTime)); err != nil {
+		if err := conn.SetDeadline(time.Now().Add(s.idle)); err != nil {
 			return fmt.Errorf("cannot set a deadline: %w", err)
 		}
 		if _, err := lines.Peek(1); errors.Is(err, io.EOF) {
 			return nil
 		}
-		if err := conn.SetDeadline(time.Now().Add(callTime)); err != nil {
+		if err := conn.SetDeadline(time.Now().Add(s.call)); err != nil {
 			return fmt.Errorf("cannot set a deadline: %w", err)
 		}
-		if err := s.call(ctx, conn, lines); err != nil {
+		if err := s.answer(ctx, conn, lines); err != nil {
 			return err
 		}
 	}
 }
 
-// call answers one line. Whoever sends a malformed one is told why and cut off.
-func (s *Server) call(ctx context.Context, conn net.Conn, lines *bufio.Reader) error {
+// answer answers one line. Whoever sends a malformed one is told why and cut off.
+func (s *Server) answer(ctx context.Context, conn net.Conn, lines *bufio.Reader) error {
 	req, err := readRequest(lines)
 	if err != nil {
 		return errors.Join(err, writeLine(conn, reply{Error: err.Error()}))
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, s.call)
 	defer cancel()
 	resp, err := s.loader.Exchange(ctx, req)
 	if err != nil {

@@ -3,8 +3,6 @@ package link_test
 import (
 	"net"
 	"os"
-	"os/exec"
-	"syscall"
 	"testing"
 )
 
@@ -29,29 +27,11 @@ func TestAnotherUserIsNotHeard(t *testing.T) {
 		t.Skip("becoming another user needs root; TestStrangersAreNotHeard tests the rule otherwise")
 	}
 	l := &echo{}
-	dir, err := os.MkdirTemp("/tmp", "hotstick-link")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
 	path := serve(t, l, 65533)
 	for user, want := range map[uint32]int{65534: 0, 65533: 4} {
-		program := dir + "/stranger"
-		data, err := os.ReadFile("/proc/self/exe")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(program, data, 0o755); err != nil {
-			t.Fatal(err)
-		}
 		open(t, path)
-		cmd := exec.Command(program, "-test.run=^TestAnotherUserIsNotHeard$")
-		cmd.Env = append(os.Environ(), strangerVariable+"="+path)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}
-		err = cmd.Run()
+		cmd := strangerProcess(t, "TestAnotherUserIsNotHeard", strangerVariable+"="+path, user)
+		err := cmd.Run()
 		if code := cmd.ProcessState.ExitCode(); code != want {
 			t.Errorf("user %d ended with %d (%v), want %d", user, code, err, want)
 		}
