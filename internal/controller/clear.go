@@ -25,7 +25,7 @@ func (c *Controller) Clear(ctx context.Context, raw []byte, who hotstick.Person)
 				"%s", statement.ReasonOf(err).Detail)
 		}
 		digest := hotstick.NewDigest(raw)
-		err = tx.Bans().PutClear(store.Clear{Digest: digest, Patch: clearance.Patch, Envelope: raw, By: who, At: tx.Now()})
+		err = tx.Bans().PutStatement(store.Statement{Digest: digest, Kind: string(statement.KindClear), Patch: clearance.Patch, Envelope: raw, By: who, At: tx.Now()})
 		if errors.Is(err, store.ErrTaken) {
 			return nil
 		}
@@ -115,7 +115,7 @@ func (p *parcel) clears() error {
 	if len(holds.Strikes) == 0 && len(holds.Bans) == 0 && len(holds.Recalls) == 0 {
 		return nil
 	}
-	all, err := p.tx.Bans().Clears()
+	all, err := p.tx.Bans().Statements(string(statement.KindClear))
 	if err != nil {
 		return err
 	}

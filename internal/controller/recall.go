@@ -18,7 +18,7 @@ func Recalled(tx store.Tx, trusted catalog.View, patch hotstick.PatchRef) (*hots
 	if _, ever := trusted.Recalled(patch, time.Time{}); !ever {
 		return nil, nil
 	}
-	clears, err := tx.Bans().Clears()
+	clears, err := tx.Bans().Statements(string(statement.KindClear))
 	if err != nil {
 		return nil, err
 	}

@@ -88,6 +88,10 @@ const (
 	// digest. It lifts the ban if Reason.Code is banned, and what was held against the
 	// hosts that it lists.
 	PatchCleared = "patch.cleared"
+	// StatementTaken: a signed statement other than a clear was handed in (by Actor):
+	// a downgrade, a waiver or evidence. State is the digest of what it says, and the
+	// evidence its kind.
+	StatementTaken = "statement.taken"
 	// LogDisputed: a host (Host) holds a checkpoint of as many leaves as State says, which
 	// this server's key signed and this log does not continue; the evidence is both
 	// notes.

@@ -192,8 +192,8 @@ func (f Freeze) Clone() Freeze {
 	return f
 }
 
-// Clone returns what a store keeps of c.
-func (c Clear) Clone() Clear {
-	c.Envelope, c.At = blob(c.Envelope), Instant(c.At)
-	return c
+// Clone returns what a store keeps of s.
+func (s Statement) Clone() Statement {
+	s.Envelope, s.At = blob(s.Envelope), Instant(s.At)
+	return s
 }

@@ -21,7 +21,7 @@ func TestACloneSharesNothing(t *testing.T) {
 	sharesNothing[store.Message](t)
 	sharesNothing[store.Exclusion](t)
 	sharesNothing[store.Freeze](t)
-	sharesNothing[store.Clear](t)
+	sharesNothing[store.Statement](t)
 }
 
 func sharesNothing[T interface{ Clone() T }](t *testing.T) {

@@ -47,21 +47,26 @@ type FreezeTable interface {
 	Freezes() ([]Freeze, error)
 }
 
-// Clear is a signed statement that lifts a ban, strikes, and the marks of what was
-// reverted. It is kept for the loaders that still have to learn of it.
-type Clear struct {
-	// Digest is that of Envelope.
-	Digest   hotstick.Digest
+// Statement is a signed statement that persons or laboratories handed in: a clear, a
+// downgrade, a waiver, or evidence. It is kept for whoever still has to learn of it, or
+// goes by it.
+type Statement struct {
+	// Digest is that of Envelope for a clear, and else that of what it says, so that it
+	// stands here once whoever signed it.
+	Digest hotstick.Digest
+	// Kind is that of internal/statement.
+	Kind string
+	// Patch is the level that it is about; zero if it is about none or several.
 	Patch    hotstick.PatchRef
 	Envelope []byte
 	By       hotstick.Person
 	At       time.Time
 }
 
-// ClearTable holds clears.
-type ClearTable interface {
-	// PutClear stores a clear; ErrTaken if its digest is there already.
-	PutClear(c Clear) error
-	// Clears returns all, oldest first, then by digest.
-	Clears() ([]Clear, error)
+// StatementTable holds what was handed in.
+type StatementTable interface {
+	// PutStatement stores a statement; ErrTaken if its digest is there already.
+	PutStatement(s Statement) error
+	// Statements returns all of a kind, oldest first, then by digest.
+	Statements(kind string) ([]Statement, error)
 }

@@ -334,13 +334,13 @@ type BanTable interface {
 	StopAll() (bool, error)
 	SetStopAll(on bool) error
 	FreezeTable
-	ClearTable
+	StatementTable
 }
 
 // Token is a credential, stored only as a digest.
 type Token struct {
 	Digest hotstick.Digest
-	// Kind is join (for so many hosts as Hosts says) or api.
+	// Kind is join (for so many hosts as Hosts says), api or session.
 	Kind   string
 	Roles  []string
 	Person hotstick.Person

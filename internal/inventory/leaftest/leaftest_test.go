@@ -23,7 +23,7 @@ var reading = []string{
 	"PlanTable.Get", "PlanTable.List", "PlanTable.Unfinished", "PlanTable.Hosts", "PlanTable.Host", "PlanTable.OfHost",
 	"SlotTable.List", "SlotTable.Held",
 	"EventTable.List", "EventTable.Head", "EventTable.Leaf", "EventTable.ReadHashes", "EventTable.Mark",
-	"BanTable.Get", "BanTable.List", "BanTable.StopAll", "BanTable.Freezes", "BanTable.Clears",
+	"BanTable.Get", "BanTable.List", "BanTable.StopAll", "BanTable.Freezes", "BanTable.Statements",
 	"TokenTable.Get", "TokenTable.List", "TokenTable.Account", "TokenTable.Accounts",
 	"OutboxTable.Due",
 }
@@ -131,7 +131,8 @@ func TestAWriteWithoutItsLeafIsFound(t *testing.T) {
 			store.Event{Kind: inventory.HostState, Plan: plan, Host: host}},
 		{"a ban", func(tx store.Tx) error { return tx.Bans().Put(store.Ban{}) }, store.Event{Kind: inventory.PatchBanned}},
 		{"a lifted ban", func(tx store.Tx) error { return tx.Bans().Delete(hotstick.PatchRef{}) }, store.Event{Kind: inventory.PatchCleared}},
-		{"a clear", func(tx store.Tx) error { return tx.Bans().PutClear(store.Clear{Digest: "d"}) }, store.Event{Kind: inventory.PatchCleared, State: "d"}},
+		{"a clear", func(tx store.Tx) error { return tx.Bans().PutStatement(store.Statement{Digest: "d", Kind: "clear"}) }, store.Event{Kind: inventory.PatchCleared, State: "d"}},
+		{"a waiver", func(tx store.Tx) error { return tx.Bans().PutStatement(store.Statement{Digest: "d", Kind: "waiver"}) }, store.Event{Kind: inventory.StatementTaken, State: "d"}},
 		{"a stop", func(tx store.Tx) error { return tx.Bans().SetStopAll(true) }, store.Event{Kind: inventory.FleetStopped}},
 		{"a freeze", func(tx store.Tx) error { _, err := tx.Bans().Freeze(store.Freeze{}); return err }, store.Event{Kind: inventory.FleetFrozen}},
 		{"a token", func(tx store.Tx) error { return tx.Tokens().Put(store.Token{Digest: "d", Kind: "api"}) }, store.Event{Kind: "token.made", State: "api"}},

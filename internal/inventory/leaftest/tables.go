@@ -8,6 +8,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/identity"
 	"github.com/hotstick/hotstick/internal/inventory"
+	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/store"
 )
 
@@ -285,9 +286,13 @@ func (t bans) Unfreeze(id int64) error {
 	return t.after(t.BanTable.Unfreeze(id), change{what: "the end of a freeze", kinds: []string{inventory.FleetThawed}})
 }
 
-// PutClear implements [store.BanTable].
-func (t bans) PutClear(c store.Clear) error {
-	return t.after(t.BanTable.PutClear(c), change{what: "a clear", kinds: []string{inventory.PatchCleared}, state: string(c.Digest)})
+// PutStatement implements [store.BanTable].
+func (t bans) PutStatement(s store.Statement) error {
+	kind := inventory.StatementTaken
+	if s.Kind == string(statement.KindClear) {
+		kind = inventory.PatchCleared
+	}
+	return t.after(t.BanTable.PutStatement(s), change{what: "a signed " + s.Kind, kinds: []string{kind}, state: string(s.Digest)})
 }
 
 func (t bans) after(err error, c change) error {

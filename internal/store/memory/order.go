@@ -59,21 +59,26 @@ func (t banTable) Freezes() ([]store.Freeze, error) {
 	})
 }
 
-func (t banTable) PutClear(c store.Clear) error {
+func (t banTable) PutStatement(v store.Statement) error {
 	if err := t.writable(); err != nil {
 		return err
 	}
-	if _, ok := t.s.clears[c.Digest]; ok {
+	if _, ok := t.s.statements[v.Digest]; ok {
 		return store.ErrTaken
 	}
-	set(t.tx, t.s.clears, c.Digest, c.Clone())
+	set(t.tx, t.s.statements, v.Digest, v.Clone())
 	return nil
 }
 
-func (t banTable) Clears() ([]store.Clear, error) {
-	return rows(t.tx, t.s.clears, func(a, b store.Clear) int {
+func (t banTable) Statements(kind string) ([]store.Statement, error) {
+	all, err := rows(t.tx, t.s.statements, func(a, b store.Statement) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Digest, b.Digest))
 	})
+	all = slices.DeleteFunc(all, func(s store.Statement) bool { return s.Kind != kind })
+	if len(all) == 0 {
+		return nil, err
+	}
+	return all, err
 }
 
 // rows returns copies of all rows of a table, in order.

@@ -41,7 +41,7 @@ type Store struct {
 	exclusions map[hotstick.HostID]store.Exclusion
 	freezes    map[int64]store.Freeze
 	lastFreeze int64
-	clears     map[hotstick.Digest]store.Clear
+	statements map[hotstick.Digest]store.Statement
 	marks      map[string]string
 }
 
@@ -59,7 +59,7 @@ func Open(clock func() time.Time) *Store {
 		accounts:   map[hotstick.Person]store.Account{},
 		exclusions: map[hotstick.HostID]store.Exclusion{},
 		freezes:    map[int64]store.Freeze{},
-		clears:     map[hotstick.Digest]store.Clear{},
+		statements: map[hotstick.Digest]store.Statement{},
 		marks:      map[string]string{},
 	}
 }

@@ -56,20 +56,20 @@ func (t banTable) Freezes() ([]store.Freeze, error) {
 	}, `SELECT id, from_when, until_when, reason, at, by_whom FROM freezes ORDER BY from_when, id`)
 }
 
-func (t banTable) PutClear(c store.Clear) error {
-	n, err := t.exec(`INSERT INTO clears (digest, patch_name, patch_level, envelope, at, by_whom) VALUES (?, ?, ?, ?, ?, ?)
-		ON CONFLICT DO NOTHING`, c.Digest, c.Patch.Name, c.Patch.Level, present(c.Envelope), c.At.UnixMicro(), c.By)
+func (t banTable) PutStatement(s store.Statement) error {
+	n, err := t.exec(`INSERT INTO statements (digest, kind, patch_name, patch_level, envelope, at, by_whom) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO NOTHING`, s.Digest, s.Kind, s.Patch.Name, s.Patch.Level, present(s.Envelope), s.At.UnixMicro(), s.By)
 	if err == nil && n == 0 {
 		return store.ErrTaken
 	}
 	return err
 }
 
-func (t banTable) Clears() ([]store.Clear, error) {
-	return all(t.tx, func(row scan) (c store.Clear, err error) {
+func (t banTable) Statements(kind string) ([]store.Statement, error) {
+	return all(t.tx, func(row scan) (s store.Statement, err error) {
 		var at int64
-		err = row(&c.Digest, &c.Patch.Name, &c.Patch.Level, &c.Envelope, &at, &c.By)
-		c.At = when(at)
-		return c.Clone(), err
-	}, `SELECT digest, patch_name, patch_level, envelope, at, by_whom FROM clears ORDER BY at, digest`)
+		err = row(&s.Digest, &s.Kind, &s.Patch.Name, &s.Patch.Level, &s.Envelope, &at, &s.By)
+		s.At = when(at)
+		return s.Clone(), err
+	}, `SELECT digest, kind, patch_name, patch_level, envelope, at, by_whom FROM statements WHERE kind = ? ORDER BY at, digest`, kind)
 }

@@ -14,8 +14,8 @@ var orderTests = []test{
 	{"exclusions are listed by host", exclusionsAreListedByHost},
 	{"freezes are listed by their beginning", freezesAreListed},
 	{"a freeze that was taken back is gone, and its ID for good", aFreezeIsTakenBack},
-	{"a clear is kept once", aClearIsKeptOnce},
-	{"clears come oldest first", clearsComeOldestFirst},
+	{"a statement is kept once", aStatementIsKeptOnce},
+	{"statements come by kind, oldest first", statementsComeByKind},
 	{"a ban is lifted", aBanIsLifted},
 	{"an update that fails leaves no order behind", aFailedOrderLeavesNothing},
 }
@@ -92,36 +92,44 @@ func aFreezeIsTakenBack(w *world) {
 	}
 }
 
-func aClearIsKeptOnce(w *world) {
-	c := Full[store.Clear]()
-	w.mustUpdate(func(tx store.Tx) error { return tx.Bans().PutClear(c) })
+func aStatementIsKeptOnce(w *world) {
+	c := Full[store.Statement]()
+	w.mustUpdate(func(tx store.Tx) error { return tx.Bans().PutStatement(c) })
 	c.By = "usurper"
-	w.wantErr(store.ErrTaken, func(tx store.Tx) error { return tx.Bans().PutClear(c) })
+	w.wantErr(store.ErrTaken, func(tx store.Tx) error { return tx.Bans().PutStatement(c) })
 	w.mustView(func(tx store.Tx) error {
-		clears, err := tx.Bans().Clears()
-		if len(clears) != 1 || clears[0].By == c.By {
-			w.Errorf("got %+v", clears)
+		kept, err := tx.Bans().Statements(c.Kind)
+		if len(kept) != 1 || kept[0].By == c.By {
+			w.Errorf("got %+v", kept)
 		}
 		return err
 	})
 }
 
-func clearsComeOldestFirst(w *world) {
+func statementsComeByKind(w *world) {
 	var want []hotstick.Digest
 	for _, minute := range []int{2, 0, 1} {
 		digest := hotstick.NewDigest([]byte{byte(minute)})
 		want = append(want, digest)
-		w.mustUpdate(func(tx store.Tx) error { return tx.Bans().PutClear(store.Clear{Digest: digest, At: at(minute)}) })
+		w.mustUpdate(func(tx store.Tx) error {
+			return errors.Join(tx.Bans().PutStatement(store.Statement{Digest: digest, Kind: "clear", At: at(minute)}),
+				tx.Bans().PutStatement(store.Statement{Digest: "other " + digest, Kind: "waiver", At: at(minute)}))
+		})
 	}
 	want = []hotstick.Digest{want[1], want[2], want[0]}
 	w.mustView(func(tx store.Tx) error {
-		clears, err := tx.Bans().Clears()
+		clears, err := tx.Bans().Statements("clear")
 		for i, c := range clears {
-			if c.Digest != want[i] {
-				w.Errorf("place %d: %s, want %s", i, c.Digest, want[i])
+			if c.Digest != want[i] || c.Kind != "clear" {
+				w.Errorf("place %d: %s %s, want %s", i, c.Kind, c.Digest, want[i])
 			}
 		}
-		return err
+		waivers, err2 := tx.Bans().Statements("waiver")
+		none, err3 := tx.Bans().Statements("evidence")
+		if len(clears) != 3 || len(waivers) != 3 || none != nil {
+			w.Errorf("%d clears, %d waivers, %v", len(clears), len(waivers), none)
+		}
+		return errors.Join(err, err2, err3)
 	})
 }
 
@@ -152,7 +160,7 @@ func aFailedOrderLeavesNothing(w *world) {
 		_, err1 := tx.Bans().Freeze(store.Freeze{From: at(1), Until: at(2)})
 		_, err2 := tx.Plans().AddLate(store.PlanHost{Plan: p.ID, Listed: hotstick.PlanHost{Host: hostID(8)}, State: hotstick.Waiting})
 		return errors.Join(err1, err2, tx.Hosts().Include(hostID(1)), tx.Hosts().Exclude(store.Exclusion{Host: hostID(2)}),
-			tx.Bans().PutClear(store.Clear{Digest: "d"}), boom)
+			tx.Bans().PutStatement(store.Statement{Digest: "d", Kind: "clear"}), boom)
 	})
 	w.same(w.exclusions()[0], kept.Clone())
 	if got := w.exclusions(); len(got) != 1 {
@@ -162,7 +170,7 @@ func aFailedOrderLeavesNothing(w *world) {
 		w.Errorf("freezes %v are left", got)
 	}
 	w.mustView(func(tx store.Tx) error {
-		clears, err1 := tx.Bans().Clears()
+		clears, err1 := tx.Bans().Statements("clear")
 		lines, err2 := tx.Plans().Hosts(p.ID)
 		if len(clears) != 0 || len(lines) != 2 {
 			w.Errorf("%d clears and %d lines are left, want 0 and 2", len(clears), len(lines))

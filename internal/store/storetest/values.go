@@ -33,13 +33,13 @@ type rows struct {
 
 	Exclusion store.Exclusion
 	Freeze    store.Freeze
-	Clear     store.Clear
+	Statement store.Statement
 }
 
 func fullRows() rows {
 	r := rows{Full[store.Host](), Full[store.Plan](), Full[store.PlanHost](), Full[store.Slot](),
 		Full[store.Event](), Full[store.Ban](), Full[store.Token](), Full[store.Account](), Full[store.Message](),
-		Full[store.Exclusion](), Full[store.Freeze](), Full[store.Clear]()}
+		Full[store.Exclusion](), Full[store.Freeze](), Full[store.Statement]()}
 	r.Host.Revoked = false
 	r.Line.Plan = r.Plan.ID
 	r.Event.Seq, r.Message.ID, r.Freeze.ID = 0, 1, 1
@@ -78,7 +78,7 @@ func (r *rows) put(tx store.Tx) error {
 	if _, err := tx.Bans().Freeze(r.Freeze); err != nil {
 		return err
 	}
-	if err := tx.Bans().PutClear(r.Clear); err != nil {
+	if err := tx.Bans().PutStatement(r.Statement); err != nil {
 		return err
 	}
 	_, err := tx.Outbox().Add(r.Message)
@@ -117,10 +117,10 @@ func (w *world) read(want rows) (got rows) {
 		check(e)
 		freezes, e := tx.Bans().Freezes()
 		check(e)
-		clears, e := tx.Bans().Clears()
+		statements, e := tx.Bans().Statements(want.Statement.Kind)
 		check(e)
-		if len(freezes) == 1 && len(clears) == 1 {
-			got.Freeze, got.Clear = freezes[0], clears[0]
+		if len(freezes) == 1 && len(statements) == 1 {
+			got.Freeze, got.Statement = freezes[0], statements[0]
 		}
 		if len(slots) == 1 && len(events) == 1 {
 			got.Slot, got.Event = slots[0], events[0]
@@ -144,7 +144,7 @@ func (w *world) onlyMessage(tx store.Tx) store.Message {
 // kept is what a store returns of rows.
 func (r rows) kept() rows {
 	return rows{r.Host.Clone(), r.Plan.Clone(), r.Line.Clone(), r.Slot, r.Event.Clone(), r.Ban.Clone(), r.Token.Clone(), r.Account.Clone(), r.Message.Clone(),
-		r.Exclusion.Clone(), r.Freeze.Clone(), r.Clear.Clone()}
+		r.Exclusion.Clone(), r.Freeze.Clone(), r.Statement.Clone()}
 }
 
 func (w *world) compare(got, want rows) {
