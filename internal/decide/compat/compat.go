@@ -20,6 +20,9 @@ type Host struct {
 	Strikes []hotstick.PatchRef
 	// Reverted are the levels that were reverted on the host and not cleared since.
 	Reverted []hotstick.PatchRef
+	// Downgrade: a signed downgrade allows the level on this host although a newer one
+	// is in effect.
+	Downgrade bool
 }
 
 // Rules are what one patch level asks of hosts.
@@ -56,8 +59,8 @@ func (r Rules) Check(h Host) *hotstick.Reason {
 	if slices.Contains(h.Reverted, ref) {
 		return &hotstick.Reason{Code: hotstick.ReasonRevertedBefore, Subject: ref.String()}
 	}
-	if h.InEffect.Name == ref.Name && h.InEffect.Level >= ref.Level {
-		return inEffect(h.InEffect, ref)
+	if why := inEffect(h, ref); why != nil {
+		return why
 	}
 	if why := driverRefuses(h.Facts, r.patch.Driver); why != nil {
 		return why
@@ -71,11 +74,16 @@ func (r Rules) Check(h Host) *hotstick.Reason {
 	return nil
 }
 
-func inEffect(have, want hotstick.PatchRef) *hotstick.Reason {
-	if have.Level > want.Level {
+// inEffect refuses what is there already, and what is older without permission.
+func inEffect(h Host, want hotstick.PatchRef) *hotstick.Reason {
+	have := h.InEffect
+	switch {
+	case have == want:
+		return &hotstick.Reason{Code: hotstick.ReasonAlreadyInEffect, Subject: have.String()}
+	case have.Name == want.Name && have.Level > want.Level && !h.Downgrade:
 		return &hotstick.Reason{Code: hotstick.ReasonDowngrade, Subject: have.String()}
 	}
-	return &hotstick.Reason{Code: hotstick.ReasonAlreadyInEffect, Subject: have.String()}
+	return nil
 }
 
 func driverRefuses(f *hotstick.Facts, driver string) *hotstick.Reason {

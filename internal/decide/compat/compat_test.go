@@ -42,6 +42,8 @@ func TestCheckGivesTheFirstReason(t *testing.T) {
 		{"another level reverted before", func(h *compat.Host) { h.Reverted = []hotstick.PatchRef{fix(1), fix(3)} }, ""},
 		{"the level itself", func(h *compat.Host) { h.InEffect = fix(2) }, hotstick.ReasonAlreadyInEffect},
 		{"a newer level", func(h *compat.Host) { h.InEffect = fix(3) }, hotstick.ReasonDowngrade},
+		{"a newer level that a downgrade lets go", func(h *compat.Host) { h.InEffect, h.Downgrade = fix(3), true }, ""},
+		{"the level itself, downgrade or not", func(h *compat.Host) { h.InEffect, h.Downgrade = fix(2), true }, hotstick.ReasonAlreadyInEffect},
 		{"a kernel that demands signatures", locked(), hotstick.ReasonModuleUnsigned},
 		{"no driver", func(h *compat.Host) { h.Facts.Drivers = nil }, hotstick.ReasonUnsupported},
 	}

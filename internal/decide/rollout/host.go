@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"slices"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -231,10 +232,18 @@ func (r *Rollout) leaveOut(h *Host) *hotstick.Reason {
 		return struck(p, h.Reason)
 	case h.RevertedBefore:
 		return &hotstick.Reason{Code: hotstick.ReasonRevertedBefore, Subject: p.String()}
-	case h.InEffect.Name == p.Name && h.InEffect.Level >= p.Level:
+	case h.InEffect.Name == p.Name && h.InEffect.Level >= p.Level && !r.downgrades(h):
 		return &hotstick.Reason{Code: hotstick.ReasonAlreadyInEffect, Subject: h.InEffect.String()}
 	}
 	return nil
+}
+
+// downgrades reports whether the plan was made to take the host down from the level in
+// effect: it lists that one, a newer one, to go back to. Whether that is permitted
+// the host's loader judges by the signed downgrade.
+func (r *Rollout) downgrades(h *Host) bool {
+	lane, ok := r.plan.Lane(h.Listed.Build)
+	return ok && h.InEffect.Level > r.plan.Patch.Level && slices.ContainsFunc(lane.RevertTo, func(t hotstick.RevertTarget) bool { return t.Patch == h.InEffect })
 }
 
 // struck is why a host that holds a strike is left out, with the power cut that
