@@ -103,6 +103,9 @@ type Interval struct {
 // labels are compared with those set on the host itself, by the host.
 type LateRule struct {
 	Labels map[string]string `json:"labels"`
+	// Calendar names the plan's calendar in whose windows they may start; empty means
+	// at any time.
+	Calendar string `json:"calendar,omitempty"`
 }
 
 // Lane is one kernel build within a plan. Gates run per lane.

@@ -130,6 +130,16 @@ func (p Plan) Calendar(name string) (Calendar, bool) {
 	return Calendar{}, false
 }
 
+// Open reports whether hosts that keep to a calendar may start at a time. The empty
+// name is no calendar: they may at any.
+func (p Plan) Open(calendar string, at time.Time) bool {
+	if calendar == "" {
+		return true
+	}
+	c, _ := p.Calendar(calendar)
+	return slices.ContainsFunc(c.Opens, func(i Interval) bool { return !at.Before(i.From) && at.Before(i.Until) })
+}
+
 func (p Plan) validateRules() error {
 	g := p.Gate
 	if g.MinReadings < 0 || g.FreshSeconds < 0 || g.BackgroundPPM < 0 || g.BackgroundPPM > 1_000_000 ||
@@ -159,6 +169,9 @@ func (p Plan) validateRules() error {
 		if err := c.validate(); err != nil {
 			return err
 		}
+	}
+	if p.Late != nil && p.Late.Calendar != "" && !seen[p.Late.Calendar] {
+		return fmt.Errorf("cannot start late hosts by calendar %q: the plan has no such calendar", p.Late.Calendar)
 	}
 	return nil
 }

@@ -176,7 +176,7 @@ func (c *Controller) keep(tx store.Tx, id hotstick.PlanID) (*live, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &live{id: id, body: view.Plan, r: rollout.Open(view), dirty: true, domains: domainsOf(view), calendar: lateCalendar(view),
+	l := &live{id: id, body: view.Plan, r: rollout.Open(view), dirty: true, domains: domainsOf(view),
 		lag: lagOf(view.Plan, c.limits)}
 	if err := c.findLate(tx, l); err != nil {
 		return nil, err

@@ -297,7 +297,7 @@ func (c *Controller) grantable(tx store.Tx, id hotstick.PlanID, req wire.SyncReq
 // new one must not prolong that.
 func wanted(tx store.Tx, body hotstick.Plan, line store.PlanHost) (bool, error) {
 	now := tx.Now()
-	if line.Recall != nil || !windowOpen(body, line.Listed.Calendar, now) {
+	if line.Recall != nil || !body.Open(line.Listed.Calendar, now) {
 		return false, nil
 	}
 	out, err := tx.Hosts().Exclusion(line.Listed.Host)
@@ -312,20 +312,12 @@ func wanted(tx store.Tx, body hotstick.Plan, line store.PlanHost) (bool, error) 
 	return err == nil && !frozen, err
 }
 
-// windowOpen reports whether hosts that keep to a calendar may start now.
-func windowOpen(body hotstick.Plan, calendar string, now time.Time) bool {
-	c, known := body.Calendar(calendar)
-	return calendar == "" || known && slices.ContainsFunc(c.Opens, func(i hotstick.Interval) bool {
-		return !now.Before(i.From) && now.Before(i.Until)
-	})
-}
-
 // issue signs the grant and records it: from this commit until the grant's life
 // is over the host may start.
 func (c *Controller) issue(tx store.Tx, plan store.Plan, line store.PlanHost, req wire.SyncRequest) (json.RawMessage, error) {
 	grant := statement.Grant{
 		Plan: plan.ID, Host: line.Listed.Host, Identity: line.Listed.Identity, Build: line.Listed.Build,
-		Wave: line.Listed.EarliestWave(), Attempt: line.Attempt, Late: line.Late,
+		Wave: line.Listed.EarliestWave(), Calendar: line.Listed.Calendar, Attempt: line.Attempt, Late: line.Late,
 		Nonce: req.Loader.Nonce, Epoch: c.catalog.View().Trust.Epoch, Generation: plan.Generation,
 		TTLSeconds: statement.MaxGrantSeconds,
 	}

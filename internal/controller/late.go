@@ -64,7 +64,7 @@ func (c *Controller) join(tx store.Tx, l *live, plan store.Plan, h store.Host) e
 	line, err := tx.Plans().AddLate(store.PlanHost{Plan: plan.ID, State: hotstick.Waiting, Updated: tx.Now(),
 		Reason: &hotstick.Reason{Code: hotstick.ReasonWaveNotOpen, Subject: l.body.Waves[last].Name},
 		Listed: hotstick.PlanHost{Host: h.ID, Name: h.Name, Identity: hotstick.NewFingerprint(h.Identity), Build: h.Build(),
-			Wave: last, Domains: lateDomains(l.body, h), Calendar: l.calendar}})
+			Wave: last, Domains: lateDomains(l.body, h), Calendar: l.body.Late.Calendar}})
 	if err != nil {
 		return err
 	}
@@ -91,15 +91,4 @@ func lateDomains(body hotstick.Plan, h store.Host) map[string]string {
 		}
 	}
 	return domains
-}
-
-// lateCalendar is the calendar that late hosts start by: the first that a host of
-// the last wave has, so that a plan made for windows keeps them.
-func lateCalendar(v rollout.View) string {
-	for _, h := range v.Hosts {
-		if h.Listed.Wave == len(v.Plan.Waves)-1 && h.Listed.Calendar != "" {
-			return h.Listed.Calendar
-		}
-	}
-	return ""
 }

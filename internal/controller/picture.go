@@ -55,8 +55,6 @@ type live struct {
 	// back.
 	at      time.Time
 	domains domains
-	// calendar is the one that late hosts start by.
-	calendar string
 	// joining are hosts that the plan's rule for late hosts may take.
 	joining []hotstick.HostID
 }

@@ -23,7 +23,8 @@
 // under the loader's own copy of the catalog, it quotes a nonce that this process
 // made less than a minute ago, it names this host's pinned identity with a valid
 // proof for the earliest wave in which this host may start, that wave's delay has
-// passed on the ledger's clock since the plan was announced, the plan was not halted, the patch is neither banned, recalled nor struck, the
+// passed on the ledger's clock since the plan was announced, a window of the host's
+// calendar is open by the host's own wall clock, the plan was not halted, the patch is neither banned, recalled nor struck, the
 // catalog lists the very bytes for the running build, the level is not older than
 // one that was confirmed before or is in effect, unless a signed downgrade that came
 // with the grant allows it, and the plan's signatures name the level that is in

@@ -169,6 +169,8 @@ func early(s grantSituation) *hotstick.Reason {
 		return because(hotstick.ReasonCatalogExpired, "")
 	case waited < seconds(s.plan.Waves[s.grant.Wave].DelaySeconds):
 		return because(hotstick.ReasonDelay, "")
+	case !s.plan.Open(s.grant.Calendar, s.now) && !planted.Bug("window-unchecked"):
+		return &hotstick.Reason{Code: hotstick.ReasonWindowClosed, Subject: s.grant.Calendar}
 	case s.uptime < s.settle:
 		return because(hotstick.ReasonSettling, "")
 	case !s.observed:

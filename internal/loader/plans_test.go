@@ -21,6 +21,14 @@ func twoWaves(p *hotstick.Plan) {
 
 func inTheSecondWave(hosts []hotstick.PlanHost) { hosts[1].Wave = 1 }
 
+// byNight makes this host keep to a calendar whose one window opens after an hour.
+func byNight(hosts []hotstick.PlanHost) { hosts[1].Calendar = "night" }
+
+func withNights(p *hotstick.Plan) {
+	from := p.CreatedAt.Add(time.Hour)
+	p.Calendars = []hotstick.Calendar{{Name: "night", Opens: []hotstick.Interval{{From: from, Until: from.Add(time.Hour)}}}}
+}
+
 // standsIn makes this host the stand-in of the canary.
 func standsIn(hosts []hotstick.PlanHost) {
 	hosts[1].Wave, hosts[1].StandIn = 1, &hotstick.StandIn{For: hosts[0].Host, Wave: 0}
@@ -67,6 +75,11 @@ func TestAStolenServerCannotStart(t *testing.T) {
 		{what: "a host before its own wave's delay", place: inTheSecondWave, code: hotstick.ReasonDelay},
 		{what: "a stand-in before its canary's wave's delay", place: standsIn,
 			plan: func(p *hotstick.Plan) { p.Waves[0].DelaySeconds = 600 }, code: hotstick.ReasonDelay},
+		{what: "a host before its window", place: byNight, plan: withNights, code: hotstick.ReasonWindowClosed},
+		{what: "a host after its window", place: byNight, plan: withNights, wait: 3 * time.Hour, code: hotstick.ReasonWindowClosed},
+		{what: "a host as if it kept to no calendar", place: byNight, plan: withNights, wait: 90 * time.Minute,
+			grant: func(g *statement.Grant) { g.Calendar = "" }, code: hotstick.ReasonNotInPlan},
+		{what: "a host by a calendar that the plan lacks", place: byNight, wait: 90 * time.Minute, code: hotstick.ReasonWindowClosed},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			w := newWorld(t)
@@ -114,6 +127,18 @@ func TestALateHostWithTheRightLabelsJoins(t *testing.T) {
 	w.now = w.now.Add(time.Hour)
 	w.exchange()
 	w.exchange(w.grant(id, 1, late))
+	w.pass(15 * time.Second)
+	w.mustEnd(hotstick.Confirmed, "")
+}
+
+func TestAHostStartsInItsWindow(t *testing.T) {
+	w := newWorld(t)
+	w.place = byNight
+	raw, id := w.plan(w.publish("fix@1", fake.Behaviour{}), withNights)
+	w.exchange(raw)
+	w.now = w.now.Add(90 * time.Minute)
+	w.exchange()
+	w.exchange(w.grant(id, 1, nil))
 	w.pass(15 * time.Second)
 	w.mustEnd(hotstick.Confirmed, "")
 }

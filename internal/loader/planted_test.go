@@ -34,6 +34,14 @@ func TestPlantedBugsBite(t *testing.T) {
 			return len(w.last.Plans) == 0
 		},
 		"proof-unchecked": func(w *world) bool { granted(w, func(g *statement.Grant) { g.Proof = nil }); return never(w) },
+		"window-unchecked": func(w *world) bool {
+			w.place = byNight
+			raw, id := w.plan(w.publish("fix@1", fake.Behaviour{}), withNights)
+			w.exchange(raw)
+			w.exchange(w.grant(id, 1, nil))
+			w.pass(3 * time.Second)
+			return never(w)
+		},
 		"old-epoch-taken": func(w *world) bool {
 			raw, id := w.plan(w.publish("fix@1", fake.Behaviour{}), nil)
 			newer := w.view.Trust

@@ -309,7 +309,7 @@ func (w *world) grant(id hotstick.PlanID, attempt int, edit func(*statement.Gran
 		w.t.Fatal(err)
 	}
 	g := statement.Grant{Plan: id, Host: hotstick.NewHostID(identity.Public()), Identity: hotstick.NewFingerprint(identity.Public()),
-		Build: build, Wave: w.plans[id][1].EarliestWave(), Attempt: attempt, Index: 1, Proof: proof, Nonce: w.last.Nonce, Epoch: 3, Generation: 1, TTLSeconds: 60}
+		Build: build, Wave: w.plans[id][1].EarliestWave(), Calendar: w.plans[id][1].Calendar, Attempt: attempt, Index: 1, Proof: proof, Nonce: w.last.Nonce, Epoch: 3, Generation: 1, TTLSeconds: 60}
 	if edit != nil {
 		edit(&g)
 	}

@@ -28,6 +28,7 @@ func Bugs() []Planted {
 		{"dead-man-sleeps", "a probation without answers never ends"},
 		{"revert-to-none", "a revert forgets the level before"},
 		{"proof-unchecked", "a grant needs no proof that the plan lists the host"},
+		{"window-unchecked", "a loader starts outside the windows of its host's calendar"},
 		{"author-approves", "the author counts as an approver"},
 		{"old-epoch-taken", "a document of an older epoch is taken"},
 		{"edit-keeps-approvals", "an edited plan keeps its approvals"},

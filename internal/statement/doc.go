@@ -80,10 +80,11 @@
 // A plan commits to its hosts by the root of a Merkle tree as RFC 6962 defines it
 // (package golang.org/x/mod/sumdb/tlog). The leaf of a host is the text
 //
-//	hotstick/plan-host/v1 LF identity LF release LF arch LF build ID LF wave LF
+//	hotstick/plan-host/v1 LF identity LF release LF arch LF build ID LF calendar LF wave LF
 //
-// with the identity fingerprint written sha256:…, and in decimal the earliest wave
-// in which the host may start: a stand-in's is that of its canary, any other host's
+// with the identity fingerprint written sha256:…, the name of the calendar in whose
+// windows the host may start (empty for any time), and in decimal the earliest wave in
+// which the host may start: a stand-in's is that of its canary, any other host's
 // is its own. Leaves stand in the order of the plan's host list; a grant names its
 // index and brings the inclusion proof. Root and proof hashes are written sha256:…
 // as well.

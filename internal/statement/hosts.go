@@ -18,9 +18,9 @@ import (
 const leafSchema = "hotstick/plan-host/v1"
 
 // leaf appends the canonical text of one host to b; its parts contain no line feed.
-// wave is the first in which the host may start.
-func leaf(b []byte, identity hotstick.Fingerprint, build hotstick.KernelBuild, wave int) []byte {
-	for _, part := range [...]string{leafSchema, string(identity), build.Release, build.Arch, build.BuildID} {
+// wave is the first in which the host may start, calendar the one that it keeps to.
+func leaf(b []byte, identity hotstick.Fingerprint, build hotstick.KernelBuild, calendar string, wave int) []byte {
+	for _, part := range [...]string{leafSchema, string(identity), build.Release, build.Arch, build.BuildID, calendar} {
 		b = append(append(b, part...), '\n')
 	}
 	return append(strconv.AppendInt(b, int64(wave), 10), '\n')
@@ -48,7 +48,7 @@ func NewHostTree(hosts []hotstick.PlanHost) (*HostTree, error) {
 		if err := checkListed(h, builds); err != nil {
 			return nil, fmt.Errorf("cannot use host %d of the list: %w", i, err)
 		}
-		text = leaf(text[:0], h.Identity, h.Build, h.EarliestWave())
+		text = leaf(text[:0], h.Identity, h.Build, h.Calendar, h.EarliestWave())
 		t.add(int64(i), tlog.RecordHash(text))
 	}
 	root, err := tlog.TreeHash(t.count, t)
@@ -64,6 +64,9 @@ func NewHostTree(hosts []hotstick.PlanHost) (*HostTree, error) {
 func checkListed(h hotstick.PlanHost, builds map[hotstick.KernelBuild]bool) error {
 	if first := h.EarliestWave(); first < 0 || h.Wave >= hotstick.MaxPlanWaves {
 		return fmt.Errorf("cannot use wave %d, or %d", h.Wave, first)
+	}
+	if strings.Contains(h.Calendar, "\n") {
+		return fmt.Errorf("cannot use a calendar named %q", h.Calendar)
 	}
 	if !builds[h.Build] {
 		if err := h.Build.Validate(); err != nil {
@@ -155,7 +158,7 @@ func ProveHost(hosts []hotstick.PlanHost, index int64) ([]string, error) {
 }
 
 // CheckHost checks that the grant's host is listed in the plan, with exactly this
-// identity, kernel build and earliest wave, and that the build has a lane. A late
+// identity, kernel build, calendar and earliest wave, and that the build has a lane. A late
 // host is not listed; the plan must have a rule for late hosts, and the wave must
 // be its last. The caller still compares that rule with the host's own labels.
 // Reasons: not_in_plan, wrong_build.
@@ -185,10 +188,10 @@ func CheckHost(plan hotstick.Plan, id hotstick.PlanID, grant Grant) error {
 			return refuse(hotstick.ReasonNotInPlan, "%v", err)
 		}
 	}
-	h := tlog.RecordHash(leaf(nil, grant.Identity, grant.Build, grant.Wave))
+	h := tlog.RecordHash(leaf(nil, grant.Identity, grant.Build, grant.Calendar, grant.Wave))
 	if err := tlog.CheckRecord(proof, int64(plan.HostCount), root, grant.Index, h); err != nil && !planted.Bug("proof-unchecked") {
-		return refuse(hotstick.ReasonNotInPlan, "cannot take the grant: host %s with %s in wave %d is not host %d of the plan",
-			grant.Host, grant.Build, grant.Wave, grant.Index)
+		return refuse(hotstick.ReasonNotInPlan, "cannot take the grant: host %s with %s in wave %d by calendar %q is not host %d of the plan",
+			grant.Host, grant.Build, grant.Wave, grant.Calendar, grant.Index)
 	}
 	return nil
 }
@@ -199,6 +202,8 @@ func checkLate(plan hotstick.Plan, grant Grant) error {
 		return refuse(hotstick.ReasonNotInPlan, "cannot take a grant for a late host: the plan admits none")
 	case grant.Wave != len(plan.Waves)-1:
 		return refuse(hotstick.ReasonNotInPlan, "cannot take a grant for a late host in wave %d: late hosts join the last", grant.Wave)
+	case grant.Calendar != plan.Late.Calendar:
+		return refuse(hotstick.ReasonNotInPlan, "cannot take a grant for a late host by calendar %q: the plan says %q", grant.Calendar, plan.Late.Calendar)
 	}
 	return nil
 }

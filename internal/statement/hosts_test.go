@@ -33,6 +33,9 @@ func TestEveryListedHostCanBeProved(t *testing.T) {
 func TestTheHostTreeIsTheLogsTree(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		list := hosts(rapid.IntRange(1, 70).Draw(t, "hosts"))
+		for i := range list {
+			list[i].Calendar = rapid.SampledFrom([]string{"", "night"}).Draw(t, "calendar")
+		}
 		tree, err := statement.NewHostTree(list)
 		if err != nil {
 			t.Fatal(err)
@@ -46,7 +49,7 @@ func TestTheHostTreeIsTheLogsTree(t *testing.T) {
 			return out, nil
 		})
 		for i, h := range list {
-			record := fmt.Sprintf("hotstick/plan-host/v1\n%s\n%s\n%s\n%s\n%d\n", h.Identity, h.Build.Release, h.Build.Arch, h.Build.BuildID, h.Wave)
+			record := fmt.Sprintf("hotstick/plan-host/v1\n%s\n%s\n%s\n%s\n%s\n%d\n", h.Identity, h.Build.Release, h.Build.Arch, h.Build.BuildID, h.Calendar, h.Wave)
 			more, err := tlog.StoredHashes(int64(i), []byte(record), reader)
 			if err != nil {
 				t.Fatal(err)
@@ -80,6 +83,7 @@ func TestGrantForAHostThatIsNotListedIsRefused(t *testing.T) {
 		{"another build of the plan", func(g *statement.Grant) { g.Build = other }, hotstick.ReasonNotInPlan},
 		{"a build without a lane", func(g *statement.Grant) { g.Build.BuildID = "ffffffffffffffff" }, hotstick.ReasonWrongBuild},
 		{"another plan", func(g *statement.Grant) { g.Plan = hotstick.NewDigest([]byte("other plan")) }, hotstick.ReasonNotInPlan},
+		{"another calendar", func(g *statement.Grant) { g.Calendar = "night" }, hotstick.ReasonNotInPlan},
 		{"another index", func(g *statement.Grant) { g.Index = 4 }, hotstick.ReasonNotInPlan},
 		{"an index beyond the list", func(g *statement.Grant) { g.Index = 6 }, hotstick.ReasonNotInPlan},
 		{"a negative index", func(g *statement.Grant) { g.Index = -1 }, hotstick.ReasonNotInPlan},
@@ -123,6 +127,12 @@ func TestAnApproverSeesThroughAFalseHostList(t *testing.T) {
 			l[0].Wave, l[1].Wave = 1, 0
 			return l
 		}},
+		{"another calendar", func(l []hotstick.PlanHost, p *hotstick.Plan) []hotstick.PlanHost {
+			p.Calendars = []hotstick.Calendar{{Name: "night", Opens: []hotstick.Interval{{From: now, Until: now.Add(time.Hour)}}}}
+			l[3].Calendar = "night"
+			return l
+		}},
+		{"a calendar with a line of its own", func(l []hotstick.PlanHost, _ *hotstick.Plan) []hotstick.PlanHost { l[3].Calendar = "\n0"; return l }},
 		{"other counts", func(l []hotstick.PlanHost, p *hotstick.Plan) []hotstick.PlanHost {
 			p.Waves[0].Hosts, p.Waves[1].Hosts = 2, 4
 			return l
@@ -260,6 +270,8 @@ func TestALateHostJoinsTheLastWaveOfAPlanThatAdmitsIt(t *testing.T) {
 	}{
 		{"as the rule says", func(*hotstick.Plan, *statement.Grant) {}, ""},
 		{"a plan without the rule", func(p *hotstick.Plan, _ *statement.Grant) { p.Late = nil }, hotstick.ReasonNotInPlan},
+		{"a calendar that the rule does not name", func(_ *hotstick.Plan, g *statement.Grant) { g.Calendar = "night" }, hotstick.ReasonNotInPlan},
+		{"any time where the rule names a calendar", func(p *hotstick.Plan, _ *statement.Grant) { p.Late.Calendar = "night" }, hotstick.ReasonNotInPlan},
 		{"an earlier wave", func(_ *hotstick.Plan, g *statement.Grant) { g.Wave = 0 }, hotstick.ReasonNotInPlan},
 		{"a wave the plan lacks", func(_ *hotstick.Plan, g *statement.Grant) { g.Wave = 2 }, hotstick.ReasonNotInPlan},
 		{"a build without a lane", func(_ *hotstick.Plan, g *statement.Grant) { g.Build.BuildID = "ffffffffffffffff" }, hotstick.ReasonWrongBuild},

@@ -55,8 +55,11 @@ type Grant struct {
 	Build    hotstick.KernelBuild `json:"build"`
 	// Wave is the first in which the host may start (hotstick.PlanHost.EarliestWave),
 	// whichever wave it starts in; for a late host it is the plan's last.
-	Wave    int `json:"wave"`
-	Attempt int `json:"attempt"`
+	Wave int `json:"wave"`
+	// Calendar is the host's (hotstick.PlanHost.Calendar), or that of the rule for late
+	// hosts. The loader starts nothing outside its windows.
+	Calendar string `json:"calendar,omitempty"`
+	Attempt  int    `json:"attempt"`
 	// Index and Proof show that the host is listed in the plan.
 	Index int64    `json:"index"`
 	Proof []string `json:"proof"`

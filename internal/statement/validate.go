@@ -73,6 +73,8 @@ func (g Grant) Validate() error {
 		return errors.New("cannot use a grant with a negative wave or index")
 	case len(g.Proof) > MaxProof:
 		return fmt.Errorf("cannot use a grant with a proof of %d hashes: the limit is %d", len(g.Proof), MaxProof)
+	case len(g.Calendar) > maxNameBytes || strings.Contains(g.Calendar, "\n"):
+		return fmt.Errorf("cannot use a grant whose calendar's name has %d bytes: it has one line of at most %d", len(g.Calendar), maxNameBytes)
 	case g.Late && (g.Index != 0 || len(g.Proof) > 0):
 		return errors.New("cannot use a grant for a late host that also brings a proof")
 	}
@@ -222,8 +224,8 @@ func validatePlan(p hotstick.Plan) error {
 
 func validateCalendars(calendars []hotstick.Calendar) error {
 	for _, c := range calendars {
-		if len(c.Name) > maxNameBytes {
-			return fmt.Errorf("cannot use a calendar's name of %d bytes: the limit is %d", len(c.Name), maxNameBytes)
+		if len(c.Name) > maxNameBytes || strings.Contains(c.Name, "\n") {
+			return fmt.Errorf("cannot use a calendar's name of %d bytes: it has one line of at most %d", len(c.Name), maxNameBytes)
 		}
 		for _, i := range c.Opens {
 			if err := errors.Join(checkTime(i.From), checkTime(i.Until)); err != nil {

@@ -104,7 +104,11 @@ func (r Review) rules(p *page) {
 			c.Opens[0].From.UTC().Format(time.RFC3339))
 	}
 	if plan.Late != nil {
-		p.field("Late", "hosts labelled %s may join the last wave", Clean(labels(plan.Late.Labels)))
+		when := ""
+		if plan.Late.Calendar != "" {
+			when = " in the windows of " + Clean(plan.Late.Calendar)
+		}
+		p.field("Late", "hosts labelled %s may join the last wave%s", Clean(labels(plan.Late.Labels)), when)
 	}
 }
 

@@ -71,6 +71,7 @@ func (p *Planner) Draft() (Draft, error) {
 		return Draft{}, fmt.Errorf("cannot compute the host list's root: %v", err)
 	}
 	plan := p.describe(order, root)
+	plan.Late = p.lateRule(hosts)
 	for _, c := range p.req.Shape.Calendars {
 		if calendars[c.Name] {
 			plan.Calendars = append(plan.Calendars, c)
@@ -80,6 +81,24 @@ func (p *Planner) Draft() (Draft, error) {
 		return Draft{}, err
 	}
 	return Draft{Plan: plan, Hosts: hosts, LeftOut: out}, nil
+}
+
+// lateRule is the policy's rule for late hosts, with the first calendar that a host
+// of the last wave has: a plan made for windows keeps late hosts to them.
+func (p *Planner) lateRule(hosts []hotstick.PlanHost) *hotstick.LateRule {
+	if p.req.Shape.Late == nil || len(hosts) == 0 {
+		return p.req.Shape.Late
+	}
+	rule, last := *p.req.Shape.Late, hosts[len(hosts)-1].Wave
+	for _, h := range slices.Backward(hosts) {
+		if h.Wave != last {
+			break
+		}
+		if h.Calendar != "" {
+			rule.Calendar = h.Calendar
+		}
+	}
+	return &rule
 }
 
 // leftOut lists the hosts that the plan leaves out.
@@ -191,7 +210,7 @@ func (p *Planner) describe(order []int32, root string) hotstick.Plan {
 		Budgets:           budgets(s.Budgets, len(order)),
 		ProbationSeconds:  seconds(s.Probation),
 		TransitionSeconds: seconds(s.Transition),
-		Gate:              s.Gate, Late: s.Late, Policy: s.Policy, Approvals: s.Approvals,
+		Gate:              s.Gate, Policy: s.Policy, Approvals: s.Approvals,
 	}
 	if r.Continues != nil {
 		plan.Continues = r.Continues.ID

@@ -47,6 +47,9 @@ func (w *World) shape(r *rand.Rand, plan *hotstick.Plan, hosts []hotstick.PlanHo
 	}
 	if zone := hosts[0].Domains["zone"]; chance(r, 60) && zone != "" {
 		plan.Late = &hotstick.LateRule{Labels: map[string]string{"zone": zone}}
+		if len(plan.Calendars) > 0 {
+			plan.Late.Calendar = plan.Calendars[0].Name
+		}
 	}
 }
 
