@@ -24,8 +24,11 @@ type Config struct {
 	Transport http.RoundTripper
 	Loader    link.Loader
 	Catalog   Catalog
-	Observer  Observer
-	Probes    []Probe
+	// Mirrors are other places that have the catalog and its artifacts. The server
+	// knows nothing of them and cannot change them.
+	Mirrors  []catalog.Mirror
+	Observer Observer
+	Probes   []Probe
 	// Uptime is the boot's age. Check-in numbers are taken from it, so that they
 	// rise within a boot also when the agent is restarted.
 	Uptime func() time.Duration
@@ -41,12 +44,15 @@ type Config struct {
 }
 
 // Catalog is the agent's own copy of the catalog, which it verifies before the
-// loader does; catalog.Client is one. It is never called twice at once.
+// loader does; catalog.Client is one. It is safe for concurrent use.
 type Catalog interface {
 	Refresh(ctx context.Context, now time.Time) (catalog.View, error)
+	// Follow does the same from mirrors, and keeps no Refresh waiting.
+	Follow(ctx context.Context, now time.Time, mirrors ...catalog.Mirror) (catalog.View, []catalog.MirrorReport, error)
 	Load() (catalog.View, error)
-	// Keep fetches an artifact to where the loader finds it.
-	Keep(ctx context.Context, digest hotstick.Digest) (string, error)
+	// Keep fetches an artifact to where the loader finds it, from the others if the
+	// server does not give it.
+	Keep(ctx context.Context, digest hotstick.Digest, others ...catalog.Fetcher) (string, error)
 }
 
 // Observer is what the agent sees of its host.
@@ -105,7 +111,7 @@ func New(cfg Config) *Agent {
 		cfg.Rest = func() {}
 	}
 	client := &http.Client{Transport: cfg.Transport, CheckRedirect: noRedirect}
-	a := &Agent{cfg: cfg, talk: talk{server: cfg.Server, http: client}, results: make(chan landing, 1),
+	a := &Agent{cfg: cfg, talk: talk{server: cfg.Server, http: client}, results: make(chan landing, 2),
 		answers: make(chan hotstick.Reading), cancel: func() {}}
 	a.witness = &witness{memory: cfg.Audit, catalog: cfg.Catalog, log: cfg.Log}
 	var version int64
@@ -113,7 +119,7 @@ func New(cfg Config) *Agent {
 		version = view.Version
 	}
 	a.core = NewCore(CoreConfig{Host: cfg.Host, Loader: impatient{cfg.Loader}, Observer: cfg.Observer, CatalogVersion: version,
-		Uptime: cfg.Uptime, Random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Log: cfg.Log})
+		Uptime: cfg.Uptime, Random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Mirrors: len(cfg.Mirrors), Log: cfg.Log})
 	return a
 }
 
@@ -181,13 +187,16 @@ func (a *Agent) do(ctx context.Context, w Work) {
 	case len(w.Artifacts) > 0:
 		a.fly(ctx, func(ctx context.Context) landing { return a.fetch(ctx, w) })
 	}
+	if w.Mirror > 0 {
+		go func() { a.results <- a.follow(ctx, w) }()
+	}
 	if w.Rest {
 		a.cfg.Rest()
 	}
 }
 
-// fly does what takes long aside. One thing at a time is under way, so its result
-// always finds room.
+// fly does what takes long aside. One thing at a time is under way, and one mirror
+// beside it, so each result finds room.
 func (a *Agent) fly(ctx context.Context, work func(context.Context) landing) {
 	ctx, cancel := context.WithCancel(ctx)
 	a.cancel = cancel
@@ -217,12 +226,27 @@ func (a *Agent) refresh(ctx context.Context, w Work) landing {
 	return func(ctx context.Context) Work { return a.core.Refreshed(ctx, view.Version, err) }
 }
 
+// follow brings the agent's catalog up to date from a mirror.
+func (a *Agent) follow(ctx context.Context, w Work) landing {
+	ctx, cancel := context.WithTimeout(ctx, w.Within)
+	defer cancel()
+	view, reports, err := a.cfg.Catalog.Follow(ctx, time.Now(), a.cfg.Mirrors[w.Mirror-1])
+	if err != nil {
+		view.Version = 0 // the report says why
+	}
+	return func(ctx context.Context) Work { return a.core.Mirrored(ctx, view.Version, reports[0]) }
+}
+
 // fetch gets artifacts for the loader. One that cannot be had is asked for again.
 func (a *Agent) fetch(ctx context.Context, w Work) landing {
 	ctx, cancel := context.WithTimeout(ctx, w.Within)
 	defer cancel()
+	var others []catalog.Fetcher
+	for _, m := range a.cfg.Mirrors {
+		others = append(others, m.Source)
+	}
 	for _, digest := range w.Artifacts {
-		if _, err := a.cfg.Catalog.Keep(ctx, digest); err != nil {
+		if _, err := a.cfg.Catalog.Keep(ctx, digest, others...); err != nil {
 			a.cfg.Log.Warn("cannot fetch an artifact", "artifact", digest.Short(), "error", err)
 		}
 	}

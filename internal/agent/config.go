@@ -2,13 +2,19 @@ package agent
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/catalog"
 )
 
 // File is the agent's configuration file, in YAML:
@@ -21,6 +27,10 @@ import (
 //	  - name: web
 //	    command: [/usr/bin/curl, -fsS, http://localhost/healthz]
 //	    timeout_seconds: 5
+//	mirrors:
+//	  - url: https://mirror-a.example/hotstick
+//	  - url: https://10.0.0.9/hotstick
+//	    certificate: sha256:…
 //
 // Unknown keys are refused, with the line and a caret.
 type File struct {
@@ -35,6 +45,18 @@ type File struct {
 	// Labels are reported with the facts; failure domains are read from them.
 	Labels map[string]string `yaml:"labels"`
 	Probes []ProbeFile       `yaml:"probes"`
+	// Mirrors are other places that have the catalog. Only who administers the host
+	// can name them; the server cannot.
+	Mirrors []MirrorFile `yaml:"mirrors"`
+}
+
+// MirrorFile names one mirror of the catalog.
+type MirrorFile struct {
+	// URL is the address of its directory, https://HOST/PATH.
+	URL string `yaml:"url"`
+	// Certificate is the digest of the mirror's own certificate, or of an authority's
+	// that it shows with it. If it is empty, this host's usual authorities decide.
+	Certificate hotstick.Digest `yaml:"certificate"`
 }
 
 // ProbeFile configures one command probe.
@@ -50,6 +72,7 @@ const (
 	MaxFile    = 1 << 20
 	maxLabels  = 64
 	maxProbes  = 16
+	maxMirrors = 8
 	maxTimeout = 60
 	maxLabel   = 128
 )
@@ -107,7 +130,63 @@ func (f File) Validate() error {
 		}
 		seen[p.Name] = true
 	}
+	return validateMirrors(f.Mirrors)
+}
+
+func validateMirrors(list []MirrorFile) error {
+	if len(list) > maxMirrors {
+		return fmt.Errorf("cannot use %d mirrors: the limit is %d", len(list), maxMirrors)
+	}
+	seen := map[string]bool{}
+	for _, m := range list {
+		at := strings.TrimSuffix(m.URL, "/")
+		if !strings.HasPrefix(at, "https://") {
+			return fmt.Errorf("cannot use %.200q as a mirror: want https://HOST/PATH", m.URL)
+		}
+		if _, err := catalog.NewWeb(at, nil); err != nil {
+			return fmt.Errorf("cannot use a mirror: %w", err)
+		}
+		if seen[at] {
+			return fmt.Errorf("cannot use the mirror %s twice", at)
+		}
+		seen[at] = true
+		if m.Certificate == "" {
+			continue
+		}
+		if err := m.Certificate.Validate(); err != nil {
+			return fmt.Errorf("cannot use the certificate of the mirror %s: %w", at, err)
+		}
+	}
 	return nil
+}
+
+// Sources returns the configured mirrors.
+func (f File) Sources() ([]catalog.Mirror, error) {
+	var list []catalog.Mirror
+	for _, m := range f.Mirrors {
+		web, err := catalog.NewWeb(m.URL, m.transport())
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, catalog.Mirror{Name: m.URL, Source: web})
+	}
+	return list, nil
+}
+
+// mirrorIdle is how long a connection to a mirror stays open when nothing is asked:
+// long enough for the files of one look.
+const mirrorIdle = 10 * time.Second
+
+var errOther = errors.New("cannot trust the mirror: the certificate in the configuration is not among those that it shows")
+
+func (m MirrorFile) transport() *http.Transport {
+	t := &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}}
+	if m.Certificate != "" {
+		t = pinnedTransport(m.Certificate, errOther)
+	}
+	t.DisableKeepAlives, t.IdleConnTimeout, t.MaxIdleConnsPerHost = false, mirrorIdle, 1
+	t.ReadBufferSize, t.WriteBufferSize, t.MaxResponseHeaderBytes, t.DisableCompression = 4<<10, 4<<10, 32<<10, true
+	return t
 }
 
 // defaultTimeout is a command probe's if none is configured.

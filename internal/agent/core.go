@@ -12,8 +12,8 @@ import (
 	"github.com/hotstick/hotstick/internal/wire"
 )
 
-// CoreConfig is what a core is made of. All fields but CatalogVersion and Log are
-// required.
+// CoreConfig is what a core is made of. All fields but CatalogVersion, Mirrors and
+// Log are required.
 type CoreConfig struct {
 	Host hotstick.HostID
 	// Loader and Observer are called within the core's own methods and must not
@@ -28,7 +28,9 @@ type CoreConfig struct {
 	Uptime func() time.Duration
 	// Random spreads check-ins; two hosts must not share a seed.
 	Random *rand.Rand
-	Log    *slog.Logger
+	// Mirrors is how many mirrors of the catalog there are to follow.
+	Mirrors int
+	Log     *slog.Logger
 }
 
 // Core is what an agent knows and decides: when to call the loader, when to check
@@ -41,6 +43,7 @@ type Core struct {
 	host    hostState
 	server  serverState
 	flight  *flight
+	mirrors mirrors
 }
 
 // Work is what a core asks of its surroundings. At most one of Sync, Catalog and
@@ -54,6 +57,10 @@ type Work struct {
 	// Artifacts are to be fetched to where the loader finds them; [Core.Fetched] is
 	// called when that was tried.
 	Artifacts []hotstick.Digest
+	// Mirror is the number, from 1 on, of a mirror that is to be followed, beside
+	// whatever else is under way and without waiting for it; [Core.Mirrored] takes the
+	// result. There is one such at a time; 0 is none.
+	Mirror int
 	// Within bounds what was asked for, counted from when it is begun. Afterwards it
 	// has failed.
 	Within time.Duration
@@ -77,11 +84,12 @@ func NewCore(cfg CoreConfig) *Core {
 	c.host.called, c.server.departed = c.started-paceYoung, c.started-gap
 	c.server.rested = c.started - paceRest
 	c.server.version, c.server.due, c.server.fetchDue = cfg.CatalogVersion, c.started, c.started
+	c.spreadMirrors()
 	return c
 }
 
 // Due is the uptime at which Wake is to be called.
-func (c *Core) Due() time.Duration { return min(c.callDue(), c.syncDue()) }
+func (c *Core) Due() time.Duration { return min(c.callDue(), c.syncDue(), c.mirrorDue()) }
 
 // ProbePace is how often the host's probes are to be asked. When it becomes
 // shorter they are asked at once.
@@ -97,6 +105,8 @@ func (c *Core) Wake(ctx context.Context) Work {
 	switch now := c.cfg.Uptime(); {
 	case now >= c.syncDue():
 		return c.ask(c.depart(ctx))
+	case now >= c.mirrorDue():
+		return c.ask(c.look())
 	case now >= c.callDue():
 		c.call(ctx, link.Request{})
 	}

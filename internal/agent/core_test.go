@@ -28,10 +28,13 @@ type stage struct {
 	trace []byte
 }
 
-func newStage(t *testing.T, seed uint64) *stage {
+func newStage(t *testing.T, seed uint64) *stage { return newMirrored(t, seed, 0) }
+
+// newMirrored is a stage whose host has some mirrors.
+func newMirrored(t *testing.T, seed uint64, mirrors int) *stage {
 	s := &stage{world: newWorld(t), now: time.Hour}
 	s.core = agent.NewCore(agent.CoreConfig{Host: host, Loader: s.world, Observer: s.world,
-		Uptime: func() time.Duration { return s.now }, Random: rand.New(rand.NewPCG(seed, 1))})
+		Uptime: func() time.Duration { return s.now }, Random: rand.New(rand.NewPCG(seed, 1)), Mirrors: mirrors})
 	return s
 }
 
@@ -154,7 +157,7 @@ func TestTheCoreHasNothingOfItsOwn(t *testing.T) {
 	banned := map[string]bool{"time.Now": true, "time.Since": true, "time.Until": true, "time.After": true, "time.NewTimer": true,
 		"time.NewTicker": true, "time.AfterFunc": true, "time.Sleep": true, "context.WithTimeout": true, "context.WithDeadline": true,
 		"rand.N": true, "rand.IntN": true, "rand.Int64N": true, "rand.Float64": true}
-	for _, name := range []string{"core.go", "host.go", "sync.go"} {
+	for _, name := range []string{"core.go", "host.go", "mirror.go", "sync.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
 		if err != nil {
 			t.Fatal(err)

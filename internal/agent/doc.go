@@ -24,6 +24,7 @@
 //	work.Sync was answered   work := core.Arrive(ctx, resp, err)
 //	work.Catalog was done    work := core.Refreshed(ctx, version, err)
 //	work.Artifacts were too  work := core.Fetched(ctx)
+//	a mirror was followed    work := core.Mirrored(ctx, version, report)
 //
 // Each method returns the work that is wanted next, and may change Due and
 // ProbePace, so both are read again after each call. What was asked for must end
@@ -37,6 +38,16 @@
 // Nothing happens. Check-ins are tried again with growing pauses, the loader is
 // called as before, and reports wait in the loader's ledger until a server has
 // stored them.
+//
+// # Mirrors
+//
+// The host's configuration may name mirrors of the catalog. Each is followed at a
+// pace of its own, also while the server is away, and with the same checks as the
+// server; whichever has the newest properly signed catalog is believed. So a server
+// that was stolen cannot keep a recall from its hosts. A server whose catalog is
+// older than a mirror's is asked for it at the mirrors' pace only. Artifacts that
+// the server does not give come from mirrors too. What a mirror does wrong is logged
+// when it changes; see docs/how-to/mirror-the-catalog.md.
 //
 // # Files
 //

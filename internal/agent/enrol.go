@@ -89,7 +89,7 @@ func (h *Home) Enrol(ctx context.Context, join Join, hostname string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, enrolTime)
 	defer cancel()
-	client := &http.Client{Transport: pinnedTransport(join.Authority), CheckRedirect: noRedirect}
+	client := &http.Client{Transport: pinnedTransport(join.Authority, errImpostor), CheckRedirect: noRedirect}
 	defer client.CloseIdleConnections()
 	var resp wire.EnrollResponse
 	err = talk{server: strings.TrimSuffix(join.Server, "/"), http: client}.post(ctx, "/agent/v1/enroll", &wire.EnrollRequest{
@@ -119,35 +119,43 @@ func (h *Home) Enrol(ctx context.Context, join Join, hostname string) error {
 	return h.saveTLS(key, resp.Certificate) // last: with it the host has joined
 }
 
-// pinnedTransport trusts the one authority that has the digest, and nobody else.
-func pinnedTransport(authority hotstick.Digest) *http.Transport {
+// errImpostor: whoever answers as the server is not the join line's.
+var errImpostor = fmt.Errorf("%w: the server's certificate does not come from the join line's authority", ErrEnrolment)
+
+// pinnedTransport trusts the one certificate that has the digest and those that it
+// signed, and nobody else, who are strangers.
+func pinnedTransport(pinned hotstick.Digest, stranger error) *http.Transport {
 	return &http.Transport{
 		TLSClientConfig: &tls.Config{
 			MinVersion: tls.VersionTLS13,
 			NextProtos: []string{"http/1.1"},
 			// The authority is known by its digest only, so the chain is checked below,
-			// before a single byte of the token leaves.
+			// before a single byte leaves.
 			InsecureSkipVerify: true,
-			VerifyConnection:   func(state tls.ConnectionState) error { return checkPinned(state, authority) },
+			VerifyConnection:   func(state tls.ConnectionState) error { return checkPinned(state, pinned, stranger) },
 		},
 		DisableKeepAlives: true,
 	}
 }
 
-func checkPinned(state tls.ConnectionState, authority hotstick.Digest) error {
+func checkPinned(state tls.ConnectionState, pinned hotstick.Digest, stranger error) error {
+	between := x509.NewCertPool()
 	for _, certificate := range state.PeerCertificates {
-		if hotstick.NewDigest(certificate.Raw) != authority {
+		between.AddCert(certificate)
+	}
+	for _, certificate := range state.PeerCertificates {
+		if hotstick.NewDigest(certificate.Raw) != pinned {
 			continue
 		}
 		roots := x509.NewCertPool()
 		roots.AddCert(certificate)
-		_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, DNSName: state.ServerName})
+		_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, DNSName: state.ServerName})
 		if err != nil {
-			return fmt.Errorf("cannot trust the server: %w", err)
+			return fmt.Errorf("cannot trust the certificate of %s: %w", state.ServerName, err)
 		}
 		return nil
 	}
-	return fmt.Errorf("%w: the server's certificate does not come from the join line's authority", ErrEnrolment)
+	return stranger
 }
 
 // statusError reads what the server said: the detail and the hint of a problem

@@ -214,9 +214,13 @@ func (s *shelf) Refresh(context.Context, time.Time) (catalog.View, error) {
 	return s.view(), nil
 }
 
+func (s *shelf) Follow(context.Context, time.Time, ...catalog.Mirror) (catalog.View, []catalog.MirrorReport, error) {
+	return catalog.View{}, nil, errors.New("there are no mirrors")
+}
+
 func (s *shelf) Load() (catalog.View, error) { return catalog.View{}, fs.ErrNotExist }
 
-func (s *shelf) Keep(_ context.Context, d hotstick.Digest) (string, error) {
+func (s *shelf) Keep(_ context.Context, d hotstick.Digest, _ ...catalog.Fetcher) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.keepErr != nil {

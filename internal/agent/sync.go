@@ -40,6 +40,9 @@ type serverState struct {
 	rested   time.Duration
 	// fetchDue is when missing artifacts may be fetched again.
 	fetchDue time.Duration
+	// behindUntil: before then the server is not asked for a catalog that it names and
+	// that is older than ours, which a mirror had.
+	behindUntil time.Duration
 }
 
 // flight is a check-in or a fetch under way.
@@ -49,6 +52,8 @@ type flight struct {
 	// resp is the answer while the catalog is brought up to date for it.
 	resp     *wire.SyncResponse
 	recalled bool
+	// mirrored: a mirror was followed meanwhile.
+	mirrored bool
 }
 
 func (f *flight) held() bool { return f.req != nil && f.req.HoldSeconds > 0 }
@@ -81,7 +86,7 @@ func (c *Core) Arrive(ctx context.Context, resp *wire.SyncResponse, err error) W
 		c.cfg.Log.Warn("cannot check in", "error", err, "failures", c.server.failures+1)
 		c.flight = nil
 		c.failed()
-	case resp.CatalogVersion != c.server.version && !f.recalled:
+	case resp.CatalogVersion != c.server.version && !f.recalled && !c.passOver(resp.CatalogVersion):
 		f.resp = resp
 		return c.ask(Work{Catalog: true, Within: fetchTime})
 	default:
@@ -94,9 +99,11 @@ func (c *Core) Arrive(ctx context.Context, resp *wire.SyncResponse, err error) W
 // the agent's copy, or why it is what it was. The answer that named the catalog
 // is taken either way: the loader judges by what it has.
 func (c *Core) Refreshed(ctx context.Context, version int64, err error) Work {
-	if err != nil {
+	switch f := c.flight; {
+	case err != nil:
 		c.cfg.Log.Warn("cannot take the server's catalog", "error", err)
-	} else {
+		c.fellBehind(f.resp.CatalogVersion)
+	case !f.mirrored || version > c.server.version: // of two at once, the newer is there
 		c.server.version = version
 	}
 	return c.ask(c.take(ctx, c.flight.req, c.flight.resp))

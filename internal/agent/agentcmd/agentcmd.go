@@ -220,6 +220,10 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	mirrors, err := s.file.Sources()
+	if err != nil {
+		return err
+	}
 	session.Follow(func() (hotstick.Trust, error) {
 		view, err := client.Load()
 		return view.Trust, err
@@ -231,10 +235,10 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 	}
 	loader := link.Dial(s.file.Socket)
 	defer loader.Close()
-	log.Info("the agent is ready", "version", version.Version, "host", host, "server", s.file.Server)
+	log.Info("the agent is ready", "version", version.Version, "host", host, "server", s.file.Server, "mirrors", len(mirrors))
 	machine := os.DirFS("/")
 	return agent.New(agent.Config{
-		Host: host, Server: s.file.Server, Transport: session.Transport(), Loader: loader, Catalog: client,
+		Host: host, Server: s.file.Server, Transport: session.Transport(), Loader: loader, Catalog: client, Mirrors: mirrors,
 		Observer: &agent.Machine{Root: machine, Drivers: []driver.Observer{klp.NewObserver(machine)}, Hostname: s.file.Hostname, Labels: labels},
 		Probes:   s.file.Commands(), Uptime: uptime, Upkeep: session.Upkeep, Rest: debug.FreeOSMemory, Audit: remembered, Log: log,
 	}).Run(ctx)
