@@ -51,44 +51,28 @@ middle of comes to its end. TIME is a time such as 2026-11-30T18:00Z or 2026-11-
 }
 
 func (a *app) hostInclude() *cobra.Command {
-	var reason string
-	cmd := &cobra.Command{
-		Use:               "include HOST --reason TEXT",
-		Short:             "End a host's exclusion",
-		Args:              exactly("HOST"),
-		ValidArgsFunction: a.completeHosts(),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := needReason(reason); err != nil {
-				return err
-			}
-			return a.with(cmd, func(ctx context.Context, c *client.Client) error {
-				d, err := c.Include(ctx, args[0], api.ActionRequest{Reason: reason})
-				if err != nil {
-					return err
-				}
-				return a.print(view{value: d, names: show.HostNames([]api.Host{d.Host}), text: func(show.Style) string {
-					return fmt.Sprintf("included %s\n", show.Clean(d.Host.Name))
-				}})
-			})
-		},
-	}
-	reasonFlag(cmd, &reason)
-	return cmd
+	return a.hostEnd("include HOST --reason TEXT", "End a host's exclusion", "", "included", (*client.Client).Include)
 }
 
 func (a *app) hostUnclone() *cobra.Command {
-	var reason string
-	cmd := &cobra.Command{
-		Use:   "unclone HOST --reason TEXT",
-		Short: "End the quarantine of a host whose identity two machines used",
-		Long: `A host is cloned while two machines use its identity, as two do that were made from
+	return a.hostEnd("unclone HOST --reason TEXT", "End the quarantine of a host whose identity two machines used",
+		`A host is cloned while two machines use its identity, as two do that were made from
 one disk. First join one of them anew on itself:
 
   hotstick-agent join --new-identity --once ... (as 'hotstick host add' says)
   hotstick-loader --new-identity --root ...     (while its loader is stopped)
 
 or switch it off. Then end the quarantine. If both still use the identity, they are
-found out again.`,
+found out again.`, "ended the quarantine of", (*client.Client).Unclone)
+}
+
+// hostEnd makes a command that ends what keeps a host out; did says what it did, as
+// the host's name follows it.
+func (a *app) hostEnd(use, short, long, did string,
+	end func(*client.Client, context.Context, string, api.ActionRequest) (api.HostDetail, error)) *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use: use, Short: short, Long: long,
 		Args:              exactly("HOST"),
 		ValidArgsFunction: a.completeHosts(),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -96,12 +80,12 @@ found out again.`,
 				return err
 			}
 			return a.with(cmd, func(ctx context.Context, c *client.Client) error {
-				d, err := c.Unclone(ctx, args[0], api.ActionRequest{Reason: reason})
+				d, err := end(c, ctx, args[0], api.ActionRequest{Reason: reason})
 				if err != nil {
 					return err
 				}
 				return a.print(view{value: d, names: show.HostNames([]api.Host{d.Host}),
-					text: func(show.Style) string { return "ended the quarantine of " + show.Clean(d.Host.Name) + "\n" }})
+					text: func(show.Style) string { return did + " " + show.Clean(d.Host.Name) + "\n" }})
 			})
 		},
 	}
