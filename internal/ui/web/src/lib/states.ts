@@ -26,6 +26,7 @@ const looks: Record<string, StateLook> = {
   quarantined: { word: 'quarantined', meaning: 'Went down with the patch; never arms it again without a signed clear.', tone: 'struck' },
   lost: { word: 'lost', meaning: 'Started, then silent. It keeps its slots.', tone: 'bad' },
   skipped: { word: 'skipped', meaning: 'Left out by a logged decision.', tone: 'idle' },
+  cloned: { word: 'cloned', meaning: 'Two machines use its identity; nothing starts until one has joined anew.', tone: 'struck' },
   applied: { word: 'applied', meaning: 'The newest report of this boot says that a level of ours is in effect.', tone: 'good' },
   unpatched: { word: 'unpatched', meaning: 'No live patch of ours is in effect.', tone: 'idle' },
   transitioning: { word: 'transitioning', meaning: 'The kernel is moving its tasks to the new code.', tone: 'moving' },
@@ -35,13 +36,13 @@ const looks: Record<string, StateLook> = {
 
 /** Host states that the host list can be filtered by, in the order of need. */
 export const hostScreenStates = [
-  'quarantined', 'failed', 'reverting', 'reverted', 'transitioning', 'probation', 'waiting', 'unpatched', 'applied', 'stale', 'unknown',
+  'quarantined', 'cloned', 'failed', 'reverting', 'reverted', 'transitioning', 'probation', 'waiting', 'unpatched', 'applied', 'stale', 'unknown',
 ];
 
 /** Order of cells' states in legends and bars: a host's life. */
 export const lifeOrder: string[] = [
   'confirmed', 'applied', 'probation', 'applying', 'transitioning', 'armed', 'admitted', 'waiting', 'unpatched', 'reverting',
-  'reverted', 'failed', 'quarantined', 'lost', 'interrupted', 'skipped', 'stale', 'unknown',
+  'reverted', 'failed', 'quarantined', 'cloned', 'lost', 'interrupted', 'skipped', 'stale', 'unknown',
 ];
 
 /** A state this console does not know is shown by its own word, as unknown. */
@@ -64,7 +65,7 @@ export function shownState(cell: Pick<Cell, 'state' | 'silent'>): string {
 }
 
 /** States in which a person should look. */
-export const troubled: ReadonlySet<string> = new Set(['reverting', 'reverted', 'failed', 'quarantined', 'lost']);
+export const troubled: ReadonlySet<string> = new Set(['reverting', 'reverted', 'failed', 'quarantined', 'cloned', 'lost']);
 
 export interface StatusLook { word: string; meaning: string; tone: StateLook['tone'] }
 
