@@ -102,21 +102,22 @@ func believe(s grantSituation) *hotstick.Reason {
 	switch {
 	case (g.Epoch != s.trust.Epoch || g.Epoch < s.led.Epoch) && !planted.Bug("old-epoch-taken"):
 		return because(hotstick.ReasonStaleEpoch, "")
-	case s.nonce == nonceUsed:
+	case s.nonce == nonceUsed && !planted.Bug("grant-taken-twice"):
 		return because(hotstick.ReasonGrantReplayed, "")
-	case s.nonce != nonceGood && !planted.Bug("grant-never-expires") || g.TTLSeconds < 1 || g.TTLSeconds > statement.MaxGrantSeconds:
+	case s.nonce == nonceStale && !planted.Bug("grant-never-expires") || g.TTLSeconds < 1 ||
+		g.TTLSeconds > statement.MaxGrantSeconds && !planted.Bug("long-life-taken"):
 		return because(hotstick.ReasonGrantExpired, "")
-	case g.Host != s.host || g.Identity != s.identity:
+	case (g.Host != s.host || g.Identity != s.identity) && !planted.Bug("grant-of-another-host"):
 		return because(hotstick.ReasonNotInPlan, "the grant is for another host")
 	case s.led.Halted(g.Plan) && !planted.Bug("halted-plan-starts"):
 		return because(hotstick.ReasonPlanHalted, "")
 	case s.doubt != nil:
 		return s.doubt
-	case !s.now.Before(s.plan.NotAfter):
+	case !s.now.Before(s.plan.NotAfter) && !planted.Bug("plan-never-expires"):
 		return because(hotstick.ReasonPlanExpired, "")
 	case s.plan.Epoch != s.trust.Epoch && !planted.Bug("old-epoch-taken"):
 		return because(hotstick.ReasonStaleEpoch, "the plan is from another epoch")
-	case g.Attempt <= s.led.Plan(g.Plan).Attempt && !planted.Bug("attempt-repeats"):
+	case g.Attempt <= s.led.Plan(g.Plan).Attempt && !planted.Bug("attempt-repeats") && !planted.Bug("grant-taken-twice"):
 		return because(hotstick.ReasonGrantReplayed, "the attempt is used up")
 	}
 	return nil
@@ -165,9 +166,9 @@ func early(s grantSituation) *hotstick.Reason {
 	switch {
 	case !s.hasPatch:
 		return because(hotstick.ReasonNoArtifact, "the catalog does not list "+s.plan.Patch.String())
-	case s.expired:
+	case s.expired && !planted.Bug("expired-catalog-starts"):
 		return because(hotstick.ReasonCatalogExpired, "")
-	case waited < seconds(s.plan.Waves[s.grant.Wave].DelaySeconds):
+	case waited < seconds(s.plan.Waves[s.grant.Wave].DelaySeconds) && !planted.Bug("delay-ignored"):
 		return because(hotstick.ReasonDelay, "")
 	case !s.plan.Open(s.grant.Calendar, s.now) && !planted.Bug("window-unchecked"):
 		return &hotstick.Reason{Code: hotstick.ReasonWindowClosed, Subject: s.grant.Calendar}
@@ -190,6 +191,9 @@ func unfit(s grantSituation) *hotstick.Reason {
 		if !s.own(p) {
 			return because(hotstick.ReasonForeignPatch, p.Module)
 		}
+	}
+	if planted.Bug("older-level-starts") {
+		return nil
 	}
 	if s.older() {
 		return because(hotstick.ReasonDowngrade, "")

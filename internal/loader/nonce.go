@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/hotstick/hotstick/internal/planted"
 	"github.com/hotstick/hotstick/internal/statement"
 )
 
@@ -67,7 +68,7 @@ func (n *nonces) judge(value string, life, uptime time.Duration) nonceState {
 		switch {
 		case m.used:
 			return nonceUsed
-		case uptime-m.at > min(life, n.life):
+		case uptime-m.at > min(life, n.life) && !(planted.Bug("long-life-taken") && uptime-m.at <= life):
 			return nonceStale
 		}
 		return nonceGood

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
+	"github.com/hotstick/hotstick/internal/planted"
 	"github.com/hotstick/hotstick/internal/statement"
 )
 
@@ -89,7 +90,7 @@ func (l *Loader) judgeLate(rule hotstick.LateRule) *hotstick.Reason {
 		return because(hotstick.ReasonLabels, clip(err.Error()))
 	}
 	for _, k := range slices.Sorted(maps.Keys(rule.Labels)) {
-		if labels[k] != rule.Labels[k] {
+		if labels[k] != rule.Labels[k] && !planted.Bug("late-unchecked") {
 			return &hotstick.Reason{Code: hotstick.ReasonLabels, Subject: k, Detail: clip(fmt.Sprintf("want %q, this host has %q", rule.Labels[k], labels[k]))}
 		}
 	}

@@ -55,3 +55,22 @@ func Bugs() []Planted {
 		{"old-check-in-taken", "a check-in that was overtaken counts"},
 	}
 }
+
+// Owned lists the bugs that do harm only where a thief owns the servers: each is one
+// check of a loader that is left out wherever it stands.
+func Owned() []Planted {
+	return []Planted{
+		{"grant-of-another-host", "a grant for another host starts this one"},
+		{"grant-taken-twice", "a grant starts as often as it comes"},
+		{"long-life-taken", "a grant lives as long as it says"},
+		{"delay-ignored", "a signed delay counts for nothing"},
+		{"late-unchecked", "every host fits a plan's rule for late hosts"},
+		{"plan-never-expires", "a plan's life has no end"},
+		{"expired-catalog-starts", "a level starts from a catalog that has expired"},
+		{"older-level-starts", "a level starts whatever is in effect"},
+		{"bytes-unchecked", "bytes are loaded that do not have their digest"},
+		{"signatures-count", "signatures are counted, whoever made them, and not persons"},
+		{"server-counts-as-everybody", "the server's signature stands for all persons"},
+		{"clear-lifts-later-bans", "a clear lifts bans that came after it"},
+	}
+}

@@ -81,6 +81,9 @@ func InspectPlan(raw []byte, trust hotstick.Trust) (PlanReview, error) {
 		return PlanReview{}, refuse(hotstick.ReasonSignature, "cannot take the plan: its author %q has not validly signed it", plan.Author)
 	}
 	r.Ignored = len(e.dsse.Signatures) - len(signed)
+	if planted.Bug("signatures-count") {
+		r.Needed -= r.Ignored
+	}
 	for _, p := range trust.Persons {
 		switch {
 		case p.Person == plan.Author && !planted.Bug("author-approves"):
@@ -110,7 +113,7 @@ func OpenPlan(raw []byte, trust hotstick.Trust, now time.Time) (hotstick.Plan, h
 	if err := checkEpoch(KindPlan, r.Plan.Epoch, trust); err != nil {
 		return hotstick.Plan{}, "", err
 	}
-	if !now.Before(r.Plan.NotAfter) {
+	if !now.Before(r.Plan.NotAfter) && !planted.Bug("plan-never-expires") {
 		err := refuse(hotstick.ReasonPlanExpired, "cannot take the plan: its life ended at %s", r.Plan.NotAfter.Format(time.RFC3339))
 		return hotstick.Plan{}, "", err
 	}

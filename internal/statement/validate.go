@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/planted"
 )
 
 // Limits of bodies.
@@ -138,7 +139,7 @@ func checkLease(what, nonce string, ttl int, epoch uint64) error {
 	switch {
 	case nonce == "" || len(nonce) > MaxNonce:
 		return fmt.Errorf("cannot use a %s with a nonce of %d bytes: want 1 to %d", what, len(nonce), MaxNonce)
-	case ttl < 1 || ttl > MaxGrantSeconds:
+	case ttl < 1 || ttl > MaxGrantSeconds && !planted.Bug("long-life-taken"):
 		return fmt.Errorf("cannot use a %s that lives for %d seconds: want 1 to %d", what, ttl, MaxGrantSeconds)
 	case epoch < 1 || epoch > MaxEpoch:
 		return fmt.Errorf("cannot use a %s of epoch %d", what, epoch)
