@@ -24,6 +24,14 @@ func TestAConfigurationIsReadStrictly(t *testing.T) {
 		{"probe without a command", "probes:\n  - {name: web}\n", "absolute path"},
 		{"two probes of one name", "probes:\n  - {name: a, command: [/x]}\n  - {name: a, command: [/y]}\n", "two probes"},
 		{"probe of an hour", "probes:\n  - {name: a, command: [/x], timeout_seconds: 3600}\n", "timeout"},
+		{"mirrors", "mirrors:\n  - url: https://a/catalog\n  - url: https://10.0.0.9:8443\n    certificate: sha256:" + strings.Repeat("ab", 32) + "\n", ""},
+		{"mirror that anybody can read along", "mirrors:\n  - url: http://a/catalog\n", "as a mirror"},
+		{"mirror with a password", "mirrors:\n  - url: https://u:p@a/catalog\n", "cannot use a mirror"},
+		{"mirror with a question", "mirrors:\n  - url: https://a/catalog?x=1\n", "cannot use a mirror"},
+		{"mirror without an address", "mirrors:\n  - {certificate: x}\n", "as a mirror"},
+		{"mirror by a certificate that is no digest", "mirrors:\n  - {url: \"https://a\", certificate: abc}\n", "certificate of the mirror"},
+		{"one mirror twice", "mirrors:\n  - url: https://a/b\n  - url: https://a/b/\n", "twice"},
+		{"nine mirrors", "mirrors:\n" + strings.Repeat("  - url: https://a\n", 9), "the limit is 8"},
 		{"probe with spaces in its name", "probes:\n  - {name: \"a b\", command: [/x]}\n", "probe's name"},
 	} {
 		_, err := agent.ReadFile([]byte(c.in))
