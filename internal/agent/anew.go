@@ -34,6 +34,9 @@ func (h *Home) adopt(fresh *Home) error {
 	if err := os.Remove(h.path("tls.pem")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot forget the old certificate: %w", err)
 	}
+	if err := os.Remove(h.path(epochFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot forget the old server's epoch: %w", err)
+	}
 	for _, name := range []string{"identity.pub", "ca.pem", "root.json", "labels.json", "identity.key", "tls.pem"} {
 		data, err := os.ReadFile(fresh.path(name))
 		if err != nil {

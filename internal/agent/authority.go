@@ -78,38 +78,46 @@ func (s *Session) follow(ctx context.Context) error {
 	if err := (talk{server: s.server, http: client}).get(ctx, "/agent/v1/authority", &resp); err != nil {
 		return err
 	}
-	roots, err := heirs(known, resp, believed)
-	if err != nil || sameRoots(roots, known) {
+	roots, err := heirs(known, resp, believed, s.home.epoch())
+	if err != nil {
+		roots, believed, err = s.ahead(ctx, known, resp, err)
+	}
+	if err != nil {
 		return err
 	}
-	if err := s.home.saveAuthorities(roots); err != nil {
-		return err
+	if !sameRoots(roots, known) {
+		if err := s.home.saveAuthorities(roots); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		s.roots = roots
+		s.mu.Unlock()
+		s.open().CloseIdleConnections()
+		s.log.Info("the server's certificate authorities changed", "newest", hotstick.NewDigest(roots[len(roots)-1].Raw).Short())
 	}
-	s.mu.Lock()
-	s.roots = roots
-	s.mu.Unlock()
-	s.open().CloseIdleConnections()
-	s.log.Info("the server's certificate authorities changed", "newest", hotstick.NewDigest(roots[len(roots)-1].Raw).Short())
-	return nil
+	return s.home.saveEpoch(believed.Epoch)
 }
 
 // heirs follows the statements from the authorities that are known to those that
 // count. Statements about others are passed over; one that does not verify refuses
-// the whole answer.
-func heirs(known []*x509.Certificate, resp wire.AuthorityResponse, trust hotstick.Trust) ([]*x509.Certificate, error) {
-	roots := slices.Clone(known)
+// the whole answer. Where the trust is of a later epoch than the one since which the
+// host knows its authorities, only those count that the statements name: whoever had
+// the earlier epoch's key may have led the host to his own.
+func heirs(known []*x509.Certificate, resp wire.AuthorityResponse, trust hotstick.Trust, since uint64) ([]*x509.Certificate, error) {
+	roots, names := slices.Clone(known), naming{ended: map[hotstick.Digest]bool{}, named: map[hotstick.Digest]bool{}}
 	for _, raw := range resp.Authorities {
 		a, err := statement.OpenAuthority(raw, trust)
 		if err != nil {
 			return nil, err
 		}
-		from := slices.IndexFunc(roots, func(c *x509.Certificate) bool { return hotstick.NewDigest(c.Raw) == a.From })
-		if from < 0 {
-			continue
-		}
 		next, err := x509.ParseCertificate(a.Certificate)
 		if err != nil || !next.IsCA {
 			return nil, errors.New("cannot follow the server to an authority whose certificate is not one")
+		}
+		names.take(a, next)
+		from := slices.IndexFunc(roots, func(c *x509.Certificate) bool { return hotstick.NewDigest(c.Raw) == a.From })
+		if from < 0 {
+			continue
 		}
 		if !slices.ContainsFunc(roots, next.Equal) {
 			roots = append(roots, next)
@@ -117,6 +125,9 @@ func heirs(known []*x509.Certificate, resp wire.AuthorityResponse, trust hotstic
 		if a.Last {
 			roots = slices.Delete(roots, from, from+1)
 		}
+	}
+	if trust.Epoch > since {
+		return names.anew(roots), nil
 	}
 	return roots, nil
 }

@@ -57,6 +57,7 @@
 //	identity.pub   its public half; the loader pins it
 //	tls.pem        the TLS key and its certificate (0600), replaced as one
 //	ca.pem         the server's certificate authority; two while it changes
+//	ca.epoch       the epoch of the catalog's trust that vouched for them last
 //	labels.json    the labels that the join line gave the host
 //	root.json      the catalog's root as enrolled; the loader pins its digest
 //	new-identity/  the same files of a new identity, while the host joins with it

@@ -37,6 +37,8 @@ type Session struct {
 	roots []*x509.Certificate
 	// trust is what the host's catalog says, for statements about authorities.
 	trust func() (hotstick.Trust, error)
+	// learn takes newer roots of the catalog; see Learn.
+	learn func(ctx context.Context, roots catalog.Fetcher)
 	// tried is when the certificate's renewal was last tried, failures how often in a
 	// row that failed.
 	tried    time.Time

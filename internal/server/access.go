@@ -70,7 +70,7 @@ func (s *Server) admit(r *http.Request, need rule) (caller, *problem) {
 	case ruleHost:
 		return s.admitHost(r, s.authority.Host)
 	case ruleLapsed:
-		return s.admitHost(r, s.authority.LapsedHost)
+		return s.admitHost(r, s.strayed(r))
 	}
 	if right := identity.Right(need); slices.Contains(identity.Rights(), right) {
 		return s.admitPerson(r, right)

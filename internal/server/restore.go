@@ -33,6 +33,11 @@ const (
 // changed, and one whose audit log is not that of its checkpoint; and it never
 // writes over a server. A restored server grants nothing until it is reconciled.
 func Restore(ctx context.Context, dir string, r io.Reader, now func() time.Time) (audit.Checkpoint, error) {
+	return restore(ctx, dir, r, now, func(string) error { return nil })
+}
+
+// restore is Restore; finish changes the directory before it gets its name.
+func restore(ctx context.Context, dir string, r io.Reader, now func() time.Time, finish func(temp string) error) (audit.Checkpoint, error) {
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 		return audit.Checkpoint{}, fmt.Errorf("cannot restore into %s: it is not empty; name another directory with --data, or move it away", dir)
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -51,6 +56,9 @@ func Restore(ctx context.Context, dir string, r io.Reader, now func() time.Time)
 		return audit.Checkpoint{}, err
 	}
 	c, err := markRestored(ctx, temp, now)
+	if err == nil {
+		err = finish(temp)
+	}
 	if err != nil {
 		return audit.Checkpoint{}, err
 	}
@@ -166,7 +174,7 @@ func markRestored(ctx context.Context, dir string, now func() time.Time) (audit.
 		if err := audit.VerifyLog(tx.Events(), c.Head); err != nil {
 			return fmt.Errorf("cannot restore: %w", err)
 		}
-		_, err = tx.Events().Append(store.Event{Kind: inventory.ServerRestored, Actor: "console of the server's machine",
+		_, err = tx.Events().Append(store.Event{Kind: inventory.ServerRestored, Actor: consoleActor,
 			Evidence: []hotstick.Evidence{{Kind: "checkpoint", Text: string(note)}}})
 		if err != nil {
 			return err

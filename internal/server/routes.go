@@ -105,6 +105,7 @@ func routes() []route {
 		{method: "POST", path: "/agent/v1/sync", rule: ruleHost, serve: (*Server).sync},
 		{method: "POST", path: "/agent/v1/renew", rule: ruleLapsed, serve: (*Server).renew},
 		{method: "GET", path: "/agent/v1/authority", rule: ruleOpen, serve: (*Server).agentAuthority},
+		{method: "GET", path: "/agent/v1/roots/{file}", rule: ruleLapsed, serve: (*Server).agentRoot},
 		{method: "GET", path: "/agent/v1/catalog/{file}", rule: ruleHost, serve: (*Server).agentCatalog},
 		{method: "GET", path: "/agent/v1/catalog/targets/{file}", rule: ruleHost, serve: (*Server).agentArtifact},
 

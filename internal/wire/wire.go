@@ -10,6 +10,7 @@
 //	POST /agent/v1/sync                   SyncRequest   -> SyncResponse     (mutual TLS)
 //	POST /agent/v1/renew                  RenewRequest  -> RenewResponse    (mutual TLS)
 //	GET  /agent/v1/authority              AuthorityResponse                 (open)
+//	GET  /agent/v1/roots/{file}           a root of the catalog             (mutual TLS)
 //	GET  /agent/v1/catalog/{file}         a metadata file of the catalog    (mutual TLS)
 //	GET  /agent/v1/catalog/targets/{file} an artifact                       (mutual TLS)
 //

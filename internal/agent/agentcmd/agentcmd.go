@@ -224,9 +224,11 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	session.Follow(func() (hotstick.Trust, error) {
-		view, err := client.Load()
-		return view.Trust, err
+	session.Follow(client.Trust)
+	session.Learn(func(ctx context.Context, roots catalog.Fetcher) {
+		// Newer roots are kept at once; that there is no more at this place is no news.
+		_, _, err := client.Follow(ctx, time.Now(), catalog.Mirror{Name: "roots", Source: roots})
+		log.Debug("asked a server for newer roots", "error", err)
 	})
 	remembered, err := home.Audit()
 	if err != nil {

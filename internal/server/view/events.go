@@ -149,6 +149,8 @@ func fleetText(e store.Event, who string) string {
 		return who + " announced another certificate authority."
 	case identity.AuthorityReplaced:
 		return who + " ended the old certificate authority."
+	case identity.AuthoritySucceeded:
+		return "Another certificate authority took the place of all that were stolen."
 	case identity.TokenRevoked:
 		return fmt.Sprintf("%s took a token back (%s).", who, e.State)
 	case inventory.PatchBanned:
