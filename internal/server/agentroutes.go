@@ -135,9 +135,6 @@ func (s *Server) renew() http.Handler {
 			return err
 		})
 		if err != nil {
-			if errors.Is(err, identity.ErrProof) {
-				s.guesses.failed(peerOf(r.RemoteAddr), s.now())
-			}
 			writeProblem(w, asProblem(err, s.log))
 			return
 		}
