@@ -8,7 +8,6 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
-	"github.com/hotstick/hotstick/internal/planted"
 	"github.com/hotstick/hotstick/internal/statement"
 )
 
@@ -233,7 +232,7 @@ func (l *Loader) takeClear(raw []byte) *hotstick.Reason {
 		}
 		if clearance.Ban {
 			led.Bans = slices.DeleteFunc(led.Bans, func(b ledger.Ban) bool {
-				return b.Patch == clearance.Patch && (!b.IssuedAt.After(clearance.IssuedAt) || planted.Bug("clear-lifts-later-bans"))
+				return b.Patch == clearance.Patch && !b.IssuedAt.After(clearance.IssuedAt)
 			})
 		}
 		led.Clears = append(led.Clears, ledger.Clear{Document: id, Patch: clearance.Patch,

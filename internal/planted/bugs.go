@@ -71,6 +71,5 @@ func Owned() []Planted {
 		{"bytes-unchecked", "bytes are loaded that do not have their digest"},
 		{"signatures-count", "signatures are counted, whoever made them, and not persons"},
 		{"server-counts-as-everybody", "the server's signature stands for all persons"},
-		{"clear-lifts-later-bans", "a clear lifts bans that came after it"},
 	}
 }
