@@ -43,23 +43,6 @@ type Version struct {
 	Protocol  int    `json:"protocol"`
 }
 
-// Session tells who is signed in.
-type Session struct {
-	Person hotstick.Person `json:"person"`
-	// Roles are the person's, as far as the token has them.
-	Roles []string `json:"roles"`
-	// Rights are what the roles allow, and the token within them.
-	Rights []string `json:"rights"`
-	// SingleControl is true where one person alone may author and approve.
-	SingleControl bool   `json:"single_control"`
-	Version       string `json:"version"`
-}
-
-// LoginRequest exchanges a token for a console session.
-type LoginRequest struct {
-	Token string `json:"token"`
-}
-
 // JoinTokenRequest asks for a join token.
 type JoinTokenRequest struct {
 	// TTLSeconds is the token's life, 60 to 604800; 0 means one hour.

@@ -160,7 +160,7 @@ func (w *world) joinToken() string {
 func (w *world) knock(r route, c shown) int {
 	w.Helper()
 	path := strings.NewReplacer("{id}", "h-aaaaaaaaaaaaaaaa", "{plan}", "none", "{name}", "none", "{level}", "1",
-		"{digest}", "sha256:none", "{file}", "none.json").Replace(r.path)
+		"{digest}", "sha256:none", "{file}", "none.json", "{person}", "nobody").Replace(r.path)
 	var body io.Reader
 	if r.method != "GET" {
 		body = strings.NewReader("{}")
@@ -279,11 +279,11 @@ func TestGuessingTokensIsSlowedDown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	last := 0
-	for range maxFailures + 1 {
+	for range freeGuesses + 1 {
 		last = w.ask("POST", "/api/v1/session", `{"token":"hs_api_guess"}`).status
 	}
 	if last != http.StatusTooManyRequests {
-		t.Errorf("after %d wrong tokens the answer is %d", maxFailures+1, last)
+		t.Errorf("after %d wrong tokens the answer is %d", freeGuesses+1, last)
 	}
 }
 

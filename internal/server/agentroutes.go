@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -76,11 +77,6 @@ func (s *Server) send(w http.ResponseWriter, m wire.Message) {
 
 func (s *Server) enroll() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		peer := peerOf(r.RemoteAddr)
-		if !s.guesses.allows(peer, s.now()) {
-			writeProblem(w, newProblem(http.StatusTooManyRequests, codeRateLimited, "cannot try again so soon", "wait a minute"))
-			return
-		}
 		var req wire.EnrollRequest
 		if p := receive(w, r, wire.MaxEnrollBytes, &req); p != nil {
 			writeProblem(w, p)
@@ -93,13 +89,25 @@ func (s *Server) enroll() http.Handler {
 			return err
 		})
 		if err != nil {
-			s.guesses.failed(peer, s.now())
-			writeProblem(w, enrolProblem(err, s))
+			writeProblem(w, s.guessed(r.Context(), err, enrolProblem(err, s)))
 			return
 		}
 		s.send(w, &wire.EnrollResponse{Host: made.Host, Certificate: made.Certificate,
 			Authority: s.authority.Certificate(), Root: s.catalog.Root()})
 	})
+}
+
+// guessed counts a token or a proof that was none, and says to wait where there
+// were too many from one address. One that is right is never kept waiting: tokens
+// are too long to be guessed, and a whole fleet may stand behind one address.
+func (s *Server) guessed(ctx context.Context, err error, told *problem) *problem {
+	if !isIdentityError(err) {
+		return told
+	}
+	if wait := s.guesses.wrong(addressOf(ctx), s.now()); wait > 0 {
+		return tooSoon(wait)
+	}
+	return told
 }
 
 // enrolProblem says which of a join token's conditions failed: whoever holds the
@@ -135,7 +143,7 @@ func (s *Server) renew() http.Handler {
 			return err
 		})
 		if err != nil {
-			writeProblem(w, asProblem(err, s.log))
+			writeProblem(w, s.guessed(r.Context(), err, asProblem(err, s.log)))
 			return
 		}
 		s.send(w, &wire.RenewResponse{Certificate: certificate})

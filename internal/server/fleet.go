@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 
 	"github.com/hotstick/hotstick"
@@ -348,10 +347,4 @@ func decodeSeq(page string) (int64, error) {
 
 func badPage() *problem {
 	return newProblem(http.StatusUnprocessableEntity, controller.CodeInvalid, "cannot use this page token", "take it from the answer before, as it is")
-}
-
-// peerOf is the address without the port.
-func peerOf(address string) string {
-	u := url.URL{Host: address}
-	return u.Hostname()
 }

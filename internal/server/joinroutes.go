@@ -83,8 +83,8 @@ type revokeJoinInput struct {
 }
 
 func (s *Server) revokeJoinToken(ctx context.Context, in *revokeJoinInput) (*body[api.JoinTokenList], error) {
-	if strings.TrimSpace(in.Body.Reason) == "" || len(in.Body.Reason) > maxTold {
-		return nil, newProblem(http.StatusUnprocessableEntity, controller.CodeInvalid, "cannot do this without a reason", "say why, for whoever reads the log")
+	if err := reasoned(in.Body.Reason); err != nil {
+		return nil, err
 	}
 	err := s.controller.Update(ctx, func(tx store.Tx) error {
 		_, err := identity.RevokeToken(tx, identity.JoinToken, in.ID, string(callerOf(ctx).Person), in.Body.Reason)

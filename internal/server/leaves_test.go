@@ -36,6 +36,28 @@ var acts = []act{
 		a := w.ask("DELETE", "/api/v1/session", "", "Cookie", cookieName+"="+w.cookie, "Sec-Fetch-Site", "same-origin")
 		return w.succeeded(a.status)
 	}, "session.closed"},
+	{"POST /api/v1/tokens", func(w *told) error {
+		made, err := w.admin.MakeToken(w.Context(), api.TokenRequest{})
+		w.id = made.ID
+		return err
+	}, "token.made"},
+	{"POST /api/v1/tokens/{id}/revoke", func(w *told) error { return result(w.admin.RevokeToken(w.Context(), w.id, said)) }, "token.revoked"},
+	{"POST /api/v1/accounts", func(w *told) error {
+		return result(w.admin.MakeAccount(w.Context(), api.AccountRequest{Person: "erin", Roles: []string{identity.Viewer}}))
+	}, "account.made"},
+	{"POST /api/v1/accounts/{person}/roles", func(w *told) error {
+		return result(w.admin.SetRoles(w.Context(), "erin", api.RolesRequest{Roles: []string{identity.Auditor}, Reason: "x"}))
+	}, "account.roles"},
+	{"POST /api/v1/accounts/{person}/password", func(w *told) error {
+		return result(w.admin.SetPassword(w.Context(), "erin", api.PasswordRequest{New: secretWord}))
+	}, "account.password"},
+	{"POST /api/v1/session/password", func(w *told) error {
+		cookie := w.password("erin", secretWord).cookie()
+		a := w.ask("POST", "/api/v1/session/password", `{"current":"`+secretWord+`","new":"staple horse battery"}`, "Cookie", cookie, "Sec-Fetch-Site", "same-origin")
+		return w.succeeded(a.status)
+	}, "token.made session.opened account.password"},
+	{"POST /api/v1/accounts/{person}/disable", func(w *told) error { return result(w.admin.Disable(w.Context(), "erin", said)) }, "account.disabled"},
+	{"POST /api/v1/accounts/{person}/enable", func(w *told) error { return result(w.admin.Enable(w.Context(), "erin", said)) }, "account.enabled"},
 	{"POST /api/v1/join-tokens", func(w *told) error { w.token = w.joinToken(); return nil }, "token.made"},
 	{"POST /api/v1/join-tokens/{id}/revoke", func(w *told) error {
 		made, err := w.admin.MakeJoinToken(w.Context(), api.JoinTokenRequest{Group: map[string]string{"site": "a"}})

@@ -27,6 +27,8 @@ type Options struct {
 	URL string
 	// Names are further host names and IP addresses for the certificate.
 	Names []string
+	// Proxies are those before the server; none if it is empty.
+	Proxies Proxies
 	// Store serves from an open store instead of hotstick.db; the caller closes it.
 	Store store.Store
 	// Notify says who is told of holds, halts, reverts and strikes, of approvals that

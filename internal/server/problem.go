@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -38,7 +41,11 @@ const (
 )
 
 // problem is an error that knows how it is answered.
-type problem struct{ api.Problem }
+type problem struct {
+	api.Problem
+	// retry is when to try again, for whoever asks too often; 0 otherwise.
+	retry time.Duration
+}
 
 // Error implements error.
 func (p *problem) Error() string { return p.Detail }
@@ -49,16 +56,26 @@ func (p *problem) GetStatus() int { return p.Status }
 // ContentType implements huma's ContentTypeFilter.
 func (p *problem) ContentType(string) string { return problemType }
 
+// GetHeaders implements huma's HeadersError.
+func (p *problem) GetHeaders() http.Header {
+	header := http.Header{}
+	if p.Status == http.StatusUnauthorized {
+		header.Set("WWW-Authenticate", `Bearer realm="hotstick"`)
+	}
+	if p.retry > 0 {
+		header.Set("Retry-After", strconv.FormatInt(int64((p.retry+time.Second-1)/time.Second), 10))
+	}
+	return header
+}
+
 func newProblem(status int, code, detail, hint string) *problem {
-	return &problem{api.Problem{Title: http.StatusText(status), Status: status, Code: code, Detail: detail, Hint: hint}}
+	return &problem{Problem: api.Problem{Title: http.StatusText(status), Status: status, Code: code, Detail: detail, Hint: hint}}
 }
 
 // writeProblem answers with a problem outside of huma.
 func writeProblem(w http.ResponseWriter, p *problem) {
+	maps.Copy(w.Header(), p.GetHeaders())
 	w.Header().Set("Content-Type", problemType)
-	if p.Status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="hotstick"`)
-	}
 	w.WriteHeader(p.Status)
 	// The client may be gone; there is nobody left to tell.
 	_ = json.NewEncoder(w).Encode(p.Problem)
@@ -105,6 +122,8 @@ func asProblem(err error, log *slog.Logger) *problem {
 		return newProblem(http.StatusServiceUnavailable, codeUnavailable, "cannot answer: the server is shutting down", "try again")
 	case errors.Is(err, store.ErrNotFound):
 		return newProblem(http.StatusNotFound, controller.CodeNotFound, "cannot find it", "")
+	case errors.Is(err, identity.ErrBusy):
+		return tooSoon(firstWait)
 	case errors.Is(err, store.ErrConflict):
 		return newProblem(http.StatusConflict, controller.CodeConflict, "cannot commit: it was changed meanwhile", "try again")
 	case isIdentityError(err):
@@ -123,7 +142,7 @@ func firstHint(p policy.Problems) string {
 }
 
 func isIdentityError(err error) bool {
-	for _, known := range []error{identity.ErrToken, identity.ErrTokenExpired, identity.ErrTokenUsed, identity.ErrTokenRevoked, identity.ErrDisabled, identity.ErrSessionOver, identity.ErrBeyond, identity.ErrGroup, identity.ErrProof,
+	for _, known := range []error{identity.ErrToken, identity.ErrTokenExpired, identity.ErrTokenUsed, identity.ErrTokenRevoked, identity.ErrDisabled, identity.ErrSessionOver, identity.ErrPassword, identity.ErrBeyond, identity.ErrGroup, identity.ErrProof,
 		identity.ErrRequest, identity.ErrTaken, identity.ErrRevoked, inventory.ErrRevoked} {
 		if errors.Is(err, known) {
 			return true

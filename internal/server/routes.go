@@ -40,6 +40,17 @@ func routes() []route {
 		{method: "GET", path: "/api/v1/session", rule: ruleSelf, summary: "Who am I", bind: handle((*Server).session)},
 		{method: "POST", path: "/api/v1/session", rule: ruleOpen, body: smallBody, summary: "Sign in to the console", bind: handle((*Server).login)},
 		{method: "DELETE", path: "/api/v1/session", rule: ruleSelf, summary: "Sign out of the console", bind: handle((*Server).logout)},
+		{method: "POST", path: "/api/v1/session/password", rule: ruleCredentials, body: smallBody, summary: "Set the own password", bind: handle((*Server).setOwnPassword)},
+
+		{method: "GET", path: "/api/v1/tokens", rule: ruleSelf, summary: "API tokens that may be used, one's own or all", bind: handle((*Server).tokens)},
+		{method: "POST", path: "/api/v1/tokens", rule: ruleCredentials, body: smallBody, summary: "Make an API token", bind: handle((*Server).makeToken)},
+		{method: "POST", path: "/api/v1/tokens/{id}/revoke", rule: ruleCredentials, body: smallBody, summary: "Take an API token back", bind: handle((*Server).revokeToken)},
+		{method: "GET", path: "/api/v1/accounts", rule: ruleAudit, summary: "Who may sign in, and with which roles", bind: handle((*Server).accounts)},
+		{method: "POST", path: "/api/v1/accounts", rule: ruleAdminister, body: smallBody, summary: "Make an account", bind: handle((*Server).addAccount)},
+		{method: "POST", path: "/api/v1/accounts/{person}/disable", rule: ruleAdminister, body: smallBody, summary: "End a person's tokens and sessions", bind: handle((*Server).disableAccount)},
+		{method: "POST", path: "/api/v1/accounts/{person}/enable", rule: ruleAdminister, body: smallBody, summary: "Let a person in again", bind: handle((*Server).enableAccount)},
+		{method: "POST", path: "/api/v1/accounts/{person}/roles", rule: ruleAdminister, body: smallBody, summary: "Give a person other roles", bind: handle((*Server).setRoles)},
+		{method: "POST", path: "/api/v1/accounts/{person}/password", rule: ruleAdminister, body: smallBody, summary: "Set somebody's password", bind: handle((*Server).setPassword)},
 
 		{method: "GET", path: "/api/v1/overview", rule: ruleRead, summary: "The fleet in one page", bind: handle((*Server).overview)},
 		{method: "GET", path: "/api/v1/hosts", rule: ruleRead, summary: "List hosts", bind: handle((*Server).hosts)},

@@ -40,13 +40,15 @@ type Server struct {
 	checkpoints *checkpointer
 	tallies     *tallies
 	// fleet and shown are counts over every host.
-	fleet    counted[view.Census]
-	shown    counted[map[string]int]
-	feed     *feed
-	metrics  *metrics
-	guesses  *limiter
-	document *huma.OpenAPI
-	serving  serving
+	fleet   counted[view.Census]
+	shown   counted[map[string]int]
+	feed    *feed
+	metrics *metrics
+	guesses *guesses
+	// passwords hashes them, a few at a time.
+	passwords *identity.Passwords
+	document  *huma.OpenAPI
+	serving   serving
 	// rehearsing is held while a plan is rehearsed.
 	rehearsing sync.Mutex
 	// closing ends live streams when the server shuts down.
@@ -73,7 +75,7 @@ const shutdownTime = 10 * time.Second
 // full. Nothing is served and nothing decided before [Server.Run].
 func New(ctx context.Context, o Options) (*Server, error) {
 	o = o.withDefaults()
-	s := &Server{options: o, log: o.Log, now: o.Now, guesses: newLimiter(), closing: make(chan struct{})}
+	s := &Server{options: o, log: o.Log, now: o.Now, guesses: newGuesses(), closing: make(chan struct{})}
 	s.serving.connections = newConnections()
 	if err := s.open(ctx); err != nil {
 		return nil, err
@@ -88,6 +90,9 @@ func New(ctx context.Context, o Options) (*Server, error) {
 func (s *Server) open(ctx context.Context) error {
 	o := s.options
 	var err error
+	if s.passwords, err = identity.NewPasswords(); err != nil {
+		return err
+	}
 	if s.authority, err = identity.OpenAuthority(filepath.Join(o.Dir, caDir)); err != nil {
 		return explainDir(o.Dir, err)
 	}

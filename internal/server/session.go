@@ -2,13 +2,15 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
+	"github.com/hotstick/hotstick/internal/controller"
 	"github.com/hotstick/hotstick/internal/identity"
 	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/store"
@@ -39,14 +41,17 @@ func (s *Server) describe(who caller) api.Session {
 }
 
 type loginInput struct {
+	asker
 	Site string `header:"Sec-Fetch-Site"`
 	Body api.LoginRequest
-	peer string
 }
 
-// Resolve implements huma.Resolver: it notes who asks, for the rate limit.
-func (in *loginInput) Resolve(ctx huma.Context) []error {
-	in.peer = peerOf(ctx.RemoteAddr())
+// asker notes from which address a request came, for limits and the audit log.
+type asker struct{ address string }
+
+// Resolve implements huma.Resolver.
+func (a *asker) Resolve(ctx huma.Context) []error {
+	a.address = addressOf(ctx.Context())
 	return nil
 }
 
@@ -55,42 +60,104 @@ type loginOutput struct {
 	Body   api.Session
 }
 
-// login exchanges an API token for a console session.
+// login opens a console session for whoever shows an API token, or the password of
+// an account.
 func (s *Server) login(ctx context.Context, in *loginInput) (*loginOutput, error) {
 	if in.Site != "" && in.Site != "same-origin" {
 		return nil, newProblem(http.StatusForbidden, codeCrossSite, "cannot take this request: it does not come from the console", "")
 	}
-	if !s.guesses.allows(in.peer, s.now()) {
-		return nil, newProblem(http.StatusTooManyRequests, codeRateLimited, "cannot try again so soon", "wait a minute")
+	if (in.Body.Token == "") == (in.Body.Person == "") || (in.Body.Person == "") != (in.Body.Password == "") {
+		return nil, newProblem(http.StatusUnprocessableEntity, controller.CodeInvalid, "cannot sign in with this", "give a token, or a person and a password")
 	}
-	var secret string
-	var who caller
-	err := s.controller.Update(ctx, func(tx store.Tx) error {
-		with, err := identity.Identify(tx, identity.APIToken, in.Body.Token, tx.Now())
-		if err != nil {
-			return err
+	var account store.Account
+	if in.Body.Person != "" {
+		var err error
+		if account, err = s.checkPassword(ctx, in.address, in.Body.Person, in.Body.Password); err != nil {
+			return nil, err
 		}
-		who = caller{Caller: with}
-		life := sessionLife
-		if left := with.Token.Expires.Sub(tx.Now()); !with.Token.Expires.IsZero() && left < life {
-			life = left
-		}
-		token := store.Token{Kind: identity.SessionToken, Roles: with.Token.Roles, Only: with.Token.Only, Person: with.Person, Parent: with.Token.Digest}
-		secret, _, err = identity.AddToken(tx, token, life, string(with.Person))
-		if err != nil {
-			return err
-		}
-		_, err = tx.Events().Append(store.Event{Kind: inventory.SessionOpened, Actor: string(with.Person)})
-		return err
-	})
+	}
+	secret, who, err := s.openSession(ctx, account, in)
+	if isIdentityError(err) {
+		return nil, s.guessed(ctx, err, newProblem(http.StatusUnauthorized, codeUnauthenticated, err.Error(), ""))
+	}
 	if err != nil {
-		if isIdentityError(err) {
-			s.guesses.failed(in.peer, s.now())
-			return nil, newProblem(http.StatusUnauthorized, codeUnauthenticated, err.Error(), "")
-		}
 		return nil, err
 	}
 	return &loginOutput{Cookie: sessionCookie(secret, sessionLife), Body: s.describe(who)}, nil
+}
+
+// checkPassword returns the account of a person who shows its password, unless too
+// many wrong ones were shown.
+func (s *Server) checkPassword(ctx context.Context, address string, person hotstick.Person, password string) (store.Account, error) {
+	try, wait := s.guesses.begin(address, person, s.now())
+	if wait > 0 {
+		return store.Account{}, tooSoon(wait)
+	}
+	account, err := s.passwords.SignIn(ctx, s.store, person, password)
+	switch {
+	case err == nil:
+		try.right()
+	case errors.Is(err, identity.ErrPassword):
+		s.log.Warn("a sign-in failed", "address", address)
+		return account, newProblem(http.StatusUnauthorized, codeUnauthenticated, err.Error(), "")
+	default:
+		try.undo()
+	}
+	return account, err
+}
+
+// openSession makes the session's token for an account, or for a token that somebody
+// signs in with.
+func (s *Server) openSession(ctx context.Context, account store.Account, in *loginInput) (secret string, who caller, err error) {
+	err = s.controller.Update(ctx, func(tx store.Tx) error {
+		token, life, err := sessionFor(tx, account, in.Body.Token)
+		if err != nil {
+			return err
+		}
+		var made store.Token
+		secret, made, err = identity.AddToken(tx, token, life, string(token.Person))
+		if err != nil {
+			return err
+		}
+		if who.Caller, err = identity.Again(tx, identity.Caller{Token: made}, tx.Now()); err != nil {
+			return err
+		}
+		_, err = tx.Events().Append(store.Event{Kind: inventory.SessionOpened, Actor: string(token.Person),
+			Evidence: []hotstick.Evidence{{Kind: "address", Text: in.address}}})
+		return err
+	})
+	return secret, who, err
+}
+
+// sessionFor is the token of a session that is opened with an account's password,
+// or with an API token, and its life.
+func sessionFor(tx store.Tx, account store.Account, secret string) (store.Token, time.Duration, error) {
+	token := store.Token{Kind: identity.SessionToken}
+	if account.Person != "" {
+		now, err := tx.Tokens().Account(account.Person)
+		if err == nil && now.Password != account.Password {
+			err = identity.ErrPassword // it was changed meanwhile
+		}
+		token.Person, token.Roles = now.Person, now.Roles
+		return token, sessionLife, err
+	}
+	with, err := identity.Identify(tx, identity.APIToken, secret, tx.Now())
+	if err != nil {
+		return token, 0, err
+	}
+	token.Person, token.Roles, token.Only, token.Parent = with.Person, with.Token.Roles, with.Token.Only, with.Token.Digest
+	life := sessionLife
+	if left := with.Token.Expires.Sub(tx.Now()); !with.Token.Expires.IsZero() && left < life {
+		life = left
+	}
+	return token, life, nil
+}
+
+// tooSoon tells somebody to wait.
+func tooSoon(wait time.Duration) *problem {
+	p := newProblem(http.StatusTooManyRequests, codeRateLimited, "cannot try again so soon", "wait as long as Retry-After says")
+	p.retry = wait
+	return p
 }
 
 func sessionCookie(secret string, life time.Duration) http.Cookie {
@@ -122,48 +189,4 @@ func (s *Server) logout(ctx context.Context, _ *empty) (*logoutOutput, error) {
 		}
 	}
 	return &logoutOutput{Cookie: sessionCookie("", 0)}, nil
-}
-
-// Limits of wrong tokens, at sign-in and at enrolment.
-const (
-	maxFailures = 10
-	failureTime = time.Minute
-	maxPeers    = 10_000
-)
-
-// limiter bounds how often one peer may show a token that is not one. Its size is
-// bounded too: when it is full, everybody starts anew.
-type limiter struct {
-	mu    sync.Mutex
-	peers map[string]*failures
-}
-
-type failures struct {
-	count int
-	since time.Time
-}
-
-func newLimiter() *limiter { return &limiter{peers: map[string]*failures{}} }
-
-// allows reports whether the peer may try again.
-func (l *limiter) allows(peer string, now time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	f, ok := l.peers[peer]
-	return !ok || now.Sub(f.since) > failureTime || f.count < maxFailures
-}
-
-// failed counts one wrong token.
-func (l *limiter) failed(peer string, now time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	f, ok := l.peers[peer]
-	if !ok || now.Sub(f.since) > failureTime {
-		if len(l.peers) >= maxPeers {
-			clear(l.peers)
-		}
-		f = &failures{since: now}
-		l.peers[peer] = f
-	}
-	f.count++
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/hotstick/hotstick/api"
+	"github.com/hotstick/hotstick/internal/identity"
+	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/store"
 )
 
@@ -24,6 +26,7 @@ const (
 // stream sends a change for every event of the audit log, and pings in between so
 // that both sides notice a dead connection.
 func (s *Server) stream(ctx context.Context, _ *empty) (*huma.StreamResponse, error) {
+	who := callerOf(ctx)
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
 		_, w := humago.Unwrap(hctx)
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -43,16 +46,37 @@ func (s *Server) stream(ctx context.Context, _ *empty) (*huma.StreamResponse, er
 			case <-s.closing:
 				return
 			case <-ping.C:
-				if out.send("ping", "{}") != nil {
+				if !s.mayGoOn(ctx, who) || out.send("ping", "{}") != nil {
 					return
 				}
 			case e, open := <-changes:
-				if !open || out.change(e) != nil {
+				if !open || endsSessions(e) && !s.mayGoOn(ctx, who) || out.change(e) != nil {
 					return
 				}
 			}
 		}
 	}}, nil
+}
+
+// endsSessions reports whether an event may have ended somebody's session or token.
+func endsSessions(e store.Event) bool {
+	switch e.Kind {
+	case inventory.SessionClosed, identity.TokenRevoked, identity.AccountMade, identity.AccountRoles, identity.AccountPassword, identity.AccountDisabled:
+		return true
+	}
+	return false
+}
+
+// mayGoOn reports whether a caller may still read.
+func (s *Server) mayGoOn(ctx context.Context, who caller) bool {
+	err := s.store.View(ctx, func(tx store.Tx) error {
+		now, err := identity.Again(tx, who.Caller, tx.Now())
+		if err == nil && !now.May(identity.Read) {
+			err = identity.ErrSessionOver
+		}
+		return err
+	})
+	return err == nil
 }
 
 // events writes server-sent events.

@@ -145,6 +145,8 @@ func fleetText(e store.Event, who string) string {
 	switch e.Kind {
 	case identity.TokenMade:
 		return fmt.Sprintf("%s made a token (%s).", who, e.State)
+	case identity.AccountMade, identity.AccountRoles, identity.AccountPassword, identity.AccountDisabled, identity.AccountEnabled:
+		return accountText(e, who)
 	case identity.AuthorityAnnounced:
 		return who + " announced another certificate authority."
 	case identity.AuthorityReplaced:
@@ -183,6 +185,32 @@ func fleetText(e store.Event, who string) string {
 		return who + " signed out of the console."
 	}
 	return e.Kind
+}
+
+// accountText tells of a change of somebody's account.
+func accountText(e store.Event, who string) string {
+	person := subject(evidence(e, "person"), "somebody")
+	switch e.Kind {
+	case identity.AccountMade:
+		return fmt.Sprintf("%s made an account for %s (%s).", who, person, evidence(e, "roles"))
+	case identity.AccountRoles:
+		return fmt.Sprintf("%s gave %s other roles (%s).", who, person, evidence(e, "roles"))
+	case identity.AccountPassword:
+		return fmt.Sprintf("%s set the password of %s.", who, person)
+	case identity.AccountDisabled:
+		return fmt.Sprintf("%s disabled the account of %s.", who, person)
+	}
+	return fmt.Sprintf("%s enabled the account of %s again.", who, person)
+}
+
+// evidence is the text of an event's evidence of a kind.
+func evidence(e store.Event, kind string) string {
+	for _, v := range e.Evidence {
+		if v.Kind == kind {
+			return v.Text
+		}
+	}
+	return ""
 }
 
 // hostsText is a count that came as text.
