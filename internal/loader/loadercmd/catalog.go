@@ -25,18 +25,15 @@ type ownCatalog struct {
 
 var _ loader.Catalog = (*ownCatalog)(nil)
 
-// open returns the client. The agent brings the root's bytes, the loader's own
+// open returns the client. The agent brings the root's bytes once, the loader's own
 // configuration says which root they must be.
 func (c *ownCatalog) open() (*catalog.Client, error) {
 	if c.client != nil {
 		return c.client, nil
 	}
-	pinned, err := os.ReadFile(filepath.Join(c.agent, "root.json"))
+	pinned, err := c.pinned()
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the catalog's root that the agent enrolled with: %w", err)
-	}
-	if hotstick.NewDigest(pinned) != c.root {
-		return nil, errors.New("cannot trust the catalog root that the agent enrolled with: the loader was told another one (--root)")
+		return nil, err
 	}
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make the catalog's directory: %w", err)
@@ -47,6 +44,28 @@ func (c *ownCatalog) open() (*catalog.Client, error) {
 	}
 	c.client = client
 	return client, nil
+}
+
+// pinned returns the root that the loader was told to trust: its own copy if it has
+// been given one before, so that no agent can take it away again, or else the agent's.
+func (c *ownCatalog) pinned() ([]byte, error) {
+	kept, err := filepath.Glob(filepath.Join(c.dir, "*.root.json"))
+	if err != nil {
+		return nil, fmt.Errorf("cannot look for the catalog's root: %w", err)
+	}
+	for _, path := range kept {
+		if data, err := readUntrusted(path, catalog.MaxRootBytes); err == nil && hotstick.NewDigest(data) == c.root {
+			return data, nil
+		}
+	}
+	data, err := readUntrusted(filepath.Join(c.agent, "root.json"), catalog.MaxRootBytes)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the catalog's root that the agent enrolled with: %w", err)
+	}
+	if hotstick.NewDigest(data) != c.root {
+		return nil, errors.New("cannot trust the catalog root that the agent enrolled with: the loader was told another one (--root)")
+	}
+	return data, nil
 }
 
 // Refresh implements loader.Catalog.

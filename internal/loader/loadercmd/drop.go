@@ -1,13 +1,10 @@
 package loadercmd
 
 import (
-	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/hotstick/hotstick/catalog"
@@ -43,7 +40,7 @@ func (d *dropBox) take() (catalog.View, bool) {
 			continue
 		}
 		d.looked[e.Name()] = info.ModTime()
-		data, err := readDropped(filepath.Join(d.dir, e.Name()))
+		data, err := readUntrusted(filepath.Join(d.dir, e.Name()), catalog.MaxTargetsBytes)
 		if err != nil {
 			d.log.Warn("cannot read a dropped file", "file", e.Name(), "error", err)
 			continue
@@ -63,18 +60,4 @@ func (d *dropBox) take() (catalog.View, bool) {
 		d.log.Error("cannot read the catalog with the recalls that were dropped", "error", err)
 	}
 	return view, err == nil
-}
-
-// readDropped reads a regular file of at most the length of targets metadata.
-func readDropped(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, catalog.MaxTargetsBytes+1))
-	if err == nil && len(data) > catalog.MaxTargetsBytes {
-		err = fmt.Errorf("it is longer than %d bytes", catalog.MaxTargetsBytes)
-	}
-	return data, err
 }

@@ -20,7 +20,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -38,7 +37,6 @@ import (
 	"github.com/hotstick/hotstick/internal/loader"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/link"
-	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/trace"
 	"github.com/hotstick/hotstick/internal/version"
 )
@@ -194,16 +192,6 @@ func serve(ctx context.Context, l *loader.Loader, socket string, users []uint32,
 	}()
 	err = l.Run(ctx)
 	return errors.Join(err, <-serving)
-}
-
-// readIdentity reads the identity key's public half. A file that is not there is
-// an fs.ErrNotExist: the host has not been enrolled yet.
-func readIdentity(agentDir string) (ed25519.PublicKey, error) {
-	key, err := statement.LoadPublic(filepath.Join(agentDir, "identity.pub"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("cannot read the host's identity: %w", err)
-	}
-	return key, err
 }
 
 // defaultUser is the user that packages make for the agent.
