@@ -37,7 +37,11 @@ type explanation struct {
 }
 
 // question is what policy explain is asked.
-type question struct{ policy, host, patch, age, at string }
+type question struct {
+	policy, host, patch, age, at string
+	// waivers are files of waivers that are judged by, whoever signed them.
+	waivers []string
+}
 
 func (a *app) policyExplain() *cobra.Command {
 	var q question
@@ -46,7 +50,8 @@ func (a *app) policyExplain() *cobra.Command {
 		Short: "Explain why a policy picks a host, or why not",
 		Long: `Judges one host for one patch and shows every rule with the part of it that
 decided. Host and patch are YAML files, written as in a policy's tests, or names that
-the server is asked for. FILE may also be the name of a policy.`,
+the server is asked for. FILE may also be the name of a policy. A host that the server
+is asked for is judged with the server's waivers.`,
 		Args:              exactly("FILE"),
 		ValidArgsFunction: a.completePolicyFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -63,6 +68,7 @@ the server is asked for. FILE may also be the name of a policy.`,
 	cmd.Flags().StringVar(&q.policy, "policy", "", "which policy, if the file has several")
 	cmd.Flags().StringVar(&q.age, "age", "", "how long ago a patch of the catalog was published, such as 3d")
 	cmd.Flags().StringVar(&q.at, "at", "", "judge at this time instead of now, such as 2026-11-30T18:00Z")
+	cmd.Flags().StringSliceVar(&q.waivers, "waiver", nil, "judge by the waiver in this file too, whoever signed it; may be repeated")
 	_ = cmd.RegisterFlagCompletionFunc("patch", a.completePatches())
 	return cmd
 }
@@ -87,13 +93,21 @@ func (a *app) explainPolicy(cmd *cobra.Command, file string, q question) (explan
 	if err != nil {
 		return e, problemsFailure(file, err, a.style())
 	}
-	compiled, err := set.Compile(q.policy, now)
-	if err != nil {
-		return e, problemsFailure(file, err, a.style())
-	}
-	host, err := a.policyHost(cmd, q.host)
+	host, waivers, err := a.policyHost(cmd, q.host)
 	if err != nil {
 		return e, err
+	}
+	for _, file := range q.waivers {
+		_, said, err := readWaiver(file)
+		if err != nil {
+			return e, err
+		}
+		waivers = append(waivers, policy.Waiver{Name: said.Name, Policy: said.Policy, Text: said.Text, Rules: said.Rules, LeaveOut: said.LeaveOut,
+			Hosts: said.Hosts, Why: said.Why, By: []hotstick.Person{"signatures not checked"}, Until: said.NotAfter})
+	}
+	compiled, err := set.Compile(q.policy, now, waivers...)
+	if err != nil {
+		return e, problemsFailure(file, err, a.style())
 	}
 	patch, err := a.policyPatch(cmd, q, now)
 	if err != nil {
@@ -116,29 +130,38 @@ func newExplanation(p *policy.Policy, host policy.Host, patch policy.Patch, now 
 	return e
 }
 
-// policyHost reads a host from a file, or asks the server for it.
-func (a *app) policyHost(cmd *cobra.Command, arg string) (policy.Host, error) {
+// policyHost reads a host from a file, or asks the server for it and for the waivers
+// that hold there.
+func (a *app) policyHost(cmd *cobra.Command, arg string) (policy.Host, []policy.Waiver, error) {
 	raw, err := readDocument(arg, maxSubject)
 	if err == nil {
 		h, err := policy.ParseHost(raw)
 		if err != nil {
-			return h, problemsFailure(arg, err, a.style())
+			return h, nil, problemsFailure(arg, err, a.style())
 		}
-		return h, nil
+		return h, nil, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		return policy.Host{}, err
+		return policy.Host{}, nil, err
 	}
 	var h policy.Host
+	var waivers []policy.Waiver
 	err = a.with(cmd, func(ctx context.Context, c *client.Client) error {
 		d, err := c.Host(ctx, arg)
 		if err != nil {
 			return err
 		}
 		h = policy.NewHost(d.Host.ID, d.Host.Name, d.Facts, d.Host.InEffect)
-		return nil
+		held, err := c.Waivers(ctx)
+		for _, w := range held.Waivers {
+			if w.Standing == "holds" {
+				waivers = append(waivers, policy.Waiver{Name: w.Name, Policy: w.Policy, Text: w.Text, Rules: w.Rules, LeaveOut: w.LeaveOut,
+					Hosts: w.Hosts, Why: w.Why, By: w.By, Until: w.NotAfter})
+			}
+		}
+		return err
 	})
-	return h, withoutServer(err, "host", arg)
+	return h, waivers, withoutServer(err, "host", arg)
 }
 
 // policyPatch reads a patch from a file, or asks the server's catalog for it.
@@ -207,8 +230,9 @@ func explainText(e explanation, st show.Style) string {
 		for _, v := range s.Values {
 			fmt.Fprintf(&b, "         %s is %s\n", show.Escape(v.Expression), show.Escape(v.Value))
 		}
-		if s.Waiver != "" {
-			fmt.Fprintf(&b, "         waived by %s\n", show.Clean(s.Waiver))
+		if w := s.Waiver; w != nil {
+			fmt.Fprintf(&b, "         waiver %s (%s) until %s: %s\n", show.Clean(w.Name), show.Clean(persons(w.By)),
+				w.Until.UTC().Format(time.RFC3339), show.Clean(w.Why))
 		}
 	}
 	return b.String()

@@ -61,12 +61,12 @@ func (c *Controller) collect(ctx context.Context, req wire.SyncRequest) (Outgoin
 		return Outgoing{}, err
 	}
 	for _, plan := range p.admitted {
-		grant, err := c.grant(ctx, plan, req)
+		grant, err := c.grant(ctx, plan.id, req)
 		if err != nil {
 			return Outgoing{}, err
 		}
 		if grant != nil {
-			p.out.Documents = append(p.out.Documents, grant)
+			p.out.Documents = append(append(p.out.Documents, plan.downgrades...), grant)
 		}
 	}
 	return p.out, nil
@@ -79,7 +79,14 @@ type parcel struct {
 	req wire.SyncRequest
 	out Outgoing
 	// admitted are the plans of which the host waits for a grant.
-	admitted []hotstick.PlanID
+	admitted []admitted
+}
+
+// admitted is a plan of which a host waits for a grant, with the downgrades that must
+// come with that one: loaders do not keep them.
+type admitted struct {
+	id         hotstick.PlanID
+	downgrades []json.RawMessage
 }
 
 // add puts a document into the parcel unless it is on its way already.
@@ -155,7 +162,9 @@ func (p *parcel) line(plan store.Plan, line store.PlanHost) error {
 	case line.State == hotstick.Reverting:
 		return p.order(line)
 	case line.State == hotstick.Admitted && plan.Status == hotstick.Running && p.req.Loader.Nonce != "" && !p.req.Loader.Busy:
-		p.admitted = append(p.admitted, plan.ID)
+		downgrades, err := p.downgrades(plan, line.Listed.Build)
+		p.admitted = append(p.admitted, admitted{plan.ID, downgrades})
+		return err
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ func (s *Server) makeDraft(ctx context.Context, req api.DraftRequest) (drafted, 
 	var out drafted
 	err = s.store.View(ctx, func(tx store.Tx) error {
 		in.Now = tx.Now()
-		rule, err := s.ruling(req, patch, trusted.Trust, tx.Now())
+		rule, err := s.ruling(tx, req, patch, trusted.Trust)
 		if err != nil {
 			return err
 		}
@@ -147,6 +147,10 @@ func selectHosts(tx store.Tx, picks func(store.Host, hotstick.PatchRef) (bool, e
 	if err != nil {
 		return nil, err
 	}
+	downgrades, err := controller.Downgrades(tx, trusted.Trust)
+	if err != nil {
+		return nil, err
+	}
 	modules := inventory.NewModules(trusted.Patches)
 	var picked []planner.Host
 	for _, h := range hosts {
@@ -168,6 +172,9 @@ func selectHosts(tx store.Tx, picks func(store.Host, hotstick.PatchRef) (bool, e
 		}
 		if h.Facts != nil {
 			host.Labels = h.Facts.Labels
+			host.Compat.Downgrade = slices.ContainsFunc(downgrades, func(d controller.HeldDowngrade) bool {
+				return d.Covers(rule.patch, h.ID, h.Facts.Kernel.Build, level.Level)
+			})
 		}
 		picked = append(picked, host)
 	}

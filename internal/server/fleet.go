@@ -269,7 +269,9 @@ func (s *Server) why(ctx context.Context, in *HostPath) (*body[api.Why], error) 
 			return err
 		}
 		out = m.Why(h, lines)
-		return nil
+		exceptions, err := s.exceptions(tx, h, out.Host.InEffect)
+		out.Lines = append(out.Lines, exceptions...)
+		return err
 	})
 	return answerWith(out), err
 }

@@ -110,6 +110,16 @@ var acts = []act{
 		return result(w.admin.Revert(w.Context(), w.id, api.RevertRequest{Reason: "x"}))
 	}, "plan.reverting patch.banned"},
 	{"POST /api/v1/clears", func(w *told) error { return w.clearBan() }, "patch.cleared"},
+	{"POST /api/v1/downgrades", func(w *told) error {
+		raw := w.signed(statement.KindDowngrade, statement.Downgrade{Patch: w.ref, From: w.ref.Level + 1, Hosts: []hotstick.HostID{w.host.id},
+			Builds: []hotstick.KernelBuild{}, Why: "x", IssuedAt: soon(0), NotAfter: soon(time.Hour)})
+		return result(w.admin.Downgrade(w.Context(), api.StatementRequest{Envelope: raw}))
+	}, "statement.taken"},
+	{"POST /api/v1/waivers", func(w *told) error {
+		raw := w.signed(statement.KindWaiver, statement.Waiver{Name: "x", Policy: "standard", Rules: []string{"reversible"}, Hosts: "true", Why: "x",
+			IssuedAt: soon(0), NotAfter: soon(time.Hour)})
+		return result(w.admin.Waiver(w.Context(), api.StatementRequest{Envelope: raw}))
+	}, "statement.taken"},
 	{"POST /api/v1/patches/{name}/{level}/ban", func(w *told) error {
 		return result(w.admin.Ban(w.Context(), w.ref, api.BanRequest{Reason: "x"}))
 	}, "patch.banned"},
@@ -263,6 +273,18 @@ func (w *told) clone() {
 }
 
 // clearBan hands in a clear that lifts the ban.
+// signed is a statement that enough persons signed.
+func (w *told) signed(kind statement.Kind, body any) []byte {
+	raw, err := statement.Sign(kind, body, w.persons[bob], w.persons[carol])
+	w.must(err)
+	return raw
+}
+
+// soon is a time from now, as statements have them.
+func soon(after time.Duration) time.Time {
+	return time.Now().UTC().Truncate(time.Second).Add(after)
+}
+
 func (w *told) clearBan() error {
 	now := time.Now().UTC().Truncate(time.Second)
 	raw, err := statement.Sign(statement.KindClear, statement.Clear{Patch: w.ref, Hosts: []hotstick.HostID{}, Ban: true,

@@ -103,6 +103,10 @@ func routes() []route {
 		{method: "POST", path: "/api/v1/freezes", rule: ruleSteer, body: smallBody, summary: "Let nothing start for a time", bind: handle((*Server).freeze)},
 		{method: "POST", path: "/api/v1/freezes/{id}/remove", rule: ruleSteer, body: smallBody, summary: "Take a freeze back", bind: handle((*Server).unfreeze)},
 		{method: "POST", path: "/api/v1/clears", rule: ruleSign, body: documentBody, summary: "Hand in a signed clear", bind: handle((*Server).clear)},
+		{method: "GET", path: "/api/v1/downgrades", rule: ruleRead, summary: "Signed downgrades that hold", bind: handle((*Server).downgrades)},
+		{method: "POST", path: "/api/v1/downgrades", rule: ruleSign, body: documentBody, summary: "Hand in a signed downgrade", bind: handle((*Server).downgrade)},
+		{method: "GET", path: "/api/v1/waivers", rule: ruleRead, summary: "Signed waivers that were handed in", bind: handle((*Server).waivers)},
+		{method: "POST", path: "/api/v1/waivers", rule: ruleSign, body: documentBody, summary: "Hand in a signed waiver", bind: handle((*Server).waiver)},
 		{method: "POST", path: "/api/v1/reconcile", rule: ruleAdminister, body: smallBody, summary: "Allow starts again after the database was put back", bind: handle((*Server).reconcile)},
 		{method: "POST", path: "/api/v1/stop", rule: ruleSteer, body: smallBody, summary: "Stop everything, or lift the stop", bind: handle((*Server).stop)},
 

@@ -12,18 +12,22 @@ import (
 	"github.com/hotstick/hotstick/internal/controller"
 	"github.com/hotstick/hotstick/internal/decide/policy"
 	"github.com/hotstick/hotstick/internal/statement"
+	"github.com/hotstick/hotstick/internal/store"
 )
 
 // ruling is what a draft is shaped and judged by.
 type ruling struct {
+	patch hotstick.PatchRef
 	shape policy.Shape
 	judge *policy.Judge
 }
 
 // ruling lays the settings that a person asks for over the policy. Where nobody
 // names a policy it is the standard one; an emergency template stands in for the
-// policy's speeds, and nobody is faster than it says.
-func (s *Server) ruling(req api.DraftRequest, patch hotstick.Patch, trust hotstick.Trust, now time.Time) (ruling, error) {
+// policy's speeds, and nobody is faster than it says. Waivers that hold now except from
+// it.
+func (s *Server) ruling(tx store.Tx, req api.DraftRequest, patch hotstick.Patch, trust hotstick.Trust) (ruling, error) {
+	now := tx.Now()
 	set, err := policySet(req)
 	if err != nil {
 		return ruling{}, err
@@ -36,11 +40,15 @@ func (s *Server) ruling(req api.DraftRequest, patch hotstick.Patch, trust hotsti
 	if !ok {
 		return ruling{}, &controller.Refusal{Code: controller.CodeRefused, Text: "cannot plan this patch: no policy of the document applies to it", Hint: "see its applies sections with hotstick policy explain"}
 	}
-	chosen, err := set.Compile(name, now)
+	waivers, err := controller.PolicyWaivers(tx, trust)
 	if err != nil {
 		return ruling{}, err
 	}
-	out := ruling{shape: chosen.Shape(), judge: chosen.For(about, now)}
+	chosen, err := set.Compile(name, now, waivers...)
+	if err != nil {
+		return ruling{}, err
+	}
+	out := ruling{patch: patch.Ref, shape: chosen.Shape(), judge: chosen.For(about, now)}
 	if len(req.Emergency) > 0 {
 		t, err := statement.OpenTemplate(req.Emergency, trust, now)
 		if err != nil {

@@ -40,14 +40,18 @@ const (
 	MaxWaiverHosts = 4 << 10
 )
 
-// policyName is how policies, their rules and waivers are called.
-var policyName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
+// policyName is how policies and their rules are called. A waiver's name is shorter,
+// for it becomes part of a calendar's.
+var (
+	policyName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
+	waiverName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+)
 
 // Validate reports the first thing that is malformed. Whether the expression can be
 // judged is not known here.
 func (w Waiver) Validate() error {
 	switch {
-	case !policyName.MatchString(w.Name):
+	case !waiverName.MatchString(w.Name):
 		return fmt.Errorf("cannot use %.80q as a waiver's name: want lower-case letters, digits and dashes", w.Name)
 	case !policyName.MatchString(w.Policy):
 		return fmt.Errorf("cannot use %.80q as the policy of a waiver", w.Policy)

@@ -35,11 +35,6 @@ func (s *Set) check() Problems {
 		p.check(s)
 		all = append(all, p.problems...)
 	}
-	for _, w := range s.waivers {
-		once(w.binder)
-		w.check(s)
-		all = append(all, w.problems...)
-	}
 	return all
 }
 
@@ -165,26 +160,6 @@ func (f *freezeRule) check(s *Set) {
 	}
 	if f.Reason == "" {
 		f.wrong("", "add reason:, it is shown to whoever waits", "cannot use a freeze without a reason")
-	}
-}
-
-func (w *waiverRule) check(s *Set) {
-	w.when = s.compile(w.binder, "when", w.When, true)
-	switch {
-	case w.By == "" || w.Reason == "" || w.Until.IsZero():
-		w.wrong("", "add by:, reason: and until:", "cannot use a waiver without somebody, a reason and an end")
-	case w.LeaveOut == (len(w.Rules) > 0):
-		w.wrong("rules", "rules: lets hosts in that do not keep them; leave_out: true keeps hosts out", "cannot use a waiver: want either rules or leave_out")
-	}
-	p, ok := s.find(string(w.Policy))
-	if !ok {
-		w.wrong("policy", "", "cannot find the policy %q in this text", w.Policy)
-		return
-	}
-	for i, name := range w.Rules {
-		if !slices.ContainsFunc(p.Eligible, func(r rule) bool { return r.Name == name }) {
-			w.wrong(fmt.Sprintf("rules[%d]", i), "", "cannot find the rule %q in policy %s", name, p.Name)
-		}
 	}
 }
 

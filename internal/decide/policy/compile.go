@@ -64,7 +64,10 @@ type Policy struct {
 	language language
 	digest   hotstick.Digest
 	life     hotstick.Interval
-	waivers  []*waiverRule
+	// waivers hold now; ends are those of them that end within the plan's life, by their
+	// ends.
+	waivers []*waived
+	ends    []*waived
 	// freezes touch the plan's life; those with a selector come first, and a host's
 	// are the set bits of its mask.
 	freezes []*freezeRule
@@ -73,7 +76,7 @@ type Policy struct {
 	bases []string
 	// full holds the calendars before any freeze, in the order of bases.
 	full [][]hotstick.Interval
-	// lots holds, for each base and mask, what is left of the calendar.
+	// lots holds, for each base, mask and end of a waiver, what is left of the calendar.
 	lots  [][]lot
 	notes Problems
 }
@@ -87,9 +90,9 @@ type lot struct {
 	untouched bool
 }
 
-// Compile turns one policy of the set into what plans made now are shaped by. An
-// empty name means the only policy. Its error is [Problems].
-func (s *Set) Compile(name string, now time.Time) (*Policy, error) {
+// Compile turns one policy of the set into what plans made now are shaped by, with the
+// waivers that are for it. An empty name means the only policy. Its error is [Problems].
+func (s *Set) Compile(name string, now time.Time, waivers ...Waiver) (*Policy, error) {
 	if name == "" && len(s.policies) == 1 {
 		name = string(s.policies[0].Name)
 	}
@@ -103,15 +106,8 @@ func (s *Set) Compile(name string, now time.Time) (*Policy, error) {
 	}
 	now = now.UTC().Truncate(time.Second)
 	p := &Policy{rule: r, language: s.language, digest: s.digest, life: hotstick.Interval{From: now, Until: now.Add(r.life())}}
-	for _, w := range s.waivers {
-		if w.Policy != r.Name {
-			continue
-		}
-		if !w.Until.After(now) {
-			p.note(w.binder, "until", "renew or remove it", "the waiver by %s has expired and counts for nothing", w.By)
-			continue
-		}
-		p.waivers = append(p.waivers, w)
+	if err := p.takeWaivers(waivers); err != nil {
+		return nil, err
 	}
 	if err := p.takeFreezes(s.freezes); err != nil {
 		return nil, err
@@ -175,7 +171,7 @@ func (p *Policy) cutCalendars(calendars []*calendarRule) error {
 		p.cut(string(c.Name), opens)
 	}
 	p.cut(always, []hotstick.Interval{p.life})
-	if n := len(p.Shape().Calendars); n > hotstick.MaxCalendars {
+	if n := len(p.calendars(1)); n > hotstick.MaxCalendars {
 		return Problems{p.rule.text.problem(p.rule.place("windows"), p.rule.document, "fewer calendars, or fewer freezes with a selector",
 			"the calendars and their freezes make %d: the limit is %d", n, hotstick.MaxCalendars)}
 	}
@@ -184,8 +180,9 @@ func (p *Policy) cutCalendars(calendars []*calendarRule) error {
 
 // cut adds a calendar, as it is for each mask of freezes.
 func (p *Policy) cut(name string, opens []hotstick.Interval) {
-	lots := make([]lot, 1<<p.chosen)
-	for mask := range lots {
+	masks := 1 << p.chosen
+	lots := make([]lot, masks*(1+len(p.ends)))
+	for mask := range masks {
 		l := lot{name: name, opens: opens, untouched: name == always && len(p.freezes) == p.chosen && mask == 0}
 		for i, f := range p.freezes {
 			if i < p.chosen && mask&(1<<i) == 0 {
@@ -196,7 +193,9 @@ func (p *Policy) cut(name string, opens []hotstick.Interval) {
 				l.name += " without " + string(f.Name)
 			}
 		}
-		lots[mask] = l
+		for end := range 1 + len(p.ends) {
+			lots[mask+end<<p.chosen] = p.before(l, end)
+		}
 	}
 	p.bases, p.full, p.lots = append(p.bases, name), append(p.full, opens), append(p.lots, lots)
 }
@@ -213,8 +212,8 @@ func (p *Policy) Rings() []string {
 	return names
 }
 
-// Notes are what the author should know though the policy can be used: waivers that
-// have expired, calendars that never open while a plan lives.
+// Notes are what the author should know though the policy can be used: waivers of rules
+// that it does not have, calendars that never open while a plan lives.
 func (p *Policy) Notes() Problems { return p.notes }
 
 // Shape is what the policy says of every plan made now.
@@ -231,17 +230,24 @@ func (p *Policy) Shape() Shape {
 	for _, b := range r.Budgets {
 		s.Budgets = append(s.Budgets, b.shape())
 	}
-	for i, lots := range p.lots {
-		for _, l := range lots {
-			if len(l.opens) > 0 && !l.untouched && p.uses(p.bases[i]) {
-				s.Calendars = append(s.Calendars, hotstick.Calendar{Name: l.name, Opens: slices.Clone(l.opens)})
-			}
-		}
-	}
+	s.Calendars = p.calendars(1 + len(p.ends))
 	if r.Plan.Late != nil {
 		s.Late = &hotstick.LateRule{Labels: maps.Clone(r.Plan.Late.Labels)}
 	}
 	return s
+}
+
+// calendars lists those that hosts may start in, for so many ends of waivers.
+func (p *Policy) calendars(ends int) []hotstick.Calendar {
+	var out []hotstick.Calendar
+	for i, lots := range p.lots {
+		for _, l := range lots[:ends<<p.chosen] {
+			if len(l.opens) > 0 && !l.untouched && p.uses(p.bases[i]) {
+				out = append(out, hotstick.Calendar{Name: l.name, Opens: slices.Clone(l.opens)})
+			}
+		}
+	}
+	return out
 }
 
 // uses tells whether some window names the calendar; without windows every host may

@@ -8,7 +8,7 @@
 // alike:
 //
 //	apiVersion: hotstick/policy/v1
-//	kind: Policy        # or Calendar, Freeze, Waiver
+//	kind: Policy        # or Calendar, Freeze
 //	name: standard      # lower-case letters, digits and dashes; one of its kind
 //	summary: one line for people
 //
@@ -40,15 +40,22 @@
 //	tests:      [{name, at, host, patch, expect}]
 //
 // A Calendar has zone, windows: [{start, duration, rule, until}] and except. A
-// Freeze has from, until, zone, reason and when. A Waiver has policy, when, by,
-// reason, until, and either rules (that the hosts it means need not keep) or
-// leave_out: true (the hosts it means are not touched). An expired waiver counts
-// for nothing and is reported by [Policy.Notes].
+// Freeze has from, until, zone, reason and when.
+//
+// # Waivers
+//
+// An exception to a policy is no document of its text: it is a signed statement
+// ([Waiver], internal/statement), which [Set.Compile] is given beside it. It names the
+// policy, perhaps the digest of the text, and either the rules that the hosts it means
+// need not keep, or that they are left out. A host that is let in by one may start
+// until it ends, in a calendar of its own such as "nights until farm ends". One that
+// has ended, or is for another policy or text, counts for nothing.
 //
 // # Expressions
 //
 // EXPR is CEL over host ([Host]), patch ([Patch]) and now, and is true or false.
-// Calendars, freezes and waivers choose hosts with the same language. A host without
+// Calendars and freezes choose hosts with the same language, waivers with its selectors
+// ([CompileSelector]). A host without
 // a label that an expression asks for is not meant by it. Any other failure, such as
 // an expression that costs too much, leaves the host out with that as the reason. An
 // empty expression is refused: empty is never all.
@@ -67,7 +74,7 @@
 // # Use
 //
 //	set, err := policy.Parse(text)            // or policy.Default("standard")
-//	p, err := set.Compile("standard", now)
+//	p, err := set.Compile("standard", now, waivers...)
 //	shape := p.Shape()                        // for the planner
 //	judge := p.For(patch, now)
 //	for _, h := range hosts {

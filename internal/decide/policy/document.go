@@ -130,21 +130,6 @@ type freezeDoc struct {
 	When       expression `yaml:"when"`
 }
 
-// waiverDoc is a document of kind Waiver.
-type waiverDoc struct {
-	APIVersion string     `yaml:"apiVersion"`
-	Kind       string     `yaml:"kind"`
-	Name       label      `yaml:"name"`
-	Summary    line       `yaml:"summary"`
-	Policy     label      `yaml:"policy"`
-	Rules      []label    `yaml:"rules"`
-	LeaveOut   bool       `yaml:"leave_out"`
-	When       expression `yaml:"when"`
-	By         line       `yaml:"by"`
-	Reason     line       `yaml:"reason"`
-	Until      instant    `yaml:"until"`
-}
-
 // testCase is one row of a policy's own table.
 type testCase struct {
 	Name   line      `yaml:"name"`
@@ -174,8 +159,7 @@ type expect struct {
 	Ring     *label `yaml:"ring"`
 	Calendar *label `yaml:"calendar"`
 	Last     *bool  `yaml:"last"`
-	// Reason is the name of the rule, waiver, calendar or freeze that kept the host
-	// out.
+	// Reason is the name of the rule, calendar or freeze that kept the host out.
 	Reason *label `yaml:"reason"`
 	// Opens is when the host may start for the first time.
 	Opens *instant `yaml:"opens"`

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"slices"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -15,7 +14,7 @@ type Judge struct {
 	patch  Patch
 	now    time.Time
 
-	waivers  []*waiverRule
+	waivers  []*waived
 	excepted []condition // of the waivers
 	eligible []condition
 	rings    []condition
@@ -57,17 +56,25 @@ func (j *Judge) settle(list []condition) []condition {
 // that fails leaves the host out.
 func (j *Judge) Judge(h Host) Verdict {
 	j.world.host = &h
-	if w, at, o := j.leftOut(); at >= 0 {
+	if w, o := j.leftOut(); w != nil {
 		if o.err != nil {
-			return failed(string(w.Name), o)
+			return failed(w.Name, o)
 		}
-		until := w.Until.Time
-		return Verdict{Reason: &hotstick.Reason{Code: hotstick.ReasonWaived, Subject: string(w.Name), Detail: string(w.Reason) + " (" + string(w.By) + ")", Until: &until}}
+		return w.keptOut()
 	}
+	end := 0 // of the waivers that the host needs, the first
 	for i, c := range j.eligible {
+		o := c.judge(&j.world)
+		if o.held {
+			continue
+		}
 		name := j.policy.rule.Eligible[i].Name
-		if o := c.judge(&j.world); !o.held && j.waiverFor(name) == "" {
+		w := j.waiverFor(name)
+		if w == nil {
 			return refused(string(name), o)
+		}
+		if w.end > 0 && (end == 0 || w.end < end) {
+			end = w.end
 		}
 	}
 	var v Verdict
@@ -84,11 +91,12 @@ func (j *Judge) Judge(h Host) Verdict {
 		}
 		v.Last = o.held
 	}
-	return j.place(v)
+	return j.place(v, end)
 }
 
-// place finds the calendar of a host that is picked.
-func (j *Judge) place(v Verdict) Verdict {
+// place finds the calendar of a host that is picked, which ends with the waiver that
+// let the host in.
+func (j *Judge) place(v Verdict, end int) Verdict {
 	base := len(j.policy.bases) - 1
 	if len(j.windows) > 0 {
 		at, o := first(j.windows, &j.world)
@@ -107,8 +115,14 @@ func (j *Judge) place(v Verdict) Verdict {
 			mask |= 1 << i
 		}
 	}
-	l := j.policy.lots[base][mask]
+	l := j.policy.lots[base][mask+end<<j.policy.chosen]
 	if len(l.opens) == 0 {
+		if whole := j.policy.lots[base][mask]; len(whole.opens) > 0 {
+			w := j.policy.ends[end-1]
+			until := w.Until
+			return Verdict{Reason: &hotstick.Reason{Code: hotstick.ReasonWindowClosed, Subject: whole.name,
+				Detail: "it does not open before the waiver " + w.Name + " ends", Until: &until}}
+		}
 		return Verdict{Reason: j.policy.closed(base, mask)}
 	}
 	if !l.untouched {
@@ -142,29 +156,6 @@ func (p *Policy) closed(base, mask int) *hotstick.Reason {
 	}
 	until := taken.interval().Until
 	return &hotstick.Reason{Code: hotstick.ReasonFreeze, Subject: string(taken.Name), Detail: string(taken.Reason), Until: &until}
-}
-
-// leftOut finds the waiver that keeps the host out; its index is -1 if there is none.
-func (j *Judge) leftOut() (*waiverRule, int, outcome) {
-	for i, w := range j.waivers {
-		if !w.LeaveOut {
-			continue
-		}
-		if o := j.excepted[i].judge(&j.world); o.held || o.err != nil {
-			return w, i, o
-		}
-	}
-	return nil, -1, outcome{}
-}
-
-// waiverFor names the waiver that excepts the host from a rule; empty if none does.
-func (j *Judge) waiverFor(rule label) string {
-	for i, w := range j.waivers {
-		if slices.Contains(w.Rules, rule) && j.excepted[i].judge(&j.world).held {
-			return string(w.Name)
-		}
-	}
-	return ""
 }
 
 // first is the index of the first condition that holds; -1 if none does or one fails

@@ -22,7 +22,7 @@ import (
 const APIVersion = "hotstick/policy/v1"
 
 // kinds are the kinds of documents.
-var kinds = []string{"Policy", "Calendar", "Freeze", "Waiver"}
+var kinds = []string{"Policy", "Calendar", "Freeze"}
 
 // Set is the documents of one text, read and checked.
 type Set struct {
@@ -32,7 +32,6 @@ type Set struct {
 	policies  []*policyRule
 	calendars []*calendarRule
 	freezes   []*freezeRule
-	waivers   []*waiverRule
 }
 
 // A document with where its parts stand, and with its expressions compiled.
@@ -55,11 +54,6 @@ type (
 		*binder
 		when condition
 	}
-	waiverRule struct {
-		waiverDoc
-		*binder
-		when condition
-	}
 )
 
 // Parse reads a text of one or more documents and checks them; one of them is a
@@ -79,7 +73,7 @@ func Parse(raw []byte) (*Set, error) {
 	}
 	problems = append(problems, s.check()...)
 	if len(problems) == 0 && len(s.policies) == 0 {
-		problems = Problems{{Message: "there is no document of kind Policy", Hint: "calendars, freezes and waivers stand in the same text as the policy that uses them"}}
+		problems = Problems{{Message: "there is no document of kind Policy", Hint: "calendars and freezes stand in the same text as the policy that uses them"}}
 	}
 	if err := problems.orNil(); err != nil {
 		return nil, err
@@ -183,10 +177,6 @@ func (s *Set) add(body ast.Node) Problems {
 		f := &freezeRule{binder: b}
 		b.bind(body, reflect.ValueOf(&f.freezeDoc).Elem(), "")
 		s.freezes = append(s.freezes, f)
-	case "Waiver":
-		w := &waiverRule{binder: b}
-		b.bind(body, reflect.ValueOf(&w.waiverDoc).Elem(), "")
-		s.waivers = append(s.waivers, w)
 	}
 	return nil
 }

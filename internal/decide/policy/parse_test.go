@@ -14,11 +14,9 @@ const (
 	head     = "apiVersion: hotstick/policy/v1\nkind: Policy\nname: p\n"
 	calendar = "apiVersion: hotstick/policy/v1\nkind: Calendar\nname: c\n"
 	freeze   = "apiVersion: hotstick/policy/v1\nkind: Freeze\nname: f\n"
-	waiver   = "apiVersion: hotstick/policy/v1\nkind: Waiver\nname: w\n"
 )
 
 func TestWhatIsRefusedAndWhere(t *testing.T) {
-	signed := "by: ada\nreason: x\nuntil: 2027-01-01T00:00:00Z\n"
 	tests := []struct{ what, text, at, says string }{
 		{"nothing", "", "0:0", "no document"},
 		{"only a comment", "# x\n", "0:0", "no document"},
@@ -110,12 +108,6 @@ func TestWhatIsRefusedAndWhere(t *testing.T) {
 		{"a freeze without an end", freeze + "from: 2026-01-05 02:00\nreason: x\n", "1:1", "two ends"},
 		{"a freeze that ends first", freeze + "from: 2026-01-05 02:00\nuntil: 2026-01-05 01:00\nreason: x\n", "5:8", "before it begins"},
 		{"a freeze without a reason", freeze + "from: 2026-01-05 02:00\nuntil: 2026-01-06 02:00\n", "1:1", "without a reason"},
-		{"a waiver for nobody", waiver + "policy: p\nleave_out: true\n" + signed + "---\n" + head, "1:1", "without an expression"},
-		{"a waiver by nobody", waiver + "policy: p\nleave_out: true\nwhen: true\nreason: x\nuntil: 2027-01-01T00:00:00Z\n---\n" + head, "1:1", "somebody"},
-		{"a waiver without an end", waiver + "policy: p\nleave_out: true\nwhen: true\nreason: x\nby: ada\n---\n" + head, "1:1", "an end"},
-		{"a waiver of an unknown policy", waiver + "policy: q\nleave_out: true\nwhen: true\n" + signed, "4:9", "cannot find the policy"},
-		{"a waiver of an unknown rule", waiver + "policy: p\nrules: [r]\nwhen: true\n" + signed + "---\n" + head, "5:9", "cannot find the rule"},
-		{"a waiver of nothing", waiver + "policy: p\nwhen: true\n" + signed + "---\n" + head, "1:1", "either rules or leave_out"},
 	}
 	for _, tt := range tests {
 		_, err := policy.Parse([]byte(tt.text))

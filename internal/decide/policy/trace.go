@@ -13,6 +13,8 @@ import (
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/interpreter"
 	"cel.dev/cel-go/parser"
+
+	"github.com/hotstick/hotstick"
 )
 
 // Trace is how a verdict came about: every rule that was judged, in order.
@@ -33,8 +35,21 @@ type Step struct {
 	// that part looked at.
 	Because string  `json:"because"`
 	Values  []Value `json:"values,omitempty"`
-	// Waiver names the waiver that made up for the rule.
-	Waiver string `json:"waiver,omitempty"`
+	// Waiver is the one that made up for the rule, or that the step judges.
+	Waiver *Exception `json:"waiver,omitempty"`
+}
+
+// Exception is a signed waiver, as traces show it.
+type Exception struct {
+	Name string `json:"name"`
+	// By are the persons who signed it, and Until is its end.
+	By    []hotstick.Person `json:"by"`
+	Why   string            `json:"why"`
+	Until time.Time         `json:"until"`
+}
+
+func (w *waived) shown() *Exception {
+	return &Exception{Name: w.Name, By: w.By, Why: w.Why, Until: w.Until}
 }
 
 // Value is what one part of an expression came to.
@@ -51,13 +66,15 @@ func (j *Judge) Explain(h Host) (Verdict, Trace) {
 	var t Trace
 	for _, w := range j.waivers {
 		if w.LeaveOut {
-			t.add(j.step("waivers", string(w.Name), w.When))
+			s := j.step("waivers", w.Name, expression(w.Hosts))
+			s.Waiver = w.shown()
+			t.add(s)
 		}
 	}
 	for _, e := range r.Eligible {
 		s := j.step("eligible", string(e.Name), e.When)
-		if !s.Held {
-			s.Waiver = j.waiverFor(e.Name)
+		if w := j.waiverFor(e.Name); !s.Held && w != nil {
+			s.Waiver = w.shown()
 		}
 		t.add(s)
 	}

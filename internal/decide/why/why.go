@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/decide/policy"
 )
 
 // Text says a reason in one or two sentences.
@@ -98,6 +99,20 @@ func Explain(h Host) (lines []string, changes string) {
 		}
 	}
 	return lines, changes
+}
+
+// Excepted says by whose waiver a host is let in or kept out, and until when.
+func Excepted(w policy.Waiver) string {
+	names := make([]string, len(w.By))
+	for i, p := range w.By {
+		names[i] = string(p)
+	}
+	what := "lets it in without " + strings.Join(w.Rules, ", ")
+	if w.LeaveOut {
+		what = "keeps it out"
+	}
+	return fmt.Sprintf("Under policy %s the waiver %s, signed by %s, %s until %s: %s.", w.Policy, w.Name, strings.Join(names, ", "), what,
+		w.Until.UTC().Format(time.RFC3339), strings.TrimSuffix(w.Why, "."))
 }
 
 func running(h Host) string {

@@ -159,6 +159,8 @@ func fleetText(e store.Event, who string) string {
 		return e.Patch.String() + " was banned."
 	case inventory.PatchCleared:
 		return e.Patch.String() + " was cleared by a signed statement."
+	case inventory.StatementTaken:
+		return fmt.Sprintf("%s handed in a signed %s.", who, statementKind(e.Evidence))
 	case inventory.FleetFrozen:
 		return who + " froze changes."
 	case inventory.FleetThawed:
@@ -185,6 +187,16 @@ func fleetText(e store.Event, who string) string {
 		return who + " signed out of the console."
 	}
 	return e.Kind
+}
+
+// statementKind is what a signed statement is called.
+func statementKind(evidence []hotstick.Evidence) string {
+	for _, e := range evidence {
+		if e.Kind == "kind" {
+			return e.Text
+		}
+	}
+	return "statement"
 }
 
 // accountText tells of a change of somebody's account.

@@ -182,7 +182,7 @@ func TestEveryKindOfEventHasItsSentence(t *testing.T) {
 		inventory.GrantIssued, inventory.PlanProposed, inventory.PlanSigned, inventory.PlanStatus, inventory.PlanReverting,
 		inventory.HostIll, inventory.HostWell, inventory.HostUnstruck, inventory.HostMarked, inventory.HostCleared,
 		inventory.HostExcluded, inventory.HostIncluded, inventory.HostJoined, inventory.HostStandsIn, inventory.HostRecalled,
-		inventory.PlanPromoted, inventory.PlanRetried, inventory.WaveReverting, inventory.PatchCleared,
+		inventory.PlanPromoted, inventory.PlanRetried, inventory.WaveReverting, inventory.PatchCleared, inventory.StatementTaken,
 		inventory.FleetFrozen, inventory.FleetThawed, inventory.PatchBanned, inventory.FleetStopped, inventory.FleetLifted, inventory.CatalogPublished,
 		inventory.SessionOpened, inventory.SessionClosed}
 	for _, kind := range kinds {
