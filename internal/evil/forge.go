@@ -76,6 +76,14 @@ func forge(kind statement.Kind, body any, names []string, signers ...statement.S
 	return encode(p)
 }
 
+// inTheNames is one key that signs once for every person, with the IDs of their keys.
+func (l *Loot) inTheNames(by statement.Signer) (signers []statement.Signer, names []string) {
+	for _, p := range l.Trust.Persons {
+		signers, names = append(signers, by), append(names, statement.KeyID(p.Keys[0]))
+	}
+	return signers, names
+}
+
 func encode(v any) json.RawMessage {
 	raw, err := json.Marshal(v)
 	if err != nil {

@@ -131,17 +131,23 @@ func twice(l *Loot, t Turn) []json.RawMessage {
 	return append(out, seen[max(0, len(seen)-recorded):]...)
 }
 
+// turnSeconds is how long yesterday lets grants pass, then keeps them back, and then
+// gives those that it has kept: longer than any grant lives.
+const turnSeconds = 65
+
 func yesterday(l *Loot, t Turn) []json.RawMessage {
+	switch t.Now.Unix() / turnSeconds % 3 {
+	case 0:
+		return t.Honest
+	case 1:
+		return without(t.Honest, statement.KindGrant)
+	}
 	old := slices.DeleteFunc(only(l.Seen[t.Request.Host], statement.KindGrant), func(raw json.RawMessage) bool {
 		var g statement.Grant
 		p, ok := readPaper(raw)
 		return !ok || !p.body(&g) || g.Nonce == t.Request.Loader.Nonce
 	})
-	out := t.Honest
-	if t.Random.IntN(2) == 0 {
-		out = without(out, statement.KindGrant)
-	}
-	return append(slices.Clone(out), old[max(0, len(old)-recorded):]...)
+	return append(without(t.Honest, statement.KindGrant), old[max(0, len(old)-recorded):]...)
 }
 
 // longLife takes an older nonce of the host, if the thief has seen one.

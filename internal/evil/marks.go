@@ -74,17 +74,10 @@ func lifted() []Strategy {
 	return []Strategy{
 		{Name: "clear-by-the-server", Claims: []Claim{Recalled},
 			Does:   "lifts bans, recalls and strikes with the online key's signature",
-			Answer: by(marked, cleared(func(l *Loot, c statement.Clear) json.RawMessage { return forge(statement.KindClear, c, nil, l.Online) }))},
+			Answer: by(marked, cleared(byServer))},
 		{Name: "clear-under-false-names", Claims: []Claim{Recalled},
-			Does: "lifts bans, recalls and strikes with signatures of its own beside the keys of the persons",
-			Answer: by(marked, cleared(func(l *Loot, c statement.Clear) json.RawMessage {
-				var names []string
-				var signers []statement.Signer
-				for _, p := range l.Trust.Persons {
-					names, signers = append(names, statement.KeyID(p.Keys[0])), append(signers, l.Own)
-				}
-				return forge(statement.KindClear, c, names, signers...)
-			}))},
+			Does:   "lifts bans, recalls and strikes with signatures of its own beside the keys of the persons",
+			Answer: by(marked, cleared(falsely))},
 		{Name: "clear-for-another-patch", Claims: []Claim{Recalled},
 			Does:   "puts another patch into a clear that was signed",
 			Answer: by(marked, recut)},
@@ -152,9 +145,9 @@ func marked(l *Loot, t Turn, p Plan) bool {
 }
 
 // cleared lifts everything that holds a plan's patch back on the host, and starts it.
-func cleared(sign func(*Loot, statement.Clear) json.RawMessage) attack {
+func cleared(sign func(*Loot, statement.Kind, any) json.RawMessage) attack {
 	return func(l *Loot, t Turn, p Plan, seat int) []json.RawMessage {
-		return append([]json.RawMessage{sign(l, clearOf(t, p))}, start(l, t, p, seat)...)
+		return append([]json.RawMessage{sign(l, statement.KindClear, clearOf(t, p))}, start(l, t, p, seat)...)
 	}
 }
 

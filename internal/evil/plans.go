@@ -2,7 +2,6 @@ package evil
 
 import (
 	"encoding/json"
-	"math"
 	"slices"
 	"time"
 
@@ -47,6 +46,12 @@ func plans() []Strategy {
 		{Name: "older-level-by-an-old-plan", Claims: []Claim{Older},
 			Does:   "starts an old plan again where a newer level has been confirmed since",
 			Answer: by(lower, start)},
+		{Name: "downgrade-by-the-server", Claims: []Claim{Older},
+			Does:   "permits an older level, and plans it, with the online key's signature",
+			Answer: by(current, downgraded(byServer))},
+		{Name: "downgrade-under-false-names", Claims: []Claim{Older},
+			Does:   "permits an older level, and plans it, with signatures of its own beside the keys of the persons",
+			Answer: by(current, downgraded(falsely))},
 		{Name: "retarget-that-skips-the-canaries", Claims: []Claim{TooEarly, Edited},
 			Does: "lets a plan continue another one that it has nothing to do with, so that its delays count from there",
 			Answer: edit(func(p *hotstick.Plan, hosts []hotstick.PlanHost, l *Loot) []hotstick.PlanHost {
@@ -244,11 +249,7 @@ func approvedBy(who func(*Loot) statement.Signer) attack {
 
 // emergency lets a plan carry a template that permits it whatever it says.
 func emergency(l *Loot, t Turn, p Plan, _ int) []json.RawMessage {
-	var names []string
-	var signers []statement.Signer
-	for _, person := range l.Trust.Persons {
-		names, signers = append(names, statement.KeyID(person.Keys[0])), append(signers, l.Online)
-	}
+	signers, names := l.inTheNames(l.Online)
 	forged, ok := p.with(func(body *hotstick.Plan, hosts []hotstick.PlanHost) []hotstick.PlanHost {
 		body.Continues, body.Approvals = "", 0
 		for i := range body.Waves {
@@ -275,5 +276,41 @@ func over(_ *Loot, t Turn, p Plan) bool { return p.seat(t) >= 0 && !t.Now.Before
 // lower fits plans for a lower level than the one in effect.
 func lower(_ *Loot, t Turn, p Plan) bool {
 	in := t.Request.Loader.InEffect
-	return p.seat(t) >= 0 && p.Body.Patch.Name == in.Name && p.Body.Patch.Level < in.Level && in.Level < math.MaxInt
+	return p.seat(t) >= 0 && p.Body.Patch.Name == in.Name && p.Body.Patch.Level < in.Level
+}
+
+// downgraded goes back from the level in effect to one before it, by a plan and by the
+// permission for that.
+func downgraded(sign func(l *Loot, kind statement.Kind, body any) json.RawMessage) attack {
+	return func(l *Loot, t Turn, p Plan, _ int) []json.RawMessage {
+		forged, ok := p.with(func(body *hotstick.Plan, hosts []hotstick.PlanHost) []hotstick.PlanHost {
+			otherLevel(body)
+			hasty(body)
+			return hosts
+		})
+		seat := forged.seat(t)
+		if !ok || seat < 0 || forged.Body.Patch == p.Body.Patch {
+			return nil
+		}
+		now := t.Now.UTC().Truncate(time.Second)
+		d := statement.Downgrade{Patch: forged.Body.Patch, From: p.Body.Patch.Level, Hosts: []hotstick.HostID{t.Request.Host},
+			Builds: []hotstick.KernelBuild{}, Why: "because", IssuedAt: now, NotAfter: now.Add(time.Hour)}
+		return append([]json.RawMessage{sign(l, statement.KindPlan, forged.Body), sign(l, statement.KindDowngrade, d)}, start(l, t, forged, seat)...)
+	}
+}
+
+// byServer signs with the online key, and falsely with the thief's in the persons'
+// names.
+func byServer(l *Loot, kind statement.Kind, body any) json.RawMessage {
+	return forge(kind, body, nil, l.Online)
+}
+
+func falsely(l *Loot, kind statement.Kind, body any) json.RawMessage {
+	signers, names := l.inTheNames(l.Own)
+	return forge(kind, body, names, signers...)
+}
+
+// current fits plans for the level in effect.
+func current(_ *Loot, t Turn, p Plan) bool {
+	return p.seat(t) >= 0 && p.Body.Patch == t.Request.Loader.InEffect
 }

@@ -149,6 +149,11 @@ func trustTales() []tale {
 			s.learn("h1", pick(bad, "nothing", learnedClear))
 			s.forget("h1", "ban")
 		}},
+		{"S14c", "a clear that nobody signed", nil, func(s *story, bad bool) {
+			s.dated()
+			s.add(trace.Event{Node: "people", Kind: trace.KindFault, Cause: PeopleClear, Grant: other})
+			s.learn("h1", learnedClear, func(e *trace.Event) { e.Grant = pick(bad, hotstick.NewDigest(nil), other) })
+		}},
 		{"S16", "a host that neither the list nor the rule for late hosts names", lateRole("db"), func(s *story, bad bool) {
 			s.baked()
 			s.arm(pick[hotstick.HostID](bad, "h9", "h1"), func(e *trace.Event) { e.Attempt, e.Grant = 7, "" })
@@ -176,12 +181,42 @@ func trustTales() []tale {
 			s.admitted("h1")
 			s.arm("h1")
 		}},
+		{"S22l", "a plan whose life is over", func(b *trace.PlanBody) { b.Plan.NotAfter = night.Add(5 * time.Minute) }, func(s *story, bad bool) {
+			s.dated()
+			s.wait(pick(bad, 10*time.Minute, 0))
+			s.learn("h1", LearnedNonce, quoting("one"))
+			s.admitted("h1")
+			s.arm("h1", quoting("one"))
+		}},
+		{"S24g", "a nonce of nobody", lasting, func(s *story, bad bool) {
+			s.dated()
+			s.learn("h1", LearnedNonce, quoting("one"))
+			s.admitted("h1")
+			s.arm("h1", quoting(pick(bad, "two", "one")))
+		}},
+		{"S24g", "a nonce of a loader that was restarted", lasting, func(s *story, bad bool) {
+			s.dated()
+			s.learn("h1", LearnedNonce, quoting("one"))
+			s.fault(pick(bad, FaultLoaderUp, FaultAgentUp), "h1")
+			s.admitted("h1")
+			s.arm("h1", quoting("one"))
+		}},
+		{"S24g", "a nonce of more than a minute ago", lasting, func(s *story, bad bool) {
+			s.dated()
+			s.learn("h1", LearnedNonce, quoting("one"))
+			s.wait(pick(bad, 61*time.Second, 50*time.Second))
+			s.admitted("h1")
+			s.arm("h1", quoting("one"))
+		}},
 		{"S24", "a plan that nobody signed", nil, func(s *story, bad bool) {
 			s.admitted("h1")
 			s.arm("h1", func(e *trace.Event) { e.Plan = pick(bad, other, newer.plan) })
 		}},
 	}
 }
+
+// lasting lets the plan live for long.
+func lasting(b *trace.PlanBody) { b.Plan.NotAfter = night.AddDate(1, 0, 0) }
 
 // lateRole lets hosts join late that have the role.
 func lateRole(role string) edit {

@@ -1,10 +1,17 @@
 package checker
 
-import "github.com/hotstick/hotstick"
+import (
+	"time"
+
+	"github.com/hotstick/hotstick"
+)
 
 // Ground is the body of a simulator's begin event: what is true of the world and
 // no program can change.
 type Ground struct {
+	// Began is the wall-clock time at the trace's beginning. Only a trace with it tells
+	// of nonces, and of the clears that people signed.
+	Began time.Time    `json:"began"`
 	Hosts []GroundHost `json:"hosts"`
 	// Artifacts are what the signed catalog lists.
 	Artifacts []GroundArtifact `json:"artifacts"`
@@ -77,6 +84,8 @@ const (
 	FaultLedger = "ledger_restored"
 	// FaultClock: a host's wall clock jumped.
 	FaultClock = "clock_jump"
+	// PeopleClear: enough persons signed the clear whose payload's digest Grant is.
+	PeopleClear = "people_clear"
 	// FaultsEnd: there are no faults after this; FaultRunEnd: the run is over, and
 	// what is to happen must have happened.
 	FaultsEnd   = "faults_end"

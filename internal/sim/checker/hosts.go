@@ -15,6 +15,8 @@ const (
 	learnedClear   = "clear"
 	learnedCatalog = "catalog"
 	learnedEpoch   = "epoch"
+	// LearnedNonce: the host's loader made a nonce, which Detail holds.
+	LearnedNonce = "nonce"
 	// learnedForgotten: what the event's From says is not in the ledger any more.
 	learnedForgotten = "forgotten"
 )
@@ -97,6 +99,7 @@ func (h *host) intends(f *fleet, e *trace.Event) {
 	if e.Plan != "" {
 		h.setsOut(h, e)
 		h.intents[intentKey{e.Plan, e.Attempt}] = true
+		h.nonces[e.Detail] = spent
 		f.plan(e.Plan).truth[truthKey{e.Host, e.Attempt, hotstick.Armed}] = true
 	}
 }
@@ -158,6 +161,8 @@ func (h *host) learn(e *trace.Event) {
 		h.catalog, h.catalogVersion = e.Uptime, e.Generation
 	case learnedEpoch:
 		h.epoch = e.Epoch
+	case LearnedNonce:
+		h.nonces[e.Detail] = e.T
 	}
 }
 

@@ -31,6 +31,8 @@ type fleet struct {
 	unlogged int
 	// grants are the committed ones, and when each was.
 	grants map[hotstick.Digest]int64
+	// clears are those that people signed.
+	clears map[hotstick.Digest]bool
 	orders
 }
 
@@ -56,6 +58,9 @@ type host struct {
 	trouble
 	shown
 	leafTimes []int64
+	// nonces are those that the loader's process made, and when; spent if one has
+	// started something.
+	nonces map[string]int64
 }
 
 // kernelTruth is what the kernel says.
@@ -167,14 +172,14 @@ type line struct {
 
 func newFleet() *fleet {
 	return &fleet{hosts: map[hotstick.HostID]*host{}, plans: map[hotstick.PlanID]*plan{},
-		artifacts: map[hotstick.Digest]GroundArtifact{}, banned: map[hotstick.PatchRef]bool{}, grants: map[hotstick.Digest]int64{},
+		artifacts: map[hotstick.Digest]GroundArtifact{}, banned: map[hotstick.PatchRef]bool{}, grants: map[hotstick.Digest]int64{}, clears: map[hotstick.Digest]bool{},
 		orders: orders{out: map[hotstick.HostID]int{}}}
 }
 
 func (f *fleet) host(id hotstick.HostID) *host {
 	h := f.hosts[id]
 	if h == nil {
-		h = &host{id: id, up: true, shown: shown{shown: map[string]int{}},
+		h = &host{id: id, up: true, nonces: map[string]int64{}, shown: shown{shown: map[string]int{}},
 			kernelTruth: kernelTruth{map[hotstick.Digest]string{}, map[string]bool{}, map[effectKey]int64{}},
 			ledgerTruth: newLedgerTruth()}
 		f.hosts[id] = h
@@ -261,6 +266,8 @@ func (f *fleet) fault(e *trace.Event) {
 		f.failing = true
 	case FaultStoreOver:
 		f.failing = false
+	case PeopleClear:
+		f.clears[e.Grant] = true
 	case FaultsEnd:
 		f.faultsEnd = e.T
 	}
@@ -273,6 +280,7 @@ func (f *fleet) fault(e *trace.Event) {
 		h.loaderAt = -1
 	case FaultLoaderUp:
 		h.loaderAt = e.T
+		h.nonces = map[string]int64{}
 	case FaultAgentDown:
 		h.agentOff = e.T
 	case FaultAgentUp:

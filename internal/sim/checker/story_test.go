@@ -71,6 +71,19 @@ func newStory(t *testing.T) *story {
 	return s
 }
 
+// dated lets the story begin at a time, so that it tells of nonces and clears, too.
+func (s *story) dated() {
+	var g Ground
+	if err := json.Unmarshal(s.events[0].Body, &g); err != nil {
+		s.t.Fatal(err)
+	}
+	g.Began = night
+	s.events[0].Body = s.encode(g)
+}
+
+// quoting is about a nonce.
+func quoting(nonce string) change { return func(e *trace.Event) { e.Detail = nonce } }
+
 // plans begins a story with a running plan of the newer level: h1, then h2 and h3,
 // then h4; of each rack one at a time. h1 and h3 are in rack a.
 func plans(t *testing.T, edits ...edit) *story {

@@ -3,6 +3,7 @@ package checker
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/trace"
@@ -18,6 +19,8 @@ func trustRules() []Rule {
 			Text: "After a ban no server grants the patch, and no host that learned of it, or of a recall, arms it, until a clear."},
 		{ID: "S14m", Name: "nothing bad is forgotten", check: forgotten,
 			Text: "A host forgets no ban and no strike but by a clear, and never a halt, over all restarts and reboots."},
+		{ID: "S14c", Name: "nobody lifts alone", check: liftedTogether,
+			Text: "No host takes a clear that too few persons have signed."},
 		{ID: "S16", Name: "frozen list", check: frozenList,
 			Text: "Only hosts that the signed plan lists, or that its rule for late hosts lets in, arm for it."},
 		{ID: "S17", Name: "bytes bound", check: bytesBound,
@@ -25,9 +28,13 @@ func trustRules() []Rule {
 		{ID: "S20", Name: "online keys are weak",
 			Text: "All rules of trust, the kernel and the loader's clock hold also while somebody else owns the server.", check: onlineKeys},
 		{ID: "S21", Name: "no downgrade", check: noDowngrade,
-			Text: "A host arms no level below one that it ever confirmed, unless the plan's signatures list that level to go back to."},
+			Text: "A host sets out for no level below one that it ever confirmed. The simulator's people sign no downgrade, which would permit it."},
 		{ID: "S22", Name: "freeze is seen", check: freezeSeen,
 			Text: "Nothing starts from a catalog whose signatures have expired."},
+		{ID: "S22l", Name: "a plan's life ends", check: lifeEnds,
+			Text: "Nothing starts by a plan whose life is over."},
+		{ID: "S24g", Name: "a grant is of its minute", check: ofItsMinute,
+			Text: "A host starts only on a grant that quotes a nonce which its loader's own process made less than a minute before, and on each nonce once."},
 		{ID: "S24", Name: "four eyes", check: fourEyes,
 			Text: "No host starts on signatures that were given for other bytes: an edited plan is another plan, without approvals."},
 	}
@@ -115,6 +122,16 @@ func forgotten(f *fleet, e *trace.Event) (bool, string) {
 	return true, ""
 }
 
+func liftedTogether(f *fleet, e *trace.Event) (bool, string) {
+	if e.Kind != trace.KindLearned || e.To != learnedClear || f.ground == nil || f.ground.Began.IsZero() {
+		return false, ""
+	}
+	if !f.clears[e.Grant] {
+		return true, "nobody signed the clear that the host takes"
+	}
+	return true, ""
+}
+
 func frozenList(f *fleet, e *trace.Event) (bool, string) {
 	p, ok := f.started(e)
 	if !ok {
@@ -166,21 +183,13 @@ func onlineKeys(f *fleet, e *trace.Event) (bool, string) {
 }
 
 func noDowngrade(f *fleet, e *trace.Event) (bool, string) {
-	p, ok := f.started(e)
-	if !ok {
+	if _, ok := f.started(e); !ok || f.ground == nil {
 		return false, ""
 	}
-	h := f.host(e.Host)
-	if e.Patch.Level >= h.confirmed[e.Patch.Name] {
-		return true, ""
+	if best := f.host(e.Host).confirmed[e.Patch.Name]; e.Patch.Level < best {
+		return true, fmt.Sprintf("level %d was confirmed here before", best)
 	}
-	lane, _ := p.body.Plan.Lane(h.build)
-	for _, t := range lane.RevertTo {
-		if t.Patch == e.Patch {
-			return true, ""
-		}
-	}
-	return true, fmt.Sprintf("level %d was confirmed here before", h.confirmed[e.Patch.Name])
+	return true, ""
 }
 
 func freezeSeen(f *fleet, e *trace.Event) (bool, string) {
@@ -193,6 +202,36 @@ func freezeSeen(f *fleet, e *trace.Event) (bool, string) {
 	}
 	if e.T >= ms(h.catalog) && !h.clockBad {
 		return true, "the newest catalog that the host knows has expired"
+	}
+	return true, ""
+}
+
+func lifeEnds(f *fleet, e *trace.Event) (bool, string) {
+	p, ok := f.started(e)
+	if !ok || f.ground == nil || f.ground.Began.IsZero() || f.host(e.Host).clockBad {
+		return false, ""
+	}
+	if over := f.ground.Began.Add(time.Duration(e.T)).Sub(p.body.Plan.NotAfter); over >= 0 {
+		return true, fmt.Sprintf("the plan's life ended %s before", over.Round(time.Millisecond))
+	}
+	return true, ""
+}
+
+// spent stands for the time of a nonce that has started something.
+const spent = int64(-1)
+
+func ofItsMinute(f *fleet, e *trace.Event) (bool, string) {
+	if e.Kind != trace.KindIntent || e.Plan == "" || f.ground == nil || f.ground.Began.IsZero() {
+		return false, ""
+	}
+	made, known := f.host(e.Host).nonces[e.Detail]
+	switch {
+	case !known:
+		return true, "the host starts on a grant with a nonce that its loader did not make"
+	case made == spent:
+		return true, "the host starts twice on grants with one nonce"
+	case e.T-made > ms(f.ground.GrantMillis):
+		return true, fmt.Sprintf("the host starts on a nonce that is %s old", sec(e.T-made))
 	}
 	return true, ""
 }

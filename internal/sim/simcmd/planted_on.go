@@ -86,7 +86,7 @@ func suspect(f flags, from, n int) (int, string) {
 // honest reports whether the seed breaks the rule without any planted bug, too:
 // then it proves nothing.
 func honest(f flags, seed uint64, rule string) bool {
-	r := world.Run(caseOf(int(seed), f.events))
+	r := world.Run(caseOf(f, int(seed)))
 	for _, v := range r.Report.Violations {
 		if v.Rule == rule {
 			return true

@@ -23,7 +23,8 @@ type flags struct {
 	seeds, from, events, workers int
 	seed                         int64
 	live, shrink, planted, trace bool
-	output, only                 string
+	evil                         bool
+	output, only, strategy       string
 }
 
 // Exit codes.
@@ -40,7 +41,7 @@ func Main(args []string, out, errs io.Writer) int {
 	set.SetOutput(errs)
 	set.IntVar(&f.seeds, "seeds", 200, "how many seeds to run; every fourth asks for liveness")
 	set.IntVar(&f.from, "from", 1, "the first seed")
-	set.IntVar(&f.events, "events", world.DefaultEvents, "events of a run")
+	set.IntVar(&f.events, "events", 0, fmt.Sprintf("events of a run; 0 means %d, or %d with -evil", world.DefaultEvents, defaultEvilEvents))
 	set.IntVar(&f.workers, "workers", min(2, runtime.NumCPU()), "runs at once")
 	set.Int64Var(&f.seed, "seed", -1, "run one seed only")
 	set.BoolVar(&f.live, "live", false, "with -seed: ask for liveness")
@@ -48,6 +49,8 @@ func Main(args []string, out, errs io.Writer) int {
 	set.BoolVar(&f.trace, "trace", false, "with -seed: print the trace")
 	set.BoolVar(&f.planted, "planted", false, "find the planted bugs; needs a build with -tags planted")
 	set.StringVar(&f.only, "only", "", "with -planted: one bug")
+	set.BoolVar(&f.evil, "evil", false, "a thief owns the servers in every run; each seed runs one strategy, in turn")
+	set.StringVar(&f.strategy, "strategy", "", "with -evil: one strategy")
 	set.StringVar(&f.output, "o", "text", "text or json")
 	if err := set.Parse(args); err != nil {
 		return exitUsage
@@ -60,17 +63,23 @@ func Main(args []string, out, errs io.Writer) int {
 		return findPlanted(f, out, errs)
 	case f.seed >= 0:
 		return runOne(f, out)
+	case f.evil:
+		return runEvil(f, out)
 	}
 	return runMany(f, out)
 }
 
 // caseOf is the case of a seed in a run of many.
-func caseOf(seed, events int) world.Case {
-	return world.Case{Seed: uint64(seed), Options: world.Options{Events: events, Live: seed%4 == 0}}
+func caseOf(f flags, seed int) world.Case {
+	if f.evil {
+		return evilCase(f, seed)
+	}
+	return world.Case{Seed: uint64(seed), Options: world.Options{Events: f.events, Live: seed%4 == 0}}
 }
 
 func runOne(f flags, out io.Writer) int {
-	c := world.Case{Seed: uint64(f.seed), Options: world.Options{Events: f.events, Live: f.live || f.seed%4 == 0}}
+	c := caseOf(f, int(f.seed))
+	c.Options.Live = c.Options.Live || f.live
 	if f.trace {
 		c.Options.Trace = func(line []byte) { fmt.Fprintf(out, "%s\n", line) }
 		world.Run(c)
@@ -163,7 +172,7 @@ func runs(f flags, from, n int) func(yield func(world.Result) bool) {
 		for range max(1, f.workers) {
 			running.Go(func() {
 				for i := range next {
-					results[i] <- world.Run(caseOf(from+i, f.events))
+					results[i] <- world.Run(caseOf(f, from+i))
 				}
 			})
 		}
@@ -226,8 +235,8 @@ func (s *Summary) print(out io.Writer) {
 	fmt.Fprintf(out, "%d violations, failing seeds %v\n", s.Violations, s.Failing)
 }
 
-func keys[V any](m map[string]V) func(func(string) bool) {
-	return func(yield func(string) bool) {
+func keys[K comparable, V any](m map[K]V) func(func(K) bool) {
+	return func(yield func(K) bool) {
 		for k := range m {
 			if !yield(k) {
 				return

@@ -15,6 +15,7 @@ import (
 	"github.com/hotstick/hotstick/internal/sim/checker"
 	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/store"
+	"github.com/hotstick/hotstick/internal/trace"
 )
 
 func (s Step) stream() *rand.Rand { return rand.New(rand.NewPCG(s.N, 2)) }
@@ -257,6 +258,11 @@ func (w *World) clear(r *rand.Rand) {
 		w.fail("cannot sign a clear: %v", err)
 		return
 	}
+	id, err := statement.IDOf(raw)
+	if err != nil {
+		w.fail("cannot sign a clear: %v", err)
+	}
+	w.emit(trace.Event{Node: "people", Kind: trace.KindFault, Cause: checker.PeopleClear, Patch: p.patch, Grant: id})
 	_, err = c.Clear(context.Background(), raw, "ann")
 	w.done("clear", err)
 }
@@ -401,6 +407,7 @@ func (w *World) stage(expires time.Time, trust hotstick.Trust, patches []hotstic
 	recalls := w.catalog.Recalls
 	w.catalog = catalog.NewView(w.catalog.Version+1, expires, trust, patches)
 	w.catalog.Recalls = recalls
+	w.thief.history = append(w.thief.history, w.catalog)
 }
 
 // recall: the publishers take a level back.

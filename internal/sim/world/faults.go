@@ -12,8 +12,6 @@ import (
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/link"
 	"github.com/hotstick/hotstick/internal/sim/checker"
-	"github.com/hotstick/hotstick/internal/statement"
-	"github.com/hotstick/hotstick/internal/wire"
 )
 
 const panicText = "[   99.000000] Kernel panic - not syncing: hardware\n[   99.000001] Call Trace:\n[   99.000002]  mce_panic+0x1/0x2\n"
@@ -246,53 +244,4 @@ func (n *node) hand(documents []json.RawMessage) {
 	if _, err := (port{n}).Exchange(context.Background(), link.Request{Documents: documents}); err != nil {
 		n.w.some("replay unheard")
 	}
-}
-
-// steal: a thief owns the server and its online key from soon on. Before that,
-// people ban or halt something, which is to hold.
-func (w *World) steal(r *rand.Rand) {
-	if chance(r, 50) {
-		w.ban(r)
-	} else {
-		w.halt(r)
-	}
-	w.after(15*time.Second, func() {
-		w.stolen = true
-		w.fault(checker.FaultOwned, nil)
-	})
-}
-
-// evil is what a stolen server sends beside the honest answer: every plan that
-// was ever signed, and grants for whatever the host could start.
-func (w *World) evil(req wire.SyncRequest) []json.RawMessage {
-	if !w.stolen || req.Loader.Nonce == "" {
-		return nil
-	}
-	n := w.byID[req.Host]
-	var out []json.RawMessage
-	for _, p := range w.plans {
-		out = append(out, p.envelope)
-		for i, h := range p.hosts {
-			if h.Host != req.Host && !(h.Build == n.m.Member.Build && n.random.IntN(40) == 0) {
-				continue
-			}
-			proof, err := statement.ProveHost(p.hosts, int64(i))
-			if err != nil {
-				continue
-			}
-			wave := h.EarliestWave()
-			if n.random.IntN(4) == 0 {
-				wave = n.random.IntN(h.Wave + 1)
-			}
-			// Somebody else's place in the plan does not fit this host's identity.
-			g, err := statement.Sign(statement.KindGrant, statement.Grant{Plan: p.id, Host: req.Host,
-				Identity: hotstick.NewFingerprint(n.key.Public()), Build: h.Build, Wave: wave, Attempt: 1 + n.random.IntN(9),
-				Index: int64(i), Proof: proof, Nonce: req.Loader.Nonce, Epoch: w.catalog.Trust.Epoch, TTLSeconds: statement.MaxGrantSeconds}, w.keys.online)
-			if err == nil {
-				out = append(out, g)
-			}
-		}
-	}
-	w.some("stolen server sent documents")
-	return out
 }

@@ -44,7 +44,7 @@ func (w *World) makeSupply(r *rand.Rand) {
 	for i := range levelCount {
 		l := level{Level: sim.NewLevel(sim.LevelSpec{Name: patchName, Level: i + 1, Summary: "made up",
 			CVEs: []string{fmt.Sprintf("CVE-2026-%d", 1000+i)}, Function: "unix_ioctl", Builds: builds})}
-		if chance(r, 40) {
+		if chance(r, w.badLevels()) {
 			l.bad, l.share = illnesses[r.IntN(len(illnesses))], []int{100, 50, 10}[r.IntN(3)]
 		}
 		w.levels = append(w.levels, l)
@@ -58,6 +58,15 @@ func (w *World) makeSupply(r *rand.Rand) {
 	}
 	// The last level is published in the middle of the run, if at all.
 	w.catalog = catalog.NewView(1, began.Add(24*time.Hour), w.trust(1), patches[:levelCount-1])
+}
+
+// badLevels is how many levels of a hundred are bad. Beside a thief most are good: what
+// stops by itself needs nobody to stop it.
+func (w *World) badLevels() int {
+	if w.opt.Evil != "" {
+		return 10
+	}
+	return 40
 }
 
 // behave says what a level does on one host.
@@ -95,9 +104,12 @@ func (w *World) addHost(i int) {
 	member.Name = fmt.Sprintf("host-%02d", i)
 	member.Build = builds[r.IntN(len(builds))].Build
 	zones := 1 + int(w.seed%3)
+	if w.opt.Evil != "" {
+		zones = 2 // so that a plan may list a part of the fleet
+	}
 	member.Labels = map[string]string{
 		"rack": fmt.Sprintf("r%d", i/(4+int(w.seed%4))), "zone": string(rune('a' + i%zones)), "pair": fmt.Sprintf("p%02d", i/2)}
-	n := &node{w: w, random: stream(w.seed, "node", i), docs: documents{last: map[grantKey]hotstick.Digest{}}}
+	n := &node{w: w, random: stream(w.seed, "node", i), docs: documents{nonces: map[hotstick.Digest]string{}}}
 	n.key = w.seedKey("host", i)
 	n.id = hotstick.NewHostID(n.key.Public())
 	n.shelf = &shelf{n: n, bytes: map[hotstick.Digest][]byte{}}

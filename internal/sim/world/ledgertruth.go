@@ -67,7 +67,7 @@ func (n *node) learned(old, l ledger.Ledger) {
 	}
 	for _, c := range l.Clears {
 		if !slices.ContainsFunc(old.Clears, func(o ledger.Clear) bool { return o.Document == c.Document }) {
-			n.tell(trace.Event{Kind: trace.KindLearned, Patch: c.Patch, To: "clear"})
+			n.tell(trace.Event{Kind: trace.KindLearned, Patch: c.Patch, To: "clear", Grant: c.Document})
 			n.w.some("learned clear")
 		}
 	}
@@ -147,7 +147,8 @@ func (n *node) phases(old, l ledger.Ledger) {
 		n.phase(*is, "", hotstick.Reverting)
 	case !same:
 		n.tell(trace.Event{Kind: trace.KindIntent, Plan: is.Plan, Attempt: is.Number, Patch: is.Level.Patch,
-			Artifact: is.Level.Artifact, Boot: is.Boot, Grant: n.granted(is.Plan, is.Number)})
+			Artifact: is.Level.Artifact, Boot: is.Boot, Grant: is.Grant, Detail: n.docs.nonces[is.Grant]})
+		n.w.thief.started(is.Grant)
 		n.w.some("host armed")
 		if is.Plan == "" {
 			n.w.some("re-applied after a reboot")

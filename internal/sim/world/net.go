@@ -67,10 +67,8 @@ func (w *World) checkIn(n *node, req *wire.SyncRequest, number int) {
 			case !answer:
 			case n.cable.back > w.now:
 				w.some("cut on the way back")
-				n.intercepted(resp)
 			case n.cable.lossy > w.now && lostBack < 30:
 				w.some("answer dropped")
-				n.intercepted(resp)
 			default:
 				w.after(back, func() { n.arrive(number, resp, err) })
 			}
@@ -81,21 +79,6 @@ func (w *World) checkIn(n *node, req *wire.SyncRequest, number int) {
 		w.some("message duplicated")
 		w.after(there+again*20, deliver(false))
 	}
-}
-
-// intercepted: an answer that never reached the agent is in a thief's hands, who
-// gives it to the loader when its grants should be dead.
-func (n *node) intercepted(resp *wire.SyncResponse) {
-	if resp == nil || len(resp.Documents) == 0 || n.w.quiet {
-		return
-	}
-	kept := resp.Documents
-	n.w.after(61*time.Second+time.Duration(n.random.IntN(20))*time.Second, func() {
-		if n.loader != nil && !n.life.hung && !n.m.down && !n.w.quiet {
-			n.hand(kept)
-			n.settle()
-		}
-	})
 }
 
 // copyOf is a request as it comes off the wire: nothing is shared with the sender.

@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/agent"
 	"github.com/hotstick/hotstick/internal/driver/fake"
 	"github.com/hotstick/hotstick/internal/loader"
 	"github.com/hotstick/hotstick/internal/loader/link"
 	"github.com/hotstick/hotstick/internal/sim/checker"
 	"github.com/hotstick/hotstick/internal/statement"
+	"github.com/hotstick/hotstick/internal/trace"
 	"github.com/hotstick/hotstick/internal/wire"
 )
 
@@ -38,11 +40,13 @@ type node struct {
 	core   *agent.Core
 	life   lives
 	flight int // the number of the check-in under way
-	asked  time.Duration
-	pace   time.Duration
-	heard  time.Duration // when a server last counted a check-in
-	said   time.Duration // when that one was sent
-	docs   documents
+	// fetching: the catalog is brought up to date for its answer.
+	fetching bool
+	asked    time.Duration
+	pace     time.Duration
+	heard    time.Duration // when a server last counted a check-in
+	said     time.Duration // when that one was sent
+	docs     documents
 }
 
 // lives tell processes from their successors: what was planned for an older one
@@ -56,21 +60,13 @@ type lives struct {
 
 // documents are what the host's loader was ever given.
 type documents struct {
-	old  [][]byte
-	last map[grantKey]hotstick.Digest
-}
-
-type grantKey struct {
-	plan    hotstick.PlanID
-	attempt int
+	old [][]byte
+	// nonces are those that grants quote, and nonce is the newest that the loader made.
+	nonces map[hotstick.Digest]string
+	nonce  string
 }
 
 func (n *node) name() string { return n.m.Member.Name }
-
-// granted returns the digest of the grant that the attempt started with.
-func (n *node) granted(plan hotstick.PlanID, attempt int) hotstick.Digest {
-	return n.docs.last[grantKey{plan, attempt}]
-}
 
 // boot starts the machine's programs.
 func (n *node) boot() {
@@ -185,6 +181,11 @@ func (p port) Exchange(ctx context.Context, req link.Request) (resp link.Respons
 	}
 	for _, r := range resp.Refusals {
 		n.w.some("refused " + string(r.Reason.Code))
+		n.w.thief.refused(r.Document, r.Reason.Code)
+	}
+	if n.life.loader == life && resp.Nonce != n.docs.nonce {
+		n.docs.nonce = resp.Nonce
+		n.tell(trace.Event{Kind: trace.KindLearned, To: checker.LearnedNonce, Detail: resp.Nonce})
 	}
 	return resp, err
 }
@@ -195,10 +196,8 @@ func (n *node) remember(req link.Request) {
 		if len(n.docs.old) < 64 {
 			n.docs.old = append(n.docs.old, raw)
 		}
-		if kind, err := statement.KindOf(raw); err == nil && kind == statement.KindGrant {
-			if g, err := statement.OpenGrant(raw, n.w.catalog.Trust); err == nil {
-				n.docs.last[grantKey{g.Plan, g.Attempt}] = hotstick.NewDigest(raw)
-			}
+		if nonce := nonceIn(raw); nonce != "" {
+			n.docs.nonces[hotstick.NewDigest(raw)] = nonce
 		}
 	}
 }
@@ -206,6 +205,7 @@ func (n *node) remember(req link.Request) {
 func (n *node) startAgent() {
 	n.life.agent++
 	n.flight++
+	n.fetching = false
 	n.core = agent.NewCore(agent.CoreConfig{Host: n.id, Loader: port{n}, Observer: n.m, CatalogVersion: n.shelf.staged.Version,
 		Uptime: n.m.Uptime, Random: n.random})
 	n.w.fault(checker.FaultAgentUp, n)
@@ -265,17 +265,25 @@ func (n *node) work(w agent.Work) {
 		}
 	}
 	switch {
+	case w.Recall && n.fetching:
+		// It is done before anybody could end it.
 	case w.Recall:
 		n.flight++
 		n.w.after(time.Millisecond, late(func() agent.Work { return n.core.Arrive(context.Background(), nil, context.Canceled) }))
 	case w.Sync != nil:
 		n.send(w.Sync, w.Within)
 	case w.Catalog:
+		n.fetching = true
 		n.w.after(n.cable.delay(n.random), late(func() agent.Work {
+			n.fetching = false
 			if n.cable.cut(n.w.now) || !n.w.anyServer() {
 				return n.core.Refreshed(context.Background(), 0, errRefused)
 			}
-			n.shelf.staged = n.w.catalog
+			view, ok := n.w.catalogFor(n)
+			if !ok {
+				return n.core.Refreshed(context.Background(), 0, errForged)
+			}
+			n.shelf.staged = view
 			return n.core.Refreshed(context.Background(), n.shelf.staged.Version, nil)
 		}))
 	case w.Artifacts != nil:
@@ -293,7 +301,7 @@ func (n *node) fetch(wanted []hotstick.Digest) {
 		return
 	}
 	for _, d := range wanted {
-		data := n.w.modules[d]
+		data := n.w.serves(n, catalog.ArtifactFile(d), n.w.modules[d], nil)
 		if n.cable.lies > n.w.now && len(data) > 0 {
 			data = append([]byte{data[0] ^ 1}, data[1:]...)
 			n.w.some("mirror lied")

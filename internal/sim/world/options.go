@@ -20,6 +20,9 @@ type Options struct {
 	// Live ends the faults in the middle of the run and then asks for liveness. In
 	// such a run nobody steals the server.
 	Live bool
+	// Evil is the strategy of a thief who steals the servers in the run; empty for an
+	// ordinary run, in which somebody may steal them, too.
+	Evil string
 	// Pace is how often a host in an active rollout checks in.
 	Pace time.Duration
 	// Timeout is how long an agent waits for an answer that was lost.
@@ -52,6 +55,9 @@ func (o Options) filled(seed uint64) Options {
 	r := stream(seed, "options", 0)
 	hosts, servers, plans := 20+r.IntN(41), 1+r.IntN(3), 1+r.IntN(3)
 	pace := time.Duration(2000+r.IntN(4000)) * time.Millisecond
+	if o.Evil != "" {
+		hosts, plans = 4+hosts%4, 4
+	}
 	set := func(p *int, v int) {
 		if *p == 0 {
 			*p = v

@@ -18,9 +18,11 @@ import (
 
 // people are those who sign and steer, and what they made.
 type people struct {
-	keys   keyring
-	plans  []*made
-	stolen bool
+	keys  keyring
+	plans []*made
+	// handed are all that were ever handed in, those that a server refused, too.
+	handed []*made
+	thief  *thief
 	// racing is a command that waits for the right moment.
 	racing func(p *made, c *controller.Controller)
 	// calmed is when people cleared up after the last fault.
@@ -29,6 +31,8 @@ type people struct {
 
 type keyring struct {
 	online, author, second, third *statement.Key
+	// other is another key of the second person; only an evil run knows it.
+	other *statement.Key
 }
 
 // made is a plan that somebody made.
@@ -41,7 +45,7 @@ type made struct {
 }
 
 func (w *World) makeKeys() {
-	w.keys = keyring{w.seedKey("online", 0), w.seedKey("author", 0), w.seedKey("second", 0), w.seedKey("third", 0)}
+	w.keys = keyring{w.seedKey("online", 0), w.seedKey("author", 0), w.seedKey("second", 0), w.seedKey("third", 0), w.seedKey("other", 0)}
 }
 
 // trust is what the catalog's root says.
@@ -49,9 +53,22 @@ func (w *World) trust(epoch uint64) hotstick.Trust {
 	person := func(name hotstick.Person, k *statement.Key) hotstick.TrustedPerson {
 		return hotstick.TrustedPerson{Person: name, Keys: []hotstick.TrustedKey{hotstick.TrustedKey(k.Public())}}
 	}
-	return hotstick.Trust{Approvals: 1, Epoch: epoch,
+	t := hotstick.Trust{Approvals: 1, Epoch: epoch,
 		Persons:    []hotstick.TrustedPerson{person("ann", w.keys.author), person("bob", w.keys.second), person("cyd", w.keys.third)},
 		ServerKeys: []hotstick.TrustedKey{hotstick.TrustedKey(w.keys.online.Public())}}
+	if w.opt.Evil != "" {
+		t.Approvals = w.approvals()
+		t.Persons[1].Keys = append(t.Persons[1].Keys, hotstick.TrustedKey(w.keys.other.Public()))
+	}
+	return t
+}
+
+// approvals is how many persons besides the author must sign a plan.
+func (w *World) approvals() int {
+	if w.opt.Evil != "" {
+		return 1 + int(w.seed%2)
+	}
+	return 1
 }
 
 // control returns a server that a person's command reaches.
@@ -84,11 +101,7 @@ func (w *World) propose(r *rand.Rand, mistake string) {
 			return
 		}
 	}
-	signers := []statement.Signer{w.keys.author, w.keys.second}
-	approvers := []hotstick.Person{"bob"}
-	if mistake == "author only" {
-		signers, approvers = signers[:1], nil
-	}
+	signers, approvers := w.signers(mistake)
 	raw, err := statement.Sign(statement.KindPlan, plan, signers...)
 	if err != nil {
 		w.fail("cannot sign a plan: %v", err)
@@ -99,6 +112,29 @@ func (w *World) propose(r *rand.Rand, mistake string) {
 		return
 	}
 	w.submit(c, raw, hosts, approvers, fmt.Sprintf("matches %d lists %d", matches, len(hosts)))
+}
+
+// signers are who signs a plan, and who of them approves it in truth.
+func (w *World) signers(mistake string) ([]statement.Signer, []hotstick.Person) {
+	signers, approvers := []statement.Signer{w.keys.author, w.keys.second}, []hotstick.Person{"bob"}
+	switch {
+	case mistake == "author only":
+		return signers[:1], nil
+	case mistake == "one approver twice":
+		return append(signers, w.keys.other), approvers
+	case w.approvals() > 1:
+		return append(signers, w.keys.third), append(approvers, "cyd")
+	}
+	return signers, approvers
+}
+
+// life is how long a plan lives.
+func (w *World) life(r *rand.Rand) time.Duration {
+	life := time.Duration(10+r.IntN(50)) * time.Minute
+	if w.opt.Evil != "" {
+		return (life / 12).Truncate(time.Second) // so that it ends within the run
+	}
+	return life
 }
 
 // submit hands a signed plan in, and writes down what is true of it first: who
@@ -118,6 +154,8 @@ func (w *World) submit(c *controller.Controller, raw []byte, hosts []hotstick.Pl
 	if detail != "" {
 		w.emit(trace.Event{Node: "people", Kind: trace.KindPlan, Plan: read.ID, Patch: read.Plan.Patch, Epoch: read.Plan.Epoch, Body: body})
 	}
+	p := &made{id: read.ID, body: read.Plan, hosts: hosts, envelope: raw, patch: read.Plan.Patch}
+	w.handed = append(w.handed, p)
 	id, err := c.Submit(ctx, raw, hosts, "ann")
 	if err != nil {
 		w.some("plan refused")
@@ -127,7 +165,7 @@ func (w *World) submit(c *controller.Controller, raw []byte, hosts []hotstick.Pl
 	if detail != "" {
 		w.emit(trace.Event{Node: "people", Kind: trace.KindPlan, Plan: id, Patch: read.Plan.Patch, Epoch: read.Plan.Epoch, Body: body, Detail: detail})
 	}
-	w.plans = append(w.plans, &made{id: id, body: read.Plan, hosts: hosts, envelope: raw, patch: read.Plan.Patch})
+	w.plans = append(w.plans, p)
 	w.after(500*time.Millisecond, func() { w.start(id) })
 }
 
@@ -189,7 +227,7 @@ func (w *World) choose(r *rand.Rand, mistake string) ([]hotstick.PlanHost, int) 
 	switch {
 	case mistake == "empty selector":
 		expression, matches = " ", func(*node) bool { return false }
-	case chance(r, 30):
+	case chance(r, 30), mistake == "one zone":
 		expression, matches = fmt.Sprintf("host.labels.zone == %q", zone), func(n *node) bool { return n.m.Member.Labels["zone"] == zone }
 	}
 	truly := 0
@@ -223,7 +261,7 @@ func (w *World) draft(r *rand.Rand, ref hotstick.PatchRef, hosts []hotstick.Plan
 	}
 	now := w.time().UTC().Truncate(time.Second)
 	plan := hotstick.Plan{Schema: hotstick.PlanSchema, Name: fmt.Sprintf("plan-%d", len(w.plans)), Patch: ref, Author: "ann",
-		Epoch: w.catalog.Trust.Epoch, CreatedAt: now, NotAfter: now.Add(time.Duration(10+r.IntN(50)) * time.Minute),
+		Epoch: w.catalog.Trust.Epoch, CreatedAt: now, NotAfter: now.Add(w.life(r)),
 		ProbationSeconds: 3 + r.IntN(10) + 25*int(w.seed%6/5), TransitionSeconds: 3 + r.IntN(6), HostCount: len(hosts)}
 	w.shape(r, &plan, hosts)
 	builds := map[hotstick.KernelBuild]bool{}

@@ -25,7 +25,10 @@ type shelf struct {
 
 var _ loader.Catalog = (*shelf)(nil)
 
-var errStale = errors.New("cannot take the staged catalog: it has expired")
+var (
+	errStale  = errors.New("cannot take the staged catalog: it has expired")
+	errForged = errors.New("cannot take the catalog: it is not properly signed")
+)
 
 // Refresh implements [loader.Catalog].
 func (s *shelf) Refresh(_ context.Context, now time.Time) (catalog.View, error) {

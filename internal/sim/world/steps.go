@@ -3,6 +3,8 @@ package world
 import (
 	"slices"
 	"time"
+
+	"github.com/hotstick/hotstick/internal/evil"
 )
 
 // Case is one run: its seed and, if it was cut, what happens in it.
@@ -80,7 +82,7 @@ func deeds() []kind {
 		{"retry", 3, func(w *World, s Step, n *node) { w.retry(s.stream()) }},
 		{"clear", 3, func(w *World, s Step, n *node) { w.clear(s.stream()) }},
 		{"write off", 2, func(w *World, s Step, n *node) { w.writeOff(s.stream(), n) }},
-		{"new epoch", 1, func(w *World, s Step, n *node) { w.publish(w.catalog.Trust.Epoch + 1) }},
+		{newEpoch, 1, func(w *World, s Step, n *node) { w.publish(w.catalog.Trust.Epoch + 1) }},
 		{"edit after approval", 3, func(w *World, s Step, n *node) { w.edit(s.stream(), n) }},
 		{"approve twice", 2, func(w *World, s Step, n *node) { w.approveTwice(s.stream()) }},
 		{"hold", 4, func(w *World, s Step, n *node) { w.hold(s.stream(), s.For/2) }},
@@ -104,10 +106,26 @@ func deeds() []kind {
 const (
 	oldLedger = "old ledger"
 	torn      = "torn"
+	steal     = "steal"
+	stealNow  = "steal now"
+	newEpoch  = "new epoch"
 )
 
-// steal hands the server to a thief. It is no fault that ends.
-var steal = kind{"steal", 0, func(w *World, s Step, n *node) { w.steal(s.stream()) }}
+// swindles are what nobody does in an ordinary run.
+func swindles() []kind {
+	return []kind{
+		{"one approver twice", 0, func(w *World, s Step, n *node) { w.propose(s.stream(), "one approver twice") }},
+		{"one zone", 0, func(w *World, s Step, n *node) { w.propose(s.stream(), "one zone") }},
+	}
+}
+
+// thefts hand the servers to a thief. They are no faults that end.
+func thefts() []kind {
+	return []kind{
+		{steal, 0, func(w *World, s Step, n *node) { w.stealLater(s.stream()) }},
+		{stealNow, 0, func(w *World, s Step, n *node) { w.steal(s.stream()) }},
+	}
+}
 
 func draw(kinds []kind, n int) kind {
 	total := 0
@@ -132,6 +150,9 @@ func (o Options) horizon() time.Duration {
 func (c Case) steps(o Options) []Step {
 	if c.Steps != nil {
 		return c.Steps
+	}
+	if o.Evil != "" {
+		return evilSteps(c.Seed, o)
 	}
 	return stepsOf(c.Seed, o)
 }
@@ -160,10 +181,74 @@ func stepsOf(seed uint64, o Options) []Step {
 	}
 	steps = append(steps, dark(seed, o)...)
 	if !o.Live && chance(r, 20) {
-		steps = append(steps, step(steal.name, at()))
+		steps = append(steps, step(steal, at()))
 	}
 	if o.Live {
 		steps = append(steps, Step{At: 3*time.Second + end, Do: "calm"})
+	}
+	slices.SortStableFunc(steps, func(a, b Step) int { return int(a.At - b.At) })
+	return steps
+}
+
+// needs are what people and the world must have done before an attack on a claim has
+// anything to work with.
+func needs(claim evil.Claim) []string {
+	switch claim {
+	case evil.Unapproved:
+		return []string{"author only", "one approver twice"}
+	case evil.Halted:
+		return []string{"halt", "halt", "halt"}
+	case evil.Recalled:
+		return []string{"ban", "recall", "clear"}
+	case evil.Stale:
+		return []string{"expired catalog", "recall"}
+	case evil.Expired:
+		return []string{newEpoch, "propose"}
+	case evil.Older:
+		return []string{"propose", "propose"}
+	case evil.Replayed:
+		return []string{"cut back", newEpoch, "propose"}
+	case evil.Unsigned:
+		return []string{"propose"}
+	case evil.OutOfWave:
+		return []string{"one zone", "one zone"}
+	}
+	return nil
+}
+
+// evilSteps makes a run in which a thief steals the servers early, and what the thief
+// needs is there.
+func evilSteps(seed uint64, o Options) []Step {
+	r := stream(seed, "steps", 0)
+	end := int64(o.horizon()) * 4 / 10 // beside a thief more happens in a while
+	step := func(name string, from, until int64) Step {
+		return Step{At: 3*time.Second + time.Duration(end*from/100+r.Int64N(end*(until-from)/100)), Do: name, Host: r.IntN(o.Hosts),
+			For: time.Duration(1+r.IntN(40)) * time.Second, N: r.Uint64() >> 1}
+	}
+	first := step("propose", 0, 1)
+	first.At = 2 * time.Second
+	steps := []Step{first, step("propose", 5, 50), step(stealNow, 5, 45)}
+	for _, s := range Modelled() {
+		if s.Name != o.Evil {
+			continue
+		}
+		names := map[string]int{}
+		for _, c := range s.Claims {
+			for _, name := range needs(c) {
+				names[name]++
+			}
+		}
+		for _, name := range sorted(names) {
+			for range min(3, names[name]) {
+				steps = append(steps, step(name, 5, 60))
+			}
+		}
+	}
+	for range r.IntN(4) {
+		steps = append(steps, step(draw(faults(), r.IntN(1<<20)).name, 5, 80))
+	}
+	for range r.IntN(4) {
+		steps = append(steps, step(draw(deeds(), r.IntN(1<<20)).name, 5, 80))
 	}
 	slices.SortStableFunc(steps, func(a, b Step) int { return int(a.At - b.At) })
 	return steps
@@ -210,7 +295,7 @@ func (w *World) step(i int, s Step) {
 		w.calm()
 		return
 	}
-	for _, k := range slices.Concat(faults(), deeds(), []kind{steal}) {
+	for _, k := range slices.Concat(faults(), deeds(), swindles(), thefts()) {
 		if k.name != s.Do {
 			continue
 		}

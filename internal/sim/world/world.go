@@ -88,6 +88,8 @@ type Result struct {
 	Report  checker.Report `json:"report"`
 	// Sometimes counts the interesting things that happened.
 	Sometimes map[string]int `json:"sometimes"`
+	// Theft is what a thief did who owned the servers; nil if nobody stole them.
+	Theft *Theft `json:"theft,omitempty"`
 	// Failure is a fault of the simulation or an error that no part of the product
 	// may return.
 	Failure string `json:"failure,omitempty"`
@@ -110,6 +112,7 @@ func newWorld(c Case) *World {
 	w.tap = &tap{Store: w.memory, w: w}
 	w.makeKeys()
 	w.makeSupply(r)
+	w.lurk()
 	for i := range w.opt.Hosts + newcomers {
 		w.addHost(i)
 	}
@@ -185,7 +188,7 @@ const (
 
 // ground is the begin event.
 func (w *World) ground() trace.Event {
-	g := checker.Ground{Approvals: w.catalog.Trust.Approvals, SettleMillis: 5000, GrantMillis: 60_000,
+	g := checker.Ground{Began: began, Approvals: w.catalog.Trust.Approvals, SettleMillis: 5000, GrantMillis: 60_000,
 		SilenceMillis: 15_000, StaleMillis: w.staleAfter.Milliseconds(), SilentMillis: w.limits.SilentAfter.Milliseconds()}
 	for _, n := range w.nodes {
 		g.Hosts = append(g.Hosts, checker.GroundHost{Host: n.id, Name: n.name(), Build: n.m.Member.Build, Labels: n.m.Member.Labels})
@@ -230,8 +233,12 @@ func (w *World) play(c Case) Result {
 	if w.opt.inspect != nil {
 		w.opt.inspect(w)
 	}
-	return Result{Seed: c.Seed, Events: w.count, Hash: hex.EncodeToString(w.hash.Sum(nil)), Seconds: w.now.Seconds(),
+	r := Result{Seed: c.Seed, Events: w.count, Hash: hex.EncodeToString(w.hash.Sum(nil)), Seconds: w.now.Seconds(),
 		Report: w.check.Report(), Sometimes: w.sometimes, Failure: w.failure}
+	if w.thief.at {
+		r.Theft = w.thief.Theft
+	}
+	return r
 }
 
 // restFor is how long nothing may move in a live run before it counts as at rest:
