@@ -151,7 +151,7 @@ var libraries = map[string][]string{
 	"github.com/pressly/goose/v3":                       {"internal/store/sqlite"},
 	"modernc.org/sqlite":                                {"internal/store/sqlite"},
 	"github.com/prometheus/client_golang":               {"internal/server"},
-	"github.com/secure-systems-lab/go-securesystemslib": {"internal/statement", "catalog"},
+	"github.com/secure-systems-lab/go-securesystemslib": {"internal/statement", "catalog", "internal/evil"},
 	"github.com/theupdateframework/go-tuf/v2":           {"catalog"},
 	"github.com/spf13/cobra":                            {"internal/cli"},
 	"github.com/u-root/u-root":                          {"internal/guest"},
