@@ -7,9 +7,12 @@
 //
 // # Roles and keys
 //
-// All keys are Ed25519. root and targets are signed offline, by the owners and by
-// the publishers, each with its own threshold. snapshot and timestamp are signed
-// by the server's online keys, threshold 1. An online key is never a root key, a
+// root and targets are signed offline, by the owners and by the publishers, each with
+// its own threshold. snapshot and timestamp are signed by the server's online keys,
+// threshold 1. Keys are Ed25519, or ECDSA on P-256 for whoever signs offline: many a
+// token has no more. TUF has several forms of a key for ECDSA, each with an ID of its
+// own; here it is keytype ecdsa, scheme ecdsa-sha2-nistp256, and PKIX in PEM as Go and
+// openssl write it, so that one key has one ID. An online key is never a root key, a
 // publisher's, a delegate's or a person's, so whoever steals the server can renew,
 // delay and withhold the catalog but cannot put anything into it.
 //

@@ -8,6 +8,7 @@ package found
 
 import (
 	"context"
+	"crypto"
 	"crypto/rand"
 	"fmt"
 	"os"
@@ -95,7 +96,7 @@ func Found(ctx context.Context, w Wish) (Made, error) {
 func (w Wish) makeKeys() (map[string]statement.Signer, error) {
 	keys := map[string]statement.Signer{}
 	for _, name := range w.Roles() {
-		key, err := MakeKey(w.KeyFile(name))
+		key, err := MakeKey(w.KeyFile(name), hotstick.KeyEd25519)
 		if err != nil {
 			return nil, err
 		}
@@ -105,27 +106,52 @@ func (w Wish) makeKeys() (map[string]statement.Signer, error) {
 }
 
 // MakeKey makes a key pair in two new files, FILE and FILE.pub.
-func MakeKey(file string) (*statement.Key, error) {
-	key, err := statement.GenerateKey(rand.Reader)
+func MakeKey(file string, algorithm hotstick.KeyAlgorithm) (statement.Signer, error) {
+	key, err := generate(algorithm)
 	if err != nil {
 		return nil, err
 	}
-	if err := key.Save(file); err != nil {
+	if err := key.save(file); err != nil {
 		return nil, err
 	}
 	return key, statement.SavePublic(file+".pub", key.Public())
 }
 
 // MakeEncryptedKey makes a key pair whose secret file opens with a passphrase only.
-func MakeEncryptedKey(file string, passphrase []byte) (*statement.Key, error) {
-	key, err := statement.GenerateKey(rand.Reader)
+func MakeEncryptedKey(file string, algorithm hotstick.KeyAlgorithm, passphrase []byte) (statement.Signer, error) {
+	key, err := generate(algorithm)
 	if err != nil {
 		return nil, err
 	}
-	if err := keysource.SaveEncrypted(file, key.Private(), filepath.Base(file), passphrase); err != nil {
+	if err := keysource.SaveEncrypted(file, key.secret, filepath.Base(file), passphrase); err != nil {
 		return nil, err
 	}
 	return key, statement.SavePublic(file+".pub", key.Public())
+}
+
+// fresh is a key that no file holds yet.
+type fresh struct {
+	statement.Signer
+	save   func(path string) error
+	secret crypto.PrivateKey
+}
+
+func generate(algorithm hotstick.KeyAlgorithm) (fresh, error) {
+	switch algorithm {
+	case hotstick.KeyEd25519:
+		key, err := statement.GenerateKey(rand.Reader)
+		if err != nil {
+			return fresh{}, err
+		}
+		return fresh{key, key.Save, key.Private()}, nil
+	case hotstick.KeyP256:
+		key, err := statement.GenerateP256Key(rand.Reader)
+		if err != nil {
+			return fresh{}, err
+		}
+		return fresh{key, key.Save, key.Private()}, nil
+	}
+	return fresh{}, fmt.Errorf("cannot make a key for %.40q: want %s or %s", algorithm, hotstick.KeyEd25519, hotstick.KeyP256)
 }
 
 // trust binds the persons to their keys.

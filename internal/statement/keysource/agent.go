@@ -1,7 +1,9 @@
 package keysource
 
 import (
+	"encoding/asn1"
 	"fmt"
+	"math/big"
 	"net"
 	"strings"
 	"time"
@@ -49,7 +51,7 @@ func AgentKeys(socket string) ([]AgentKey, error) {
 	return keys, err
 }
 
-// usable finds the Ed25519 key in what the agent says, or why there is none.
+// usable finds the key in what the agent says, or why it cannot sign.
 func usable(k *agent.Key) AgentKey {
 	found := AgentKey{Comment: k.Comment, wire: k}
 	parsed, err := ssh.ParsePublicKey(k.Blob)
@@ -60,8 +62,8 @@ func usable(k *agent.Key) AgentKey {
 	switch public, isCrypto := parsed.(ssh.CryptoPublicKey); {
 	case strings.HasPrefix(k.Format, "sk-"):
 		found.Problem = ErrSecurityKey
-	case k.Format != ssh.KeyAlgoED25519 || !isCrypto:
-		found.Problem = fmt.Errorf("cannot sign with a key of type %s: want %s", k.Format, ssh.KeyAlgoED25519)
+	case k.Format != ssh.KeyAlgoED25519 && k.Format != ssh.KeyAlgoECDSA256 || !isCrypto:
+		found.Problem = fmt.Errorf("cannot sign with a key of type %s: want %s or %s", k.Format, ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256)
 	default:
 		found.Public, found.Problem = hotstick.NewTrustedKey(public.CryptoPublicKey())
 	}
@@ -81,7 +83,7 @@ func openAgent(which, socket string) (statement.Signer, error) {
 	}
 	switch {
 	case len(meant) == 0 && which == "":
-		return nil, fmt.Errorf("%w: it holds no Ed25519 key", ErrNoKey)
+		return nil, fmt.Errorf("%w: it holds no key that can sign", ErrNoKey)
 	case len(meant) == 0:
 		return nil, fmt.Errorf("%w: it holds none called %q", ErrNoKey, which)
 	case len(meant) > 1:
@@ -119,13 +121,26 @@ func (s agentSigner) Sign(message []byte) ([]byte, error) {
 		if err != nil {
 			return fmt.Errorf("cannot sign with the ssh-agent: %w", err)
 		}
-		blob = signature.Blob
-		return nil
+		blob, err = plainSignature(signature)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return verified(s.key.Public, message, blob)
+}
+
+// plainSignature takes OpenSSH's wrapping off: for ECDSA it writes two numbers where
+// everybody else has them in DER.
+func plainSignature(signature *ssh.Signature) ([]byte, error) {
+	if signature.Format != ssh.KeyAlgoECDSA256 {
+		return signature.Blob, nil
+	}
+	var numbers struct{ R, S *big.Int }
+	if err := ssh.Unmarshal(signature.Blob, &numbers); err != nil {
+		return nil, fmt.Errorf("cannot read what the ssh-agent signed: %w", err)
+	}
+	return asn1.Marshal(numbers)
 }
 
 // withAgent calls the agent over a connection of its own.

@@ -1,7 +1,7 @@
 package keysource
 
 import (
-	"crypto/ed25519"
+	"crypto"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -22,7 +22,7 @@ func openFile(path string, ask func(string) ([]byte, error)) (statement.Signer, 
 		return nil, err
 	}
 	if block.Type != openSSHType {
-		return statement.LoadSigner(path)
+		return statement.LoadAnySigner(path)
 	}
 	text := pem.EncodeToMemory(block)
 	key, err := ssh.ParseRawPrivateKey(text)
@@ -32,11 +32,11 @@ func openFile(path string, ask func(string) ([]byte, error)) (statement.Signer, 
 	if err != nil {
 		return nil, fmt.Errorf("cannot use key file %s: %w", path, err)
 	}
-	private, ok := key.(*ed25519.PrivateKey)
-	if !ok {
-		return nil, fmt.Errorf("cannot use key file %s: it holds a %T, want Ed25519", path, key)
+	signer, err := statement.NewSigner(key)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use key file %s: %w", path, err)
 	}
-	return statement.NewKey(private.Seed())
+	return signer, nil
 }
 
 func decrypt(path string, text []byte, ask func(string) ([]byte, error)) (any, error) {
@@ -53,8 +53,8 @@ func decrypt(path string, text []byte, ask func(string) ([]byte, error)) (any, e
 }
 
 // SaveEncrypted writes a new key file that only the passphrase opens, mode 0600, and
-// syncs it. It never overwrites a key: the error then wraps fs.ErrExist.
-func SaveEncrypted(path string, key ed25519.PrivateKey, comment string, passphrase []byte) error {
+// syncs it. The key is of crypto/ed25519 or crypto/ecdsa. It never overwrites a key: the error then wraps fs.ErrExist.
+func SaveEncrypted(path string, key crypto.PrivateKey, comment string, passphrase []byte) error {
 	block, err := ssh.MarshalPrivateKeyWithPassphrase(key, comment, passphrase)
 	if err != nil {
 		return fmt.Errorf("cannot encrypt the key: %w", err)

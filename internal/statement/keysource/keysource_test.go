@@ -56,7 +56,10 @@ func says(passphrase string) keysource.Environment {
 func mustRun(t *testing.T, env []string, program string, args ...string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
-	if err != nil {
+	switch {
+	case err != nil && os.Getenv("CI") != "":
+		t.Fatalf("cannot run %s: it is not installed (Debian: openssh-client)", program)
+	case err != nil:
 		t.Skipf("cannot run %s: it is not installed (Debian: openssh-client)", program)
 	}
 	cmd := exec.Command(path, args...)
@@ -89,6 +92,17 @@ func TestAnEncryptedFileOpensWithItsPassphraseOnly(t *testing.T) {
 	}
 }
 
+func TestAnEncryptedP256FileOpens(t *testing.T) {
+	key, err := statement.GenerateP256Key(rand.Reader)
+	must(t, err)
+	file := filepath.Join(t.TempDir(), "ada")
+	must(t, keysource.SaveEncrypted(file, key.Private(), "ada", []byte("tide")))
+	mustSign(t, file, says("tide"), key.Public())
+	plain := filepath.Join(t.TempDir(), "ada.pem")
+	must(t, key.Save(plain))
+	mustSign(t, plain, keysource.Environment{}, key.Public())
+}
+
 func TestPlainFilesOfEitherFormatOpen(t *testing.T) {
 	key, dir := newKey(t), t.TempDir()
 	must(t, key.Save(filepath.Join(dir, "ours.pem")))
@@ -106,10 +120,36 @@ func TestAKeyThatSSHMadeAndChangedOpens(t *testing.T) {
 	signer, err := keysource.Open(file, says("flood"))
 	must(t, err)
 	mustSign(t, file, says("flood"), signer.Public())
-	rsa := filepath.Join(t.TempDir(), "rsa")
-	mustRun(t, nil, "ssh-keygen", "-q", "-t", "rsa", "-N", "", "-f", rsa)
-	if _, err := keysource.Open(rsa, says("")); err == nil || !strings.Contains(err.Error(), "want Ed25519") {
-		t.Errorf("an RSA key: %v", err)
+	for _, kind := range []string{"rsa", "ecdsa -b 384"} {
+		file := filepath.Join(t.TempDir(), "id")
+		mustRun(t, nil, "ssh-keygen", append([]string{"-q", "-N", "", "-f", file, "-t"}, strings.Fields(kind)...)...)
+		if _, err := keysource.Open(file, says("")); err == nil || !strings.Contains(err.Error(), "P-256") {
+			t.Errorf("a key of type %s: %v", kind, err)
+		}
+	}
+}
+
+// SSH wraps a signature of ECDSA in a form of its own.
+func TestAnECDSAKeyOfSSHSignsFromItsFileAndFromTheAgent(t *testing.T) {
+	socket, file := startAgent(t), filepath.Join(t.TempDir(), "id")
+	env := []string{"SSH_AUTH_SOCK=" + socket}
+	mustRun(t, nil, "ssh-keygen", "-q", "-t", "ecdsa", "-b", "256", "-N", "tide", "-C", "ada", "-f", file)
+	signer, err := keysource.Open(file, says("tide"))
+	must(t, err)
+	if got := signer.Public().Algorithm(); got != hotstick.KeyP256 {
+		t.Errorf("its algorithm is %q", got)
+	}
+	mustSign(t, file, says("tide"), signer.Public())
+	mustRun(t, nil, "ssh-keygen", "-q", "-p", "-P", "tide", "-N", "", "-f", file)
+	mustRun(t, env, "ssh-add", "-q", file)
+	long := filepath.Join(t.TempDir(), "id")
+	mustRun(t, nil, "ssh-keygen", "-q", "-t", "ecdsa", "-b", "384", "-N", "", "-C", "long", "-f", long)
+	mustRun(t, env, "ssh-add", "-q", long)
+	for range 20 { // the numbers of a signature differ in length
+		mustSign(t, "ssh-agent:", keysource.Environment{AgentSocket: socket}, signer.Public())
+	}
+	if _, err := keysource.Open("ssh-agent:long", keysource.Environment{AgentSocket: socket}); err == nil || !strings.Contains(err.Error(), "ecdsa-sha2-nistp384") {
+		t.Errorf("a key on another curve: %v", err)
 	}
 }
 
