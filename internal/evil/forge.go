@@ -178,7 +178,7 @@ func (l *Loot) grant(t Turn, p Plan, seat int) statement.Grant {
 	g := statement.Grant{Plan: p.ID, Host: t.Request.Host, Identity: t.Identity, Build: t.Build, Nonce: t.Request.Loader.Nonce,
 		Attempt: max(1, int(t.Now.Sub(p.Body.CreatedAt)/time.Second)), Epoch: l.Trust.Epoch, TTLSeconds: statement.MaxGrantSeconds}
 	if seat >= 0 {
-		g.Index, g.Wave = int64(seat), p.Hosts[seat].EarliestWave()
+		g.Index, g.Wave, g.Calendar = int64(seat), p.Hosts[seat].EarliestWave(), p.Hosts[seat].Calendar
 		// A list that was signed has a tree; of any other the proof stays empty.
 		g.Proof, _ = statement.ProveHost(p.Hosts, int64(seat))
 	}

@@ -35,6 +35,12 @@ func grants() []Strategy {
 		{Name: "grant-before-the-delay", Claims: []Claim{TooEarly},
 			Does:   "starts a host in its own wave, as soon as it knows the plan",
 			Answer: by(listed, start)},
+		{Name: "grant-outside-the-window", Claims: []Claim{TooEarly},
+			Does:   "starts a host while the windows that were signed for it are closed",
+			Answer: by(closed, start)},
+		{Name: "grant-without-its-calendar", Claims: []Claim{TooEarly},
+			Does:   "starts a host as one that keeps to no windows",
+			Answer: by(closed, changed(func(_ *Loot, _ Turn, _ Plan, g *statement.Grant) { g.Calendar = "" }))},
 		{Name: "announce-and-start-at-once", Claims: []Claim{TooEarly},
 			Does:   "announces every plan that it found and starts all of them in the same answer",
 			Answer: atOnce},
@@ -62,6 +68,12 @@ func grants() []Strategy {
 func later(_ *Loot, t Turn, p Plan) bool {
 	seat := p.seat(t)
 	return seat >= 0 && p.Hosts[seat].EarliestWave() > 0
+}
+
+// closed fits plans whose windows for the host are closed.
+func closed(_ *Loot, t Turn, p Plan) bool {
+	seat := p.seat(t)
+	return seat >= 0 && !p.Body.Open(p.Hosts[seat].Calendar, t.Now)
 }
 
 // outdated fits plans of an older epoch.
@@ -131,23 +143,26 @@ func twice(l *Loot, t Turn) []json.RawMessage {
 	return append(out, seen[max(0, len(seen)-recorded):]...)
 }
 
-// turnSeconds is how long yesterday lets grants pass, then keeps them back, and then
-// gives those that it has kept: longer than any grant lives.
-const turnSeconds = 65
+// outdatedAfter is how many nonces a loader makes while one of them is good.
+const outdatedAfter = 3
 
+// yesterday leaves every second host in peace: a server that is never obeyed stops.
 func yesterday(l *Loot, t Turn) []json.RawMessage {
-	switch t.Now.Unix() / turnSeconds % 3 {
-	case 0:
+	if t.Identity.Hex()[0]%2 == 0 {
 		return t.Honest
-	case 1:
-		return without(t.Honest, statement.KindGrant)
 	}
-	old := slices.DeleteFunc(only(l.Seen[t.Request.Host], statement.KindGrant), func(raw json.RawMessage) bool {
+	var old []json.RawMessage
+	newer := map[string]bool{t.Request.Loader.Nonce: true}
+	for _, raw := range slices.Backward(only(l.Seen[t.Request.Host], statement.KindGrant)) {
 		var g statement.Grant
-		p, ok := readPaper(raw)
-		return !ok || !p.body(&g) || g.Nonce == t.Request.Loader.Nonce
-	})
-	return append(without(t.Honest, statement.KindGrant), old[max(0, len(old)-recorded):]...)
+		if p, ok := readPaper(raw); ok && p.body(&g) {
+			newer[g.Nonce] = true
+			if len(newer) > outdatedAfter+1 && len(old) < recorded {
+				old = append(old, raw)
+			}
+		}
+	}
+	return append(without(t.Honest, statement.KindGrant), old...)
 }
 
 // longLife takes an older nonce of the host, if the thief has seen one.

@@ -306,6 +306,13 @@ func waveTales() []tale {
 			s.admit("h1")
 			s.grant("h1", func(e *trace.Event) { e.Uptime = night.Add(pick(bad, time.Hour, time.Minute)).UnixMilli() })
 		}},
+		{"S5l", "a host that starts while its windows are closed", func(b *trace.PlanBody) { nightly(b); lasting(b) }, func(s *story, bad bool) {
+			s.dated()
+			s.wait(pick(bad, 2*time.Hour, time.Minute))
+			s.learn("h1", LearnedNonce, quoting("one"))
+			s.admitted("h1")
+			s.arm("h1", quoting("one"))
+		}},
 		{"S5o", "an admission in a freeze", nil, func(s *story, bad bool) {
 			s.fault(OrderFreeze, "")
 			s.fault(pick(bad, "rain", OrderThaw), "")

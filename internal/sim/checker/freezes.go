@@ -67,5 +67,5 @@ func (f *fleet) placeOf(p *plan, id hotstick.HostID) (hotstick.PlanHost, bool) {
 	if listed || p.body.Plan.Late == nil || f.hosts[id] == nil {
 		return h, listed
 	}
-	return hotstick.PlanHost{Host: id, Build: f.hosts[id].build, Wave: len(p.body.Plan.Waves) - 1}, true
+	return hotstick.PlanHost{Host: id, Build: f.hosts[id].build, Wave: len(p.body.Plan.Waves) - 1, Calendar: p.body.Plan.Late.Calendar}, true
 }

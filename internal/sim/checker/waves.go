@@ -2,6 +2,7 @@ package checker
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/trace"
@@ -15,6 +16,8 @@ func waveRules() []Rule {
 			Text: "A host starts only when its wave's signed delay has passed, on the host's own clock, since it durably saw the plan, or the one that this plan continues."},
 		{ID: "S5w", Name: "windows", check: insideWindow,
 			Text: "A host is given a grant only inside its maintenance window."},
+		{ID: "S5l", Name: "signed windows", check: signedWindow,
+			Text: "A host whose clock is right starts only inside the windows that the plan's signatures give it, whoever owns the server."},
 		{ID: "S5o", Name: "orders are kept", check: ordersKept,
 			Text: "While changes are frozen no host is admitted or given a grant, and a host that people keep out never is."},
 		{ID: "S9", Name: "once, in order", check: onceInOrder,
@@ -44,6 +47,25 @@ func signedDelay(f *fleet, e *trace.Event) (bool, string) {
 		return true, fmt.Sprintf("the host starts %d ms after it saw the plan; the signed delay is %d s", e.Uptime-seen, delay)
 	}
 	return true, ""
+}
+
+func signedWindow(f *fleet, e *trace.Event) (bool, string) {
+	p, ok := f.started(e)
+	if !ok || f.ground == nil || f.ground.Began.IsZero() || f.host(e.Host).clockBad {
+		return false, ""
+	}
+	h, joins := f.placeOf(p, e.Host)
+	c, ok := p.body.Plan.Calendar(h.Calendar)
+	if !joins || h.Calendar == "" || !ok {
+		return false, ""
+	}
+	now := f.ground.Began.Add(time.Duration(e.T))
+	for _, i := range c.Opens {
+		if !now.Before(i.From) && now.Before(i.Until) {
+			return true, ""
+		}
+	}
+	return true, "the host's signed windows are closed"
 }
 
 func insideWindow(f *fleet, e *trace.Event) (bool, string) {
