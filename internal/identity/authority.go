@@ -44,7 +44,8 @@ var domainPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9])?$`)
 // Authority signs certificates for one trust domain. While it changes its own key
 // (see [Authority.Announce]) it is two. It is safe for concurrent use.
 type Authority struct {
-	domain string
+	domain   string
+	verified verified
 
 	mu sync.RWMutex // guards all below
 	// dir is where the authority is kept; empty before it is saved.
@@ -250,24 +251,24 @@ func (a *Authority) Host(certificate *x509.Certificate, now time.Time) (hotstick
 func (a *Authority) host(certificate *x509.Certificate, now time.Time, former []*x509.Certificate) (hotstick.HostID, error) {
 	var err error
 	for _, i := range a.issuers() {
-		if err = verifyHost(certificate, i.certificate, now); err == nil {
+		if err = a.verified.client(certificate, i.certificate, born(i.certificate, now)); err == nil {
 			return a.named(certificate)
 		}
 	}
 	for _, f := range former {
-		if verifyHost(certificate, f, now) == nil {
+		if verifyHost(certificate, f, born(f, now)) == nil {
 			return a.named(certificate)
 		}
 	}
 	return "", fmt.Errorf("cannot trust the client certificate: %v", err)
 }
 
-func verifyHost(certificate, authority *x509.Certificate, now time.Time) error {
+func verifyHost(certificate, authority *x509.Certificate, at time.Time) error {
 	roots := x509.NewCertPool()
 	roots.AddCert(authority)
 	_, err := certificate.Verify(x509.VerifyOptions{
 		Roots:       roots,
-		CurrentTime: born(authority, now),
+		CurrentTime: at,
 		KeyUsages:   []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
 	return err
