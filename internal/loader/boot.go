@@ -21,12 +21,14 @@ const (
 // of earlier boots that the ledger does not know yet.
 //
 // In the same boot nothing happened but a restart: a mark of a clean stop is
-// taken back, and an open attempt goes on. In a new boot an open attempt is over:
+// taken back, and an open attempt goes on. A new ledger is one of this boot too:
+// crash records from before it say nothing about a boot that it knows. In a new boot an open attempt is over:
 // interrupted if the machine was shut down cleanly, and otherwise a strike.
 func wake(old ledger.Ledger, crashes []Crash, at moment) ledger.Ledger {
 	l := old.Clone()
 	if l.Boot.ID == at.boot {
 		l.Boot.Clean = false
+		account(&l, crashes)
 		return l
 	}
 	// A crash record outweighs the mark: the loader may have been stopped by hand
@@ -40,11 +42,16 @@ func wake(old ledger.Ledger, crashes []Crash, at moment) ledger.Ledger {
 	}
 	l.Boot = ledger.Boot{ID: at.boot, BaseMillis: base, ClockMillis: base, UncleanMillis: unclean}
 	judgeBoot(&l, old.Boot.ID, clean, crashes, at)
+	account(&l, crashes)
+	return l
+}
+
+// account remembers crash records, so that no later boot is judged by them.
+func account(l *ledger.Ledger, crashes []Crash) {
 	for _, c := range crashes {
 		l.Crashes = append(l.Crashes, c.ID)
 	}
 	l.Crashes = l.Crashes[max(0, len(l.Crashes)-ledger.MaxCrashes):]
-	return l
 }
 
 // judgeBoot says what the end of the last boot means for the patch that was

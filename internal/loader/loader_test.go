@@ -230,6 +230,24 @@ func TestAStopByHandDoesNotHideACrash(t *testing.T) {
 	w.mustEnd(hotstick.Quarantined, hotstick.ReasonCrashNamed)
 }
 
+func TestACrashFromBeforeTheLoaderWasInstalledIsNoNews(t *testing.T) {
+	w := newWorld(t)
+	w.machine.Crash("[  100.000000] BUG: kernel NULL pointer dereference, address: 0000000000000000\n" +
+		"[  100.000001] RIP: 0010:unix_ioctl+0x41/0x130 [fix_1]\n")
+	w.machine.Boot()
+	w.disk = &disk{} // the loader starts for the first time
+	w.start()
+	w.pass(10 * time.Second)
+	p := w.publish("fix@1", fake.Behaviour{})
+	w.mustConfirm(p)
+	w.reboot(true)
+	w.pass(20 * time.Second)
+	w.mustRun(p.Ref)
+	if data, err := w.disk.Load(); err != nil || strings.Contains(string(data), "unclean_millis") {
+		t.Errorf("the clean reboot counts as an unclean one: %s, %v", data, err)
+	}
+}
+
 func TestAHostThatKeepsGoingDownIsLeftAlone(t *testing.T) {
 	w := newWorld(t)
 	w.mustConfirm(w.publish("fix@1", fake.Behaviour{}))

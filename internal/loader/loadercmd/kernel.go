@@ -83,14 +83,19 @@ func (r *running) Faults(after uint64) ([]loader.Fault, uint64, error) {
 	return faults, uint64(r.newest.Microseconds()), nil
 }
 
-// Crashes implements loader.Kernel, from /sys/fs/pstore.
+// Crashes implements loader.Kernel, from /sys/fs/pstore and from where systemd has
+// moved what was there before the loader was started.
 func (r *running) Crashes() ([]loader.Crash, error) {
+	archived, err := klog.ReadArchive(r.fsys)
+	if err != nil {
+		return nil, err
+	}
 	dumps, err := klog.ReadPstore(r.fsys)
 	if err != nil {
 		return nil, err
 	}
 	var crashes []loader.Crash
-	for _, d := range dumps {
+	for _, d := range append(archived, dumps...) {
 		switch d.Reason {
 		case "Restart", "Shutdown", "Halt", "Poweroff", "Kexec":
 			continue // the log of an orderly end
