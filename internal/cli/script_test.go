@@ -56,6 +56,10 @@ func (p patient) Run() int {
 //	module FILE PATCH LEVEL N  write the module of a level for the Nth kernel build
 //	plainmodule FILE N         write a module that is no live patch
 //	grow FILE BYTES            make a file longer, without content
+//	howto PAGE SECTION FILE…   write the shell blocks of a section of docs/how-to
+//
+// The condition [ci] holds in continuous integration, where nothing that a script
+// needs may be missing.
 //
 // Levels 1 and 4 of unix-ioctl are good; 2 makes its host ill; 3 takes it down.
 func TestScripts(t *testing.T) {
@@ -67,7 +71,13 @@ func TestScripts(t *testing.T) {
 		Setup:               setUp,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "await": await, "hosts": runHosts, "host": runHost, "enrol": enrol,
-			"module": writeModule, "plainmodule": writePlainModule, "grow": grow,
+			"module": writeModule, "plainmodule": writePlainModule, "grow": grow, "howto": howto,
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "ci" {
+				return false, fmt.Errorf("cannot tell what %q is", name)
+			}
+			return os.Getenv("CI") != "", nil
 		},
 	})
 }
@@ -260,4 +270,29 @@ func grow(ts *testscript.TestScript, neg bool, args []string) {
 	n, err := strconv.ParseInt(args[1], 10, 64)
 	ts.Check(err)
 	ts.Check(os.Truncate(ts.MkAbs(args[0]), n))
+}
+
+// howto writes the shell blocks of one section of a page, each to a file.
+func howto(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: howto PAGE SECTION FILE…")
+	}
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "how-to", args[0]+".md"))
+	ts.Check(err)
+	_, section, found := strings.Cut(string(page), "\n## "+args[1]+"\n")
+	if !found {
+		ts.Fatalf("%s has no section %q", args[0], args[1])
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	blocks := strings.Split(section, "\n```sh\n")[1:]
+	if len(blocks) != len(args)-2 {
+		ts.Fatalf("the section has %d shell blocks, want %d", len(blocks), len(args)-2)
+	}
+	for i, block := range blocks {
+		block, _, closed := strings.Cut(block, "\n```")
+		if !closed {
+			ts.Fatalf("block %d does not end", i+1)
+		}
+		ts.Check(os.WriteFile(ts.MkAbs(args[2+i]), []byte(block+"\n"), 0o600))
+	}
 }
