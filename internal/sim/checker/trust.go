@@ -183,7 +183,7 @@ func onlineKeys(f *fleet, e *trace.Event) (bool, string) {
 }
 
 func noDowngrade(f *fleet, e *trace.Event) (bool, string) {
-	if _, ok := f.started(e); !ok || f.ground == nil {
+	if e.Kind != trace.KindIntent || e.Plan == "" || f.ground == nil {
 		return false, ""
 	}
 	if best := f.host(e.Host).confirmed[e.Patch.Name]; e.Patch.Level < best {

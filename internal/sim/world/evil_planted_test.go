@@ -37,7 +37,7 @@ var missing = []struct{ strategy, bug, rule, why string }{
 	{"grant-of-an-older-epoch", "old-epoch-taken", "S7", ""},
 	{"grant-of-an-unlisted-host", "proof-unchecked", "S16", ""},
 	{"grant-of-an-unlisted-host-as-late", "late-unchecked", "S16", ""},
-	{"grant-of-yesterday", "grant-never-expires", "S24g", ""},
+	{"grant-of-yesterday", "grant-taken-twice", "S24g", ""},
 	{"grant-outside-the-window", "window-unchecked", "S5l", ""},
 	{"grant-twice", "grant-taken-twice", "S24g", ""},
 	{"grant-with-a-guessed-nonce", "grant-never-expires", "S24g", ""},

@@ -227,7 +227,7 @@ func evilSteps(seed uint64, o Options) []Step {
 	}
 	first := step("propose", 0, 1)
 	first.At = 2 * time.Second
-	steps := []Step{first, step("propose", 5, 50), step(stealNow, 5, 45)}
+	steps := []Step{first, step("propose", 5, 50), step(stealNow, 5, 30)}
 	for _, s := range Modelled() {
 		if s.Name != o.Evil {
 			continue
