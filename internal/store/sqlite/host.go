@@ -57,22 +57,22 @@ func readHost(row scan) (r hostRow, err error) {
 
 // newHostRow encodes a host; its number and the sum of its facts are for the
 // caller to set.
-func newHostRow(h store.Host) (hostRow, error) {
-	patches, err1 := text(h.Patches, len(h.Patches) == 0)
-	loader, err2 := text(h.Loader, false)
-	readings, err3 := text(store.CloneReadings(h.Readings), len(h.Readings) == 0)
-	reverted, err4 := text(h.Reverted, len(h.Reverted) == 0)
-	labels, err5 := text(h.Group, len(h.Group) == 0)
-	lineage, err6 := packLineage(h.Lineage)
+func (t hostTable) newHostRow(h store.Host) (hostRow, error) {
+	known := t.s.parts.get(h.ID)
+	var errs [5]error
+	var m hostMain
+	m.patches, errs[0] = known.patches.text(h.Patches, len(h.Patches) == 0)
+	m.loader, errs[1] = known.loader.text(h.Loader, false)
+	m.reverted, errs[2] = known.reverted.text(h.Reverted, len(h.Reverted) == 0)
+	m.labels, errs[3] = known.labels.text(h.Group, len(h.Group) == 0)
+	m.lineage, errs[4] = known.packed(h.Lineage)
+	readings, err := text(store.CloneReadings(h.Readings), len(h.Readings) == 0)
 	build := h.Build()
-	return hostRow{id: h.ID,
-		main: hostMain{
-			name: h.Name, build: build.BuildID, nameFolded: store.Fold(h.Name), releaseFolded: store.Fold(build.Release),
-			identity: string(h.Identity), digest: string(h.FactsDigest), boot: h.Boot, patches: patches, loader: loader, reverted: reverted, labels: labels, lineage: lineage, ill: ill(h.IllSince),
-			enrolled: h.Enrolled.UnixMicro(), reported: int64(h.Reported), boots: h.Boots, revoked: h.Revoked,
-		},
-		seen: hostSeen{seq: int64(h.Seq), lastSeen: h.LastSeen.UnixMicro(), readings: readings},
-	}, errors.Join(err1, err2, err3, err4, err5, err6)
+	m.name, m.build, m.nameFolded, m.releaseFolded = h.Name, build.BuildID, store.Fold(h.Name), store.Fold(build.Release)
+	m.identity, m.digest, m.boot, m.ill = string(h.Identity), string(h.FactsDigest), h.Boot, ill(h.IllSince)
+	m.enrolled, m.reported, m.boots, m.revoked = h.Enrolled.UnixMicro(), int64(h.Reported), h.Boots, h.Revoked
+	return hostRow{id: h.ID, main: m, seen: hostSeen{seq: int64(h.Seq), lastSeen: h.LastSeen.UnixMicro(), readings: readings}},
+		errors.Join(errs[0], errs[1], errs[2], errs[3], errs[4], err)
 }
 
 // ill is a time that may be missing, in a form that can be compared.
@@ -86,24 +86,21 @@ func ill(since *time.Time) (n sql.NullInt64) {
 // host decodes a row and gets its facts.
 func (t hostTable) host(r hostRow) (store.Host, error) {
 	m, s := &r.main, &r.seen
-	patches, err1 := parse[[]hotstick.LoadedPatch](m.patches)
-	loader, err2 := parse[store.HostLoader](m.loader)
-	readings, err3 := parse[[]hotstick.Reading](s.readings)
-	facts, err4 := t.facts(r)
-	reverted, err5 := parse[[]hotstick.PatchRef](m.reverted)
-	labels, err6 := parse[map[string]string](m.labels)
-	lineage, err7 := unpackLineage(m.lineage)
+	readings, err1 := parse[[]hotstick.Reading](s.readings)
+	facts, err2 := t.facts(r)
+	parts, err3 := t.s.parts.of(r)
 	h := store.Host{ID: r.id, Name: m.name, Enrolled: when(m.enrolled), Revoked: m.revoked,
-		Facts: facts, FactsDigest: hotstick.Digest(m.digest), Patches: patches, Boot: m.boot, Boots: m.boots,
-		Seq: uint64(s.seq), LastSeen: when(s.lastSeen), Reported: uint64(m.reported), Loader: loader, Readings: readings,
-		Reverted: reverted, Group: labels, Lineage: lineage}
+		FactsDigest: hotstick.Digest(m.digest), Patches: parts.patches.value, Boot: m.boot, Boots: m.boots,
+		Seq: uint64(s.seq), LastSeen: when(s.lastSeen), Reported: uint64(m.reported), Loader: parts.loader.value,
+		Reverted: parts.reverted.value, Group: parts.labels.value, Lineage: parts.lineage.value}.Clone()
+	h.Facts, h.Readings = facts, readings
 	if m.identity != "" {
 		h.Identity = []byte(m.identity)
 	}
 	if m.ill.Valid {
 		h.IllSince = whenever(&m.ill.Int64)
 	}
-	return h, errors.Join(err1, err2, err3, err4, err5, err6, err7)
+	return h, errors.Join(err1, err2, err3)
 }
 
 // facts returns a copy of the host's facts.
@@ -185,7 +182,7 @@ func (t hostTable) Put(h store.Host) error {
 	if err := t.writable(); err != nil {
 		return err
 	}
-	next, err := newHostRow(h)
+	next, err := t.newHostRow(h)
 	if err != nil {
 		return err
 	}

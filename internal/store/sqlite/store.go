@@ -45,6 +45,7 @@ type Store struct {
 	clock func() time.Time
 	hints store.Hints
 	facts *factsCache
+	parts partsCache
 
 	write, read *sql.DB
 	readers     chan *session // idle
