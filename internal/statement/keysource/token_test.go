@@ -178,9 +178,11 @@ func TestATokenThatIsPulledOutOrExchangedGivesNoSignature(t *testing.T) {
 	w.Key("eve", pin, p256, "sign", "01")
 	mustFailToSign(t, signer, keysource.ErrNoToken, `there is none called "ada"`)
 	w.Plug("ada", pin)
-	mustFailToSign(t, signer, nil, "cannot use the token")
+	mustFailToSign(t, signer, keysource.ErrNoTokenKey, "")
 	w.Key("ada", pin, p256, "sign", "01")
 	mustFailToSign(t, signer, nil, "the signature is wrong")
+	w.Plug("ada", pin)
+	mustFailToSign(t, signer, keysource.ErrNoToken, "there are 2 that fit")
 }
 
 // inPlaceOfTheTool puts a shell script where the tool is looked for; $TOOL is the

@@ -98,6 +98,8 @@ var complaints = []struct {
 	{"CKR_TOKEN_NOT_RECOGNIZED", ErrNoToken},
 	{"CKR_DEVICE_REMOVED", ErrNoToken},
 	{"CKR_SLOT_ID_INVALID", ErrNoToken},
+	{"Private key not found", ErrNoTokenKey},
+	{"object not found", ErrNoTokenKey},
 	{"Failed to load pkcs11 module", ErrNoModule},
 }
 
@@ -108,9 +110,10 @@ func complain(text string, err error) error {
 			return c.err
 		}
 	}
-	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
-	if line == "" {
-		line = err.Error()
+	for line := range strings.Lines(text) {
+		if fault, ok := strings.CutPrefix(strings.TrimSpace(line), "error: "); ok {
+			return fmt.Errorf("cannot use the token: %s says %.200q", toolName, fault)
+		}
 	}
-	return fmt.Errorf("cannot use the token: %s says %.200q", toolName, line)
+	return fmt.Errorf("cannot use the token: %s ended with %w", toolName, err)
 }
