@@ -43,6 +43,49 @@ type Artifact struct {
 	// SignedBy is the key whose signature the module carries, for kernels that
 	// demand one; zero if it carries none.
 	SignedBy KernelKey `json:"signed_by,omitzero"`
+	// SignedHash is the hash that the module's own signature is over, such as sha512;
+	// empty if it carries none or one that this version does not know.
+	SignedHash string `json:"signed_hash,omitempty"`
+	// VendorSignature is what the vendor signed the file with, apart from it; zero if
+	// nothing was kept.
+	VendorSignature VendorSignature `json:"vendor_signature,omitzero"`
+}
+
+// VendorSignature is a vendor's own signature over an artifact, in a file of its own.
+// It is kept and shown for whoever wants to check it with the vendor's tools. Hotstick
+// verifies nothing of it, and nothing that Hotstick trusts rests on it: an artifact
+// may be loaded because publishers signed its digest into the catalog.
+type VendorSignature struct {
+	Kind   SignatureKind `json:"kind"`
+	Digest Digest        `json:"digest"`
+	// SizeBytes is the exact length of the file.
+	SizeBytes int64 `json:"size_bytes"`
+	// Signer is the key that the file itself names, such as the ID of a PGP key; empty
+	// if there is no telling. Anybody can write it there.
+	Signer string `json:"signer,omitempty"`
+}
+
+// SignatureKind is the format of a vendor's signature. The set is closed.
+type SignatureKind string
+
+// The formats.
+const (
+	SignaturePGP      SignatureKind = "pgp"
+	SignaturePKCS7    SignatureKind = "pkcs7"
+	SignatureMinisign SignatureKind = "minisign"
+	SignatureSSH      SignatureKind = "ssh"
+)
+
+// Files lists every file of the patch by digest and length: its artifacts, and the
+// vendors' signatures over them as artifacts without a module.
+func (p Patch) Files() []Artifact {
+	files := append([]Artifact(nil), p.Artifacts...)
+	for _, a := range p.Artifacts {
+		if s := a.VendorSignature; s != (VendorSignature{}) {
+			files = append(files, Artifact{Build: a.Build, Digest: s.Digest, SizeBytes: s.SizeBytes})
+		}
+	}
+	return files
 }
 
 var (
@@ -50,11 +93,15 @@ var (
 	modulePattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,54}$`)
 	driverPattern = regexp.MustCompile(`^[a-z][a-z0-9]{1,31}$`)
 	vendorPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+	hashPattern   = regexp.MustCompile(`^[a-z0-9-]{0,16}$`)
 	keyIDPattern  = regexp.MustCompile(`^([0-9a-f]{2}){0,64}$`)
 )
 
 // maxKeyName bounds the name of a kernel key, in bytes.
 const maxKeyName = 256
+
+// MaxVendorSignatureBytes bounds a vendor's signature.
+const MaxVendorSignatureBytes = 64 << 10
 
 // MaxArtifactBytes bounds one artifact. The largest vendor live patches are
 // some megabytes.
@@ -138,5 +185,28 @@ func (a Artifact) Validate() error {
 	if len(a.SignedBy.Name) > maxKeyName || !keyIDPattern.MatchString(a.SignedBy.ID) {
 		return fmt.Errorf("cannot use %.80q as the key of a module's signature", a.SignedBy.String())
 	}
-	return nil
+	if !hashPattern.MatchString(a.SignedHash) {
+		return fmt.Errorf("cannot use %.80q as the hash of a module's signature", a.SignedHash)
+	}
+	return a.VendorSignature.validate(a)
+}
+
+func (s VendorSignature) validate(of Artifact) error {
+	if s == (VendorSignature{}) {
+		return nil
+	}
+	switch s.Kind {
+	case SignaturePGP, SignaturePKCS7, SignatureMinisign, SignatureSSH:
+	default:
+		return fmt.Errorf("cannot use a vendor's signature of kind %.40q", string(s.Kind))
+	}
+	switch {
+	case s.SizeBytes < 1 || s.SizeBytes > MaxVendorSignatureBytes:
+		return fmt.Errorf("cannot use a vendor's signature of %d bytes: the limit is %d", s.SizeBytes, MaxVendorSignatureBytes)
+	case s.Digest == of.Digest:
+		return fmt.Errorf("cannot use an artifact as the vendor's signature over itself")
+	case len(s.Signer) > maxKeyName:
+		return fmt.Errorf("cannot use a signer's name of %d bytes: the limit is %d", len(s.Signer), maxKeyName)
+	}
+	return s.Digest.Validate()
 }

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -29,6 +30,7 @@ func checkPatches(patches []hotstick.Patch) error {
 		module string
 	}
 	refs := map[hotstick.PatchRef]bool{}
+	signatures := map[hotstick.Digest]int64{}
 	digests := map[hotstick.Digest]hotstick.PatchRef{}
 	modules := map[loaded]hotstick.PatchRef{}
 	for _, p := range patches {
@@ -48,6 +50,18 @@ func checkPatches(patches []hotstick.Patch) error {
 				return fmt.Errorf("%s and %s are both loaded as %s on %s: each level needs its own module name", other, p.Ref, a.Module, a.Build)
 			}
 			modules[loaded{a.Build, a.Module}] = p.Ref
+			if s := a.VendorSignature; s.Digest != "" {
+				// One file may sign several artifacts.
+				if size, had := signatures[s.Digest]; had && size != s.SizeBytes {
+					return fmt.Errorf("%s: a vendor's signature has two lengths", p.Ref)
+				}
+				signatures[s.Digest] = s.SizeBytes
+			}
+		}
+	}
+	for digest := range signatures {
+		if _, taken := digests[digest]; taken {
+			return errors.New("a vendor's signature is an artifact too")
 		}
 	}
 	return nil

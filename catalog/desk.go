@@ -74,7 +74,7 @@ func (d desk) sign(expires time.Time, signers []statement.Signer) ([]byte, error
 	}
 	meta.Signed.UnrecognizedFields = map[string]any{customField: block}
 	for _, p := range d.patches {
-		for _, a := range p.Artifacts {
+		for _, a := range p.Files() {
 			sum, err := hexBytes(a.Digest)
 			if err != nil {
 				return nil, err

@@ -235,7 +235,7 @@ func readAnyTargets(t *trusted, role string, data []byte) (*targetsSigned, error
 func targetEntries(patches []hotstick.Patch) map[string]fileInfo {
 	entries := map[string]fileInfo{}
 	for _, p := range patches {
-		for _, a := range p.Artifacts {
+		for _, a := range p.Files() {
 			entries[targetName(a.Digest)] = fileInfo{Length: a.SizeBytes, Hashes: hashes{a.Digest.Hex()}}
 		}
 	}

@@ -81,7 +81,7 @@ func (r *Repository) makeRoom() error {
 func (r *Repository) place(patches []hotstick.Patch) error {
 	var moves []hotstick.Artifact
 	for _, p := range patches {
-		for _, a := range p.Artifacts {
+		for _, a := range p.Files() {
 			if r.holds(ArtifactFile(a.Digest), a) == nil {
 				continue
 			}

@@ -27,7 +27,7 @@ type Publication struct {
 	Delegation string
 	Own        []byte
 	Patch      hotstick.Patch
-	// Read returns the bytes of an artifact of Patch.
+	// Read returns the bytes of a file of Patch: see its Files.
 	Read func(hotstick.Artifact) ([]byte, error)
 	// Check looks into each artifact's bytes.
 	Check ModuleCheck
@@ -155,6 +155,15 @@ func (p Publication) checkArtifacts() error {
 		}
 		if err := p.Check(p.Patch, a, data); err != nil {
 			return fmt.Errorf("cannot publish %s for %s: %w", p.Patch.Ref, a.Build, err)
+		}
+	}
+	for _, s := range p.Patch.Files()[len(p.Patch.Artifacts):] {
+		data, err := p.Read(s)
+		if err != nil {
+			return fmt.Errorf("cannot publish %s: %w", p.Patch.Ref, err)
+		}
+		if int64(len(data)) != s.SizeBytes || hotstick.NewDigest(data) != s.Digest {
+			return fmt.Errorf("cannot publish %s: the vendor's signature for %s is another one than the patch says", p.Patch.Ref, s.Build)
 		}
 	}
 	return nil

@@ -310,7 +310,7 @@ var _ io.ReadSeeker = (*os.File)(nil)
 // checkArtifacts makes sure that every listed artifact is there with its size.
 func (r *Repository) checkArtifacts(patches []hotstick.Patch) error {
 	for _, p := range patches {
-		for _, a := range p.Artifacts {
+		for _, a := range p.Files() {
 			if err := r.holds(ArtifactFile(a.Digest), a); err != nil {
 				return fmt.Errorf("cannot serve %s: %w", p.Ref, err)
 			}

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,7 +16,7 @@ import (
 
 func (a *app) catalogPublish() *cobra.Command {
 	var d drafting
-	var artifacts []string
+	var artifacts, vendor []string
 	var as string
 	cmd := &cobra.Command{
 		Use:   "publish DIR FOLDER --artifact FILE=RELEASE,ARCH,BUILDID --key FILE",
@@ -33,6 +35,9 @@ fleet to ask here, so each module comes with its kernel build.`,
 				return usage("hotstick patch publish --help shows the format", "%v", err)
 			}
 			modules, err := readModules(artifacts, func() ([]hotstick.KernelBuild, error) { return []hotstick.KernelBuild{}, nil })
+			if err == nil {
+				err = modules.sign(vendor)
+			}
 			if err != nil {
 				return err
 			}
@@ -45,6 +50,7 @@ fleet to ask here, so each module comes with its kernel build.`,
 	}
 	d.flags(cmd, found.TargetsLife)
 	cmd.Flags().StringArrayVar(&artifacts, "artifact", nil, "a built module and its kernel build; may be repeated")
+	cmd.Flags().StringArrayVar(&vendor, "vendor-signature", nil, vendorSignatureUsage)
 	cmd.Flags().StringVar(&as, "as", folder.Targets, "publish as the delegate of this name instead of as a publisher")
 	return cmd
 }
@@ -61,8 +67,9 @@ func (a *app) publishOffline(f *folder.Folder, role string, patch hotstick.Patch
 		if err != nil {
 			return nil, err
 		}
-		for _, m := range modules {
-			if err := f.KeepArtifact(m.artifact.Digest, m.data); err != nil {
+		files := modules.files()
+		for _, digest := range slices.Sorted(maps.Keys(files)) {
+			if err := f.KeepArtifact(digest, files[digest]); err != nil {
 				return nil, err
 			}
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -44,7 +46,7 @@ release in the fleet; where there is none or more than one, say which:
 
 func (a *app) patchPublish() *cobra.Command {
 	var key string
-	var artifacts []string
+	var artifacts, vendor []string
 	cmd := &cobra.Command{
 		Use:   "publish FOLDER --key FILE --artifact FILE[=RELEASE,ARCH,BUILDID]",
 		Short: "Sign a patch level and its built modules into the catalog",
@@ -58,22 +60,26 @@ func (a *app) patchPublish() *cobra.Command {
 				return usage("--artifact FILE names a built module; one for each kernel build", "cannot publish a patch without an artifact")
 			}
 			return a.with(cmd, func(ctx context.Context, c *client.Client) error {
-				return a.publish(ctx, c, args[0], key, artifacts)
+				return a.publish(ctx, c, args[0], key, artifacts, vendor)
 			})
 		},
 	}
 	cmd.Flags().StringVar(&key, "key", "", "the publisher's "+keyUsage)
 	cmd.Flags().StringArrayVar(&artifacts, "artifact", nil, "a built module, and its kernel build if the fleet does not know it; may be repeated")
+	cmd.Flags().StringArrayVar(&vendor, "vendor-signature", nil, vendorSignatureUsage)
 	return cmd
 }
 
-func (a *app) publish(ctx context.Context, c *client.Client, folder, key string, artifacts []string) error {
+func (a *app) publish(ctx context.Context, c *client.Client, folder, key string, artifacts, vendor []string) error {
 	m, err := manifest.Read(folder)
 	if err != nil {
 		return usage("hotstick patch publish --help shows the format", "%v", err)
 	}
 	builds := func() ([]hotstick.KernelBuild, error) { return knownBuilds(ctx, c) }
 	modules, err := readModules(artifacts, builds)
+	if err == nil {
+		err = modules.sign(vendor)
+	}
 	if err != nil {
 		return err
 	}
@@ -93,8 +99,9 @@ func (a *app) publish(ctx context.Context, c *client.Client, folder, key string,
 	if err != nil {
 		return err
 	}
-	for _, mod := range modules {
-		if err := c.UploadArtifact(ctx, mod.artifact.Digest, mod.data); err != nil {
+	files := modules.files()
+	for _, digest := range slices.Sorted(maps.Keys(files)) {
+		if err := c.UploadArtifact(ctx, digest, files[digest]); err != nil {
 			return err
 		}
 	}

@@ -18,6 +18,8 @@ type module struct {
 	file     string
 	data     []byte
 	artifact hotstick.Artifact
+	// signature is the vendor's, in a file of its own; nil if there is none.
+	signature []byte
 }
 
 type modules []module
@@ -32,8 +34,11 @@ func (m modules) artifacts() []hotstick.Artifact {
 
 func (m modules) read(a hotstick.Artifact) ([]byte, error) {
 	for _, mod := range m {
-		if mod.artifact == a {
+		switch a.Digest {
+		case mod.artifact.Digest:
 			return mod.data, nil
+		case mod.artifact.VendorSignature.Digest:
+			return mod.signature, nil
 		}
 	}
 	return nil, fmt.Errorf("cannot find the bytes of %s for %s", a.Module, a.Build)
@@ -68,7 +73,7 @@ func readModules(args []string, builds func() ([]hotstick.KernelBuild, error)) (
 		if err != nil {
 			return nil, err
 		}
-		artifact := hotstick.Artifact{Build: build, Digest: hotstick.NewDigest(data), SizeBytes: int64(len(data)), Module: info.Name, SignedBy: info.SignedBy}
+		artifact := hotstick.Artifact{Build: build, Digest: hotstick.NewDigest(data), SizeBytes: int64(len(data)), Module: info.Name, SignedBy: info.SignedBy, SignedHash: info.SignedHash}
 		if err := checkInfo(file, info, artifact); err != nil {
 			return nil, err
 		}
@@ -156,6 +161,8 @@ func checkInfo(file string, info kmod.Info, a hotstick.Artifact) error {
 		return fail(exitRefused, "build it against that kernel's headers", "cannot publish %s for %s: it was built for %s (%s)", file, a.Build, info.Release(), info.Arch)
 	case info.SignedBy != a.SignedBy:
 		return fail(exitRefused, "", "cannot publish %s: %s signed it and not %s", file, info.SignedBy, a.SignedBy)
+	case info.SignedHash != a.SignedHash:
+		return fail(exitRefused, "", "cannot publish %s: its signature is over %q and not %q", file, info.SignedHash, a.SignedHash)
 	case info.Name != a.Module:
 		return fail(exitRefused, "", "cannot publish %s: it is named %s and not %s", file, info.Name, a.Module)
 	}

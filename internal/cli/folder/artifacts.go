@@ -45,12 +45,20 @@ func Artifact(dir string, a hotstick.Artifact) ([]byte, error) {
 	return data, nil
 }
 
-// NewArtifacts lists the artifacts that a role's pending metadata brings.
+// NewArtifacts lists the artifacts that a role's pending metadata brings, and the
+// vendors' signatures over them.
 func (f *Folder) NewArtifacts(role string) []hotstick.Artifact {
+	had := map[hotstick.Digest]bool{}
+	for _, p := range f.View.Patches {
+		for _, a := range p.Files() {
+			had[a.Digest] = true
+		}
+	}
 	var list []hotstick.Artifact
 	for _, p := range f.pending[role].Patches {
-		for _, a := range p.Artifacts {
-			if _, _, had := f.View.ByArtifact(a.Digest); !had {
+		for _, a := range p.Files() {
+			if !had[a.Digest] {
+				had[a.Digest] = true
 				list = append(list, a)
 			}
 		}

@@ -224,13 +224,13 @@ func Section(title string, t Table, st Style) string {
 
 // OfflinePatches lists the patches of an exported catalog.
 func OfflinePatches(patches []hotstick.Patch, recalls []hotstick.Recall) Table {
-	t := Table{Header: []string{"PATCH", "STATE", "DRIVER", "BUILDS", "CVES", "SUMMARY"}, Empty: "  none"}
+	t := Table{Header: []string{"PATCH", "STATE", "DRIVER", "BUILDS", "CVES", "SIGNED BY VENDOR", "SUMMARY"}, Empty: "  none"}
 	for _, p := range patches {
 		state := Cell{Text: "-"}
 		if slices.ContainsFunc(recalls, func(r hotstick.Recall) bool { return r.Patch == p.Ref }) {
 			state = Cell{Text: "recalled", State: "banned"}
 		}
-		t.Rows = append(t.Rows, []Cell{text(p.Ref.String()), state, text(p.Driver), number(len(p.Artifacts)), text(strings.Join(p.CVEs, ",")), text(p.Summary)})
+		t.Rows = append(t.Rows, []Cell{text(p.Ref.String()), state, text(p.Driver), number(len(p.Artifacts)), text(strings.Join(p.CVEs, ",")), text(vendorSigners(p)), text(p.Summary)})
 	}
 	return t
 }

@@ -2,9 +2,11 @@ package show
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
 )
 
@@ -74,7 +76,39 @@ func Patch(d api.Patch, st Style) string {
 			text(a.Module), {Text: fmt.Sprint(a.SizeBytes)}, text(string(a.Digest))})
 	}
 	p.table(st, "Artifacts", t)
+	vendorSigned(&p, st, d.Patch)
 	return p.String()
+}
+
+// vendorSigned shows what the vendor signed the artifacts with, beside our signatures.
+func vendorSigned(p *page, st Style, d hotstick.Patch) {
+	t := Table{Header: []string{"KERNEL", "SIGNED BY VENDOR", "KIND", "HASH", "DIGEST"}}
+	for _, a := range d.Artifacts {
+		if a.SignedBy != (hotstick.KernelKey{}) {
+			t.Rows = append(t.Rows, []Cell{text(a.Build.Release), text(a.SignedBy.String()), text("in the module"), text(orNone(a.SignedHash)), text("")})
+		}
+		if s := a.VendorSignature; s != (hotstick.VendorSignature{}) {
+			t.Rows = append(t.Rows, []Cell{text(a.Build.Release), text(orNone(s.Signer)), text(string(s.Kind)), text(""), text(string(s.Digest))})
+		}
+	}
+	if len(t.Rows) == 0 {
+		return
+	}
+	p.table(st, "The vendor's own signatures", t)
+	p.line("They are kept to be checked with the vendor's tools. Hotstick's trust does not rest on them.")
+}
+
+// vendorSigners names those who signed a patch's artifacts for its vendor, each once.
+func vendorSigners(p hotstick.Patch) string {
+	var names []string
+	for _, a := range p.Artifacts {
+		for _, name := range []string{a.SignedBy.String(), a.VendorSignature.Signer} {
+			if name != "" && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return orNone(strings.Join(names, ", "))
 }
 
 // banReason is what the person wrote, who knows better than the code.

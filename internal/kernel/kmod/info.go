@@ -29,6 +29,9 @@ type Info struct {
 	Signed bool
 	// SignedBy is the key that the signature names; zero if there is no telling.
 	SignedBy hotstick.KernelKey
+	// SignedHash is the hash that the signature is over, such as sha512; empty if there
+	// is no telling.
+	SignedHash string
 }
 
 // Release is the kernel release that the module was built for, the first word

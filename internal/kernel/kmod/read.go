@@ -53,6 +53,7 @@ func Read(r io.ReaderAt, size int64) (Info, error) {
 	}
 	info.Signed = signature != nil
 	info.SignedBy, _ = Signer(signature)
+	info.SignedHash = hashOf(signature)
 	return info, nil
 }
 

@@ -60,15 +60,11 @@ const maxKeyName = 256
 // telling. The signature is not verified: that is the kernel's part.
 func Signer(signature []byte) (hotstick.KernelKey, bool) {
 	none := hotstick.KernelKey{}
-	var outer contentInfo
-	if rest, err := asn1.Unmarshal(signature, &outer); err != nil || len(rest) > 0 || !outer.Type.Equal(signedDataType) {
+	signer, ok := onlySigner(signature)
+	if !ok {
 		return none, false
 	}
-	var data signedData
-	if rest, err := asn1.Unmarshal(outer.Content.Bytes, &data); err != nil || len(rest) > 0 || len(data.Signers) != 1 {
-		return none, false
-	}
-	who := data.Signers[0].Signer
+	who := signer.Signer
 	if who.Class == asn1.ClassContextSpecific && who.Tag == 0 {
 		return hotstick.KernelKey{ID: hex.EncodeToString(who.Bytes)}, len(who.Bytes) > 0
 	}
@@ -78,6 +74,48 @@ func Signer(signature []byte) (hotstick.KernelKey, bool) {
 	}
 	name := keyName(named.Issuer.FullBytes)
 	return hotstick.KernelKey{Name: name}, name != ""
+}
+
+// onlySigner reads the part of a signature that says who signed, and how.
+func onlySigner(signature []byte) (signerInfo, bool) {
+	var outer contentInfo
+	if rest, err := asn1.Unmarshal(signature, &outer); err != nil || len(rest) > 0 || !outer.Type.Equal(signedDataType) {
+		return signerInfo{}, false
+	}
+	var data signedData
+	if rest, err := asn1.Unmarshal(outer.Content.Bytes, &data); err != nil || len(rest) > 0 || len(data.Signers) != 1 {
+		return signerInfo{}, false
+	}
+	return data.Signers[0], true
+}
+
+// hashes are the digest algorithms that the kernel's sign-file knows, by their object
+// identifiers.
+var hashes = map[string]string{
+	"1.3.14.3.2.26":           "sha1",
+	"2.16.840.1.101.3.4.2.4":  "sha224",
+	"2.16.840.1.101.3.4.2.1":  "sha256",
+	"2.16.840.1.101.3.4.2.2":  "sha384",
+	"2.16.840.1.101.3.4.2.3":  "sha512",
+	"2.16.840.1.101.3.4.2.8":  "sha3-256",
+	"2.16.840.1.101.3.4.2.9":  "sha3-384",
+	"2.16.840.1.101.3.4.2.10": "sha3-512",
+}
+
+// hashOf names the hash that a module's signature is over, or nothing.
+func hashOf(signature []byte) string {
+	signer, ok := onlySigner(signature)
+	if !ok {
+		return ""
+	}
+	var algorithm struct {
+		ID     asn1.ObjectIdentifier
+		Params asn1.RawValue `asn1:"optional"`
+	}
+	if rest, err := asn1.Unmarshal(signer.Digest.FullBytes, &algorithm); err != nil || len(rest) > 0 {
+		return ""
+	}
+	return hashes[algorithm.ID.String()]
 }
 
 // keyName writes a certificate's name as the kernel does (x509_fabricate_name): the
