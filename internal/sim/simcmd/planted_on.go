@@ -24,7 +24,11 @@ type Found struct {
 func findPlanted(f flags, out, errs io.Writer) int {
 	var all []Found
 	found := 0
-	for _, bug := range planted.Bugs() {
+	bugs := planted.Bugs()
+	if f.evil {
+		bugs = planted.Owned()
+	}
+	for _, bug := range bugs {
 		if f.only != "" && bug.Name != f.only {
 			continue
 		}

@@ -105,6 +105,11 @@ func TestEveryStrategySucceedsWithoutTheCheckThatItAttacks(t *testing.T) {
 			t.Errorf("without the check %q nothing breaks %s in %d seeds", m.bug, m.rule, within)
 		})
 	}
+	for _, bug := range planted.Owned() {
+		if !slices.ContainsFunc(missing, func(m struct{ strategy, bug, rule, why string }) bool { return m.bug == bug.Name }) {
+			t.Errorf("no strategy attacks the check that %q leaves out", bug.Name)
+		}
+	}
 	for _, s := range Modelled() {
 		if !slices.Contains(listed, s.Name) {
 			t.Errorf("nothing says what would happen if the check that %s attacks were missing", s.Name)
