@@ -13,6 +13,7 @@ T_UNIT   := 8m
 T_GUESTS := 15m
 T_WEB    := 240
 T_SIM    := 360
+T_EVIL   := 180
 T_FUZZ   := 600
 FUZZ     := 2s
 
@@ -82,6 +83,14 @@ sim-planted: ## how many seeds it takes to find each planted bug
 	@mkdir -p bin
 	go build -tags planted -o bin/sim-planted ./bench/sim
 	bin/sim-planted -planted -seeds 1000 $(ARGS)
+
+.PHONY: evil
+evil: ## a stolen server: every strategy in the simulator, with one check planted away, and on four real guests
+	@mkdir -p bin
+	go build -o bin/sim ./bench/sim
+	timeout $(T_EVIL) bin/sim -evil -seeds 1000 $(ARGS)
+	go test -tags planted -count=1 -timeout $(T_EVIL)s -run TestEveryStrategySucceedsWithoutTheCheckThatItAttacks ./internal/sim/world
+	HOTSTICK_GUESTS=1 go test -count=1 -timeout 6m ./bench/evil/...
 
 .PHONY: test-web
 test-web: ## the console in Chromium
