@@ -91,7 +91,7 @@ func (s *Server) exceptions(tx store.Tx, h store.Host, level hotstick.PatchRef) 
 		}
 		// What cannot be judged of a host leaves it out of every plan, which says so.
 		if meant, err := selector.Matches(policy.NewHost(h.ID, h.Name, h.Facts, level)); meant && err == nil {
-			lines = append(lines, why.Excepted(w))
+			lines = append(lines, why.Excepted(why.Waiver{Name: w.Name, Policy: w.Policy, Rules: w.Rules, LeaveOut: w.LeaveOut, Why: w.Why, By: w.By, Until: w.Until}))
 		}
 	}
 	return lines, err

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
-	"github.com/hotstick/hotstick/internal/decide/policy"
 )
 
 // Text says a reason in one or two sentences.
@@ -101,8 +100,20 @@ func Explain(h Host) (lines []string, changes string) {
 	return lines, changes
 }
 
+// Waiver is a signed exception to a policy that means a host.
+type Waiver struct {
+	Name, Policy string
+	// Rules need not be kept, or LeaveOut keeps the host out.
+	Rules    []string
+	LeaveOut bool
+	Why      string
+	// By are the persons who signed it, and Until is its end.
+	By    []hotstick.Person
+	Until time.Time
+}
+
 // Excepted says by whose waiver a host is let in or kept out, and until when.
-func Excepted(w policy.Waiver) string {
+func Excepted(w Waiver) string {
 	names := make([]string, len(w.By))
 	for i, p := range w.By {
 		names[i] = string(p)

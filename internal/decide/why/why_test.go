@@ -54,3 +54,15 @@ func TestExplain(t *testing.T) {
 		})
 	}
 }
+
+func TestAWaiverSaysWhoseItIsAndUntilWhen(t *testing.T) {
+	w := why.Waiver{Name: "farm", Policy: "shop", Rules: []string{"ours", "aged"}, Why: "it moves.", By: []hotstick.Person{"ada", "bob"},
+		Until: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)}
+	if got := why.Excepted(w); got != "Under policy shop the waiver farm, signed by ada, bob, lets it in without ours, aged until 2027-01-01T00:00:00Z: it moves." {
+		t.Error(got)
+	}
+	w.LeaveOut = true
+	if got := why.Excepted(w); got != "Under policy shop the waiver farm, signed by ada, bob, keeps it out until 2027-01-01T00:00:00Z: it moves." {
+		t.Error(got)
+	}
+}
