@@ -11,9 +11,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
 	"github.com/hotstick/hotstick/client"
 	"github.com/hotstick/hotstick/internal/audit"
+	"github.com/hotstick/hotstick/internal/cli/found"
 	"github.com/hotstick/hotstick/internal/cli/show"
 	"github.com/hotstick/hotstick/internal/server"
 )
@@ -91,8 +93,14 @@ func (a *app) dataDir(named string) (string, error) {
 	return named, nil
 }
 
+// restoring are the flags of server restore.
+type restoring struct {
+	data, admin string
+	newKeys     bool
+}
+
 func (a *app) serverRestore() *cobra.Command {
-	var data string
+	var r restoring
 	cmd := &cobra.Command{
 		Use:   "restore FILE",
 		Short: "Make a data directory from a backup",
@@ -101,17 +109,32 @@ A backup that was cut off or changed is refused, and so is one whose audit log i
 not that of its checkpoint. FILE - is standard input.
 
 What happened after the backup is lost to the server, and hosts may know better. So
-a restored server grants nothing until hotstick server reconcile.`,
+a restored server grants nothing until hotstick server reconcile.
+
+With --new-keys the server's keys are others than those in the backup, because
+somebody else has these: online key, certificate authority, and every token and
+password but the admin's new token in admin.token. Hosts come back once the catalog's
+root names the key in keys/online.pub, in the place of keys/stolen.pub and in a
+higher epoch. See docs/how-to/server-was-stolen.md.`,
 		Args: exactly("FILE"),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.restore(cmd.Context(), data, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.restore(cmd.Context(), r, args[0]) },
 	}
-	cmd.Flags().StringVar(&data, "data", "", "the data directory to make (default /var/lib/hotstick for root, else under XDG_DATA_HOME)")
+	flags := cmd.Flags()
+	flags.StringVar(&r.data, "data", "", "the data directory to make (default /var/lib/hotstick for root, else under XDG_DATA_HOME)")
+	flags.BoolVar(&r.newKeys, "new-keys", false, "somebody else has the server's keys: make others, and take every token back")
+	flags.StringVar(&r.admin, "admin", "", "with --new-keys: whom the one token speaks for that is good afterwards")
 	return cmd
 }
 
-func (a *app) restore(ctx context.Context, data, path string) (err error) {
-	if data == "" {
-		if data, err = defaultData(a.env.Getenv); err != nil {
+func (a *app) restore(ctx context.Context, r restoring, path string) (err error) {
+	switch {
+	case r.newKeys != (r.admin != ""):
+		return usage("--new-keys --admin NAME: after it nobody has a token but NAME", "cannot use one of --new-keys and --admin without the other")
+	case r.newKeys && !personPattern.MatchString(r.admin):
+		return usage("--admin NAME, in lower-case letters, digits, dots and dashes", "cannot make a token for %q", r.admin)
+	}
+	if r.data == "" {
+		if r.data, err = defaultData(a.env.Getenv); err != nil {
 			return err
 		}
 	}
@@ -124,12 +147,32 @@ func (a *app) restore(ctx context.Context, data, path string) (err error) {
 		defer file.Close()
 		in = file
 	}
-	c, err := server.Restore(ctx, data, in, a.env.Now)
+	if r.newKeys {
+		return a.restoreRekeyed(ctx, r, path, in)
+	}
+	c, err := server.Restore(ctx, r.data, in, a.env.Now)
 	if err != nil {
 		return err
 	}
-	return a.printBackup(backedUp{File: path, Data: data, Leaves: c.Size, Epoch: c.Epoch, At: c.At},
-		"Restored "+data+". The server grants nothing until hosts were heard and you run: hotstick server reconcile --reason TEXT")
+	return a.printBackup(backedUp{File: path, Data: r.data, Leaves: c.Size, Epoch: c.Epoch, At: c.At},
+		"Restored "+r.data+". The server grants nothing until hosts were heard and you run: hotstick server reconcile --reason TEXT")
+}
+
+// restoreRekeyed restores a server whose keys somebody else has.
+func (a *app) restoreRekeyed(ctx context.Context, r restoring, path string, in io.Reader) error {
+	c, made, err := server.RestoreRekeyed(ctx, r.data, in, hotstick.Person(r.admin), a.env.Now)
+	if err != nil {
+		return err
+	}
+	if err := found.NewFile(filepath.Join(r.data, tokenFile), []byte(made.AdminToken), 0o600); err != nil {
+		return err
+	}
+	return a.printBackup(backedUp{File: path, Data: r.data, Leaves: c.Size, Epoch: c.Epoch, At: c.At},
+		fmt.Sprintf(`Restored %s with keys of its own; %d tokens and sessions were taken back.
+The token of %s is in %s, the authority for clients in %s.
+Hosts come back once the catalog's root says so, in epoch %d or higher:
+  hotstick catalog root DIR --add-online %s --remove-online %s --epoch %d --key FILE`,
+			r.data, made.Tokens, r.admin, filepath.Join(r.data, tokenFile), filepath.Join(r.data, "ca", "ca.pem"), c.Epoch+1, made.Online, made.Stolen, c.Epoch+1))
 }
 
 func (a *app) serverReconcile() *cobra.Command {

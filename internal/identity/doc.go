@@ -48,8 +48,12 @@
 // old authority's key has no say: whoever stole it alone can pose as the server to
 // hosts that trust it still, which gets him no statement that a host would obey, and
 // can lead none of them to an authority of his own. Whoever stole the online key as
-// well can, until the root names another key and epoch; then the statements are
-// signed anew by that one, and the hosts that have the new root follow it back.
+// well can, until the root names another key and epoch. A clean server then has a
+// fresh authority ([Authority.Succeed]), and the statements that the new key signs say
+// that it follows every authority that there was. A host that reads statements of an
+// epoch later than the one since which it knows its authorities believes those alone,
+// so one that was led away comes back; and because the thief's authority signed its
+// certificate, for LapsedLife after the theft the identity key alone renews it.
 //
 // [Authority.Announce] makes the next authority. From then on it signs the
 // certificates of hosts, both are trusted, and the server shows the old one. Hosts
