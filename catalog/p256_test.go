@@ -1,6 +1,7 @@
 package catalog_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -12,6 +13,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"math/big"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -110,6 +112,48 @@ func TestACatalogThatTokensSigned(t *testing.T) {
 	}
 	owner, publisher := open("owner"), open("publisher")
 	newWorldOf(t, owner, publisher).mustServe(owner, open("next"), publisher, open("vendor"))
+}
+
+// What was signed once is read for years. The key is the curve's base point, whose
+// secret is 1; the IDs were computed without our code.
+func TestTheFormOfP256KeysStays(t *testing.T) {
+	secret, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), append(make([]byte, 31), 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner, err := statement.NewSigner(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id := statement.KeyID(owner.Public()); id != "698bea63dc44a344663ff1429aea10842df27b6b991ef25866b2c6c02cdcc5be" {
+		t.Errorf("in statements its ID is %s", id)
+	}
+	w := newWorldOf(t, owner, key("publisher"))
+	w.spec.Trust.Persons[0].Keys = append(w.spec.Trust.Persons[0].Keys, owner.Public())
+	root := w.must(catalog.NextRoot(w.repo.Root(), w.spec, owner))
+	var doc struct {
+		Signed struct {
+			Keys  map[string]json.RawMessage `json:"keys"`
+			Trust struct {
+				Trust json.RawMessage `json:"trust"`
+			} `json:"x-hotstick"`
+		} `json:"signed"`
+	}
+	if err := json.Unmarshal(root, &doc); err != nil {
+		t.Fatal(err)
+	}
+	var got any
+	if err := json.Unmarshal(doc.Signed.Keys["cf4736fae1a3a019d3506e4345cfb6549c7aa731eb5c19f61b60f0175882edcf"], &got); err != nil {
+		t.Fatalf("TUF has it under another ID: %v\n%s", err, root)
+	}
+	want := obj{"keytype": "ecdsa", "scheme": "ecdsa-sha2-nistp256", "keyval": obj{"public": "-----BEGIN PUBLIC KEY-----\n" +
+		"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt\n6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==\n-----END PUBLIC KEY-----\n"}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("TUF has it as %v", got)
+	}
+	if !bytes.Contains(doc.Signed.Trust.Trust, []byte(`"BGsX0fLhLEJH+Lzm5WOkQPJ3A32BLeszoPShOUXYmMKWT+NC4v4af5uO5+tKfA+eFivOM1drMV7Oy7ZAaDe/UfU="`)) {
+		t.Errorf("the trust has it as %s", doc.Signed.Trust.Trust)
+	}
 }
 
 func TestTheServersKeysAreNoP256(t *testing.T) {
