@@ -164,18 +164,19 @@ func (s *Server) alive(ctx context.Context, id hotstick.HostID) error {
 func (s *Server) guardHuma(ctx huma.Context, next func(huma.Context)) {
 	r, w := humago.Unwrap(ctx)
 	need, _ := ctx.Operation().Metadata[ruleKey].(rule)
-	who, refused := s.admit(r, need)
+	who, over, refused := s.welcome(r, need)
 	if refused != nil {
 		writeProblem(w, refused)
 		return
 	}
+	defer over()
 	next(huma.WithValue(ctx, callerKey{}, who))
 }
 
 // guard admits callers of the other routes.
 func (s *Server) guard(need rule, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		who, refused := s.admit(r, need)
+		who, over, refused := s.welcome(r, need)
 		if refused != nil {
 			if need == ruleHost || need == ruleLapsed {
 				w.Header().Set("Connection", "close")
@@ -183,6 +184,7 @@ func (s *Server) guard(need rule, next http.Handler) http.Handler {
 			writeProblem(w, refused)
 			return
 		}
+		defer over()
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, who)))
 	})
 }

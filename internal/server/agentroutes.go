@@ -251,5 +251,5 @@ func (s *Server) serveFile(w http.ResponseWriter, name string) {
 	if info, err := file.Stat(); err == nil {
 		w.Header().Set("Content-Length", fmt.Sprint(info.Size()))
 	}
-	_, _ = io.Copy(w, file)
+	_, _ = io.Copy(&steadily{ResponseWriter: w, control: http.NewResponseController(w), within: s.options.times.write}, file)
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"container/list"
 	"context"
 	"net"
 	"net/http"
@@ -20,10 +21,30 @@ type connections struct {
 	of map[hotstick.HostID]map[net.Conn]bool
 	// host is the same the other way round.
 	host map[net.Conn]hotstick.HostID
+	// fresh are the connections over which no request came yet, the oldest first.
+	fresh *list.List // of net.Conn
+	place map[net.Conn]*list.Element
 }
 
+// maxFresh is how many connections may be open over which no request came yet. When
+// there are more the oldest is closed: whoever means to ask has asked long before.
+const maxFresh = 10_000
+
 func newConnections() *connections {
-	return &connections{of: map[hotstick.HostID]map[net.Conn]bool{}, host: map[net.Conn]hotstick.HostID{}}
+	return &connections{of: map[hotstick.HostID]map[net.Conn]bool{}, host: map[net.Conn]hotstick.HostID{},
+		fresh: list.New(), place: map[net.Conn]*list.Element{}}
+}
+
+// opened notes a connection that was accepted.
+func (c *connections) opened(conn net.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.place[conn] = c.fresh.PushBack(conn)
+	if c.fresh.Len() > maxFresh {
+		oldest := c.fresh.Remove(c.fresh.Front()).(net.Conn)
+		delete(c.place, oldest)
+		hangUp(oldest)
+	}
 }
 
 type connectionKey struct{}
@@ -33,13 +54,21 @@ func (c *connections) accepted(ctx context.Context, conn net.Conn) context.Conte
 	return context.WithValue(ctx, connectionKey{}, conn)
 }
 
-// changed forgets connections that have ended.
+// changed follows a connection from its beginning to its end.
 func (c *connections) changed(conn net.Conn, state http.ConnState) {
-	if state != http.StateClosed && state != http.StateHijacked {
+	if state == http.StateNew {
+		c.opened(conn)
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if e, fresh := c.place[conn]; fresh {
+		c.fresh.Remove(e)
+		delete(c.place, conn)
+	}
+	if state != http.StateClosed && state != http.StateHijacked {
+		return
+	}
 	id, known := c.host[conn]
 	if !known {
 		return
@@ -71,17 +100,21 @@ func (c *connections) speaks(ctx context.Context, id hotstick.HostID) {
 	c.of[id][conn] = true
 }
 
-// cut closes every connection of a host, without a farewell that a stalled peer
-// could delay.
+// cut closes every connection of a host.
 func (c *connections) cut(id hotstick.HostID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for conn := range c.of[id] {
-		if secure, ok := conn.(interface{ NetConn() net.Conn }); ok {
-			conn = secure.NetConn()
-		}
-		_ = conn.Close() // it may have ended by itself
+		hangUp(conn)
 	}
+}
+
+// hangUp closes a connection without a farewell that a stalled peer could delay.
+func hangUp(conn net.Conn) {
+	if secure, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = secure.NetConn()
+	}
+	_ = conn.Close() // it may have ended by itself
 }
 
 // observe is called for each event of the audit log.

@@ -20,21 +20,36 @@ import (
 // none or both of bind and serve, is a fault of the program.
 func (s *Server) mount(table []route) http.Handler {
 	mux := http.NewServeMux()
-	operator := humago.New(mux, apiConfig())
+	bounds := &bounded{ServeMux: mux, s: s}
+	operator := humago.New(bounds, apiConfig())
 	operator.UseMiddleware(s.guardHuma)
 	for _, r := range table {
 		switch {
 		case r.rule == "" || (r.bind == nil) == (r.serve == nil):
 			panic("route " + r.method + " " + r.path + " is incomplete")
 		case r.bind != nil:
-			r.bind(s, operator, r.operation())
+			bounds.route = r
+			r.bind(s, operator, r.operation(s.options.times))
 		default:
-			mux.Handle(r.method+" "+r.path, s.guard(r.rule, r.serve(s)))
+			mux.Handle(r.method+" "+r.path, s.bound(r, s.guard(r.rule, r.serve(s))))
 		}
 	}
 	s.document = operator.OpenAPI()
 	documentProblems(s.document)
 	return s.outer(mux)
+}
+
+// bounded is a mux that bounds the bodies of huma's routes as of all others.
+type bounded struct {
+	*http.ServeMux
+	s *Server
+	// route is the one that is registered at this moment.
+	route route
+}
+
+// HandleFunc implements humago's Mux.
+func (b *bounded) HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request)) {
+	b.Handle(pattern, b.s.bound(b.route, http.HandlerFunc(handler)))
 }
 
 // documentProblems puts our problem in the place of huma's own error model, which
@@ -107,6 +122,9 @@ func operationID(r route) string {
 	return strings.ToLower(r.method) + "-" + strings.Trim(path, "-")
 }
 
+// apiPolicy is for whatever is not the console, should a browser ever show it.
+const apiPolicy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
 // outer wraps all routes: headers that every answer has, faults, unknown routes
 // and measurements.
 func (s *Server) outer(mux *http.ServeMux) http.Handler {
@@ -116,6 +134,9 @@ func (s *Server) outer(mux *http.ServeMux) http.Handler {
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Referrer-Policy", "no-referrer")
 		header.Set("Cache-Control", "no-store")
+		header.Set("Cross-Origin-Opener-Policy", "same-origin")
+		header.Set("Cross-Origin-Resource-Policy", "same-origin")
+		header.Set("Content-Security-Policy", apiPolicy)
 		_, pattern := mux.Handler(r)
 		measured := &answer{ResponseWriter: w}
 		stop := s.metrics.measure(pattern, measured)
@@ -142,7 +163,7 @@ func (s *Server) outer(mux *http.ServeMux) http.Handler {
 // notConsole reports whether a path belongs to machines, so that a misspelt one
 // is not answered with the console's page.
 func notConsole(path string) bool {
-	return path == "/api" || strings.HasPrefix(path, "/api/") || path == "/agent" || strings.HasPrefix(path, "/agent/")
+	return path == "/debug" || strings.HasPrefix(path, "/debug/") || path == "/api" || strings.HasPrefix(path, "/api/") || path == "/agent" || strings.HasPrefix(path, "/agent/")
 }
 
 // unrouted answers for paths and methods that the table does not have.

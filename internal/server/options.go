@@ -44,6 +44,8 @@ type Options struct {
 	Now func() time.Time
 	// clock is behind Now unless the caller brought one.
 	clock *steady.Clock
+	// times bound how long clients may take; tests shorten them.
+	times times
 }
 
 // Notify is who is told, and when not.
@@ -72,13 +74,15 @@ type Webhook struct {
 	Secret string
 }
 
-// Limits are the server's time limits; zero means the default.
+// Limits are the server's limits; zero means the default.
 type Limits struct {
 	// IdleInterval is how often a host with nothing to do checks in: 15 s.
 	IdleInterval time.Duration
 	// StaleAfter is how old a report may be before screens call it stale: three
 	// idle intervals and 15 s.
 	StaleAfter time.Duration
+	// Rates bound what one identity may ask.
+	Rates Rates
 	// Rollout limits what the decider waits for.
 	Rollout rollout.Limits
 }
@@ -98,6 +102,9 @@ func (o Options) withDefaults() Options {
 		o.clock = steady.New(time.Now, func() time.Duration { return time.Since(began) })
 		o.Now = o.clock.Now
 	}
+	if o.times == (times{}) {
+		o.times = defaultTimes
+	}
 	o.Limits = o.Limits.withDefaults()
 	return o
 }
@@ -109,6 +116,7 @@ func (l Limits) withDefaults() Limits {
 	if l.StaleAfter == 0 {
 		l.StaleAfter = 3*l.IdleInterval + 15*time.Second
 	}
+	l.Rates = l.Rates.withDefaults()
 	if l.Rollout.SilentAfter == 0 {
 		l.Rollout.SilentAfter = rollout.DefaultLimits.SilentAfter
 	}

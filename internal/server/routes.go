@@ -3,9 +3,10 @@ package server
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/hotstick/hotstick/internal/wire"
 )
 
 // Body limits in bytes.
@@ -116,9 +117,9 @@ func routes() []route {
 		{method: "GET", path: "/metrics", rule: ruleRead, serve: (*Server).metricsPage},
 		{method: "GET", path: "/openapi.json", rule: ruleOpen, serve: (*Server).openAPI},
 
-		{method: "POST", path: "/agent/v1/enroll", rule: ruleOpen, serve: (*Server).enroll},
-		{method: "POST", path: "/agent/v1/sync", rule: ruleHost, serve: (*Server).sync},
-		{method: "POST", path: "/agent/v1/renew", rule: ruleLapsed, serve: (*Server).renew},
+		{method: "POST", path: "/agent/v1/enroll", rule: ruleOpen, body: wire.MaxEnrollBytes, serve: (*Server).enroll},
+		{method: "POST", path: "/agent/v1/sync", rule: ruleHost, body: wire.MaxRequestBytes, serve: (*Server).sync},
+		{method: "POST", path: "/agent/v1/renew", rule: ruleLapsed, body: wire.MaxEnrollBytes, serve: (*Server).renew},
 		{method: "GET", path: "/agent/v1/authority", rule: ruleOpen, serve: (*Server).agentAuthority},
 		{method: "GET", path: "/agent/v1/roots/{file}", rule: ruleLapsed, serve: (*Server).agentRoot},
 		{method: "GET", path: "/agent/v1/catalog/{file}", rule: ruleHost, serve: (*Server).agentCatalog},
@@ -127,9 +128,6 @@ func routes() []route {
 		{method: "GET", path: "/", rule: ruleOpen, serve: (*Server).console},
 	}
 }
-
-// reading is how long a body may take to arrive.
-const reading = 2 * time.Minute
 
 // handle makes the binding of one operator route: it registers fn and turns its
 // errors into problems.
@@ -146,7 +144,7 @@ func handle[I, O any](fn func(*Server, context.Context, *I) (*O, error)) func(*S
 }
 
 // operation describes a route to huma and to the OpenAPI document.
-func (r route) operation() huma.Operation {
+func (r route) operation(t times) huma.Operation {
 	return huma.Operation{
 		OperationID:     operationID(r),
 		Method:          r.method,
@@ -154,7 +152,7 @@ func (r route) operation() huma.Operation {
 		Summary:         r.summary,
 		Metadata:        map[string]any{ruleKey: r.rule},
 		MaxBodyBytes:    max(r.body, 1),
-		BodyReadTimeout: reading,
+		BodyReadTimeout: t.reading(r.body),
 		// Bodies are read by the strict decoder, which refuses more than a schema can.
 		SkipValidateBody: true,
 		Security:         security(r.rule),

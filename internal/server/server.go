@@ -45,6 +45,7 @@ type Server struct {
 	feed    *feed
 	metrics *metrics
 	guesses *guesses
+	meters  *meters
 	// passwords hashes them, a few at a time.
 	passwords *identity.Passwords
 	document  *huma.OpenAPI
@@ -75,7 +76,10 @@ const shutdownTime = 10 * time.Second
 // full. Nothing is served and nothing decided before [Server.Run].
 func New(ctx context.Context, o Options) (*Server, error) {
 	o = o.withDefaults()
-	s := &Server{options: o, log: o.Log, now: o.Now, guesses: newGuesses(), closing: make(chan struct{})}
+	if err := o.Proxies.validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{options: o, log: o.Log, now: o.Now, guesses: newGuesses(), meters: newMeters(), closing: make(chan struct{})}
 	s.serving.connections = newConnections()
 	if err := s.open(ctx); err != nil {
 		return nil, err
@@ -183,12 +187,13 @@ func (s *Server) Run(ctx context.Context) error {
 	web := &http.Server{
 		Handler:           s.serving.handler,
 		TLSConfig:         s.serving.certificate.config(),
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       3 * time.Minute,
-		WriteTimeout:      3 * time.Minute,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		ReadHeaderTimeout: s.options.times.header,
+		// Routes that take bodies say themselves how long.
+		ReadTimeout:    s.options.times.header + s.options.times.body,
+		WriteTimeout:   3 * time.Minute,
+		IdleTimeout:    s.options.times.idle,
+		MaxHeaderBytes: maxHeader,
+		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		// Held check-ins end with the server's context, not with their time limit.
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		ConnContext: s.serving.connections.accepted,

@@ -89,7 +89,8 @@ func newWorld(t testing.TB, kept store.Store) *world {
 		kept = leaftest.Watch(t, kept)
 	}
 	w.options = Options{Dir: w.dir, Store: kept, Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
-		Limits: Limits{IdleInterval: 100 * time.Millisecond, StaleAfter: time.Minute,
+		// Hosts in tests check in as fast as they can.
+		Limits: Limits{IdleInterval: 100 * time.Millisecond, StaleAfter: time.Minute, Rates: Rates{Host: Rate{PerSecond: 1e6, Burst: 1e6}},
 			Rollout: rollout.Limits{SilentAfter: time.Minute, GrantLife: 2 * time.Second}}}
 	w.start()
 	w.makeTokens()
