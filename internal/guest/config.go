@@ -20,6 +20,10 @@ type Config struct {
 	Kernel  kernelpkg.Kernel // the kernel build to boot
 	Busybox string           // static busybox, see kernelpkg.Busybox
 
+	// Firmware boots the guest by UEFI with Secure Boot; the kernel must be signed for
+	// it. Memory is not kept over a reset then, so no crash record is either.
+	Firmware *kernelpkg.Firmware
+
 	MemoryMB int    // 512 if 0; at least 256
 	Disk     string // ext4 image, made (64 MB, sparse) if missing; without one, state lives in memory
 	Debian   string // ext4 image with a Debian, see kernelpkg.Debian; its systemd is PID 1 then

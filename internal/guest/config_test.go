@@ -80,6 +80,34 @@ func TestQEMUIsToldToEmulateInTheWayThatMakesNoFalseOops(t *testing.T) {
 	}
 }
 
+func TestADebianIsSharedAndNeverWrittenTo(t *testing.T) {
+	c := goodConfig(t)
+	c.Debian = "/images/a,b.img"
+	c, err := c.complete()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if args := commandLine(c, "/run/s"); !slices.Contains(args, "if=virtio,format=raw,snapshot=on,cache=unsafe,file=/images/a,,b.img") {
+		t.Errorf("QEMU is told %q", args)
+	}
+}
+
+func TestOnlyTheFirmwareCanWriteToTheVariablesOfSecureBoot(t *testing.T) {
+	c := goodConfig(t)
+	c.Firmware = &kernelpkg.Firmware{Code: "/code.fd", Vars: "/vars.fd"}
+	c, err := c.complete()
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := commandLine(c, "/run/s")
+	for _, want := range []string{"q35,smm=on", "driver=cfi.pflash01,property=secure,value=on",
+		"if=pflash,format=raw,unit=0,readonly=on,file=/code.fd", "if=pflash,format=raw,unit=1,file=" + filepath.Join(c.Dir, varsName)} {
+		if !slices.Contains(args, want) {
+			t.Errorf("QEMU is not told %s: %q", want, args)
+		}
+	}
+}
+
 func TestAMissingProgramIsNamedWithThePackageThatHasIt(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	c := goodConfig(t)

@@ -14,6 +14,9 @@
 // commands on the second serial line, lives in /run and not on the disk; the disk is a
 // copy that ends with QEMU and outlives a reboot.
 //
+// With [Config.Firmware] it is booted by UEFI with Secure Boot, so the kernel is locked
+// down and takes modules only that are signed with a key it knows.
+//
 // # Two serial lines
 //
 // The first serial line is the kernel's console; QEMU appends it to a file

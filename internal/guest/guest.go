@@ -86,6 +86,15 @@ func (g *Guest) prepare(ctx context.Context) error {
 	if err := os.WriteFile(filepath.Join(c.Dir, initramfsName), image, 0o644); err != nil {
 		return fmt.Errorf("cannot start guest %s: %w", c.Name, err)
 	}
+	if c.Firmware != nil {
+		vars, err := os.ReadFile(c.Firmware.Vars)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(c.Dir, varsName), vars, 0o644)
+		}
+		if err != nil {
+			return fmt.Errorf("cannot start guest %s: %w", c.Name, err)
+		}
+	}
 	if c.Disk != "" {
 		if err := makeDisk(ctx, c.Disk); err != nil {
 			return fmt.Errorf("cannot start guest %s: %w", c.Name, err)

@@ -20,9 +20,10 @@ const qemuProgram = "qemu-system-x86_64"
 func commandLine(c Config, socket string) []string {
 	args := []string{
 		"-name", c.Name,
-		"-no-user-config", "-nodefaults", "-display", "none", "-M", "pc",
+		"-no-user-config", "-nodefaults", "-display", "none",
 		"-m", strconv.Itoa(c.MemoryMB), "-smp", "1",
 	}
+	args = append(args, board(c)...)
 	if c.Accel == AccelKVM {
 		args = append(args, "-accel", "kvm", "-cpu", "host")
 	} else {
@@ -54,6 +55,22 @@ func commandLine(c Config, socket string) []string {
 	return args
 }
 
+// varsName is the firmware's variables of one guest, in its directory.
+const varsName = "firmware-variables"
+
+// board returns the arguments for machine and firmware. Secure Boot needs a processor
+// mode in which only the firmware can write to its variables.
+func board(c Config) []string {
+	if c.Firmware == nil {
+		return []string{"-M", "pc"}
+	}
+	return []string{
+		"-M", "q35,smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on",
+		"-drive", "if=pflash,format=raw,unit=0,readonly=on,file=" + comma(c.Firmware.Code),
+		"-drive", "if=pflash,format=raw,unit=1,file=" + comma(filepath.Join(c.Dir, varsName)),
+	}
+}
+
 // comma doubles the commas of a value inside an option of QEMU.
 func comma(s string) string { return strings.ReplaceAll(s, ",", ",,") }
 
@@ -62,7 +79,7 @@ func kernelParameters(c Config) []string {
 	words := c.Cmdline
 	if c.Debian != "" {
 		// Nobody sits at a terminal, and no udev tells systemd of one.
-		words = append([]string{"systemd.getty_auto=no", "systemd.mask=getty@tty1.service", "systemd.show_status=no"}, words...)
+		words = append([]string{"systemd.getty_auto=no", "systemd.mask=getty.target", "systemd.show_status=no"}, words...)
 	}
 	return append([]string{
 		"console=ttyS0",

@@ -13,6 +13,7 @@
 //	CACHE/kernels/RELEASE_VERSION/   one unpacked build and its kernel.json
 //	CACHE/resolved/LINE-FLAVOUR-WHICH   the entry a want was resolved to
 //	CACHE/tools/PACKAGE/PROGRAM          busybox for the guests; zstd and xz if the host has none
+//	CACHE/tools/ovmf/                    firmware with Secure Boot, and what signs for it
 //	CACHE/roots/SUITE-DIGEST/root.img    a Debian with systemd, by the digest of its recipe
 //	CACHE/lock                       one writer at a time
 //

@@ -22,8 +22,11 @@ fi
 
 mkdir -p /disk /files
 mount -t ext4 -o noatime /dev/vda /disk || echo "hotstick: cannot mount the disk"
-cp -a /files/. /disk/
-cat /etc/hostname >/disk/etc/hostname
+if ! [ -e /disk/var/hotstick-guest ]; then # once: a reboot finds them there
+	cp -a /files/. /disk/
+	cat /etc/hostname >/disk/etc/hostname
+	echo >/disk/var/hotstick-guest
+fi
 
 mount -t tmpfs -o mode=755 tmpfs /disk/run
 own=/disk/run/hotstick-guest
