@@ -15,8 +15,18 @@ type Trust struct {
 	// ServerKeys are the online keys of this epoch, for grants, bans, halts and
 	// orders to revert. All are Ed25519.
 	ServerKeys []TrustedKey `json:"server_keys"`
+	// EvidenceKeys are those of laboratories and builders, who sign evidence and
+	// nothing else.
+	EvidenceKeys []EvidenceSigner `json:"evidence_keys,omitempty"`
 	// Epoch fences servers. It changes only here.
 	Epoch uint64 `json:"epoch"`
+}
+
+// EvidenceSigner binds keys to a laboratory or a builder. It is no person: its
+// signature approves nothing.
+type EvidenceSigner struct {
+	Name string       `json:"name"`
+	Keys []TrustedKey `json:"keys"`
 }
 
 // TrustedPerson binds keys to a person.

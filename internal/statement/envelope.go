@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 
@@ -29,13 +28,6 @@ const (
 	// MaxSignatures bounds the signatures of one envelope.
 	MaxSignatures = 64
 )
-
-const (
-	typePrefix = "application/vnd.hotstick."
-	typeSuffix = ".v1+json"
-)
-
-func payloadType(kind Kind) string { return typePrefix + string(kind) + typeSuffix }
 
 func maxBytes(kind Kind) int {
 	if kind == KindPlan {
@@ -60,10 +52,8 @@ func parse(raw []byte) (*envelope, error) {
 	if err := strictjson.Unmarshal(raw, &e.dsse); err != nil {
 		return nil, refuse(hotstick.ReasonSignature, "cannot read the statement: %v", err)
 	}
-	name, ok := strings.CutPrefix(e.dsse.PayloadType, typePrefix)
-	name, ok2 := strings.CutSuffix(name, typeSuffix)
-	e.kind = Kind(name)
-	if !ok || !ok2 || !e.kind.known() {
+	kind, ok := kindOf(e.dsse.PayloadType)
+	if e.kind = kind; !ok {
 		return nil, refuse(hotstick.ReasonSignature, "cannot read a statement of type %.80q", e.dsse.PayloadType)
 	}
 	if len(raw) > maxBytes(e.kind) {
@@ -191,8 +181,8 @@ func IDOf(raw []byte) (hotstick.Digest, error) {
 }
 
 // Sign wraps body in an envelope with the signatures of all signers. body is the
-// kind's own type: hotstick.Plan, [Grant], [Ban], [Halt], [Order], [Clear] or
-// [Template]. It is validated first, so that a fault shows before it is signed.
+// kind's own type: hotstick.Plan, [Grant], [Ban] and so on (see the
+// package's table of kinds). It is validated first, so that a fault shows before it is signed.
 func Sign(kind Kind, body any, signers ...Signer) ([]byte, error) {
 	if err := validate(kind, body); err != nil {
 		return nil, err

@@ -1,7 +1,6 @@
 package statement
 
 import (
-	"slices"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -36,15 +35,35 @@ const (
 	KindDowngrade Kind = "downgrade"
 	// KindWaiver excepts hosts from a policy; signed by at least m persons.
 	KindWaiver Kind = "waiver"
+	// KindEvidence says what was proved, built or tested; signed by a laboratory or a
+	// builder.
+	KindEvidence Kind = "evidence"
 )
 
 // Kinds lists the kinds, which is all of them.
 func Kinds() []Kind {
 	return []Kind{KindPlan, KindGrant, KindBan, KindHalt, KindOrder, KindClear, KindTemplate, KindAuthority,
-		KindDowngrade, KindWaiver}
+		KindDowngrade, KindWaiver, KindEvidence}
 }
 
-func (k Kind) known() bool { return slices.Contains(Kinds(), k) }
+// payloadType is what DSSE signs as the kind of a payload. That of evidence is
+// in-toto's.
+func payloadType(kind Kind) string {
+	if kind == KindEvidence {
+		return inTotoPayload
+	}
+	return "application/vnd.hotstick." + string(kind) + ".v1+json"
+}
+
+// kindOf is the kind with a payload type.
+func kindOf(typ string) (Kind, bool) {
+	for _, k := range Kinds() {
+		if payloadType(k) == typ {
+			return k, true
+		}
+	}
+	return "", false
+}
 
 // Grant is the only way a new change starts on a host. It is bound to a nonce
 // that the host's loader made less than a minute ago.

@@ -36,6 +36,8 @@ func opened(raw []byte, kind statement.Kind, trust hotstick.Trust) (body any, er
 		body, err = statement.OpenDowngrade(raw, trust, now)
 	case statement.KindWaiver:
 		body, _, err = statement.OpenWaiver(raw, trust, now)
+	case statement.KindEvidence:
+		body, _, err = statement.OpenEvidence(raw, trust)
 	default:
 		err = fmt.Errorf("no test opens a %s", kind)
 	}
@@ -75,6 +77,7 @@ func (w *world) examples() []example {
 		{statement.KindAuthority, statement.Authority{From: hotstick.NewDigest([]byte("old")), Certificate: []byte("new"), Epoch: 3, IssuedAt: now}, server},
 		{statement.KindDowngrade, w.downgrade(), []string{"ann", "cid"}},
 		{statement.KindWaiver, w.waiver(), []string{"bob", "cid"}},
+		{statement.KindEvidence, w.evidence(), []string{"lab"}},
 	}
 }
 
@@ -135,7 +138,7 @@ func TestAServerCannotSignForPersons(t *testing.T) {
 func TestGrantOfAnOlderEpochIsRefused(t *testing.T) {
 	w := newWorld(t)
 	for _, e := range w.examples() {
-		if len(e.signers) != 1 {
+		if e.signers[0] != "server" {
 			continue
 		}
 		raw := w.mustSign(e.kind, e.body, "server")

@@ -13,6 +13,7 @@ const (
 	MaxPersons       = 1000
 	MaxKeysPerPerson = 16
 	MaxServerKeys    = 16
+	MaxEvidenceNames = 100
 	// MaxEpoch keeps epochs exact for every JSON reader.
 	MaxEpoch = 1 << 53
 	// maxPersonBytes bounds a person's name.
@@ -68,12 +69,39 @@ func checkKeys(trust hotstick.Trust) error {
 			}
 		}
 	}
+	if err := checkEvidenceKeys(trust.EvidenceKeys, claim); err != nil {
+		return err
+	}
 	for _, k := range trust.ServerKeys {
 		if a := k.Algorithm(); a == hotstick.KeyP256 {
 			return fmt.Errorf("cannot use a key for %s as the server's: it signs with Ed25519", a)
 		}
 		if err := claim(k, "the server"); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// checkEvidenceKeys makes sure that each laboratory and builder has a name and keys of
+// its own.
+func checkEvidenceKeys(signers []hotstick.EvidenceSigner, claim func(hotstick.TrustedKey, string) error) error {
+	if len(signers) > MaxEvidenceNames {
+		return fmt.Errorf("cannot use evidence by %d laboratories and builders: the limit is %d", len(signers), MaxEvidenceNames)
+	}
+	names := map[string]bool{}
+	for _, s := range signers {
+		if s.Name == "" || len(s.Name) > maxPersonBytes || names[s.Name] {
+			return fmt.Errorf("cannot use %.40q as a laboratory or builder: names are unique and have 1 to %d bytes", s.Name, maxPersonBytes)
+		}
+		names[s.Name] = true
+		if len(s.Keys) == 0 || len(s.Keys) > MaxKeysPerPerson {
+			return fmt.Errorf("cannot use %d keys of %q: want 1 to %d", len(s.Keys), s.Name, MaxKeysPerPerson)
+		}
+		for _, k := range s.Keys {
+			if err := claim(k, fmt.Sprintf("the evidence of %q", s.Name)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

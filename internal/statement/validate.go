@@ -58,6 +58,8 @@ func validate(kind Kind, body any) error {
 		want, err = KindDowngrade, b.Validate()
 	case Waiver:
 		want, err = KindWaiver, b.Validate()
+	case Evidence:
+		want, err = KindEvidence, b.Validate()
 	}
 	if want == "" || want != kind {
 		return fmt.Errorf("cannot sign a %T as a %s", body, kind)

@@ -36,6 +36,7 @@ func newWorld(t *testing.T) *world {
 	w.trust = hotstick.Trust{
 		Persons:   []hotstick.TrustedPerson{person("ann", "ann"), person("bob", "bob", "bob's other"), person("cid", "cid"), person("dan", "dan")},
 		Approvals: 2, ServerKeys: []hotstick.TrustedKey{hotstick.TrustedKey(key("server").Public())}, Epoch: 3,
+		EvidenceKeys: []hotstick.EvidenceSigner{{Name: "lab in Graz", Keys: []hotstick.TrustedKey{key("lab").Public()}}},
 	}
 	return w
 }
