@@ -116,7 +116,11 @@ func (c Config) complete() (Config, error) {
 		}
 		*p = abs
 	}
-	for _, f := range c.Files {
+	c.Files = slices.Clone(c.Files)
+	for i, f := range c.Files {
+		if f.Mode.Perm() == 0 {
+			c.Files[i].Mode = 0o644
+		}
 		if !path.IsAbs(f.Path) || path.Clean(f.Path) != f.Path {
 			return c, fmt.Errorf("cannot start guest %s: file name %q must be absolute and clean", c.Name, f.Path)
 		}

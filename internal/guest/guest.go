@@ -71,7 +71,11 @@ func (g *Guest) prepare(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cannot start guest %s: %w", c.Name, err)
 	}
-	modules, err := tree.withDependencies(append(append([]string{}, ownModules...), c.Modules...))
+	wanted := append(append([]string{}, ownModules...), c.Modules...)
+	if c.Firmware != nil {
+		wanted = append(wanted, "efivarfs")
+	}
+	modules, err := tree.withDependencies(wanted)
 	if err != nil {
 		return fmt.Errorf("cannot start guest %s: %w", c.Name, err)
 	}
@@ -86,19 +90,28 @@ func (g *Guest) prepare(ctx context.Context) error {
 	if err := os.WriteFile(filepath.Join(c.Dir, initramfsName), image, 0o644); err != nil {
 		return fmt.Errorf("cannot start guest %s: %w", c.Name, err)
 	}
+	if err := makeDrives(ctx, c); err != nil {
+		return fmt.Errorf("cannot start guest %s: %w", c.Name, err)
+	}
+	return nil
+}
+
+// makeDrives makes what a guest keeps its state on, and what Debian gets files from.
+func makeDrives(ctx context.Context, c Config) error {
 	if c.Firmware != nil {
 		vars, err := os.ReadFile(c.Firmware.Vars)
 		if err == nil {
 			err = os.WriteFile(filepath.Join(c.Dir, varsName), vars, 0o644)
 		}
 		if err != nil {
-			return fmt.Errorf("cannot start guest %s: %w", c.Name, err)
+			return fmt.Errorf("cannot use firmware: %w", err)
 		}
 	}
+	if c.Debian != "" {
+		return makeFilesDisk(ctx, c.Dir, c.Files)
+	}
 	if c.Disk != "" {
-		if err := makeDisk(ctx, c.Disk); err != nil {
-			return fmt.Errorf("cannot start guest %s: %w", c.Name, err)
-		}
+		return makeDisk(ctx, c.Disk)
 	}
 	return nil
 }

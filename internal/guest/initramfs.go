@@ -104,12 +104,13 @@ func buildInitramfs(c Config, applets []string, modules, crash []module) ([]byte
 		a.file("/etc/hotstick/service/"+s.Name, []byte(serviceScript(s)), 0o755)
 	}
 	a.modules(c.Kernel.Release, modules, crash)
-	for _, f := range c.Files {
-		if c.Debian != "" {
-			f.Path = "/files" + f.Path // copied from there once the disk is mounted
-		}
-		if err := a.callersFile(f); err != nil {
-			return nil, err
+	if c.Debian == "" { // else they have a disk of their own
+		for _, f := range c.Files {
+			data, err := f.content()
+			if err != nil {
+				return nil, err
+			}
+			a.file(f.Path, data, uint64(f.Mode.Perm()))
 		}
 	}
 	return a.bytes()
@@ -141,20 +142,16 @@ func (a *archive) modules(release string, modules, crash []module) {
 	a.file("/etc/hotstick/modules", []byte(list.String()), 0o644)
 }
 
-func (a *archive) callersFile(f File) error {
-	data := f.Data
-	if f.Source != "" {
-		var err error
-		if data, err = os.ReadFile(f.Source); err != nil {
-			return fmt.Errorf("cannot put %s into guest: %w", f.Path, err)
-		}
+// content reads what is in a caller's file.
+func (f File) content() ([]byte, error) {
+	if f.Source == "" {
+		return f.Data, nil
 	}
-	perm := uint64(f.Mode.Perm())
-	if perm == 0 {
-		perm = 0o644
+	data, err := os.ReadFile(f.Source)
+	if err != nil {
+		return nil, fmt.Errorf("cannot put %s into guest: %w", f.Path, err)
 	}
-	a.file(f.Path, data, perm)
-	return nil
+	return data, nil
 }
 
 func (a *archive) bytes() ([]byte, error) {

@@ -21,6 +21,7 @@ dmesg -n 7
 while read -r module parameters; do
 	insmod "$module" $parameters || echo "hotstick: cannot load $module"
 done </etc/hotstick/modules
+[ -d /sys/firmware/efi/efivars ] && mount -t efivarfs efivarfs /sys/firmware/efi/efivars
 
 hostname -F /etc/hostname
 ip link set lo up

@@ -23,7 +23,9 @@ fi
 mkdir -p /disk /files
 mount -t ext4 -o noatime /dev/vda /disk || echo "hotstick: cannot mount the disk"
 if ! [ -e /disk/var/hotstick-guest ]; then # once: a reboot finds them there
-	cp -a /files/. /disk/
+	mount -t ext4 -o ro /dev/vdb /files || echo "hotstick: cannot mount the files"
+	cp -dR /files/. /disk/ # root's, whoever made them
+	umount /files
 	cat /etc/hostname >/disk/etc/hostname
 	echo >/disk/var/hotstick-guest
 fi
