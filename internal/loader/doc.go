@@ -84,6 +84,31 @@
 // otherwise the loader reports the level as confirmed with the reason crash, for the
 // server's rates to count, and applies it again by its permit.
 //
+// # A hostile agent
+//
+// Whoever takes the agent over has its user, its directory and its end of the socket.
+// What that is worth, at most, and what stands against more:
+//
+//	load, or start, anything           nothing: every document is verified here
+//	swap an artifact                   a refusal: bytes are copied, hashed, sealed, and
+//	                                   loaded from the sealed file that was hashed
+//	bring an older catalog, or none    nothing new starts; once that expires, nothing at all.
+//	                                   Confirmed levels come back after a reboot all the same
+//	keep recalls, bans, halts back     what was approved goes on until the metadata expires,
+//	                                   or somebody drops a recall; what was seen stays seen
+//	say that the host is well          a patch that only probes find ill is confirmed; what
+//	                                   the kernel logs or taints sends it back all the same
+//	say that the host is ill, or       the patch on probation goes back; nothing else starts
+//	say nothing
+//	hold back, or claim to have        the server knows less; the host does the same
+//	handed over, reports
+//	flood, drip, hang up, delete       its own calls are slow or refused; the way back is not
+//	fill the disk                      64 plans and their artifacts, and its own directory
+//
+// Everything in the agent's directory is read with a limit, as a regular file, without
+// following links and without waiting. Each line has a test in hostile_test.go of the
+// packages loadercmd and link; docs/reference/hostile-agent.md shows it in full.
+//
 // # Driving a loader
 //
 // [Loader.Run] is a small loop for real hosts. Everything else happens in New, Tick,
