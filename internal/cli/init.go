@@ -7,14 +7,15 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/cli/found"
 	"github.com/hotstick/hotstick/internal/cli/show"
+	"github.com/hotstick/hotstick/internal/identity"
 	"github.com/hotstick/hotstick/internal/server"
 )
 
@@ -114,13 +115,10 @@ func (a *app) completeInit(f *initFlags) error {
 	return f.checkPersons()
 }
 
-// personPattern keeps names fit for a file, a command line and a screen.
-var personPattern = regexp.MustCompile(`^[a-z][a-z0-9._-]{0,62}$`)
-
 func (f *initFlags) checkPersons() error {
 	for i, p := range f.persons {
 		switch {
-		case !personPattern.MatchString(p) || p == found.RootKey || p == found.PublisherKey:
+		case identity.CheckPerson(hotstick.Person(p)) != nil || p == found.RootKey || p == found.PublisherKey:
 			return usage("use lower-case letters, digits, dots and dashes; root and publisher are roles, not persons", "cannot use %q as a person", p)
 		case slices.Contains(f.persons[:i], p):
 			return usage("", "cannot have the person %q twice", p)
@@ -187,7 +185,7 @@ func defaultData(getenv func(string) string) (string, error) {
 // loginName is whoever runs the program, as a person.
 func loginName(getenv func(string) string) string {
 	name := strings.ToLower(getenv("USER"))
-	if !personPattern.MatchString(name) || name == found.RootKey {
+	if identity.CheckPerson(hotstick.Person(name)) != nil || name == found.RootKey {
 		return "admin"
 	}
 	return name

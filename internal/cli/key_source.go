@@ -83,14 +83,19 @@ func (a *app) secret(what string) ([]byte, error) {
 		}
 		return bytes.TrimRight(raw, "\r\n"), nil
 	}
+	return a.typed(what, "set "+passphraseFile+" to a file that holds it, or add the key to an ssh-agent")
+}
+
+// typed asks for a secret on the terminal; hint is what to do where there is none.
+func (a *app) typed(what, hint string) ([]byte, error) {
 	if !a.env.Interactive || a.env.Secret == nil {
-		return nil, usage("set "+passphraseFile+" to a file that holds it, or add the key to an ssh-agent", "cannot ask for the %s: there is no terminal", what)
+		return nil, usage(hint, "cannot ask for the %s: there is no terminal", what)
 	}
 	fmt.Fprintf(a.env.Stderr, "%s: ", show.Escape(what))
 	secret, err := a.env.Secret()
 	fmt.Fprintln(a.env.Stderr)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the passphrase: %w", err)
+		return nil, fmt.Errorf("cannot read what was typed: %w", err)
 	}
 	return secret, nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/hotstick/hotstick/internal/audit"
 	"github.com/hotstick/hotstick/internal/cli/found"
 	"github.com/hotstick/hotstick/internal/cli/show"
+	"github.com/hotstick/hotstick/internal/identity"
 	"github.com/hotstick/hotstick/internal/server"
 )
 
@@ -130,7 +131,7 @@ func (a *app) restore(ctx context.Context, r restoring, path string) (err error)
 	switch {
 	case r.newKeys != (r.admin != ""):
 		return usage("--new-keys --admin NAME: after it nobody has a token but NAME", "cannot use one of --new-keys and --admin without the other")
-	case r.newKeys && !personPattern.MatchString(r.admin):
+	case r.newKeys && identity.CheckPerson(hotstick.Person(r.admin)) != nil:
 		return usage("--admin NAME, in lower-case letters, digits, dots and dashes", "cannot make a token for %q", r.admin)
 	}
 	if r.data == "" {

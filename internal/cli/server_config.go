@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -35,6 +37,49 @@ type serverConfig struct {
 	Webhook      webhookConfig      `yaml:"webhook,omitempty"`
 	Alertmanager alertmanagerConfig `yaml:"alertmanager,omitempty"`
 	Quiet        quietConfig        `yaml:"quiet,omitempty"`
+	// TrustedProxies are the networks of proxies whose word is taken for whom they
+	// speak for, such as 10.1.0.0/24; a single address is a network of one.
+	TrustedProxies []string `yaml:"trusted_proxies,omitempty"`
+	// ProxyHeader is the header that they write: X-Forwarded-For, or Forwarded.
+	ProxyHeader string `yaml:"proxy_header,omitempty"`
+	// RequestsPerSecond is how much one identity may ask.
+	RequestsPerSecond ratesConfig `yaml:"requests_per_second,omitempty"`
+}
+
+// ratesConfig is how many requests a second are answered in the long run; 0 is the
+// default.
+type ratesConfig struct {
+	// Person is for each token and each console session.
+	Person float64 `yaml:"person,omitempty"`
+	Host   float64 `yaml:"host,omitempty"`
+	// Address is for each address of whoever is nobody yet, such as hosts that join.
+	Address float64 `yaml:"address,omitempty"`
+}
+
+// rates reads how much one identity may ask.
+func (c ratesConfig) rates() (server.Rates, error) {
+	for _, n := range []float64{c.Person, c.Host, c.Address} {
+		if n != 0 && (n < 1 || n > 100_000) {
+			return server.Rates{}, usage("give 1 to 100000", "cannot limit anybody to %g requests per second", n)
+		}
+	}
+	return server.Rates{Person: server.Rate{PerSecond: c.Person}, Host: server.Rate{PerSecond: c.Host}, Address: server.Rate{PerSecond: c.Address}}, nil
+}
+
+// proxies reads which proxies are trusted.
+func (c serverConfig) proxies() (server.Proxies, error) {
+	p := server.Proxies{Header: c.ProxyHeader}
+	for _, text := range c.TrustedProxies {
+		network, err := netip.ParsePrefix(text)
+		if address, single := netip.ParseAddr(text); single == nil {
+			network, err = netip.PrefixFrom(address, address.BitLen()), nil
+		}
+		if err != nil {
+			return p, usage("write a network such as 10.1.0.0/24, or an address", "cannot trust %q as a proxy", text)
+		}
+		p.Trusted = append(p.Trusted, network.Masked())
+	}
+	return p, nil
 }
 
 // alertmanagerConfig is where alerts are pushed.
@@ -135,12 +180,14 @@ func (c *serverConfig) overlay(getenv func(string) string) error {
 
 // options are what the server is made with.
 func (c serverConfig) options(data string) (server.Options, error) {
-	quiet, err := c.Quiet.quiet()
-	return server.Options{Dir: data, Listen: c.Listen, URL: c.URL, Names: c.Names,
+	quiet, err1 := c.Quiet.quiet()
+	proxies, err2 := c.proxies()
+	rates, err3 := c.RequestsPerSecond.rates()
+	return server.Options{Dir: data, Listen: c.Listen, URL: c.URL, Names: c.Names, Proxies: proxies,
 		Notify: server.Notify{Webhook: server.Webhook{URL: c.Webhook.URL, Secret: c.Webhook.Secret},
 			Alertmanager: server.Alertmanager{URL: c.Alertmanager.URL, Labels: c.Alertmanager.Labels},
 			Quiet:        quiet, Group: time.Duration(c.Quiet.GroupSeconds) * time.Second},
-		Limits: server.Limits{IdleInterval: time.Duration(c.PollSeconds) * time.Second}}, err
+		Limits: server.Limits{IdleInterval: time.Duration(c.PollSeconds) * time.Second, Rates: rates}}, cmp.Or(err1, err2, err3)
 }
 
 // dialable is an address to call where a server listens: one that listens
