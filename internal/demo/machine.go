@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hotstick/hotstick/internal/demo/host"
 	"github.com/hotstick/hotstick/internal/guest"
 	"github.com/hotstick/hotstick/internal/guest/kernelpkg"
 )
@@ -28,11 +29,7 @@ func (m *machine) serial(ctx context.Context, command string) (string, int, erro
 
 // mustSerial is serial for commands that have to succeed.
 func (m *machine) mustSerial(ctx context.Context, command string) (string, error) {
-	out, code, err := m.serial(ctx, command)
-	if err == nil && code != 0 {
-		err = fmt.Errorf("%s: %q ended with %d: %s", m.name, command, code, out)
-	}
-	return out, err
+	return host.MustRun(ctx, m.Guest, command)
 }
 
 // count says how often the kernel's console shows a text, over all boots.
@@ -81,7 +78,7 @@ func (d *demo) bootAll(ctx context.Context) error {
 	for i := range 2 * len(d.kernels) {
 		d.guests = append(d.guests, &machine{name: fmt.Sprintf("node-%d", i+1), kernel: d.kernels[i/2]})
 	}
-	return inParallel(len(d.guests), len(d.guests), func(i int) error {
+	return host.InParallel(len(d.guests), len(d.guests), func(i int) error {
 		return d.bootOne(ctx, d.guests[i], busybox)
 	})
 }

@@ -7,10 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"sync"
 	"time"
 
 	"github.com/hotstick/hotstick/client"
+	"github.com/hotstick/hotstick/internal/demo/host"
 	"github.com/hotstick/hotstick/internal/guest"
 	"github.com/hotstick/hotstick/internal/guest/kernelpkg"
 )
@@ -76,7 +76,7 @@ func (d *demo) buildLevels(ctx context.Context) error {
 		}
 	}
 	files := make([]string, len(jobs))
-	err := inParallel(runtime.NumCPU(), len(jobs), func(i int) error {
+	err := host.InParallel(runtime.NumCPU(), len(jobs), func(i int) error {
 		var err error
 		files[i], err = jobs[i].kernel.BuildModule(ctx, jobs[i].level.folder, filepath.Join(d.dir, "build", jobs[i].kernel.Release))
 		return err
@@ -88,28 +88,6 @@ func (d *demo) buildLevels(ctx context.Context) error {
 		j.level.artifacts[j.kernel.Release] = files[i]
 	}
 	d.rec.note("built %d levels of %s for %d kernel builds", len(d.levels), patchName, len(d.kernels))
-	return nil
-}
-
-// inParallel calls f for 0 to n-1, at most width at once, and returns the first
-// error.
-func inParallel(width, n int, f func(int) error) error {
-	errs := make([]error, n)
-	turns := make(chan struct{}, width)
-	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() {
-			turns <- struct{}{}
-			defer func() { <-turns }()
-			errs[i] = f(i)
-		})
-	}
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
 	return nil
 }
 

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/hotstick/hotstick/internal/demo/host"
 )
 
 // programs are the three binaries the demo runs.
@@ -155,19 +157,5 @@ func (p *serverProcess) kill() {
 
 // until asks cond four times a second until it holds, fails, or limit is over.
 func (d *demo) until(ctx context.Context, limit time.Duration, what string, cond func(context.Context) (bool, error)) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("waited %s for %s", limit, what))
-	defer cancel()
-	tick := time.NewTicker(250 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		ok, err := cond(ctx)
-		if ok || err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-tick.C:
-		}
-	}
+	return host.Until(ctx, limit, what, cond)
 }

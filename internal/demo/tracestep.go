@@ -9,13 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/hotstick/hotstick/internal/guest"
 	"github.com/hotstick/hotstick/internal/sim/checker"
 	"github.com/hotstick/hotstick/internal/trace"
 )
-
-// guestTrace is where a guest's loader writes what it does.
-const guestTrace = guest.StateDir + "/loader-trace.jsonl"
 
 // serverTrace is where the server writes what it commits.
 func (d *demo) serverTrace() string { return filepath.Join(d.dir, "server-trace.jsonl") }
