@@ -310,6 +310,33 @@ func TestAnOlderCopyOfTheCatalogBringsNothingBack(t *testing.T) {
 	}
 }
 
+// What was approved before goes on, for the loader cannot know of what it was not told;
+// but not for longer than the server's last word lives.
+func TestAWithheldRecallHoldsNothingBackUntilTheMetadataExpires(t *testing.T) {
+	t.Parallel()
+	w := newHostile(t)
+	p := w.publish(1, fake.Behaviour{})
+	next := w.publish(2, fake.Behaviour{})
+	old := filepath.Join(t.TempDir(), "old")
+	w.must(os.CopyFS(old, os.DirFS(w.staged())))
+	w.recall(p)
+	w.recall(next)
+	w.must(errors.Join(os.RemoveAll(w.staged()), os.CopyFS(w.staged(), os.DirFS(old))))
+	w.start()
+	w.offer(p)
+	if r := w.end(); r.State != hotstick.Confirmed {
+		t.Errorf("within the metadata's life the attempt ended %s %+v: the package doc says otherwise", r.State, r.Reason)
+	}
+	w.ahead.Store(int64(25 * time.Hour))
+	resp := w.offer(next)
+	if len(resp.Refusals) != 1 || resp.Refusals[0].Reason.Code != hotstick.ReasonCatalogExpired {
+		t.Errorf("after the metadata's life the grant was refused with %+v", resp.Refusals)
+	}
+	if n := len(w.loads()); n != 1 {
+		t.Errorf("the kernel was handed bytes %d times", n)
+	}
+}
+
 func TestNamesThatLeadElsewhereAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	w := newHostile(t)

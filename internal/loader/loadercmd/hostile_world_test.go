@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +29,9 @@ import (
 )
 
 var hostileBuild = hotstick.KernelBuild{Release: "6.1.0-47-amd64", Arch: "x86_64", BuildID: strings.Repeat("ab", 20)}
+
+// month is how long what people sign lives; the online part lives for a day.
+const month = 30 * 24 * time.Hour
 
 // hostile is a host whose agent was taken over: the loader's own program with its real
 // socket, ledger and catalog client, over directories that the agent may fill with
@@ -46,6 +50,8 @@ type hostile struct {
 	sent                 []json.RawMessage
 	// limits are the loader's at its next start.
 	limits loader.Limits
+	// ahead is how far the host's wall clock is from now.
+	ahead atomic.Int64
 
 	mu     sync.Mutex
 	loaded []hotstick.Digest // of the bytes that the kernel was handed
@@ -61,12 +67,12 @@ func newHostile(t *testing.T) *hostile {
 	now := time.Now().UTC().Truncate(time.Second)
 	key := func(k *statement.Key) []hotstick.TrustedKey { return []hotstick.TrustedKey{k.Public()} }
 	root, err := catalog.Init(catalog.RootSpec{RootKeys: key(w.owner), RootThreshold: 1, PublisherKeys: key(w.publisher), PublisherThreshold: 1,
-		OnlineKeys: key(w.server), Expires: now.Add(time.Hour),
+		OnlineKeys: key(w.server), Expires: now.Add(month),
 		Trust: hotstick.Trust{Approvals: 1, Epoch: 1, ServerKeys: key(w.server), Persons: []hotstick.TrustedPerson{
 			{Person: "ann", Keys: key(w.author)}, {Person: "bob", Keys: key(w.approver)}}}}, w.owner)
 	w.must(err)
 	w.root = hotstick.NewDigest(root)
-	targets, err := catalog.EmptyTargets(now.Add(time.Hour), w.publisher)
+	targets, err := catalog.EmptyTargets(now.Add(month), w.publisher)
 	w.must(err)
 	mustWrite(t, filepath.Join(w.agent, "root.json"), root)
 	w.must(statement.SavePublic(filepath.Join(w.agent, "identity.pub"), w.identity.Public()))
@@ -92,7 +98,7 @@ func (w *hostile) start() {
 	w.t.Helper()
 	disk, err := ledger.OpenDir(w.state)
 	w.must(err)
-	host := &simulatedHost{w.machine}
+	host := &simulatedHost{w.machine, w}
 	own := &ownCatalog{dir: filepath.Join(w.state, "catalog"), agent: w.agent, root: w.root}
 	quiet := slog.New(slog.DiscardHandler)
 	w.loader, err = loader.New(loader.Config{Driver: &noting{w.machine, w}, Clock: host, Disk: disk, Kernel: host, Catalog: own,
@@ -163,7 +169,7 @@ func (w *hostile) publish(level int, does fake.Behaviour) hotstick.Patch {
 	w.must(os.MkdirAll(filepath.Dir(w.file(p)), 0o755))
 	mustWrite(w.t, w.file(p), data)
 	now := time.Now().UTC().Truncate(time.Second)
-	targets, err := catalog.Publish(catalog.Publication{Root: w.repo.Root(), Targets: w.repo.Targets(), Patch: p, Now: now, Expires: now.Add(time.Hour),
+	targets, err := catalog.Publish(catalog.Publication{Root: w.repo.Root(), Targets: w.repo.Targets(), Patch: p, Now: now, Expires: now.Add(month),
 		Read:  func(hotstick.Artifact) ([]byte, error) { return data, nil },
 		Check: func(hotstick.Patch, hotstick.Artifact, []byte) error { return nil }}, w.publisher)
 	w.must(err)
@@ -176,7 +182,7 @@ func (w *hostile) publish(level int, does fake.Behaviour) hotstick.Patch {
 func (w *hostile) recall(p hotstick.Patch) {
 	w.t.Helper()
 	now := time.Now().UTC().Truncate(time.Second)
-	targets, err := catalog.Revise(catalog.Revision{Root: w.repo.Root(), Targets: w.repo.Targets(), Expires: now.Add(time.Hour),
+	targets, err := catalog.Revise(catalog.Revision{Root: w.repo.Root(), Targets: w.repo.Targets(), Expires: now.Add(month),
 		Recalls: []hotstick.Recall{{Patch: p.Ref, Action: hotstick.RecallBlock, Reason: "bad", Issued: now}}}, w.publisher)
 	w.must(err)
 	_, err = w.repo.Accept(targets, now)
@@ -196,7 +202,7 @@ func (w *hostile) plan(p hotstick.Patch, name string) (json.RawMessage, hotstick
 	root, err := statement.HostsRoot(w.hosts)
 	w.must(err)
 	raw := w.sign(statement.KindPlan, hotstick.Plan{Schema: hotstick.PlanSchema, Name: name, Patch: p.Ref, Author: "ann", Epoch: 1,
-		CreatedAt: now.Add(-time.Minute), NotAfter: now.Add(time.Hour), HostCount: 2, HostsRoot: root,
+		CreatedAt: now.Add(-time.Minute), NotAfter: now.Add(7 * 24 * time.Hour), HostCount: 2, HostsRoot: root,
 		Lanes: []hotstick.Lane{{Build: hostileBuild, Driver: p.Driver, Artifact: p.Artifacts[0].Digest, Module: p.Artifacts[0].Module,
 			RevertTo: []hotstick.RevertTarget{{}}}},
 		Waves: []hotstick.Wave{{Name: "all", Hosts: 2}}, Budgets: []hotstick.Budget{{Domain: hotstick.FleetDomain, Max: 1}},
@@ -309,9 +315,12 @@ func (d *noting) Load(ctx context.Context, load driver.Load) error {
 }
 
 // simulatedHost is what the loader reads of the simulated kernel, in real time.
-type simulatedHost struct{ *fake.Kernel }
+type simulatedHost struct {
+	*fake.Kernel
+	w *hostile
+}
 
-func (h *simulatedHost) Now() time.Time { return time.Now() }
+func (h *simulatedHost) Now() time.Time { return time.Now().Add(time.Duration(h.w.ahead.Load())) }
 
 // Uptime is that of a machine that has been up for an hour.
 func (h *simulatedHost) Uptime() time.Duration {
