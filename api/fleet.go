@@ -182,6 +182,10 @@ type Patch struct {
 	FittingHosts int `json:"fitting_hosts"`
 	// SignedBy names the key IDs that signed the targets metadata.
 	SignedBy []string `json:"signed_by,omitempty"`
+	// Evidence is what laboratories and builders signed about the artifacts, oldest
+	// first; Proven are the kinds of it that speak for every artifact.
+	Evidence []Evidence `json:"evidence,omitempty"`
+	Proven   []string   `json:"proven,omitempty"`
 }
 
 // Catalog is the catalog as the server trusts it.

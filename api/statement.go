@@ -57,3 +57,21 @@ type Waiver struct {
 type WaiverList struct {
 	Waivers []Waiver `json:"waivers"`
 }
+
+// Evidence is what a laboratory or a builder says of one artifact of a patch level.
+type Evidence struct {
+	// ID is the digest of what the evidence says.
+	ID hotstick.Digest `json:"id"`
+	// Kind is lab, provenance or tests.
+	Kind  string               `json:"kind"`
+	Build hotstick.KernelBuild `json:"build"`
+	// By are those who signed it and whom the catalog's root names for evidence.
+	By     []string  `json:"by"`
+	Passed bool      `json:"passed"`
+	At     time.Time `json:"at"`
+}
+
+// EvidenceResult says which level evidence was taken for.
+type EvidenceResult struct {
+	Patch hotstick.PatchRef `json:"patch"`
+}

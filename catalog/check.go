@@ -126,6 +126,13 @@ func (s RootSpec) checkSeparation(owners map[string]string) error {
 			return fmt.Errorf("cannot use the key of %q as online key", person)
 		}
 	}
+	for _, signer := range s.Trust.EvidenceKeys {
+		for _, k := range signer.Keys {
+			if owner, taken := owners[string(k)]; taken {
+				return fmt.Errorf("cannot use one key as %s and for the evidence of %q", owner, signer.Name)
+			}
+		}
+	}
 	for _, k := range s.Trust.ServerKeys {
 		if owner := owners[string(k)]; owner != "" && owner != "online" {
 			return fmt.Errorf("cannot use a %s key as the server's", owner)

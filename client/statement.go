@@ -26,3 +26,8 @@ func (c *Client) Waiver(ctx context.Context, req api.StatementRequest) (api.Waiv
 func (c *Client) Waivers(ctx context.Context) (api.WaiverList, error) {
 	return ask[api.WaiverList](ctx, c, call{method: http.MethodGet, path: "/api/v1/waivers"})
 }
+
+// Evidence hands in signed evidence about an artifact of the catalog.
+func (c *Client) Evidence(ctx context.Context, req api.StatementRequest) (api.EvidenceResult, error) {
+	return ask[api.EvidenceResult](ctx, c, call{method: http.MethodPost, path: "/api/v1/evidence", body: req})
+}

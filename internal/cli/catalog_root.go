@@ -17,6 +17,7 @@ import (
 type rooting struct {
 	drafting
 	addPersons, removePersons, addKeys, removeKeys []string
+	addEvidence, removeEvidence                    []string
 	owners, publishers, online                     keyFlags
 	approvals                                      int
 	single                                         bool
@@ -89,6 +90,8 @@ func (r *rooting) flags(cmd *cobra.Command) {
 	flags.StringArrayVar(&r.removePersons, "remove-person", nil, "NAME; may be repeated")
 	flags.StringArrayVar(&r.addKeys, "add-key", nil, "NAME=FILE.pub: a further key of a person; may be repeated")
 	flags.StringArrayVar(&r.removeKeys, "remove-key", nil, "FILE.pub or key ID of a person; may be repeated")
+	flags.StringArrayVar(&r.addEvidence, "add-evidence", nil, "NAME=FILE.pub: a key of a laboratory or builder; may be repeated")
+	flags.StringArrayVar(&r.removeEvidence, "remove-evidence", nil, "NAME of a laboratory or builder; may be repeated")
 	r.owners.flags(cmd, "owner", "owners", "the root's owners")
 	r.publishers.flags(cmd, "publisher", "publishers", "the publishers")
 	r.online.flags(cmd, "online", "", "the server")
@@ -106,6 +109,10 @@ func (r rooting) change(cmd *cobra.Command) (folder.RootChange, error) {
 	if out.AddKeys, err = personKeys("add-key", r.addKeys); err != nil {
 		return out, err
 	}
+	if out.AddEvidence, err = personKeys("add-evidence", r.addEvidence); err != nil {
+		return out, err
+	}
+	out.RemoveEvidence = r.removeEvidence
 	for _, p := range r.removePersons {
 		out.RemovePersons = append(out.RemovePersons, hotstick.Person(p))
 	}

@@ -196,6 +196,7 @@ func (a *app) policyPatch(cmd *cobra.Command, q question, now time.Time) (policy
 			return err
 		}
 		p = policy.NewPatch(found.Patch)
+		p.Evidence = found.Proven
 		if !published.IsZero() {
 			p.Published = published
 		}

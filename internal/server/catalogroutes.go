@@ -197,7 +197,9 @@ func (s *Server) patch(ctx context.Context, in *PatchPath) (*body[api.Patch], er
 			return err
 		}
 		out = m.Patch(p, fleet, bans, signed.By)
-		return nil
+		evidence, err := controller.PatchEvidence(tx, m.Trusted.Trust, p)
+		out.Evidence, out.Proven = evidenceShown(evidence), controller.Proven(evidence, p)
+		return err
 	})
 	return answerWith(out), err
 }

@@ -115,6 +115,7 @@ var acts = []act{
 			Builds: []hotstick.KernelBuild{}, Why: "x", IssuedAt: soon(0), NotAfter: soon(time.Hour)})
 		return result(w.admin.Downgrade(w.Context(), api.StatementRequest{Envelope: raw}))
 	}, "statement.taken"},
+	{"POST /api/v1/evidence", func(w *told) error { return w.proves() }, "statement.taken"},
 	{"POST /api/v1/waivers", func(w *told) error {
 		raw := w.signed(statement.KindWaiver, statement.Waiver{Name: "x", Policy: "standard", Rules: []string{"reversible"}, Hosts: "true", Why: "x",
 			IssuedAt: soon(0), NotAfter: soon(time.Hour)})
@@ -278,6 +279,17 @@ func (w *told) signed(kind statement.Kind, body any) []byte {
 	raw, err := statement.Sign(kind, body, w.persons[bob], w.persons[carol])
 	w.must(err)
 	return raw
+}
+
+// proves hands in what a laboratory says of an artifact.
+func (w *told) proves() error {
+	p, err := w.admin.Patch(w.Context(), w.ref)
+	w.must(err)
+	said := statement.Evidence{Type: statement.EvidenceType, PredicateType: statement.PredicateTestResult, Predicate: []byte(`{"result":"PASSED","configuration":[]}`),
+		Subject: []statement.EvidenceSubject{{Digest: map[string]string{"sha256": p.Artifacts[0].Digest.Hex()}}}}
+	raw, err := statement.Sign(statement.KindEvidence, said, w.lab)
+	w.must(err)
+	return result(w.admin.Evidence(w.Context(), api.StatementRequest{Envelope: raw}))
 }
 
 // soon is a time from now, as statements have them.

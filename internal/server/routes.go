@@ -104,6 +104,7 @@ func routes() []route {
 		{method: "POST", path: "/api/v1/freezes", rule: ruleSteer, body: smallBody, summary: "Let nothing start for a time", bind: handle((*Server).freeze)},
 		{method: "POST", path: "/api/v1/freezes/{id}/remove", rule: ruleSteer, body: smallBody, summary: "Take a freeze back", bind: handle((*Server).unfreeze)},
 		{method: "POST", path: "/api/v1/clears", rule: ruleSign, body: documentBody, summary: "Hand in a signed clear", bind: handle((*Server).clear)},
+		{method: "POST", path: "/api/v1/evidence", rule: rulePublish, body: documentBody, summary: "Hand in signed evidence about an artifact", bind: handle((*Server).evidence)},
 		{method: "GET", path: "/api/v1/downgrades", rule: ruleRead, summary: "Signed downgrades that hold", bind: handle((*Server).downgrades)},
 		{method: "POST", path: "/api/v1/downgrades", rule: ruleSign, body: documentBody, summary: "Hand in a signed downgrade", bind: handle((*Server).downgrade)},
 		{method: "GET", path: "/api/v1/waivers", rule: ruleRead, summary: "Signed waivers that were handed in", bind: handle((*Server).waivers)},

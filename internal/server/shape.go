@@ -32,7 +32,12 @@ func (s *Server) ruling(tx store.Tx, req api.DraftRequest, patch hotstick.Patch,
 	if err != nil {
 		return ruling{}, err
 	}
+	evidence, err := controller.PatchEvidence(tx, trust, patch)
+	if err != nil {
+		return ruling{}, err
+	}
 	about := policy.NewPatch(patch)
+	about.Evidence = controller.Proven(evidence, patch)
 	name, ok := set.Names()[0], true
 	if req.PolicyDocument != "" {
 		name, ok = set.Choose(about, now)

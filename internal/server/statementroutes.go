@@ -96,3 +96,19 @@ func (s *Server) exceptions(tx store.Tx, h store.Host, level hotstick.PatchRef) 
 	}
 	return lines, err
 }
+
+func (s *Server) evidence(ctx context.Context, in *statementInput) (*body[api.EvidenceResult], error) {
+	ref, err := s.controller.Evidence(ctx, in.Body.Envelope, callerOf(ctx).Person)
+	if err != nil {
+		return nil, err
+	}
+	return answerWith(api.EvidenceResult{Patch: ref}), nil
+}
+
+func evidenceShown(all []controller.HeldEvidence) []api.Evidence {
+	var out []api.Evidence
+	for _, e := range all {
+		out = append(out, api.Evidence{ID: e.ID, Kind: e.Word, Build: e.Build, By: e.By, Passed: e.Passed, At: e.At})
+	}
+	return out
+}

@@ -34,6 +34,8 @@ type world struct {
 	publisher *statement.Key
 	// owner signs roots.
 	owner *statement.Key
+	// lab signs evidence.
+	lab *statement.Key
 	// kept is the store that outlives servers; nil where each opens hotstick.db.
 	kept    store.Store
 	options Options
@@ -68,7 +70,9 @@ func newWorld(t testing.TB, kept store.Store) *world {
 	w.must(err)
 	w.publisher = w.newKey()
 	w.owner = w.newKey()
-	trust := hotstick.Trust{Approvals: 2, Epoch: 1, ServerKeys: []hotstick.TrustedKey{hotstick.TrustedKey(made.OnlineKey)}}
+	w.lab = w.newKey()
+	trust := hotstick.Trust{Approvals: 2, Epoch: 1, ServerKeys: []hotstick.TrustedKey{hotstick.TrustedKey(made.OnlineKey)},
+		EvidenceKeys: []hotstick.EvidenceSigner{{Name: "lab", Keys: []hotstick.TrustedKey{w.lab.Public()}}}}
 	for _, p := range []hotstick.Person{alice, bob, carol} {
 		w.persons[p] = w.newKey()
 		trust.Persons = append(trust.Persons, hotstick.TrustedPerson{Person: p, Keys: []hotstick.TrustedKey{hotstick.TrustedKey(w.persons[p].Public())}})

@@ -1,6 +1,7 @@
 // Package statement holds the signed statements that people and servers make:
-// plans, grants, bans, halts, orders to revert, clears and emergency templates. It
-// signs them, checks who signed, and hands out their contents only after that.
+// plans, grants, bans, halts, orders to revert, clears, downgrades, waivers, emergency
+// templates, evidence. It signs them, checks who signed, and hands out their contents
+// only after that.
 //
 // This comment is the specification of the format.
 //
@@ -38,10 +39,15 @@
 //	clear     [Clear]        ≥ m persons               not_after
 //	template  [Template]     ≥ m persons               not_after
 //	authority [Authority]    server key of the epoch   until another follows
+//	downgrade [Downgrade]    ≥ m persons               not_after
+//	waiver    [Waiver]       ≥ m persons               not_after
+//	evidence  [Evidence]     a lab or builder          as long as its signer is trusted
 //
-// The payload type of a kind is application/vnd.hotstick.KIND.v1+json. Templates
-// travel inside plans. Plans and clears are checked by server and loader, grants and orders by the
-// loader, bans and halts by agent and loader, authorities by the agent. An envelope of another kind, or of
+// The payload type of a kind is application/vnd.hotstick.KIND.v1+json, but for
+// evidence, which is an in-toto statement: application/vnd.in-toto+json. Templates
+// travel inside plans. Plans, clears and downgrades are checked by server and loader, grants
+// and orders by the loader, bans and halts by agent and loader, authorities by the
+// agent, waivers and evidence by the server. An envelope of another kind, or of
 // another version of a kind, is refused. Envelopes of plans are at most
 // [MaxPlanBytes] long, all others at most [MaxBytes].
 //
@@ -68,6 +74,16 @@
 // template says; it continues no other plan and goes back to no older level. Every
 // loader checks that. The template's signatures are checked under the trust of the
 // moment, so it ends with the persons who signed it.
+//
+// The use of a template is no statement of its own: it is the plan, with two persons'
+// signatures on it.
+//
+// # Exceptions
+//
+// A downgrade and a waiver say why, and end within [MaxExceptionLife]. A downgrade
+// permits nothing but the start of the one level on hosts that it covers
+// ([Downgrade.Covers]); loaders remember the highest level that was confirmed, and
+// refuse a plan of an older one without it.
 //
 // # Epoch
 //

@@ -24,9 +24,13 @@ type RootChange struct {
 	RemoveKeys []string
 	// Online changes the server's keys, both for the catalog and for statements.
 	Owners, Publishers, Online KeyChange
-	Approvals                  int
-	AuthorMayApprove           *bool
-	Epoch                      uint64
+	// AddEvidence gives laboratories and builders keys; those that are new come with
+	// their first. RemoveEvidence takes them out by name.
+	AddEvidence      []PersonKey
+	RemoveEvidence   []string
+	Approvals        int
+	AuthorMayApprove *bool
+	Epoch            uint64
 	// Expires is always given.
 	Expires time.Time
 }
@@ -59,6 +63,9 @@ func (c RootChange) Apply(spec catalog.RootSpec) (catalog.RootSpec, error) {
 	spec.RootThreshold = orElse(c.Owners.Threshold, spec.RootThreshold)
 	spec.PublisherThreshold = orElse(c.Publishers.Threshold, spec.PublisherThreshold)
 	if err := c.online(&spec); err != nil {
+		return spec, err
+	}
+	if spec.Trust.EvidenceKeys, err = c.evidence(spec.Trust.EvidenceKeys); err != nil {
 		return spec, err
 	}
 	spec.Trust.Persons, err = c.persons(spec.Trust.Persons)
@@ -165,6 +172,26 @@ func (c RootChange) persons(old []hotstick.TrustedPerson) ([]hotstick.TrustedPer
 		persons[at].Keys = append(persons[at].Keys, add.Key)
 	}
 	return persons, nil
+}
+
+func (c RootChange) evidence(old []hotstick.EvidenceSigner) ([]hotstick.EvidenceSigner, error) {
+	var signers []hotstick.EvidenceSigner
+	for _, s := range old {
+		if !slices.Contains(c.RemoveEvidence, s.Name) {
+			signers = append(signers, hotstick.EvidenceSigner{Name: s.Name, Keys: slices.Clone(s.Keys)})
+		}
+	}
+	if len(signers)+len(c.RemoveEvidence) != len(old) {
+		return nil, errors.New("cannot remove a laboratory or builder that the root does not name, or twice")
+	}
+	for _, add := range c.AddEvidence {
+		at := slices.IndexFunc(signers, func(s hotstick.EvidenceSigner) bool { return s.Name == string(add.Person) })
+		if at < 0 {
+			at, signers = len(signers), append(signers, hotstick.EvidenceSigner{Name: string(add.Person)})
+		}
+		signers[at].Keys = append(signers[at].Keys, add.Key)
+	}
+	return signers, nil
 }
 
 func removeKey(persons []hotstick.TrustedPerson, id string) error {

@@ -52,11 +52,32 @@ func RootDifference(last, next catalog.RootSpec) []string {
 			d.add("person %s: removed, with key %s", Clean(string(p.Person)), keyIDs(p.Keys))
 		}
 	}
+	d.evidence(last.Trust.EvidenceKeys, next.Trust.EvidenceKeys)
 	d.change("approvals of a plan besides its author's", last.Trust.Approvals, next.Trust.Approvals)
 	d.change("single control (the author may approve)", last.Trust.AuthorMayApprove, next.Trust.AuthorMayApprove)
 	d.change("epoch", last.Trust.Epoch, next.Trust.Epoch)
 	d.change("ends", day(last.Expires), day(next.Expires))
 	return d.lines
+}
+
+// evidence compares who may sign evidence.
+func (d *difference) evidence(last, next []hotstick.EvidenceSigner) {
+	keysOf := func(list []hotstick.EvidenceSigner, name string) []hotstick.TrustedKey {
+		for _, s := range list {
+			if s.Name == name {
+				return s.Keys
+			}
+		}
+		return nil
+	}
+	for _, s := range next {
+		d.keys("key for the evidence of "+Clean(s.Name), keysOf(last, s.Name), s.Keys)
+	}
+	for _, s := range last {
+		if keysOf(next, s.Name) == nil {
+			d.keys("key for the evidence of "+Clean(s.Name), s.Keys, nil)
+		}
+	}
 }
 
 // TargetsDifference lists what targets metadata says otherwise than the last, one
@@ -210,6 +231,9 @@ func OfflineHead(trust hotstick.Trust, anchor hotstick.Digest, st Style) string 
 	p.field("Approvals", "%s", approvals)
 	for _, person := range trust.Persons {
 		p.field("Person", "%s, key %s", Clean(string(person.Person)), keyIDs(person.Keys))
+	}
+	for _, signer := range trust.EvidenceKeys {
+		p.field("Evidence", "%s, key %s", Clean(signer.Name), keyIDs(signer.Keys))
 	}
 	p.field("Server", "key %s", keyIDs(trust.ServerKeys))
 	return p.String()

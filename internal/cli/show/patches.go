@@ -77,7 +77,23 @@ func Patch(d api.Patch, st Style) string {
 	}
 	p.table(st, "Artifacts", t)
 	vendorSigned(&p, st, d.Patch)
+	evidence(&p, st, d.Evidence)
 	return p.String()
+}
+
+// evidence shows what laboratories and builders said.
+func evidence(p *page, st Style, list []api.Evidence) {
+	t := Table{Header: []string{"KERNEL", "KIND", "RESULT", "BY", "AT"}}
+	for _, e := range list {
+		result := "passed"
+		if !e.Passed {
+			result = "failed"
+		}
+		t.Rows = append(t.Rows, []Cell{text(e.Build.Release), text(e.Kind), text(result), text(strings.Join(e.By, ", ")), {Text: e.At.UTC().Format(time.RFC3339)}})
+	}
+	if len(t.Rows) > 0 {
+		p.table(st, "Evidence", t)
+	}
 }
 
 // vendorSigned shows what the vendor signed the artifacts with, beside our signatures.

@@ -160,7 +160,7 @@ func fleetText(e store.Event, who string) string {
 	case inventory.PatchCleared:
 		return e.Patch.String() + " was cleared by a signed statement."
 	case inventory.StatementTaken:
-		return fmt.Sprintf("%s handed in a signed %s.", who, statementKind(e.Evidence))
+		return fmt.Sprintf("%s handed in %s.", who, statementKind(e.Evidence))
 	case inventory.FleetFrozen:
 		return who + " froze changes."
 	case inventory.FleetThawed:
@@ -192,11 +192,14 @@ func fleetText(e store.Event, who string) string {
 // statementKind is what a signed statement is called.
 func statementKind(evidence []hotstick.Evidence) string {
 	for _, e := range evidence {
-		if e.Kind == "kind" {
-			return e.Text
+		switch {
+		case e.Kind == "kind" && e.Text == "evidence":
+			return "signed evidence"
+		case e.Kind == "kind":
+			return "a signed " + e.Text
 		}
 	}
-	return "statement"
+	return "a signed statement"
 }
 
 // accountText tells of a change of somebody's account.
