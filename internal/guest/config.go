@@ -21,7 +21,7 @@ type Config struct {
 	Busybox string           // static busybox, see kernelpkg.Busybox
 
 	// Firmware boots the guest by UEFI with Secure Boot; the kernel must be signed for
-	// it. Memory is not kept over a reset then, so no crash record is either.
+	// it. The firmware uses memory of its own, so a crash record may be lost in a reset.
 	Firmware *kernelpkg.Firmware
 
 	MemoryMB int    // 512 if 0; at least 256
@@ -29,7 +29,7 @@ type Config struct {
 	Debian   string // ext4 image with a Debian, see kernelpkg.Debian; its systemd is PID 1 then
 	Network  bool   // a card with user networking: this machine's loopback is 10.0.2.2 in the guest
 
-	Files    []File    // put into the initramfs
+	Files    []File    // put into the initramfs, or onto a Debian's disk at its first boot
 	Services []Service // kept running
 	Modules  []string  // loaded at boot, with what they need, beyond the guest's own
 	Cmdline  []string  // further kernel parameters

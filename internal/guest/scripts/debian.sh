@@ -1,7 +1,7 @@
 #!/bin/sh
 # First thing in a guest with Debian: mounts the disk, puts the caller's files onto
-# it, and hands over to systemd. What a guest needs of its own is in /run, so
-# nothing on the disk is the guest's.
+# it at the first boot, and hands over to systemd. What a guest needs of its own is in
+# /run: on the disk there is only the mark that the files are there.
 export PATH=/bin:/sbin
 
 mount -t proc proc /proc
