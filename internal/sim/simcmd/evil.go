@@ -13,7 +13,7 @@ import (
 
 // defaultEvilEvents is how long a run with a thief is: a plan, what people do of it,
 // and its end fit in.
-const defaultEvilEvents = 2000
+const defaultEvilEvents = 1500
 
 // EvilSummary is what became of many runs in which a thief owned the servers.
 type EvilSummary struct {
