@@ -63,8 +63,8 @@ type Patch struct {
 	// bad what it closes is, such as critical or low; empty where nobody said.
 	Class    string `cel:"class" yaml:"class"`
 	Severity string `cel:"severity" yaml:"severity"`
-	// Evidence lists the kinds of signed statements that there are about the patch,
-	// such as lab or provenance.
+	// Evidence lists the kinds of signed evidence that speaks for every artifact of the
+	// patch: lab, provenance, tests.
 	Evidence []string `cel:"evidence" yaml:"evidence"`
 	// Published is when the catalog first listed this level; zero where that is not
 	// known.
