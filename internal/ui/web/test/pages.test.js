@@ -64,6 +64,7 @@ test('every page names the command that gives the same answer, and copies it', a
 test('a wrong token is refused with what to do, the right one opens the page that was asked for', async (t) => {
   const { page, fixture } = await enter(t, 'running', '/hosts', { signedIn: false });
   page.expected = [/401/];
+  await page.getByRole('button', { name: 'Use a token' }).click();
   await page.getByLabel('Token').fill('rubbish');
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByText('Cannot sign in with this token').waitFor();
@@ -75,6 +76,25 @@ test('a wrong token is refused with what to do, the right one opens the page tha
   assert.equal(await page.evaluate(() => localStorage.length + sessionStorage.length), 0, 'the token must not be kept');
   await page.getByRole('button', { name: 'Sign out' }).click();
   await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+  assertQuiet(page);
+});
+
+test('a person signs in with a password, and a wrong one is cleared', async (t) => {
+  const { page, fixture } = await enter(t, 'running', '/hosts', { signedIn: false });
+  page.expected = [/401/];
+  await page.getByLabel('Person').fill('approver');
+  await page.keyboard.press('Enter');
+  assert.equal(fixture.requests.filter((r) => r.method === 'POST').length, 0, 'nothing is sent without a password');
+  await page.getByLabel('Password').fill('rubbish');
+  await page.keyboard.press('Enter');
+  await page.getByText('Cannot sign in with this person and password').waitFor();
+  assert.equal(await page.getByLabel('Password').inputValue(), '');
+  await page.getByLabel('Password').fill('correct horse battery');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('heading', { name: '4 hosts in the fleet' }).waitFor();
+  assert.deepEqual(fixture.requests.filter((r) => r.method === 'POST').map((r) => r.body), [{ person: 'approver', password: 'rubbish' }, { person: 'approver', password: 'correct horse battery' }]);
+  assert.equal(await page.evaluate(() => localStorage.length + sessionStorage.length), 0, 'nothing must be kept');
+  assert.match(await page.getByTitle(/^Signed in as/).innerText(), /approver/);
   assertQuiet(page);
 });
 

@@ -1,7 +1,7 @@
 // What a person may do to a rollout, and what exactly will happen then. Pure:
 // the texts are the product's promise and are tested as such.
 
-import type { HostState, PlanStatus, Role, RolloutSummary } from './api';
+import type { HostState, PlanStatus, Right, RolloutSummary, Session } from './api';
 import { command, patchText, plural } from './format';
 
 export type Verb = 'start' | 'hold' | 'resume' | 'halt' | 'revert';
@@ -33,8 +33,14 @@ export function verbsFor(status: PlanStatus): Verb[] {
   return order.filter((verb) => allowed[verb].includes(status));
 }
 
-export function mayOperate(role: Role | undefined): boolean {
-  return role === 'operator' || role === 'admin';
+/** Whether whoever is signed in has a right. */
+export function may(session: Session | undefined, right: Right): boolean {
+  return (session?.rights ?? []).includes(right);
+}
+
+/** Why a button that steers does not work. */
+export function needsOperator(session: Session | undefined): string {
+  return `Needs the role operator; you are signed in as ${(session?.roles ?? []).join(' and ') || 'nobody'}.`;
 }
 
 const words: Record<Verb, string> = { start: 'Start', hold: 'Hold', resume: 'Resume', halt: 'Halt', revert: 'Revert' };

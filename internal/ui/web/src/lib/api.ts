@@ -7,7 +7,8 @@ export type HostState =
 
 export type PlanStatus = 'proposed' | 'approved' | 'running' | 'held' | 'halted' | 'completed' | 'expired';
 
-export type Role = 'viewer' | 'operator' | 'admin';
+/** What a caller may do; each route of the server names the one that it takes. */
+export type Right = 'self' | 'read' | 'audit' | 'credentials' | 'steer' | 'sign' | 'publish' | 'enrol' | 'administer';
 
 export type List<T> = T[] | null | undefined;
 
@@ -18,7 +19,7 @@ export interface Timing { load_millis?: number; transition_millis?: number; reve
 export interface Evidence { kind: string; text: string }
 export interface Reading { probe: string; healthy: boolean; detail?: string; at: string }
 
-export interface Session { person: string; role: Role; single_control: boolean; version: string }
+export interface Session { person: string; roles: List<string>; rights: List<Right>; single_control: boolean; version: string }
 export interface JoinToken { token: string; expires: string; command: string }
 
 export interface LevelCount { level: PatchRef; hosts: number }
