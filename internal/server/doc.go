@@ -18,9 +18,20 @@
 // # Routes
 //
 // Every route stands in one table with its access rule; what has no rule is not
-// served. People and programs show a bearer token or the console's cookie and
-// have a role (viewer < operator < admin); hosts show a client certificate of
-// the server's authority, which is checked against the store at every request.
+// served. People and programs show a bearer token or the console's cookie; a route
+// names the one right that it takes, and internal/identity says which roles have
+// it. Hosts show a client certificate of the server's authority. Either is checked
+// against the store at every request, and live streams when somebody may have lost
+// a right.
+//
+// # Limits
+//
+// Every identity has a bound of requests a second and of requests open at once
+// ([Rates]): a host, a token or a session, and an address for whoever is nobody
+// yet. Every route has a bound of its body in bytes and in time, which ends with
+// the body, so that held check-ins and live streams last. Wrong passwords slow down
+// the person and the address, and lock nobody out. The tables behind all this have
+// a fixed size and forget what was not used for the longest time.
 //
 // # Errors
 //
