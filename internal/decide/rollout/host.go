@@ -242,8 +242,11 @@ func (r *Rollout) leaveOut(h *Host) *hotstick.Reason {
 // effect: it lists that one, a newer one, to go back to. Whether that is permitted
 // the host's loader judges by the signed downgrade.
 func (r *Rollout) downgrades(h *Host) bool {
+	if h.InEffect.Level <= r.plan.Patch.Level {
+		return false
+	}
 	lane, ok := r.plan.Lane(h.Listed.Build)
-	return ok && h.InEffect.Level > r.plan.Patch.Level && slices.ContainsFunc(lane.RevertTo, func(t hotstick.RevertTarget) bool { return t.Patch == h.InEffect })
+	return ok && slices.ContainsFunc(lane.RevertTo, func(t hotstick.RevertTarget) bool { return t.Patch == h.InEffect })
 }
 
 // struck is why a host that holds a strike is left out, with the power cut that
