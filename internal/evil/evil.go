@@ -97,7 +97,7 @@ type File struct {
 	Name string
 	// Honest are the file's bytes; nil where there is no such file.
 	Honest []byte
-	// Old returns the bytes that an earlier version of the file had, oldest first.
+	// Old are the bytes that earlier versions of the file had, oldest first.
 	Old [][]byte
 	// Read returns the honest bytes of another file of the catalog by its name; nil
 	// where there is no such file. A thief that changes one file must change those

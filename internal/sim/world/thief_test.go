@@ -125,6 +125,18 @@ func TestWhatAThiefCanStillDo(t *testing.T) {
 	}
 }
 
+func TestEveryStrategyBreaksNoRuleOnOneSeed(t *testing.T) {
+	for i, s := range Modelled() {
+		if testing.Short() && i%4 > 0 {
+			continue
+		}
+		r := Run(Case{Seed: 500 + uint64(i), Options: Options{Events: 1000, Evil: s.Name}})
+		if r.Bad() {
+			t.Errorf("%s on seed %d: %v %s", s.Name, r.Seed, r.Report.Violations, r.Failure)
+		}
+	}
+}
+
 func TestARunSaysWhatTheThiefDid(t *testing.T) {
 	r := Run(Case{Seed: 4, Options: Options{Events: 1500, Evil: "grant-for-an-earlier-wave"}})
 	if r.Bad() || r.Theft == nil || r.Theft.Strategy != "grant-for-an-earlier-wave" {
