@@ -25,6 +25,7 @@ type Config struct {
 	Firmware *kernelpkg.Firmware
 
 	MemoryMB int    // 512 if 0; at least 256
+	CPUs     int    // 1 if 0
 	Disk     string // ext4 image, made (64 MB, sparse) if missing; without one, state lives in memory
 	Debian   string // ext4 image with a Debian, see kernelpkg.Debian; its systemd is PID 1 then
 	Network  bool   // a card with user networking: this machine's loopback is 10.0.2.2 in the guest

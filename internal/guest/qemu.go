@@ -21,7 +21,7 @@ func commandLine(c Config, socket string) []string {
 	args := []string{
 		"-name", c.Name,
 		"-no-user-config", "-nodefaults", "-display", "none",
-		"-m", strconv.Itoa(c.MemoryMB), "-smp", "1",
+		"-m", strconv.Itoa(c.MemoryMB), "-smp", strconv.Itoa(max(1, c.CPUs)),
 	}
 	args = append(args, board(c)...)
 	if c.Accel == AccelKVM {

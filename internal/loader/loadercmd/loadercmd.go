@@ -61,6 +61,7 @@ type settings struct {
 	config    string
 	trace     string
 	limits    loader.Limits
+	waking    klpchange.Waking
 	// anew: pin the agent's identity anew, and end.
 	anew bool
 }
@@ -106,6 +107,7 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	flags.StringVar(&s.trace, "trace", "", "file to append what the loader does to, as docs/reference/trace.md says")
 	flags.DurationVar(&s.limits.AgentSilence, "agent-silence", loader.DefaultLimits.AgentSilence, "how long the agent may be silent during an attempt")
 	flags.DurationVar(&s.limits.Settle, "settle", loader.DefaultLimits.Settle, "how old a boot must be before anything is loaded")
+	wake := flags.String("wake", "on", "keep CPUs awake while a transition begins, which makes it fast: on, off, or isolated for those too that isolcpus or nohz_full keep apart")
 	flags.BoolVar(&s.anew, "new-identity", false, "pin the agent's identity in the place of the old one, and end; after hotstick-agent join --new-identity, while no other loader runs")
 	s.limits.Busy = loader.DefaultLimits.Busy
 	showVersion := flags.Bool("version", false, "print the version")
@@ -120,6 +122,15 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	}
 	if err := flagenv.Fill(flags, "HOTSTICK_LOADER_", os.LookupEnv); err != nil {
 		return nil, err
+	}
+	switch *wake {
+	case "on":
+	case "off":
+		s.waking.Off = true
+	case "isolated":
+		s.waking.Isolated = true
+	default:
+		return nil, fmt.Errorf("cannot use --wake=%s: it is on, off or isolated", *wake)
 	}
 	if err := hotstick.Digest(s.root).Validate(); err != nil {
 		return nil, fmt.Errorf("cannot start without the digest of the catalog's root: give --root from the join line (%v)", err)
@@ -157,7 +168,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 	own := &ownCatalog{dir: filepath.Join(s.state, "catalog"), agent: s.agent, root: hotstick.Digest(s.root)}
 	box := &dropBox{dir: filepath.Join(s.state, "recalls"), own: own, log: log, looked: map[string]time.Time{}}
 	l, err := loader.New(loader.Config{
-		Driver: klpchange.New(), Clock: clock{}, Disk: disk, Kernel: kernel,
+		Driver: klpchange.New(s.waking), Clock: clock{}, Disk: disk, Kernel: kernel,
 		Catalog: own, Dropped: box.take,
 		Identity: func() (ed25519.PublicKey, error) { return readIdentity(s.agent) },
 		Labels:   func() (map[string]string, error) { return ownLabels(s.config) },

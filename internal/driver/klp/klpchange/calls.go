@@ -20,28 +20,34 @@ type Calls interface {
 }
 
 // linux makes the calls on the running kernel.
-type linux struct{}
+type linux struct {
+	waking Waking
+}
 
-func (linux) Finit(file *os.File) error {
+func (l linux) Finit(file *os.File) error {
 	conn, err := file.SyscallConn()
 	if err != nil {
 		return fmt.Errorf("cannot use the module file: %w", err)
 	}
 	var errno error
-	if err := conn.Control(func(fd uintptr) { errno = unix.FinitModule(int(fd), "", 0) }); err != nil {
-		return fmt.Errorf("cannot use the module file: %w", err)
-	}
-	return errno
+	return l.waking.during(os.DirFS("/"), func() error {
+		if err := conn.Control(func(fd uintptr) { errno = unix.FinitModule(int(fd), "", 0) }); err != nil {
+			return fmt.Errorf("cannot use the module file: %w", err)
+		}
+		return errno
+	})
 }
 
-func (linux) Disable(module string) error {
+func (l linux) Disable(module string) error {
 	fd, err := unix.Open("/sys/kernel/livepatch/"+module+"/enabled", unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	_, err = unix.Write(fd, []byte("0"))
-	return err
+	return l.waking.during(os.DirFS("/"), func() error {
+		_, err := unix.Write(fd, []byte("0"))
+		return err
+	})
 }
 
 func (linux) Delete(module string) error {

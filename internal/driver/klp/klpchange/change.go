@@ -37,14 +37,14 @@ var _ driver.Changer = (*Changer)(nil)
 
 // New returns a changer for the running kernel. It needs CAP_SYS_MODULE, and the
 // right to write to sysfs.
-func New() *Changer { return newChanger(os.DirFS("/"), linux{}) }
+func New(waking Waking) *Changer { return newChanger(os.DirFS("/"), Running(waking)) }
 
 // NewWith returns a changer that sees a kernel through fsys and touches it through
 // calls: a simulated one, or the running one with something in between.
 func NewWith(fsys fs.FS, calls Calls) *Changer { return newChanger(fsys, calls) }
 
 // Running returns the calls that touch the running kernel.
-func Running() Calls { return linux{} }
+func Running(waking Waking) Calls { return linux{waking} }
 
 func newChanger(fsys fs.FS, calls Calls) *Changer {
 	return &Changer{Observer: klp.NewObserver(fsys), fsys: fsys, calls: calls}

@@ -29,6 +29,27 @@ func TestRealKernels(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
+	for _, k := range prepare(t, ctx) {
+		t.Run(k.line, func(t *testing.T) { runInside(t, ctx, k.config("klp", t.TempDir(), 384)) })
+	}
+}
+
+// prepared is a kernel line with what its guests get.
+type prepared struct {
+	line    string
+	kernel  kernelpkg.Kernel
+	busybox string
+	files   []guest.File
+}
+
+func (p prepared) config(name, dir string, memory int) guest.Config {
+	return guest.Config{Name: name, Dir: dir, Kernel: p.kernel, Busybox: p.busybox, Files: p.files, MemoryMB: memory}
+}
+
+// prepare builds this package's tests as a program for guests, and the modules of
+// each kernel line.
+func prepare(t testing.TB, ctx context.Context) (all []prepared) {
+	t.Helper()
 	program := filepath.Join(t.TempDir(), "klpchange.test")
 	build := exec.CommandContext(ctx, "go", "test", "-c", "-ldflags=-s -w", "-o", program, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
@@ -39,28 +60,24 @@ func TestRealKernels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kernels := map[string]kernelpkg.Kernel{}
 	modules := map[string]string{} // directory with the built modules
 	for _, line := range lines {
-		if kernels[line], err = kernelpkg.Fetch(ctx, "", kernelpkg.Want{Line: line}, nil); err != nil {
+		kernel, err := kernelpkg.Fetch(ctx, "", kernelpkg.Want{Line: line}, nil)
+		if err != nil {
 			t.Fatal(err)
 		}
-		modules[line] = buildModules(t, ctx, kernels[line])
+		modules[line] = buildModules(t, ctx, kernel)
+		all = append(all, prepared{line: line, kernel: kernel, busybox: busybox})
 	}
-	for i, line := range lines {
-		t.Run(line, func(t *testing.T) {
-			files := []guest.File{{Path: "/t/klpchange.test", Source: program, Mode: 0o755}}
-			files = append(files, inDirectory(t, modules[line], "/t/modules")...)
-			files = append(files, inDirectory(t, modules[lines[(i+1)%len(lines)]], "/t/modules/other")...)
-			runInside(t, ctx, guest.Config{
-				Name: "klp", Dir: t.TempDir(), Kernel: kernels[line], Busybox: busybox, Files: files, MemoryMB: 384,
-			})
-		})
+	for i := range all {
+		all[i].files = append(inDirectory(t, modules[lines[i]], "/t/modules"), inDirectory(t, modules[lines[(i+1)%len(lines)]], "/t/modules/other")...)
+		all[i].files = append(all[i].files, guest.File{Path: "/t/klpchange.test", Source: program, Mode: 0o755})
 	}
+	return all
 }
 
 // buildModules builds the patches' modules and returns their directory.
-func buildModules(t *testing.T, ctx context.Context, k kernelpkg.Kernel) string {
+func buildModules(t testing.TB, ctx context.Context, k kernelpkg.Kernel) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, name := range []string{"unix-ioctl-1", "unix-ioctl-2", "busy-1", "busy-target"} {
@@ -73,7 +90,7 @@ func buildModules(t *testing.T, ctx context.Context, k kernelpkg.Kernel) string 
 }
 
 // signAsStranger signs one of the modules with a key that no kernel knows.
-func signAsStranger(t *testing.T, ctx context.Context, k kernelpkg.Kernel, dir string) {
+func signAsStranger(t testing.TB, ctx context.Context, k kernelpkg.Kernel, dir string) {
 	t.Helper()
 	tools, err := filepath.Glob(filepath.Join(k.Headers, "..", "..", "lib", "linux-kbuild-*", "scripts", "sign-file"))
 	if err != nil || len(tools) != 1 {
@@ -95,7 +112,7 @@ func signAsStranger(t *testing.T, ctx context.Context, k kernelpkg.Kernel, dir s
 const stranger = "A Stranger"
 
 // inDirectory says that all files of a directory go into one of the guest.
-func inDirectory(t *testing.T, dir, target string) []guest.File {
+func inDirectory(t testing.TB, dir, target string) []guest.File {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -48,7 +48,7 @@ func TestInsideTheDriverKeepsItsPromises(t *testing.T) {
 			t.Fatal(err)
 		}
 		hidden := map[string]bool{}
-		changer := klpchange.NewWith(hiding{os.DirFS("/"), hidden}, klpchange.Running())
+		changer := klpchange.NewWith(hiding{os.DirFS("/"), hidden}, klpchange.Running(klpchange.Waking{}))
 		t.Cleanup(func() { clear(hidden); takeAllOut(t, changer) })
 		keepBusy(t, dir)
 		module := func(name string) drivertest.Module {
@@ -99,7 +99,7 @@ func insertPlain(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if err := klpchange.Running().Finit(f); err != nil && !errors.Is(err, unix.EEXIST) {
+	if err := klpchange.Running(klpchange.Waking{}).Finit(f); err != nil && !errors.Is(err, unix.EEXIST) {
 		t.Fatal(err)
 	}
 }
@@ -173,7 +173,7 @@ func TestInsideTheKernelTellsItsFacts(t *testing.T) {
 // the kernel reads.
 func TestInsideASealedFileIsLoaded(t *testing.T) {
 	dir := needGuest(t)
-	changer := klpchange.New()
+	changer := klpchange.New(klpchange.Waking{})
 	t.Cleanup(func() { takeAllOut(t, changer) })
 	data, err := os.ReadFile(filepath.Join(dir, "hotstick_unix_ioctl_1.ko"))
 	if err != nil {
@@ -273,7 +273,7 @@ func TestInsideZLockedKernelsRefuse(t *testing.T) {
 			if step.code == hotstick.ReasonSignature {
 				mustForesee(t, f, build, foreseen)
 			}
-			changer := klpchange.New()
+			changer := klpchange.New(klpchange.Waking{})
 			err = changer.Load(t.Context(), driver.Load{Module: "hotstick_unix_ioctl_1", File: f, Build: build})
 			f.Close()
 			mustRefuse(t, err, step.code, step.detail)

@@ -1,0 +1,201 @@
+package klpchange_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hotstick/hotstick/internal/driver/klp/klpchange"
+	"github.com/hotstick/hotstick/internal/guest"
+)
+
+// BenchmarkTransition measures, in a guest of each kernel line, how long a level takes
+// to come into effect and to go out again: with CPUs kept awake, as insmod does it, and
+// as the kpatch tool watches it. It prints the guest's rows.
+//
+//	HOTSTICK_GUESTS=1 go test ./internal/driver/klp/klpchange -run '^$' -bench Transition -benchtime 1x -timeout 60m
+func BenchmarkTransition(b *testing.B) {
+	if os.Getenv("HOTSTICK_GUESTS") != "1" {
+		b.Skip("boots real kernels in QEMU; set HOTSTICK_GUESTS=1")
+	}
+	kernels := prepare(b, b.Context())
+	for _, k := range kernels {
+		b.Run(k.line, func(b *testing.B) {
+			for b.Loop() {
+				config := k.config("measure", b.TempDir(), 1536)
+				config.CPUs = 2
+				b.Log("\n" + measureIn(b, config))
+			}
+		})
+	}
+}
+
+func measureIn(b *testing.B, config guest.Config) string {
+	ctx := b.Context()
+	g, err := guest.Start(ctx, config)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = g.Kill() }()
+	if _, err := g.WaitBoot(ctx); err != nil {
+		b.Fatal(err)
+	}
+	out, code, err := g.Run(ctx, modulesVariable+"=/t/modules TMPDIR=/tmp /t/klpchange.test -test.run '^TestMeasure' -test.v -test.timeout 50m")
+	if err != nil || code != 0 {
+		b.Fatalf("exit code %d, %v\n%s", code, err, out)
+	}
+	var rows []string
+	for line := range strings.Lines(out) {
+		if row, ok := strings.CutPrefix(strings.TrimSpace(line), "row: "); ok {
+			rows = append(rows, row)
+		}
+	}
+	if len(rows) == 0 {
+		b.Fatalf("no rows:\n%s", out)
+	}
+	return strings.Join(rows, "\n")
+}
+
+// trials is how often each mode is tried, in turn with the others.
+const trials = 24
+
+// mode is one way to change the kernel and to wait for it.
+type mode struct {
+	name   string
+	waking klpchange.Waking
+	// watch is how long the tool sleeps between two looks.
+	watch time.Duration
+}
+
+var modes = []mode{
+	{"hotstick", klpchange.Waking{}, 200 * time.Microsecond},
+	{"insmod", klpchange.Waking{Off: true}, 200 * time.Microsecond},
+	{"kpatch", klpchange.Waking{Off: true}, time.Second}, // the tool polls with sleep 1
+}
+
+// TestMeasureTransitions prints rows; it runs in a guest of BenchmarkTransition only.
+func TestMeasureTransitions(t *testing.T) {
+	dir := needGuest(t)
+	t.Logf("%d CPUs", runtime.NumCPU())
+	measure(t, dir, "idle")
+	for range runtime.NumCPU() {
+		spinner := exec.Command("/bin/sh", "-c", "while :; do :; done")
+		if err := spinner.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = spinner.Process.Kill(); _ = spinner.Wait() }()
+	}
+	measure(t, dir, "one busy task a CPU")
+}
+
+// TestMeasureZTransitionsWithManyTasks comes last: its threads stay.
+func TestMeasureZTransitionsWithManyTasks(t *testing.T) {
+	dir := needGuest(t)
+	debug.SetMaxThreads(20_000)
+	parked := 0
+	for _, n := range []int{1000, 10_000} {
+		for ; parked < n; parked++ {
+			go func() {
+				runtime.LockOSThread()
+				for {
+					_ = unix.Pause()
+				}
+			}()
+		}
+		for tasks(t) < n {
+			pause()
+		}
+		measure(t, dir, fmt.Sprintf("%d parked tasks", n))
+	}
+}
+
+func tasks(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}
+
+// measure tries every mode in turn, and prints a row for each.
+func measure(t *testing.T, dir, load string) {
+	t.Helper()
+	in, out := make([][]time.Duration, len(modes)), make([][]time.Duration, len(modes))
+	for range trials {
+		for i, m := range modes {
+			calls := klpchange.Running(m.waking)
+			in[i] = append(in[i], timed(t, m, func() error {
+				f, err := os.Open(filepath.Join(dir, "hotstick_unix_ioctl_1.ko"))
+				if err != nil {
+					return err
+				}
+				defer f.Close()
+				return calls.Finit(f)
+			}))
+			out[i] = append(out[i], timed(t, m, func() error { return calls.Disable("hotstick_unix_ioctl_1") }))
+			unload(t, calls)
+		}
+	}
+	for i, m := range modes {
+		fmt.Printf("row: %-22s %-9s load p50 %7s p95 %7s under 300 ms %2d/%d; revert p50 %7s p95 %7s under 300 ms %2d/%d\n",
+			load, m.name, at(in[i], 50), at(in[i], 95), under(in[i]), trials, at(out[i], 50), at(out[i], 95), under(out[i]), trials)
+	}
+}
+
+// unload takes the module out; for a moment after its transition the kernel still
+// holds it.
+func unload(t *testing.T, calls klpchange.Calls) {
+	t.Helper()
+	var err error
+	for range 100 {
+		if err = calls.Delete("hotstick_unix_ioctl_1"); err == nil {
+			return
+		}
+		pause()
+	}
+	t.Fatal(err)
+}
+
+// timed makes a change and waits until no transition runs, as the mode watches it.
+func timed(t *testing.T, m mode, change func() error) time.Duration {
+	t.Helper()
+	start := time.Now()
+	if err := change(); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		state, err := os.ReadFile("/sys/kernel/livepatch/hotstick_unix_ioctl_1/transition")
+		if os.IsNotExist(err) || err == nil && strings.TrimSpace(string(state)) == "0" {
+			return time.Since(start)
+		}
+		if time.Since(start) > time.Minute {
+			t.Fatal("the transition does not end")
+		}
+		ts := unix.NsecToTimespec(m.watch.Nanoseconds())
+		_ = unix.Nanosleep(&ts, nil)
+	}
+}
+
+func at(of []time.Duration, percent int) string {
+	sorted := slices.Sorted(slices.Values(of))
+	return fmt.Sprintf("%.1f ms", float64(sorted[(len(sorted)-1)*percent/100].Microseconds())/1000)
+}
+
+func under(of []time.Duration) (n int) {
+	for _, d := range of {
+		if d < 300*time.Millisecond {
+			n++
+		}
+	}
+	return n
+}
