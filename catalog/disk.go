@@ -9,6 +9,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/hotstick/hotstick/internal/durable"
 )
 
 // tempPrefix starts the names of files that are being written. Whatever has such
@@ -68,7 +70,7 @@ func (d disk) finish(temp *os.File, name string, err error) error {
 		err = os.Rename(temp.Name(), d.path(name))
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(d.path(name)))
+		err = durable.SyncDir(filepath.Dir(d.path(name)))
 	}
 	if err != nil {
 		_ = os.Remove(temp.Name())
@@ -84,7 +86,7 @@ func (d disk) subdir(name string) error {
 		return nil
 	}
 	if err == nil {
-		err = syncDir(d.dir)
+		err = durable.SyncDir(d.dir)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot write the catalog: %w", err)
@@ -200,12 +202,4 @@ func (d disk) prune(role string, current, older int64) {
 			_ = os.Remove(d.path(metadataFile(role, v)))
 		}
 	}
-}
-
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/durable"
 	"github.com/hotstick/hotstick/internal/statement"
 )
 
@@ -102,7 +103,7 @@ func (r *Repository) place(patches []hotstick.Patch) error {
 			return fmt.Errorf("cannot take an artifact: %w", err)
 		}
 	}
-	if err := syncDir(r.disk.path(targetsDir)); err != nil {
+	if err := durable.SyncDir(r.disk.path(targetsDir)); err != nil {
 		return fmt.Errorf("cannot take an artifact: %w", err)
 	}
 	return nil

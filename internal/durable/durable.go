@@ -28,7 +28,7 @@ func Replace(dir, name string, mode fs.FileMode, data []byte) error {
 		err = os.Rename(temp, filepath.Join(dir, name))
 	}
 	if err == nil {
-		err = syncDir(dir)
+		err = SyncDir(dir)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot write %s durably: %w", name, err)
@@ -36,7 +36,26 @@ func Replace(dir, name string, mode fs.FileMode, data []byte) error {
 	return nil
 }
 
-func syncDir(path string) error {
+// Create writes a file that must not exist yet, and syncs it and its directory. The
+// error wraps fs.ErrExist if it does.
+func Create(path string, mode fs.FileMode, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, err)
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = SyncDir(filepath.Dir(path))
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write %s durably: %w", path, err)
+	}
+	return nil
+}
+
+// SyncDir makes the names in a directory durable.
+func SyncDir(path string) error {
 	d, err := os.Open(path)
 	if err != nil {
 		return err

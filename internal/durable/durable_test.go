@@ -1,6 +1,8 @@
 package durable_test
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -46,5 +48,21 @@ func TestReplaceLeavesTheOldContentIfItCannotWrite(t *testing.T) {
 	}
 	if got, _ := os.ReadFile(filepath.Join(dir, "f")); string(got) != "old" {
 		t.Errorf("read %q", got)
+	}
+}
+
+func TestCreateNeverOverwrites(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	if err := durable.Create(path, 0o600, []byte("first")); err != nil {
+		t.Fatal(err)
+	}
+	if err := durable.Create(path, 0o600, []byte("second")); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("the error is %v", err)
+	}
+	if got, _ := os.ReadFile(path); string(got) != "first" {
+		t.Errorf("read %q", got)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v (%v)", info.Mode(), err)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/hotstick/hotstick/internal/durable"
 )
 
 // Names of an authority's files in its directory.
@@ -37,10 +39,10 @@ func (i issuer) save(dir, certificate, key string) error {
 	if err != nil {
 		return fmt.Errorf("cannot encode the authority's key: %v", err)
 	}
-	if err := writeNew(filepath.Join(dir, key), "PRIVATE KEY", encoded, 0o600); err != nil {
+	if err := durable.Create(filepath.Join(dir, key), 0o600, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded})); err != nil {
 		return err
 	}
-	return writeNew(filepath.Join(dir, certificate), "CERTIFICATE", i.certificate.Raw, 0o644)
+	return durable.Create(filepath.Join(dir, certificate), 0o644, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.certificate.Raw}))
 }
 
 // OpenAuthority reads the authority that Save wrote into dir, and how far it got
@@ -116,25 +118,6 @@ func (a *Authority) PEM() []byte {
 		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.certificate.Raw})...)
 	}
 	return out
-}
-
-// writeNew writes one PEM block to a file that must not exist, durably.
-func writeNew(path, kind string, data []byte, mode os.FileMode) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, err)
-	}
-	err = pem.Encode(f, &pem.Block{Type: kind, Bytes: data})
-	if err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, err)
-	}
-	return nil
 }
 
 func readPEM(path, kind string) ([]byte, error) {

@@ -13,9 +13,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/durable"
 )
 
 // Signer holds one key and signs with it: a key file ([LoadSigner]), an agent or a
@@ -73,7 +73,7 @@ func (k *Key) Save(path string) error { return savePrivate(path, k.private) }
 // SaveSecret writes a private key in any format to a new file (mode 0600) and syncs
 // it. It never overwrites a key: the error then wraps fs.ErrExist.
 func SaveSecret(path string, block *pem.Block) error {
-	return writeNew(path, pem.EncodeToMemory(block), 0o600)
+	return durable.Create(path, 0o600, pem.EncodeToMemory(block))
 }
 
 // ReadSecret reads a private key file in any format. It refuses a file that others
@@ -147,7 +147,7 @@ func SavePublic(path string, key hotstick.TrustedKey) error {
 	if err != nil {
 		return fmt.Errorf("cannot encode the public key: %w", err)
 	}
-	return writeNew(path, pem.EncodeToMemory(&pem.Block{Type: publicType, Bytes: der}), 0o644)
+	return durable.Create(path, 0o644, pem.EncodeToMemory(&pem.Block{Type: publicType, Bytes: der}))
 }
 
 // LoadPublic reads the public key file of a server or a host. A key of another
@@ -281,30 +281,4 @@ func readPEM(path string) (*pem.Block, os.FileInfo, error) {
 		return nil, nil, fmt.Errorf("cannot read key file %s: something follows the key", path)
 	}
 	return block, info, nil
-}
-
-// writeNew creates a file durably: a key that signed something must still be
-// there after a power cut.
-func writeNew(path string, data []byte, mode os.FileMode) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return fmt.Errorf("cannot write the key: %w", err)
-	}
-	_, err = file.Write(data)
-	err = errors.Join(err, file.Sync(), file.Close())
-	if err == nil {
-		err = syncDir(filepath.Dir(path))
-	}
-	if err != nil {
-		return fmt.Errorf("cannot write the key: %w", err)
-	}
-	return nil
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
