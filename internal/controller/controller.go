@@ -36,6 +36,10 @@ type Options struct {
 	// this server's name in it.
 	Trace trace.Sink
 	Node  string
+	// Now is the clock of the store. If it is set, a check-in that says what the one
+	// before said is answered without a transaction where nothing happened meanwhile,
+	// and stored soon after (see quiet.go).
+	Now func() time.Time
 }
 
 // Controller decides and hands out documents. It is safe for use by several
@@ -51,6 +55,7 @@ type Controller struct {
 	sent    *sentLog
 	picture *picture
 	feed    *feed
+	quiet   *quiet
 	tracer  tracer
 	modules modules
 
@@ -80,7 +85,7 @@ func New(o Options) *Controller {
 	return &Controller{
 		store: o.Store, catalog: o.Catalog, online: o.Online, limits: o.Limits, log: o.Log,
 		hub: newHub(), plans: newLibrary(), sent: newSentLog(),
-		picture: newPicture(), feed: newFeed(), tracer: tracer{sink: o.Trace, node: o.Node},
+		picture: newPicture(), feed: newFeed(), quiet: newQuiet(o.Now), tracer: tracer{sink: o.Trace, node: o.Node},
 	}
 }
 
@@ -107,8 +112,11 @@ func (c *Controller) Run(ctx context.Context) error {
 	}
 	c.renew(time.Now())
 	round, renew := time.NewTimer(0), time.NewTicker(renewEvery)
+	save := time.NewTicker(saveEvery)
 	defer round.Stop()
 	defer renew.Stop()
+	defer save.Stop()
+	defer func() { c.saveAll(context.WithoutCancel(ctx)) }()
 	var last time.Time
 	urgent := false
 	for {
@@ -129,6 +137,8 @@ func (c *Controller) Run(ctx context.Context) error {
 		case <-round.C:
 			last, urgent = time.Now(), false
 			round.Reset(c.decide(ctx))
+		case <-save.C:
+			c.saveAll(ctx)
 		case now := <-renew.C:
 			c.renew(now)
 		}
@@ -170,6 +180,7 @@ func (c *Controller) renew(now time.Time) {
 	case renewed:
 		c.log.Info("renewed the catalog's online signatures")
 		c.hub.wakeAll()
+		c.quiet.forget()
 	}
 }
 
@@ -183,11 +194,13 @@ func (c *Controller) wake(ctx context.Context) (urgent bool) {
 		}
 		urgent = slices.ContainsFunc(events, bad)
 		c.hub.publish(events)
+		c.quiet.told(events)
 		return nil
 	})
 	if err != nil && ctx.Err() == nil {
 		c.log.Error("cannot read what changed", "error", err)
 		c.hub.wakeAll()
+		c.quiet.forget()
 	}
 	return urgent
 }

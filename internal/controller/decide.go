@@ -325,8 +325,12 @@ func (c *Controller) Update(ctx context.Context, fn func(store.Tx) error) error 
 		c.tracer.order.Lock()
 		defer c.tracer.order.Unlock()
 	}
+	var events []store.Event
 	err := c.store.Update(ctx, func(tx store.Tx) error {
-		returned = false
+		returned, events = false, nil
+		if c.quiet != nil {
+			tx = listening{tx, &events}
+		}
 		var err error
 		if c.tracer.on() {
 			if from, err = inventory.Next(tx); err != nil {
@@ -342,6 +346,7 @@ func (c *Controller) Update(ctx context.Context, fn func(store.Tx) error) error 
 		}
 		return err
 	})
+	c.quiet.told(events)
 	if err != nil && returned {
 		c.doubt() // somebody may have looked at what did not come to last
 	}

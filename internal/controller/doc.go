@@ -37,6 +37,14 @@
 // newest) and that records it; so after a halt has committed no grant of that
 // plan is ever made, and every grant that is out stands in the log.
 //
+// # Quiet hosts
+//
+// Nearly every check-in says what the one before said. With [Options].Now set, such a
+// one of a host to which nothing happened meanwhile is answered without a transaction
+// (see quiet.go): the same events that wake held check-ins make a host one of which
+// the store is asked again, before the commit that appended them is acknowledged. When
+// quiet hosts were last seen is stored every two seconds, and lost with the process.
+//
 // # Persons
 //
 // What persons ask for (submit, approve, start, next wave, retry, dismiss, hold, resume,

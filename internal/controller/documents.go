@@ -21,6 +21,8 @@ type Outgoing struct {
 	Documents []json.RawMessage
 	// Active: the host is in a rollout that may need it at any moment.
 	Active bool
+	// later: there is something to send, but not yet.
+	later bool
 }
 
 // Documents decides what the answer to a host's newest check-in carries, and
@@ -52,6 +54,20 @@ func (c *Controller) Documents(ctx context.Context, req wire.SyncRequest, hold t
 
 // collect gathers the documents as of now.
 func (c *Controller) collect(ctx context.Context, req wire.SyncRequest) (Outgoing, error) {
+	if h, empty := c.quiet.answer(&req); empty {
+		c.feed.add(h)
+		return Outgoing{}, nil
+	}
+	if _, err := c.save(ctx, req.Host); err != nil {
+		return Outgoing{}, err
+	}
+	out, err := c.gather(ctx, req)
+	c.quiet.answered(&req, err == nil && len(out.Documents) == 0 && !out.Active && !out.later)
+	return out, err
+}
+
+// gather is collect for a host of which the store knows the newest check-in.
+func (c *Controller) gather(ctx context.Context, req wire.SyncRequest) (Outgoing, error) {
 	var p parcel
 	err := c.store.View(ctx, func(tx store.Tx) error {
 		p = parcel{c: c, tx: tx, req: req}
@@ -92,6 +108,7 @@ type admitted struct {
 // add puts a document into the parcel unless it is on its way already.
 func (p *parcel) add(key string, sign func() ([]byte, error)) error {
 	if !p.c.sent.due(p.req.Host, key, p.tx.Now()) {
+		p.out.later = true
 		return nil
 	}
 	document, err := sign()
@@ -111,9 +128,10 @@ func (p *parcel) pack() error {
 		return inventory.ErrRevoked
 	case host.Boot != p.req.Boot || host.Seq != p.req.Seq:
 		// A newer check-in took this one's place; the host does not read this answer.
+		p.out.later = true
 		return nil
 	}
-	p.c.feed.add(heard{id: host.ID, seen: host.LastSeen, effect: p.c.inEffect(host), busy: host.Loader.Busy})
+	p.c.feed.add(p.c.heard(host))
 	active, err := p.tx.Plans().List(true)
 	if err != nil {
 		return err

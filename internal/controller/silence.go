@@ -52,6 +52,11 @@ type heard struct {
 	busy bool
 }
 
+// heard is what a host's newest check-in says to the loop.
+func (c *Controller) heard(h store.Host) heard {
+	return heard{id: h.ID, seen: h.LastSeen, effect: c.inEffect(h), busy: h.Loader.Busy}
+}
+
 func newFeed() *feed { return &feed{at: map[hotstick.HostID]int{}} }
 
 func (f *feed) add(h heard) {

@@ -15,7 +15,13 @@ import (
 // A host that crashed together with others of its failure domain is judged
 // interrupted.
 func (c *Controller) Take(ctx context.Context, req wire.SyncRequest, silentAfter time.Duration) (inventory.Taken, error) {
-	var taken inventory.Taken
+	taken, quiet := c.quiet.take(&req, silentAfter)
+	if quiet {
+		return taken, nil
+	}
+	if _, err := c.save(ctx, req.Host); err != nil {
+		return taken, err
+	}
 	err := c.Update(ctx, func(tx store.Tx) error {
 		var err error
 		taken, err = inventory.TakeJudged(tx, req, silentAfter, func(line store.PlanHost, heard time.Time) *hotstick.Reason {
@@ -23,6 +29,9 @@ func (c *Controller) Take(ctx context.Context, req wire.SyncRequest, silentAfter
 		})
 		return err
 	})
+	if err == nil && c.quiet != nil {
+		c.quiet.begin(&req, taken, c.heard(taken.Host))
+	}
 	return taken, err
 }
 

@@ -47,9 +47,16 @@ func (t *taking) doubtful() bool {
 	return l.Returns > 0 && t.tx.Now().Sub(l.Since) < turnsTime
 }
 
-// speaker is who checks in, as far as the check-in tells.
+// speaker is who checks in now, as far as the check-in tells.
 func (t *taking) speaker() store.Life {
-	s := store.Life{Boot: t.req.Boot, Key: t.req.Key, Seq: t.req.Seq, Seen: t.tx.Now()}
+	s := t.who()
+	s.Seen = t.tx.Now()
+	return s
+}
+
+// who is who checks in, whenever that is.
+func (t *taking) who() store.Life {
+	s := store.Life{Boot: t.req.Boot, Key: t.req.Key, Seq: t.req.Seq}
 	facts := t.req.Facts
 	if facts == nil && t.req.FactsDigest == t.old.FactsDigest {
 		facts = t.old.Facts

@@ -10,6 +10,10 @@
 // boot that was never seen before. A repeated check-in, and one of a boot that
 // another boot has followed, changes nothing.
 //
+// Most check-ins say what the one before said ([Repeats]). A caller who knows that
+// nothing happened to the host meanwhile may leave the transaction out and store the
+// sign of life later ([Seen]).
+//
 // # Clones
 //
 // [Recognise] tells a host from its clones by who spoke under its identity: boot,

@@ -115,7 +115,7 @@ func (s *Server) open(ctx context.Context) error {
 		s.ownsStore = true
 	}
 	s.controller = controller.New(controller.Options{Store: s.store, Catalog: s.catalog, Online: online,
-		Limits: o.Limits.Rollout, Log: o.Log, Trace: o.Trace, Node: traceNode})
+		Limits: o.Limits.Rollout, Log: o.Log, Trace: o.Trace, Node: traceNode, Now: o.Now})
 	s.checkpoints = &checkpointer{store: s.store, key: online, now: o.Now, epoch: func() uint64 { return s.catalog.View().Trust.Epoch }}
 	s.tallies = newTallies()
 	s.metrics = newMetrics()
