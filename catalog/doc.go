@@ -54,7 +54,9 @@
 //
 // with each patch being hotstick.Patch, in the order of publication. Each artifact
 // has its entry in TUF's own list, under the name sha256-HEX.ko, with the same
-// length and digest, and each entry belongs to exactly one artifact. Within the
+// length and digest, and each entry belongs to exactly one artifact, or to the vendors'
+// own signatures over some (hotstick.VendorSignature), which are kept for people and
+// which nobody here verifies. Within the
 // catalog, delegates included, a patch level, an artifact's digest, and the pair of
 // kernel build and module name are unique: what a kernel lists can be traced to one
 // level. The level is the order: of one patch, the higher one is the newer.

@@ -140,10 +140,14 @@ func (d *difference) artifacts(last, next hotstick.Patch) {
 }
 
 func artifact(a hotstick.Artifact) string {
+	text := fmt.Sprintf("%s %s", Clean(a.Module), a.Digest)
 	if signer := a.SignedBy.String(); signer != "" {
-		return fmt.Sprintf("%s %s, signed by %s", Clean(a.Module), a.Digest, Clean(signer))
+		text += ", signed by " + Clean(signer)
 	}
-	return fmt.Sprintf("%s %s", Clean(a.Module), a.Digest)
+	if s := a.VendorSignature; s.Digest != "" {
+		text += fmt.Sprintf(", with a vendor's %s signature %s", Clean(string(s.Kind)), s.Digest)
+	}
+	return text
 }
 
 // RecallAction says what a recall asks of the hosts.
