@@ -58,30 +58,36 @@ func rob(ctx context.Context, h *house, letters []written) (*evil.Loot, []store.
 		return nil, nil, err
 	}
 	err = h.server.Store().View(ctx, func(tx store.Tx) error {
-		plans, err := tx.Plans().List(false)
-		if err != nil {
-			return err
-		}
-		slices.Reverse(plans)
-		for _, p := range plans {
-			lines, err := tx.Plans().Hosts(p.ID)
-			if err != nil {
-				return err
-			}
-			read, err := statement.ParsePlan(p.Envelope)
-			if err != nil {
-				return err
-			}
-			found := evil.Plan{ID: p.ID, Body: read.Plan, Envelope: p.Envelope}
-			for _, l := range lines {
-				found.Hosts = append(found.Hosts, l.Listed)
-			}
-			loot.Plans = append(loot.Plans, found)
-		}
-		return nil
+		loot.Plans, err = plansIn(tx)
+		return err
 	})
 	for _, w := range letters {
 		loot.Plans = append(loot.Plans, evil.Plan{ID: w.id, Body: w.body, Hosts: w.hosts, Envelope: w.raw})
 	}
 	return loot, hosts, err
+}
+
+// plansIn reads all plans of a database, by when they were handed in.
+func plansIn(tx store.Tx) ([]evil.Plan, error) {
+	stored, err := tx.Plans().List(false)
+	if err != nil {
+		return nil, err
+	}
+	var plans []evil.Plan
+	for _, p := range slices.Backward(stored) {
+		lines, err := tx.Plans().Hosts(p.ID)
+		if err != nil {
+			return nil, err
+		}
+		read, err := statement.ParsePlan(p.Envelope)
+		if err != nil {
+			return nil, err
+		}
+		found := evil.Plan{ID: p.ID, Body: read.Plan, Envelope: p.Envelope}
+		for _, l := range lines {
+			found.Hosts = append(found.Hosts, l.Listed)
+		}
+		plans = append(plans, found)
+	}
+	return plans, nil
 }

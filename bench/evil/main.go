@@ -21,6 +21,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"syscall"
 )
 
@@ -32,7 +33,7 @@ func command(args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.programs, "programs", "bin", "folder of hotstick-agent and hotstick-loader")
 	flags.StringVar(&o.patches, "patches", "patches", "folder of the live patches' sources")
-	flags.StringVar(&o.only, "only", "", "run only strategies whose name contains this")
+	only := flags.String("only", "", "run only strategies whose name this regular expression matches")
 	flags.Uint64Var(&o.seed, "seed", 1, "seed of the thief's dice")
 	flags.StringVar(&o.dir, "dir", "", "keep everything in this new directory; without it nothing is kept")
 	format := flags.String("o", "table", "table or json")
@@ -41,6 +42,11 @@ func command(args []string, stdout, stderr io.Writer) int {
 	}
 	if flags.NArg() > 0 || *format != "table" && *format != "json" {
 		fmt.Fprintln(stderr, "error: want no arguments, and -o table or -o json")
+		return 2
+	}
+	var err error
+	if o.only, err = regexp.Compile(*only); err != nil {
+		fmt.Fprintln(stderr, "error: cannot use -only:", err)
 		return 2
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -74,7 +74,7 @@ func (r report) faults() []string {
 				out = append(out, fmt.Sprintf("%s (%s) moved the kernel of %s:\n    %s", s.Name, claims(s.Claims), o.Host, strings.Join(o.Changed, "\n    ")))
 			}
 		}
-		if len(s.reached()) == 0 {
+		if len(s.reached()) == 0 && (s.tried() || r.Error == "") {
 			out = append(out, fmt.Sprintf("%s (%s) was not delivered: no host refused anything of it", s.Name, claims(s.Claims)))
 		}
 	}
@@ -90,6 +90,11 @@ func (s result) reached() []string {
 		}
 	}
 	return hosts
+}
+
+// tried reports whether any host was visited; in a run that broke off some never are.
+func (s result) tried() bool {
+	return slices.ContainsFunc(s.Hosts, func(o outcome) bool { return o.Turns > 0 })
 }
 
 // because lists why hosts refused it, the most frequent first.
@@ -130,9 +135,6 @@ func claims(list []evil.Claim) string {
 	}
 	return strings.Join(words, ", ")
 }
-
-// matches reports whether a strategy is one of those that were asked for.
-func matches(name, only string) bool { return strings.Contains(name, only) }
 
 // longestReason bounds a reason in the table.
 const longestReason = 110

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"time"
 
@@ -24,8 +25,8 @@ type options struct {
 	// programs is the folder of agent and loader, patches that of the live patches'
 	// sources.
 	programs, patches string
-	// only runs the strategies of which the name contains it; empty means all.
-	only string
+	// only says which strategies run, by their names.
+	only *regexp.Regexp
 	// seed is that of the thief's dice.
 	seed uint64
 	// course takes what happens while it runs.
@@ -297,7 +298,7 @@ func (r *run) strategies() order {
 	for _, s := range slices.Concat(r.letter.ownStrategies(r.house.modules), evil.Strategies()) {
 		s = r.letter.tempted(s)
 		switch {
-		case !matches(s.Name, r.only):
+		case !r.only.MatchString(s.Name):
 		case s.Name == "metadata-renewed-for-ever":
 			ahead = append(ahead, s)
 		case len(s.Claims) > manyClaims:

@@ -11,7 +11,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,6 +19,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -267,7 +267,7 @@ func (t *thief) turn(v *victim, req wire.SyncRequest, honest []byte) ([]byte, er
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.seen[req.Host] = append(t.seen[req.Host], resp.Documents...)
+	t.record(req.Host, resp.Documents)
 	v.hear(req, resp.Documents)
 	if t.loot != nil {
 		resp.Documents = v.answer(t.loot, req, resp.Documents)
@@ -281,6 +281,15 @@ func (t *thief) turn(v *victim, req wire.SyncRequest, honest []byte) ([]byte, er
 	}
 	resp.NextMillis = min(resp.NextMillis, pace)
 	return json.Marshal(&resp)
+}
+
+// record writes down what the server has for a host, each document once.
+func (t *thief) record(host hotstick.HostID, documents []json.RawMessage) {
+	for _, raw := range documents {
+		if !slices.ContainsFunc(t.seen[host], func(old json.RawMessage) bool { return bytes.Equal(old, raw) }) {
+			t.seen[host] = append(t.seen[host], raw)
+		}
+	}
 }
 
 // file answers a request for a file of the catalog.
@@ -315,7 +324,7 @@ func (t *thief) read(name string) []byte {
 		return nil
 	}
 	data, err := os.ReadFile(filepath.Join(t.files, filepath.FromSlash(name)))
-	if errors.Is(err, os.ErrNotExist) || err != nil {
+	if err != nil {
 		return nil
 	}
 	return data
