@@ -70,7 +70,6 @@ func TestTheUnitsOnADebianWithSystemd(t *testing.T) {
 		{"both units are restarted during probation, and it ends well", restartedInProbation},
 		{"an agent that was taken over gets nothing", agentTakenOver},
 		{"what systemd itself says of the units", exposure},
-		{"after a crash the level is back, and the crash record was seen", crashed},
 	} {
 		began := time.Now()
 		if !t.Run(step.name, func(t *testing.T) {
@@ -367,19 +366,4 @@ func exposure(h *debianHost) {
 			h.t.Errorf("%s has %s, want at most %v:\n%s", unit, m[1], most, out)
 		}
 	}
-}
-
-// crashed panics the kernel. systemd moves the crash records away before the loader
-// starts.
-func crashed(h *debianHost) {
-	_, _, _ = h.m.serial(h.ctx, "sync; echo 1 >/proc/sys/kernel/sysrq; echo c >/proc/sysrq-trigger; sleep 60")
-	boot, err := h.m.WaitReboot(h.ctx, h.m.bootID)
-	h.must0(err)
-	h.eventually("grep -qs '\"id\":\"" + boot + "\"' " + ledgerFile)
-	led := h.ledger()
-	if len(led.Crashes) != 1 || len(led.Boot.UncleanMillis) != 1 || len(led.Strikes) != 0 {
-		h.t.Errorf("the ledger has %d crash records, %d unclean boots and the strikes %v", len(led.Crashes), len(led.Boot.UncleanMillis), led.Strikes)
-	}
-	h.eventually("grep -qs 1 /sys/kernel/livepatch/" + busyModule + "/enabled")
-	h.eventually("systemctl is-active --quiet hotstick-agent")
 }

@@ -21,7 +21,8 @@ type machine struct {
 	g   *guest.Guest
 }
 
-func mustMachine(t *testing.T) *machine {
+// mustMachine boots a guest with busybox, or a Debian with systemd and the loader's unit.
+func mustMachine(t *testing.T, systemd bool) *machine {
 	t.Helper()
 	if os.Getenv("HOTSTICK_GUESTS") != "1" {
 		t.Skip("boots a real kernel in QEMU and downloads it once; set HOTSTICK_GUESTS=1, as `make test` does")
@@ -44,11 +45,19 @@ func mustMachine(t *testing.T) *machine {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	g, err := guest.Start(ctx, guest.Config{
-		Name: "loader", Dir: filepath.Join(dir, "guest"), Kernel: kernel, Busybox: busybox, Disk: filepath.Join(dir, "disk"),
-		Files:    []guest.File{{Path: "/usr/sbin/hotstick-loader", Mode: 0o755, Source: program}},
-		Services: []guest.Service{{Name: "loader", Argv: []string{"/usr/sbin/hotstick-loader", "--root", rootDigest}}},
-	})
+	config := guest.Config{Name: "loader", Dir: filepath.Join(dir, "guest"), Kernel: kernel, Busybox: busybox,
+		Files: []guest.File{{Path: "/usr/sbin/hotstick-loader", Mode: 0o755, Source: program}}}
+	if systemd {
+		if config.Debian, err = kernelpkg.Debian(ctx, "", say); err != nil {
+			t.Fatal(err)
+		}
+		config.Files = append(config.Files, guest.File{Path: "/etc/hotstick/loader.env", Data: []byte("HOTSTICK_LOADER_ROOT=" + rootDigest + "\n")},
+			guest.File{Path: "/usr/lib/systemd/system/hotstick-loader.service", Source: "../../../deploy/systemd/hotstick-loader.service"})
+	} else {
+		config.Disk = filepath.Join(dir, "disk")
+		config.Services = []guest.Service{{Name: "loader", Argv: []string{"/usr/sbin/hotstick-loader", "--root", rootDigest}}}
+	}
+	g, err := guest.Start(ctx, config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +104,7 @@ func (m *machine) end(command string) {
 }
 
 func TestARealHostTellsACleanEndFromACrash(t *testing.T) {
-	m := mustMachine(t)
+	m := mustMachine(t, false)
 	first := m.ready()
 	if len(first.Boot.UncleanMillis) != 0 {
 		t.Fatalf("a new host has unclean boots: %+v", first.Boot)
@@ -126,5 +135,23 @@ func TestARealHostTellsACleanEndFromACrash(t *testing.T) {
 	}
 	if led.Boot.BaseMillis <= 0 {
 		t.Errorf("the ledger's clock began anew: %+v", led.Boot)
+	}
+}
+
+// On a host with systemd /sys/fs/pstore is empty before any service starts.
+func TestCrashRecordsThatSystemdHasMovedAreRead(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("the Debian for guests is made by root")
+	}
+	m := mustMachine(t, true)
+	m.run("systemctl enable --quiet --now hotstick-loader")
+	m.ready()
+	m.end("echo 1 > /proc/sys/kernel/sysrq; sync; echo c > /proc/sysrq-trigger; sleep 60")
+	led := m.ready()
+	if left := m.run("ls /sys/fs/pstore"); strings.Contains(left, "dmesg-") {
+		t.Errorf("systemd moved nothing: %s", left)
+	}
+	if len(led.Boot.UncleanMillis) != 1 || len(led.Crashes) != 1 {
+		t.Errorf("after a crash the ledger says %+v with %d crash records; moved were %s", led.Boot, len(led.Crashes), m.run("find /var/lib/systemd/pstore -type f"))
 	}
 }
