@@ -19,7 +19,7 @@ const (
 	// soon is a delay in seconds in which a plan is announced and halted.
 	soon = 15
 	// patience bounds every wait for hosts.
-	patience = 90 * time.Second
+	patience = 3 * time.Minute
 )
 
 // live is the honest life before the theft. It leaves what a thief finds in a server:

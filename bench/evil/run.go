@@ -380,7 +380,7 @@ func (r *run) takeBack(ctx context.Context) error {
 	if err := r.until(ctx, "the owner's plan", r.house.confirmed(w, r.names()...)); err != nil {
 		return err
 	}
-	return r.each(func(i int) error {
+	err = r.each(func(i int) error {
 		after, err := observe(ctx, r.guests[i])
 		if err != nil {
 			return err
@@ -388,7 +388,10 @@ func (r *run) takeBack(ctx context.Context) error {
 		if !after.runs(moduleOf(returnLevel)) || len(after.changes(r.states[i])) == 0 {
 			return fmt.Errorf("cannot trust the proof: %s has not taken the owner's level: %v", r.guests[i].Name(), after.patches)
 		}
-		r.report.TakenBack = append(r.report.TakenBack, r.guests[i].Name())
 		return nil
 	})
+	if err == nil {
+		r.report.TakenBack = r.names()
+	}
+	return err
 }
