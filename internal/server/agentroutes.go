@@ -43,10 +43,11 @@ func receive(w http.ResponseWriter, r *http.Request, limit int64, into wire.Mess
 		}
 		return newProblem(http.StatusBadRequest, controller.CodeInvalid, "cannot read the message", "")
 	}
-	if err := strictjson.Check(data); err != nil {
-		return newProblem(http.StatusBadRequest, controller.CodeInvalid, clipped("cannot read the message: "+err.Error()), "")
-	}
 	if err := wire.Decode(bytes.NewReader(data), limit, into); err != nil {
+		// Decoding refuses more than malformed JSON; which of the two it was is asked only now.
+		if malformed := strictjson.Check(data); malformed != nil {
+			return newProblem(http.StatusBadRequest, controller.CodeInvalid, clipped("cannot read the message: "+malformed.Error()), "")
+		}
 		return newProblem(http.StatusBadRequest, controller.CodeInvalid, clipped(err.Error()), "agent and server may be of different versions")
 	}
 	return nil
