@@ -169,6 +169,33 @@ func TestWhoMaySignIn(t *testing.T) {
 	}
 }
 
+// Whoever the person is, an answer costs the time of a hash: with no turn left, none
+// is given.
+func TestAStrangerCannotTellByTheTimeWhoHasAnAccount(t *testing.T) {
+	s := memory.Open(func() time.Time { return now })
+	p := passwords(t)
+	err := s.Update(t.Context(), func(tx store.Tx) error {
+		return errors.Join(
+			AddAccount(tx, store.Account{Person: "alice", Roles: []string{Viewer}, Password: p.nobody}, "root"),
+			AddAccount(tx, store.Account{Person: "carol", Roles: []string{Viewer}}, "root"),
+			AddAccount(tx, store.Account{Person: "dave", Roles: []string{Viewer}, Password: p.nobody}, "root"),
+			SetDisabled(tx, "dave", true, "root", "left"))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range cap(p.queue) {
+		p.queue <- struct{}{}
+	}
+	for _, person := range []hotstick.Person{"alice", "carol", "dave", "mallory", "", "No Name"} {
+		for _, tried := range []string{password, "", strings.Repeat("a", 1000)} {
+			if _, err := p.SignIn(t.Context(), s, person, tried); !errors.Is(err, ErrBusy) {
+				t.Errorf("%q got an answer without a hash: %v", person, err)
+			}
+		}
+	}
+}
+
 func TestWhatChangesOfAccountsAreToldOf(t *testing.T) {
 	clock := now
 	s := memory.Open(func() time.Time { return clock })

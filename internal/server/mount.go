@@ -153,6 +153,12 @@ func (s *Server) outer(mux *http.ServeMux) http.Handler {
 			}
 		}()
 		if pattern == "" || pattern == "GET /" && notConsole(r.URL.Path) {
+			over, much := s.meter(r, caller{})
+			if much != nil {
+				writeProblem(measured, much)
+				return
+			}
+			defer over()
 			s.unrouted(measured, r, mux)
 			return
 		}

@@ -117,6 +117,11 @@ func TestLimitsOverARealListener(t *testing.T) {
 	if a := w.ask("GET", "/version", ""); a.status != http.StatusTooManyRequests || a.problem().Code != codeRateLimited {
 		t.Errorf("an open route: %d", a.status)
 	}
+	for _, path := range []string{"/api/v1/nothing", "/agent/v1/nothing", "/debug/pprof/"} {
+		if a := w.ask("GET", path, ""); a.status != http.StatusTooManyRequests {
+			t.Errorf("%s, which is not there: %d", path, a.status)
+		}
+	}
 	if a := w.as(identity.Operator, "GET", "/api/v1/session", ""); a.status != http.StatusOK {
 		t.Errorf("another token behind the same address: %d", a.status)
 	}
