@@ -41,7 +41,24 @@ func (r *run) beforeTheEpoch(ctx context.Context) error {
 	if _, err := r.house.approved(ctx, r.forAll("before the epoch", wantedLevel, 0)); err != nil {
 		return err
 	}
-	return r.house.nextEpoch(ctx)
+	if err := r.sameCatalog(ctx); err != nil {
+		return err
+	}
+	if err := r.house.nextEpoch(ctx); err != nil {
+		return err
+	}
+	return r.sameCatalog(ctx)
+}
+
+// sameCatalog waits until all loaders have the server's catalog. A host that asks for
+// the next root just before there is one, and for the snapshot just after, would take
+// that for all that is new.
+func (r *run) sameCatalog(ctx context.Context) error {
+	c, err := r.house.client.Catalog(ctx)
+	if err != nil {
+		return err
+	}
+	return r.until(ctx, "the catalog to be everywhere", r.heard(func(v *victim) bool { return v.loader.CatalogVersion == c.Version }))
 }
 
 func (r *run) forAll(name string, level, delay int) outline {
