@@ -28,7 +28,7 @@ var approvers = []string{"grace", "edsger"}
 
 // catalogLife is the life of all that publishers sign before the theft. It is longer
 // than the run, and shorter than the leap of the hosts' clocks (see ahead).
-const catalogLife = time.Hour
+const catalogLife = 6 * time.Hour
 
 // house is what its owner has: the server, and the keys that are not on it.
 type house struct {
