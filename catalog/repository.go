@@ -94,7 +94,15 @@ func OpenRepository(dir string, online statement.Signer) (*Repository, error) {
 		return nil, err
 	}
 	// The repository's directory has a client's form, and is read like one.
-	c := &Client{disk: r.disk, anchor: 1}
+	kept, err := r.disk.versions(roleRoot)
+	if err != nil {
+		return nil, err
+	}
+	if len(kept) == 0 {
+		return nil, fmt.Errorf("cannot open the catalog in %s without its root: %w", dir, fs.ErrNotExist)
+	}
+	// It begins with the first root, or with one that was adopted; see AdoptRoot.
+	c := &Client{disk: r.disk, anchor: slices.Min(kept)}
 	t, root, err := c.roots(time.Time{})
 	if err != nil {
 		return nil, err

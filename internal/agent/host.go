@@ -73,7 +73,7 @@ func (c *Core) call(ctx context.Context, req link.Request) {
 func changed(old, now link.Response) bool {
 	return old.InEffect != now.InEffect || old.Busy != now.Busy ||
 		!slices.Equal(old.Plans, now.Plans) || !slices.Equal(old.Strikes, now.Strikes) || !slices.Equal(old.Bans, now.Bans) ||
-		!slices.Equal(old.Recalls, now.Recalls)
+		!slices.Equal(old.Recalls, now.Recalls) || old.Root != now.Root
 }
 
 func newest(reports []hotstick.Report) uint64 {
@@ -130,7 +130,7 @@ func (c *Core) request() *wire.SyncRequest {
 		Loader: wire.LoaderState{
 			Nonce: h.loader.Nonce, InEffect: h.loader.InEffect, Busy: h.loader.Busy, Plans: h.loader.Plans,
 			CatalogVersion: h.loader.CatalogVersion, Strikes: h.loader.Strikes, Bans: h.loader.Bans,
-			Recalls: h.loader.Recalls, Refusals: h.refusals,
+			Recalls: h.loader.Recalls, Root: h.loader.Root, Refusals: h.refusals,
 		},
 	}
 	if h.factsDigest != c.server.factsDigest {

@@ -22,7 +22,7 @@ import (
 
 func (a *app) catalog() *cobra.Command {
 	return noun("catalog", "Sign the catalog where the keys are: export it, sign offline, push it",
-		a.catalogExport(), a.catalogShow(), a.catalogPublish(), a.catalogRenew(), a.catalogRecall(), a.catalogRoot(), a.catalogDelegate(),
+		a.catalogExport(), a.catalogShow(), a.catalogPublish(), a.catalogRenew(), a.catalogRecall(), a.catalogRoot(), a.catalogRefound(), a.catalogDelegate(),
 		a.catalogSign(), a.catalogDrop(), a.catalogImport(), a.catalogPush())
 }
 

@@ -43,7 +43,7 @@ The log goes to standard error, as JSON unless that is a terminal.`,
 	flags.StringSliceVar(&f.names, "name", nil, "another host name or address for the server's certificate; may be repeated")
 	flags.StringVar(&f.trace, "trace", "", "append what the server commits to this file, for hotstick trace check")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
-	cmd.AddCommand(a.serverBackup(), a.serverRestore(), a.serverReconcile(), a.serverRotateCA())
+	cmd.AddCommand(a.serverBackup(), a.serverRestore(), a.serverReconcile(), a.serverRotateCA(), a.serverAdoptRoot())
 	return cmd
 }
 

@@ -89,24 +89,34 @@ const patience = 2 * time.Minute
 
 func (w *walk) follow(page string) {
 	w.Helper()
-	for _, in := range readPage(w.T, page) {
+	w.do(page, readPage(w.T, page))
+}
+
+// do runs a part of a page.
+func (w *walk) do(page string, part []instruction) {
+	w.Helper()
+	for _, in := range part {
 		places, known := w.places[in.where]
 		if !known {
 			w.Fatalf("%s:%d: there is no place called %q", page, in.line, in.where)
 		}
 		for _, p := range places {
-			deadline := time.Now().Add(patience)
-			for {
-				out, err := p.run(w.names.Replace(in.text))
-				if err == nil {
-					w.Logf("%s:%d: on %s: %s\n%s", page, in.line, in.where, in.text, out)
-					break
-				}
-				if !in.again || time.Now().After(deadline) {
-					w.Fatalf("%s:%d: on %s: %s\n%s%v", page, in.line, in.where, in.text, out, err)
-				}
-				<-time.After(time.Second)
-			}
+			w.once(page, in, p)
+		}
+	}
+}
+
+// once runs one command at one place, and again if the page says so.
+func (w *walk) once(page string, in instruction, p place) {
+	w.Helper()
+	for deadline := time.Now().Add(patience); ; <-time.After(time.Second) {
+		out, err := p.run(w.names.Replace(in.text))
+		if err == nil {
+			w.Logf("%s:%d: on %s: %s\n%s", page, in.line, in.where, in.text, out)
+			return
+		}
+		if !in.again || time.Now().After(deadline) {
+			w.Fatalf("%s:%d: on %s: %s\n%s%v", page, in.line, in.where, in.text, out, err)
 		}
 	}
 }

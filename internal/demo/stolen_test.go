@@ -200,7 +200,7 @@ func TestThePageOnAStolenServer(t *testing.T) {
 	before := map[string]string{}
 	for _, h := range e.hosts {
 		before[h] = e.path("before", h)
-		e.must(e.owner().run("mkdir -p " + e.path("before") + " && cp -a " + e.path(h, "agent") + " " + before[h]))
+		e.must(e.owner().run("mkdir -p " + e.path("before") + " && until cp -a " + e.path(h, "agent") + " " + before[h] + "; do rm -rf " + before[h] + "; done"))
 	}
 	e.units.add("hotstick-server", e.env(), e.program("hotstick"), "server", "--data", e.path("clean", "server"))
 	w := e.walk()

@@ -114,7 +114,7 @@ func (t *taking) facts() error {
 func (t *taking) loader() error {
 	was, is := t.old.Loader, t.req.Loader
 	t.host.Loader = store.HostLoader{InEffect: is.InEffect, Busy: is.Busy, Plans: is.Plans,
-		CatalogVersion: is.CatalogVersion, Strikes: is.Strikes, Bans: is.Bans, Recalls: is.Recalls}
+		CatalogVersion: is.CatalogVersion, Strikes: is.Strikes, Bans: is.Bans, Recalls: is.Recalls, Root: is.Root}
 	if is.Nonce == "" { // the agent did not reach a loader that can answer
 		t.host.Loader.Busy = was.Busy
 	}
@@ -122,6 +122,14 @@ func (t *taking) loader() error {
 		if err := t.event(store.Event{Kind: HostEffect, Patch: is.InEffect}); err != nil {
 			return err
 		}
+	}
+	if is.Root != "" && was.Root != is.Root {
+		if err := t.event(store.Event{Kind: HostRepinned, Evidence: []hotstick.Evidence{{Kind: "root", Text: string(is.Root)}}}); err != nil {
+			return err
+		}
+	}
+	if is.Root == "" { // an agent that did not reach its loader knows nothing of it
+		t.host.Loader.Root = was.Root
 	}
 	for _, plan := range is.Plans {
 		if !slices.Contains(was.Plans, plan) {

@@ -25,6 +25,9 @@ const (
 	// HostRestored: the host was put back to an earlier moment, as from a snapshot, and
 	// goes on from there; the evidence says in what it is older.
 	HostRestored = "host.restored"
+	// HostRepinned: a person on the host pinned another root of the catalog, with which
+	// its loader's trust begins; the evidence is its digest.
+	HostRepinned = "host.repinned"
 	// HostState: the host's state in a plan changed.
 	HostState = "host.state"
 	// HostCrashed: the host went down uncleanly after its attempt in the plan was

@@ -70,12 +70,16 @@ func (l *Loader) refuseAll(req link.Request) []link.Refusal {
 
 // refresh reads the staged catalog. A refused catalog changes nothing.
 func (l *Loader) refresh(ctx context.Context) {
+	if l.strange() {
+		return
+	}
 	view, err := l.cfg.Catalog.Refresh(ctx, l.cfg.Clock.Now())
 	if err != nil {
 		l.cfg.Log.Warn("cannot take the staged catalog", "error", err)
 		return
 	}
 	l.trust(view)
+	l.learnRoot()
 	if view.Trust.Epoch > l.led.Epoch {
 		if err := l.change(func(led *ledger.Ledger) { led.Epoch = view.Trust.Epoch }); err != nil {
 			l.cfg.Log.Error("cannot write the new epoch", "error", err)
@@ -201,6 +205,9 @@ func (l *Loader) answer(refusals []link.Refusal) (link.Response, error) {
 		resp.Bans = append(resp.Bans, b.Patch)
 	}
 	resp.Recalls = l.recalls()
+	if len(l.led.Roots) > 0 {
+		resp.Root = l.led.Root
+	}
 	if a := l.led.Attempt; a != nil {
 		resp.Busy, l.health.told = true, true
 		resp.ProbesWanted = a.Phase == hotstick.Applying || a.Phase == hotstick.Probation || a.Phase == hotstick.Armed

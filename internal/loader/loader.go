@@ -29,6 +29,9 @@ type Config struct {
 	Kernel   Kernel
 	Catalog  Catalog
 	Identity Identity
+	// Root is the digest of the root from which Catalog verifies. The ledger pins it
+	// the first time; see [Loader.PinRoot]. Empty: nothing is pinned.
+	Root hotstick.Digest
 	// Limits are DefaultLimits if zero.
 	Limits Limits
 	// Labels are those set on this host itself, which rules for late hosts are
@@ -147,6 +150,11 @@ func New(cfg Config) (*Loader, error) {
 	if err := l.open(); err != nil {
 		l.broken = err
 		cfg.Log.Error("cannot use the ledger; nothing will be started", "error", err)
+	}
+	if l.strange() {
+		l.view, l.viewed = catalog.View{}, false
+		cfg.Log.Error("cannot trust the catalog: the root that the loader was told is not the one that it has pinned; if that is meant: hotstick-loader --new-root",
+			"told", cfg.Root.Short(), "pinned", l.led.Root.Short())
 	}
 	return l, nil
 }

@@ -83,7 +83,7 @@ func (l *Loader) takeDropped() {
 		return
 	}
 	l.dropLooked = uptime
-	if view, fresh := l.cfg.Dropped(); fresh {
+	if view, fresh := l.cfg.Dropped(); fresh && !l.strange() {
 		l.trust(view)
 	}
 }

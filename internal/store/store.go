@@ -131,6 +131,9 @@ type HostLoader struct {
 	Strikes        []hotstick.PatchRef `json:"strikes,omitempty"`
 	Bans           []hotstick.PatchRef `json:"bans,omitempty"`
 	Recalls        []hotstick.PatchRef `json:"recalls,omitempty"`
+	// Root is the catalog's root, if a person on the host pinned it in the place of the
+	// first.
+	Root hotstick.Digest `json:"root,omitempty"`
 }
 
 // HostFilter narrows a list of hosts. Zero values do not filter.

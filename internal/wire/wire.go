@@ -130,6 +130,9 @@ type LoaderState struct {
 	Bans           []hotstick.PatchRef `json:"bans,omitempty"`
 	// Recalls are patches that a recall keeps from this host.
 	Recalls []hotstick.PatchRef `json:"recalls,omitempty"`
+	// Root is the digest of the catalog's root that the loader has pinned, if a person
+	// pinned it in the place of the first.
+	Root hotstick.Digest `json:"root,omitempty"`
 	// Refusals tells which documents the loader refused since the last check-in.
 	Refusals []DocumentRefusal `json:"refusals,omitempty"`
 }

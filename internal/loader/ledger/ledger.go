@@ -42,6 +42,8 @@ const (
 	// MaxMarks bounds strikes, and bans, each. They are never dropped either:
 	// when the list is full, nothing starts.
 	MaxMarks = 4096
+	// MaxRoots bounds the roots that persons pinned and that are remembered.
+	MaxRoots = 64
 	// MaxCrashes bounds the crash records that were already accounted for.
 	MaxCrashes = 64
 )
@@ -76,6 +78,11 @@ type Ledger struct {
 	Confirmed map[string]int `json:"confirmed,omitempty"`
 	// Epoch is the highest epoch that a verified catalog named.
 	Epoch uint64 `json:"epoch"`
+	// Root is the digest of the catalog root from which trust starts; empty before the
+	// first. Only a person on the host pins another, which Roots then remembers, oldest
+	// first.
+	Root  hotstick.Digest `json:"root,omitempty"`
+	Roots []PinnedRoot    `json:"roots,omitempty"`
 	// Crashes are digests of crash records that earlier boots were judged by.
 	Crashes []hotstick.Digest `json:"crashes,omitempty"`
 }
@@ -208,6 +215,13 @@ type Clear struct {
 	IssuedAt time.Time         `json:"issued_at"`
 }
 
+// PinnedRoot is a root that a person pinned in the place of another.
+type PinnedRoot struct {
+	Root  hotstick.Digest `json:"root"`
+	Epoch uint64          `json:"epoch"`
+	At    time.Time       `json:"at"`
+}
+
 // New returns the ledger of a host that has never had one.
 func New(boot string) Ledger {
 	return Ledger{Schema: Schema, Boot: Boot{ID: boot}, Confirmed: map[string]int{}}
@@ -287,6 +301,7 @@ func (l *Ledger) Clone() Ledger {
 	c.Bans = append([]Ban(nil), l.Bans...)
 	c.Clears = append([]Clear(nil), l.Clears...)
 	c.Crashes = append([]hotstick.Digest(nil), l.Crashes...)
+	c.Roots = append([]PinnedRoot(nil), l.Roots...)
 	c.Confirmed = make(map[string]int, len(l.Confirmed))
 	for k, v := range l.Confirmed {
 		c.Confirmed[k] = v

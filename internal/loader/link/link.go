@@ -74,6 +74,9 @@ type Response struct {
 	Bans []hotstick.PatchRef `json:"bans,omitempty"`
 	// Recalls lists patches that a recall keeps from this host.
 	Recalls []hotstick.PatchRef `json:"recalls,omitempty"`
+	// Root is the digest of the catalog's root, if a person has pinned another in the
+	// place of the first.
+	Root hotstick.Digest `json:"root,omitempty"`
 	// Refusals says which documents were refused in this call, and why.
 	Refusals []Refusal `json:"refusals,omitempty"`
 }

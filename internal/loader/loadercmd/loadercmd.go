@@ -62,8 +62,9 @@ type settings struct {
 	trace     string
 	limits    loader.Limits
 	waking    klpchange.Waking
-	// anew: pin the agent's identity anew, and end.
-	anew bool
+	// anew: pin the agent's identity anew, and end. newRoot: pin the catalog's root
+	// anew, and end.
+	anew, newRoot bool
 }
 
 // Main runs the program and returns its exit code.
@@ -109,6 +110,7 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	flags.DurationVar(&s.limits.Settle, "settle", loader.DefaultLimits.Settle, "how old a boot must be before anything is loaded")
 	wake := flags.String("wake", "on", "keep CPUs awake while a transition begins, which makes it fast: on, off, or isolated for those too that isolcpus or nohz_full keep apart")
 	flags.BoolVar(&s.anew, "new-identity", false, "pin the agent's identity in the place of the old one, and end; after hotstick-agent join --new-identity, while no other loader runs")
+	flags.BoolVar(&s.newRoot, "new-root", false, "pin the root that --root names in the place of the old one, and end; after that root was put into the agent's directory as root.json, while no other loader runs")
 	s.limits.Busy = loader.DefaultLimits.Busy
 	showVersion := flags.Bool("version", false, "print the version")
 	if err := flags.Parse(args); err != nil {
@@ -169,7 +171,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 	box := &dropBox{dir: filepath.Join(s.state, "recalls"), own: own, log: log, looked: map[string]time.Time{}}
 	l, err := loader.New(loader.Config{
 		Driver: klpchange.New(s.waking), Clock: clock{}, Disk: disk, Kernel: kernel,
-		Catalog: own, Dropped: box.take,
+		Catalog: own, Root: own.root, Dropped: box.take,
 		Identity: func() (ed25519.PublicKey, error) { return readIdentity(s.agent) },
 		Labels:   func() (map[string]string, error) { return ownLabels(s.config) },
 		Keys:     kernel.keys(),
@@ -180,6 +182,9 @@ func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 	}
 	if s.anew {
 		return l.PinAnew()
+	}
+	if s.newRoot {
+		return pinRoot(l, own)
 	}
 	return serve(ctx, l, s.socket, users, log)
 }

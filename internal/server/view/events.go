@@ -74,6 +74,8 @@ func hostText(e store.Event, host string) string {
 		return host + " is cloned: two machines use its identity" + differing(e.Evidence) + "."
 	case inventory.HostUncloned:
 		return subject(e.Actor, "Somebody") + " ended the quarantine of " + host + " as a clone."
+	case inventory.HostRepinned:
+		return "Somebody pinned another root of the catalog on " + host + "."
 	case inventory.HostRestored:
 		return host + " was put back to an earlier moment" + differing(e.Evidence) + "."
 	case inventory.HostState:

@@ -176,7 +176,7 @@ func TestTheCatalogWarnsBeforeItExpires(t *testing.T) {
 // TestEveryKindOfEventHasItsSentence: a kind without one would be shown as its
 // code.
 func TestEveryKindOfEventHasItsSentence(t *testing.T) {
-	kinds := []string{identity.TokenMade, identity.TokenRevoked, identity.AuthorityAnnounced, identity.AuthorityReplaced, identity.AuthoritySucceeded, identity.HostEnrolled, inventory.HostBooted, inventory.HostFacts, inventory.HostReturned,
+	kinds := []string{identity.TokenMade, identity.TokenRevoked, identity.AuthorityAnnounced, identity.AuthorityReplaced, identity.AuthoritySucceeded, identity.HostEnrolled, inventory.HostBooted, inventory.HostRepinned, inventory.HostFacts, inventory.HostReturned,
 		inventory.HostEffect, inventory.HostAnnounced, inventory.HostStruck, inventory.HostRefused, inventory.HostCloned, inventory.HostUncloned, inventory.HostRestored,
 		inventory.HostState, inventory.HostCrashed, inventory.HostPermit, inventory.HostReport, inventory.HostRevoked, inventory.SlotsReleased,
 		inventory.GrantIssued, inventory.PlanProposed, inventory.PlanSigned, inventory.PlanStatus, inventory.PlanReverting,
