@@ -142,10 +142,14 @@ func (s *Server) admitHost(r *http.Request, read func(*x509.Certificate, time.Ti
 	if err != nil {
 		return caller{}, newProblem(http.StatusUnauthorized, codeUnauthenticated, "cannot trust the client certificate", "enrol again, or renew it in time")
 	}
-	s.serving.connections.speaks(r.Context(), id)
+	now := s.now()
+	if s.serving.connections.speaks(r.Context(), id, now) {
+		return caller{Host: id}, nil
+	}
 	if err := s.alive(r.Context(), id); err != nil {
 		return caller{}, asProblem(err, s.log)
 	}
+	s.serving.connections.alive(r.Context(), now)
 	return caller{Host: id}, nil
 }
 

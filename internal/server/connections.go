@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/inventory"
@@ -19,19 +20,31 @@ type connections struct {
 	mu sync.Mutex
 	// of has the host of each connection on which one was heard, by its connections.
 	of map[hotstick.HostID]map[net.Conn]bool
-	// host is the same the other way round.
-	host map[net.Conn]hotstick.HostID
+	// host is the same the other way round, with when the store last said that the host
+	// is one of ours.
+	host map[net.Conn]*speaker
 	// fresh are the connections over which no request came yet, the oldest first.
 	fresh *list.List // of net.Conn
 	place map[net.Conn]*list.Element
 }
+
+// speaker is the host of a connection.
+type speaker struct {
+	id    hotstick.HostID
+	alive time.Time
+}
+
+// aliveFor is how long a connection's host needs no other look at the store. Where this
+// server revokes it, the connection is cut at once; where another server does, this is
+// how much later it is heard here at most.
+const aliveFor = 2 * time.Second
 
 // maxFresh is how many connections may be open over which no request came yet. When
 // there are more the oldest is closed: whoever means to ask has asked long before.
 const maxFresh = 10_000
 
 func newConnections() *connections {
-	return &connections{of: map[hotstick.HostID]map[net.Conn]bool{}, host: map[net.Conn]hotstick.HostID{},
+	return &connections{of: map[hotstick.HostID]map[net.Conn]bool{}, host: map[net.Conn]*speaker{},
 		fresh: list.New(), place: map[net.Conn]*list.Element{}}
 }
 
@@ -69,35 +82,50 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	if state != http.StateClosed && state != http.StateHijacked {
 		return
 	}
-	id, known := c.host[conn]
+	s, known := c.host[conn]
 	if !known {
 		return
 	}
 	delete(c.host, conn)
-	delete(c.of[id], conn)
-	if len(c.of[id]) == 0 {
-		delete(c.of, id)
+	delete(c.of[s.id], conn)
+	if len(c.of[s.id]) == 0 {
+		delete(c.of, s.id)
 	}
 }
 
-// speaks notes for which host the request's connection speaks. It is called before
-// the store is asked whether the host is revoked: a revocation that the store does
-// not know yet finds the connection here.
-func (c *connections) speaks(ctx context.Context, id hotstick.HostID) {
+// speaks notes for which host the request's connection speaks, and reports whether that
+// host was found alive a moment ago. It is called before the store is asked whether the
+// host is revoked: a revocation that the store does not know yet finds the connection
+// here.
+func (c *connections) speaks(ctx context.Context, id hotstick.HostID, now time.Time) bool {
+	conn, ok := ctx.Value(connectionKey{}).(net.Conn)
+	if !ok {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s, known := c.host[conn]; known {
+		return s.id == id && !now.Before(s.alive) && now.Sub(s.alive) < aliveFor
+	}
+	c.host[conn] = &speaker{id: id}
+	if c.of[id] == nil {
+		c.of[id] = map[net.Conn]bool{}
+	}
+	c.of[id][conn] = true
+	return false
+}
+
+// alive notes that the host of the request's connection was one of ours at a time.
+func (c *connections) alive(ctx context.Context, at time.Time) {
 	conn, ok := ctx.Value(connectionKey{}).(net.Conn)
 	if !ok {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, known := c.host[conn]; known {
-		return
+	if s, known := c.host[conn]; known {
+		s.alive = at
 	}
-	c.host[conn] = id
-	if c.of[id] == nil {
-		c.of[id] = map[net.Conn]bool{}
-	}
-	c.of[id][conn] = true
 }
 
 // cut closes every connection of a host.
