@@ -282,19 +282,17 @@ func (u *units) showLogs() {
 	}
 }
 
-// built builds the programs once.
-var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "hotstick-howto-")
-	if err != nil {
-		return "", err
-	}
-	cmd := exec.Command("go", "build", "-o", dir, "./cmd/hotstick", "./cmd/hotstick-agent", "./cmd/hotstick-loader")
+// built builds the programs, and returns where they are.
+func built(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", dir, "./cmd/hotstick", "./cmd/hotstick-agent", "./cmd/hotstick-loader")
 	cmd.Dir, cmd.Env = filepath.Join("..", ".."), append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("cannot build the programs: %v\n%s", err, out)
+		t.Fatalf("cannot build the programs: %v\n%s", err, out)
 	}
-	return dir, nil
-})
+	return dir
+}
 
 // eventually asks cond until it holds.
 func eventually(t *testing.T, what string, cond func() bool) {

@@ -103,13 +103,11 @@ func TestAfterATheftACleanServerTakesTheSameGuestsBack(t *testing.T) {
 // newGuests boots two guests, and rolls a level out to them.
 func newGuests(ctx context.Context, t *testing.T) *guests {
 	t.Helper()
-	programs, err := built()
-	if err != nil {
-		t.Fatal(err)
-	}
+	programs := built(t)
 	var course bytes.Buffer
 	g := &guests{T: t, ctx: ctx}
 	dir := t.TempDir()
+	var err error
 	if g.demo, _, err = prepare(Options{Dir: dir, Programs: programs, Patches: filepath.Join("..", "..", "patches"), Listen: "127.0.0.1:0", Out: &course}); err != nil {
 		t.Fatal(err)
 	}

@@ -31,10 +31,7 @@ func newEstate(t *testing.T) *estate {
 	if os.Geteuid() != 0 {
 		t.Skip("a loader runs as root")
 	}
-	programs, err := built()
-	if err != nil {
-		t.Fatal(err)
-	}
+	programs := built(t)
 	e := &estate{T: t, dir: t.TempDir(), programs: programs, address: freeAddress(t), hosts: []string{"web-1", "web-2"}}
 	e.units = newUnits(t, e.path("units"))
 	e.must(e.owner().run("hotstick init --data " + e.path("data") + " --keys " + e.path("keys") + " --listen " + e.address +
