@@ -9,11 +9,11 @@ WEB      := internal/ui/web
 PYTHON   ?= python3
 
 # The share of time that each suite may take on two cores, from a cold cache.
-T_UNIT   := 8m
-T_GUESTS := 15m
+T_UNIT   := 12m
+T_GUESTS := 20m
 T_WEB    := 240
 T_SIM    := 360
-T_EVIL   := 180
+T_EVIL   := 300
 T_FUZZ   := 600
 FUZZ     := 2s
 
@@ -37,7 +37,7 @@ dev: build ## server, console and 200 simulated hosts, a rollout already moving
 	bin/hotstick dev $(ARGS)
 
 .PHONY: test
-test: setup-test check test-web test-unit fuzz sim test-guests ## everything, all set-up included
+test: setup-test check test-web test-unit fuzz sim evil test-guests ## everything, all set-up included
 
 .PHONY: setup-test
 setup-test:
@@ -85,7 +85,7 @@ sim-planted: ## how many seeds it takes to find each planted bug
 	bin/sim-planted -planted -seeds 1000 $(ARGS)
 
 .PHONY: evil
-evil: ## a stolen server: every strategy in the simulator, with one check planted away, and on four real guests
+evil: build ## a stolen server: every strategy in the simulator, with one check planted away, and on four real guests
 	@mkdir -p bin
 	go build -o bin/sim ./bench/sim
 	timeout $(T_EVIL) bin/sim -evil -seeds 1000 $(ARGS)
