@@ -219,9 +219,8 @@ var ErrLapsed = errors.New("cannot renew a certificate that expired more than 30
 // days must find back; so will one from the future, for the server's clock may have
 // been set back. The host proves its identity key besides.
 func (a *Authority) LapsedHost(certificate *x509.Certificate, now time.Time) (hotstick.HostID, error) {
+	lapsed := now.After(certificate.NotAfter.Add(LapsedLife))
 	switch {
-	case now.After(certificate.NotAfter.Add(LapsedLife)):
-		return "", ErrLapsed
 	case now.After(certificate.NotAfter):
 		now = certificate.NotAfter
 	case now.Before(certificate.NotBefore):
@@ -230,7 +229,11 @@ func (a *Authority) LapsedHost(certificate *x509.Certificate, now time.Time) (ho
 	a.mu.RLock()
 	former := a.former
 	a.mu.RUnlock()
-	return a.host(certificate, now, former)
+	id, err := a.host(certificate, now, former)
+	if err == nil && lapsed {
+		return "", ErrLapsed // told to whom it concerns: a stranger's is one of nobody
+	}
+	return id, err
 }
 
 // born is a time, but never one before an authority's first day.

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -122,18 +123,23 @@ func addHost(tx store.Tx, id hotstick.HostID, token store.Token, req wire.Enroll
 }
 
 // Renew signs a fresh certificate for a host that has proved its old TLS key by
-// the connection and its identity key by the proof, and stores the event.
+// the connection and its identity key by the proof, and stores the event. Without the
+// proof nobody learns whether there is such a host, or was one.
 func (a *Authority) Renew(tx store.Tx, id hotstick.HostID, req wire.RenewRequest) ([]byte, error) {
 	host, err := tx.Hosts().Get(id)
+	if errors.Is(err, store.ErrNotFound) {
+		// A key that nobody has refuses as a known host's would.
+		host.Identity, _, err = ed25519.GenerateKey(rand.Reader)
+	}
 	if err != nil {
 		return nil, err
-	}
-	if host.Revoked {
-		return nil, ErrRevoked
 	}
 	public, err := checkProof(host.Identity, req.Request, req.Proof)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case host.Revoked:
+		return nil, ErrRevoked
 	}
 	certificate, err := a.hostCertificate(host.ID, public, tx.Now())
 	if err != nil {

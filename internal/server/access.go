@@ -52,6 +52,8 @@ type caller struct {
 	identity.Caller
 	// Host is set on the agents' routes.
 	Host hotstick.HostID
+	// Claimed: nobody here knows who signed the certificate that names Host.
+	Claimed bool
 }
 
 type callerKey struct{}
@@ -68,7 +70,7 @@ func (s *Server) admit(r *http.Request, need rule) (caller, *problem) {
 	case ruleOpen:
 		return caller{}, nil
 	case ruleHost:
-		return s.admitHost(r, s.authority.Host)
+		return s.admitHost(r, known(s.authority.Host))
 	case ruleLapsed:
 		return s.admitHost(r, s.strayed(r))
 	}
@@ -127,14 +129,27 @@ func credential(r *http.Request) (kind, secret string) {
 
 func writes(method string) bool { return method != http.MethodGet && method != http.MethodHead }
 
+// reader reads the caller out of a certificate.
+type reader func(*x509.Certificate, time.Time) (caller, error)
+
+// known reads certificates that an authority of ours signed.
+func known(read func(*x509.Certificate, time.Time) (hotstick.HostID, error)) reader {
+	return func(certificate *x509.Certificate, now time.Time) (caller, error) {
+		id, err := read(certificate, now)
+		return caller{Host: id}, err
+	}
+}
+
 // admitHost reads the host from the connection's certificate and asks the store
 // whether it is still one of ours. A host that is revoked later loses its
-// connections then.
-func (s *Server) admitHost(r *http.Request, read func(*x509.Certificate, time.Time) (hotstick.HostID, error)) (caller, *problem) {
+// connections then. For a name that is only claimed the store is not asked: a stranger
+// would learn which hosts there are.
+func (s *Server) admitHost(r *http.Request, read reader) (caller, *problem) {
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
 		return caller{}, newProblem(http.StatusUnauthorized, codeUnauthenticated, "cannot tell which host you are", "hosts show the certificate they enrolled with")
 	}
-	id, err := read(r.TLS.PeerCertificates[0], s.now())
+	now := s.now()
+	who, err := read(r.TLS.PeerCertificates[0], now)
 	if errors.Is(err, identity.ErrLapsed) {
 		return caller{}, newProblem(http.StatusUnauthorized, codeUnauthenticated, identity.ErrLapsed.Error(),
 			"write the host off, and join it again as a new one: hotstick-agent join --new-identity")
@@ -142,15 +157,14 @@ func (s *Server) admitHost(r *http.Request, read func(*x509.Certificate, time.Ti
 	if err != nil {
 		return caller{}, newProblem(http.StatusUnauthorized, codeUnauthenticated, "cannot trust the client certificate", "enrol again, or renew it in time")
 	}
-	now := s.now()
-	if s.serving.connections.speaks(r.Context(), id, now) {
-		return caller{Host: id}, nil
+	if who.Claimed || s.serving.connections.speaks(r.Context(), who.Host, now) {
+		return who, nil
 	}
-	if err := s.alive(r.Context(), id); err != nil {
+	if err := s.alive(r.Context(), who.Host); err != nil {
 		return caller{}, asProblem(err, s.log)
 	}
 	s.serving.connections.alive(r.Context(), now)
-	return caller{Host: id}, nil
+	return who, nil
 }
 
 // alive reports whether a host is one of ours and not revoked.

@@ -162,10 +162,7 @@ func (s *Server) putPassword(ctx context.Context, person hotstick.Person, hash s
 	})
 }
 
-type ownPasswordInput struct {
-	asker
-	Body api.OwnPasswordRequest
-}
+type ownPasswordInput struct{ Body api.OwnPasswordRequest }
 
 // setOwnPassword sets the password of whoever knows it as it is: a stolen session
 // is not enough to take an account over.
@@ -174,7 +171,7 @@ func (s *Server) setOwnPassword(ctx context.Context, in *ownPasswordInput) (*bod
 	if err := identity.CheckPassword(person, in.Body.New); err != nil {
 		return nil, invalid(err)
 	}
-	if _, err := s.checkPassword(ctx, in.address, person, in.Body.Current); err != nil {
+	if _, err := s.checkPassword(ctx, person, in.Body.Current); err != nil {
 		if p, ok := errors.AsType[*problem](err); ok && p.Status == http.StatusUnauthorized { // the session itself is good
 			err = newProblem(http.StatusUnprocessableEntity, "wrong_password", "cannot set the password: the current one is another", "an admin can set it: hotstick user passwd NAME")
 		}

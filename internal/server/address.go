@@ -120,12 +120,18 @@ func (s *Server) addressed(r *http.Request) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), addressKey{}, a))
 }
 
-// addressOf is the client's address as text, for limits and the audit log. Of IPv6
+// addressOf is the client's address as text, for rates and the audit log. Of IPv6
 // it is the network: whoever has one address there has all of them.
-func addressOf(ctx context.Context) string {
+func addressOf(ctx context.Context) string { return networkOf(ctx, 64) }
+
+// siteOf is the client's address as text, for what is counted against guessing: of
+// IPv6 it is the network of a site, since whoever asks for one is given it.
+func siteOf(ctx context.Context) string { return networkOf(ctx, 48) }
+
+func networkOf(ctx context.Context, bits int) string {
 	a, _ := ctx.Value(addressKey{}).(netip.Addr)
 	if a.Is6() {
-		network, err := a.Prefix(64)
+		network, err := a.Prefix(bits)
 		if err == nil {
 			return network.String()
 		}

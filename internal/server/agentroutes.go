@@ -105,7 +105,7 @@ func (s *Server) guessed(ctx context.Context, err error, told *problem) *problem
 	if !isIdentityError(err) {
 		return told
 	}
-	if wait := s.guesses.wrong(addressOf(ctx), s.now()); wait > 0 {
+	if wait := s.guesses.wrong(siteOf(ctx), s.now()); wait > 0 {
 		return tooSoon(wait)
 	}
 	return told

@@ -170,6 +170,10 @@ func selectHosts(tx store.Tx, picks func(store.Host, hotstick.PatchRef) (bool, e
 		if why, out := excluded[h.ID]; out {
 			host.Verdict.Reason = why
 		}
+		if h.Lineage.Cloned != nil {
+			// Neither of the two machines would be granted a start.
+			host.Verdict.Reason = &hotstick.Reason{Code: hotstick.ReasonCloned}
+		}
 		if h.Facts != nil {
 			host.Labels = h.Facts.Labels
 			host.Compat.Downgrade = slices.ContainsFunc(downgrades, func(d controller.HeldDowngrade) bool {

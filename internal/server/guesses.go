@@ -17,13 +17,18 @@ const (
 	forgetAfter  = 15 * time.Minute
 	maxGuessers  = 20_000
 	maxFamiliars = 20_000
+	// maxGuessed is how many persons' rows are kept. Only a password that was hashed
+	// leaves one behind, and of those there are not so many in forgetAfter: no flood of
+	// names makes the server forget how often a person was guessed at.
+	maxGuessed = 100_000
 )
 
 // guesses slows down, by address and by person, whoever shows tokens and passwords
 // that are none. A password counts when its check begins, so that many at once are no
-// way around it; one that was right is taken back.
+// way around it; one that was right is taken back. Addresses are a stranger's for
+// nothing, so they have a table of their own: what fills it takes no person's row.
 type guesses struct {
-	tries *recent[tries]
+	addresses, persons *recent[tries]
 	// familiar has each person with the addresses from which that person signed in.
 	// From there a person waits for the own mistakes only, so that a stranger who
 	// guesses cannot keep anybody out.
@@ -36,7 +41,7 @@ type tries struct {
 }
 
 func newGuesses() *guesses {
-	return &guesses{tries: newRecent[tries](maxGuessers), familiar: newRecent[struct{}](maxFamiliars)}
+	return &guesses{addresses: newRecent[tries](maxGuessers), persons: newRecent[tries](maxGuessed), familiar: newRecent[struct{}](maxFamiliars)}
 }
 
 // guess is one try that has begun.
@@ -53,42 +58,38 @@ func (g *guesses) begin(address string, person hotstick.Person, now time.Time) (
 	if identity.CheckPerson(person) != nil {
 		person = "-" // nobody's name
 	}
-	t := guess{of: g, address: addressRow + address, person: "person " + string(person)}
+	t := guess{of: g, address: address, person: string(person)}
 	t.pair = t.person + " at " + address
 	if g.familiar.has(t.pair) {
 		t.person = t.pair
 	}
-	if wait := max(g.wait(t.address, now), g.wait(t.person, now)); wait > 0 {
+	if wait := max(wait(g.addresses, t.address, now), wait(g.persons, t.person, now)); wait > 0 {
 		return t, wait
 	}
-	for _, key := range []string{t.address, t.person} {
-		g.count(key, now)
-	}
+	count(g.addresses, t.address, now)
+	count(g.persons, t.person, now)
 	return t, 0
 }
 
 // wrong counts a token that is none, or says how long its like are not answered.
 func (g *guesses) wrong(address string, now time.Time) time.Duration {
-	wait := g.wait(addressRow+address, now)
+	wait := wait(g.addresses, address, now)
 	if wait == 0 {
-		g.count(addressRow+address, now)
+		count(g.addresses, address, now)
 	}
 	return wait
 }
 
-// addressRow begins the keys of addresses.
-const addressRow = "address "
-
-func (g *guesses) count(key string, now time.Time) {
-	g.tries.with(key, func(v *tries) { v.wrong, v.last = v.wrong+1, now })
+func count(table *recent[tries], key string, now time.Time) {
+	table.with(key, func(v *tries) { v.wrong, v.last = v.wrong+1, now })
 }
 
 // wait is how long a key has to wait.
-func (g *guesses) wait(key string, now time.Time) (wait time.Duration) {
-	if !g.tries.has(key) {
+func wait(table *recent[tries], key string, now time.Time) (wait time.Duration) {
+	if !table.has(key) {
 		return 0
 	}
-	g.tries.with(key, func(v *tries) {
+	table.with(key, func(v *tries) {
 		if now.Sub(v.last) > forgetAfter {
 			v.wrong = 0
 		}
@@ -104,17 +105,22 @@ func (g *guesses) wait(key string, now time.Time) (wait time.Duration) {
 	return max(wait, 0)
 }
 
-// undo takes the try back: nothing was learned from it.
-func (t guess) undo() {
-	for _, key := range []string{t.address, t.person} {
-		t.of.tries.with(key, func(v *tries) { v.wrong = max(v.wrong-1, 0) })
-	}
+// undo takes the try back, for nothing was learned of the person. The address is not
+// given it back: it made the server work, and may do so once a minute like any other.
+func (t guess) undo() { uncount(t.of.persons, t.person) }
+
+// uncount takes one back, and leaves no row where none was.
+func uncount(table *recent[tries], key string) {
+	table.settle(key, func(v *tries) (done bool) {
+		v.wrong--
+		return v.wrong <= 0
+	})
 }
 
 // right ends a try that was right: the person's mistakes are forgotten. Those of
 // the address are not, for somebody else may be guessing there.
 func (t guess) right() {
-	t.undo()
-	t.of.tries.forget(t.person)
+	uncount(t.of.addresses, t.address)
+	t.of.persons.forget(t.person)
 	t.of.familiar.with(t.pair, func(*struct{}) {})
 }

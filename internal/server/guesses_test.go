@@ -1,7 +1,9 @@
 package server
 
 import (
+	"context"
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -35,6 +37,7 @@ func (g *guesser) waits(address string, person hotstick.Person) time.Duration {
 	t, wait := g.begin(address, person, g.now)
 	if wait == 0 {
 		t.undo()
+		uncount(g.addresses, address)
 	}
 	return wait
 }
@@ -117,10 +120,78 @@ func TestAFloodOfNamesDoesNotFillTheMemory(t *testing.T) {
 			g.wrong("203.0.113.9", "alice")
 		}
 	}
-	if n := len(g.tries.rows); n != maxGuessers || g.tries.order.Len() != n {
-		t.Errorf("%d rows are kept", n)
+	if n := len(g.addresses.rows); n != maxGuessers || g.addresses.order.Len() != n {
+		t.Errorf("%d addresses are kept", n)
+	}
+	if n := len(g.persons.rows); n > maxGuessed || g.persons.order.Len() != n {
+		t.Errorf("%d persons are kept", n)
 	}
 	if wait := g.waits("203.0.113.9", "alice"); wait == 0 {
 		t.Error("the flood made the server forget who guesses all the time")
+	}
+}
+
+// mustTire guesses at a person until strangers wait as long as they ever do.
+func (g *guesser) mustTire(person hotstick.Person) {
+	g.Helper()
+	for range freeGuesses + 7 {
+		g.wrong("203.0.113.9", person)
+	}
+	if wait := g.waits("198.51.100.1", person); wait != longestWait {
+		g.Fatalf("the wait is %s", wait)
+	}
+}
+
+func TestAFloodOfAddressesDoesNotMakeTheServerForgetWhoIsGuessedAt(t *testing.T) {
+	g := newGuesser(t)
+	g.mustTire("admin")
+	for i := range maxGuessers + 1 {
+		_ = g.guesses.wrong(fmt.Sprintf("2001:db8:%x::/48", i), g.now)
+	}
+	if wait := g.waits("198.51.100.2", "admin"); wait != longestWait {
+		t.Errorf("after a flood of addresses the wait is %s", wait)
+	}
+}
+
+func TestAFloodOfNamesAtABusyServerDoesNotMakeItForgetWhoIsGuessedAt(t *testing.T) {
+	g := newGuesser(t)
+	g.mustTire("admin")
+	for i := range maxGuessed + 1 {
+		if try, wait := g.begin(fmt.Sprintf("2001:db8:%x::/48", i), hotstick.Person(fmt.Sprint("p", i)), g.now); wait == 0 {
+			try.undo() // the server was busy
+		}
+	}
+	if n := len(g.persons.rows); n != 1 {
+		t.Errorf("%d persons are remembered", n)
+	}
+	if wait := g.waits("198.51.100.2", "admin"); wait != longestWait {
+		t.Errorf("after a flood of names the wait is %s", wait)
+	}
+}
+
+func TestWhoKeepsTheServerBusyIsSlowedDown(t *testing.T) {
+	g := newGuesser(t)
+	for i := range freeGuesses {
+		if try, wait := g.begin("203.0.113.9", hotstick.Person(fmt.Sprint("p", i)), g.now); wait == 0 {
+			try.undo()
+		}
+	}
+	if _, wait := g.begin("203.0.113.9", "another", g.now); wait == 0 {
+		t.Error("an address has the server work for nothing for ever")
+	}
+}
+
+func TestWhoHasASiteOfAddressesGuessesAsFromOne(t *testing.T) {
+	at := func(text string) context.Context {
+		return context.WithValue(t.Context(), addressKey{}, netip.MustParseAddr(text))
+	}
+	if a, b := siteOf(at("2001:db8:7:1::1")), siteOf(at("2001:db8:7:ffff::2")); a != b {
+		t.Errorf("one site is %s and %s", a, b)
+	}
+	if a, b := siteOf(at("2001:db8:7::1")), siteOf(at("2001:db8:8::1")); a == b {
+		t.Errorf("two sites are one, %s", a)
+	}
+	if a, b := siteOf(at("192.0.2.1")), siteOf(at("192.0.2.2")); a == b {
+		t.Errorf("two addresses are one, %s", a)
 	}
 }

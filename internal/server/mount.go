@@ -153,7 +153,7 @@ func (s *Server) outer(mux *http.ServeMux) http.Handler {
 			}
 		}()
 		if pattern == "" || pattern == "GET /" && notConsole(r.URL.Path) {
-			over, much := s.meter(r, caller{})
+			over, much := s.meter(r, ruleOpen, caller{})
 			if much != nil {
 				writeProblem(measured, much)
 				return

@@ -12,13 +12,14 @@ import (
 // Rates bound what one identity may ask of the server, so that none takes it from
 // the others. Zero means the default.
 type Rates struct {
-	// Person is for each token and each console session: 100 requests a second.
+	// Person is for each person, with all tokens and console sessions: 100 requests a second.
 	Person Rate
 	// Host is for each host's identity: 50 requests a second, of which 8 at once.
 	Host Rate
 	// Address is for each address, for whatever needs no identity or shows none that is
-	// good: 100 requests a second. A whole fleet may enrol from behind one address, so
-	// its burst is large.
+	// good, and for renewals, where a host's name may be no more than a claim: 100
+	// requests a second. A whole fleet may enrol from behind one address, so its burst
+	// is large.
 	Address Rate
 }
 
@@ -104,15 +105,15 @@ func (m *meters) admit(key string, r Rate, now time.Time) (over func(), wait tim
 }
 
 // meter counts a request for whoever makes it, as far as that is known: a host, a
-// token, or else an address. It returns how to tell that the request is over.
-func (s *Server) meter(r *http.Request, who caller) (over func(), refused *problem) {
+// person, or else an address. It returns how to tell that the request is over.
+func (s *Server) meter(r *http.Request, need rule, who caller) (over func(), refused *problem) {
 	rates := s.options.Limits.Rates
 	key, limit := "address "+addressOf(r.Context()), rates.Address
 	switch {
-	case who.Host != "":
+	case need == ruleHost && who.Host != "": // elsewhere somebody else may have named it
 		key, limit = "host "+string(who.Host), rates.Host
 	case who.Token.Kind == identity.APIToken || who.Token.Kind == identity.SessionToken:
-		key, limit = "token "+string(who.Token.Digest), rates.Person
+		key, limit = "person "+string(who.Person), rates.Person
 	}
 	over, wait := s.meters.admit(key, limit, s.now())
 	if wait > 0 {
@@ -132,7 +133,7 @@ func tooMany(wait time.Duration) *problem {
 // and what is too much of that is refused without being told why.
 func (s *Server) welcome(r *http.Request, need rule) (caller, func(), *problem) {
 	who, refused := s.admit(r, need)
-	over, much := s.meter(r, who)
+	over, much := s.meter(r, need, who)
 	if much != nil {
 		return who, nil, much
 	}

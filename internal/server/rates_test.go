@@ -122,7 +122,12 @@ func TestLimitsOverARealListener(t *testing.T) {
 			t.Errorf("%s, which is not there: %d", path, a.status)
 		}
 	}
-	if a := w.as(identity.Operator, "GET", "/api/v1/session", ""); a.status != http.StatusOK {
-		t.Errorf("another token behind the same address: %d", a.status)
+	if a := w.as(identity.Operator, "GET", "/api/v1/session", ""); a.status != http.StatusTooManyRequests {
+		t.Errorf("with another token the same person goes on: %d", a.status)
+	}
+	other, err := w.server.AddAPIToken(t.Context(), identity.Viewer, bob)
+	w.must(err)
+	if a := w.ask("GET", "/api/v1/session", "", "Authorization", "Bearer "+other); a.status != http.StatusOK {
+		t.Errorf("another person behind the same address: %d", a.status)
 	}
 }

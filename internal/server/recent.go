@@ -52,10 +52,14 @@ func (t *recent[V]) has(key string) bool {
 }
 
 // forget drops the row of a key, if there is one.
-func (t *recent[V]) forget(key string) {
+func (t *recent[V]) forget(key string) { t.settle(key, func(*V) bool { return true }) }
+
+// settle runs fn with the row of a key, if there is one, and drops it where fn says that
+// it is done.
+func (t *recent[V]) settle(key string, fn func(*V) (done bool)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if e, ok := t.rows[key]; ok {
+	if e, ok := t.rows[key]; ok && fn(&e.Value.(*row[V]).value) {
 		delete(t.rows, key)
 		t.order.Remove(e)
 	}

@@ -180,23 +180,24 @@ func forgetPasswords(tx store.Tx) error {
 
 // strayed is identity.Authority.LapsedHost, and for a while after a theft it also
 // takes a certificate of an authority that nobody here knows: the thief may have led
-// the host to one of his own. What it names is believed by the route alone, which
-// asks for the identity key's proof or gives away nothing but roots.
-func (s *Server) strayed(r *http.Request) func(*x509.Certificate, time.Time) (hotstick.HostID, error) {
-	return func(certificate *x509.Certificate, now time.Time) (hotstick.HostID, error) {
+// the host to one of his own. What it names is a claim: it is believed by the route
+// alone, which asks for the identity key's proof or gives away nothing but roots.
+func (s *Server) strayed(r *http.Request) reader {
+	return func(certificate *x509.Certificate, now time.Time) (caller, error) {
 		id, err := s.authority.LapsedHost(certificate, now)
 		if err == nil || errors.Is(err, identity.ErrLapsed) {
-			return id, err
+			return caller{Host: id}, err
 		}
 		var mark string
 		if viewed := s.store.View(r.Context(), func(tx store.Tx) (err error) { mark, err = tx.Events().Mark(markRekeyed); return err }); viewed != nil {
-			return "", viewed
+			return caller{}, viewed
 		}
 		rekeyed, parsed := time.Parse(time.RFC3339, mark)
 		if parsed != nil || now.After(rekeyed.Add(identity.LapsedLife)) {
-			return "", err
+			return caller{}, err
 		}
-		return s.authority.Named(certificate)
+		id, err = s.authority.Named(certificate)
+		return caller{Host: id, Claimed: true}, err
 	}
 }
 

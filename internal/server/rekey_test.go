@@ -9,6 +9,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"math/big"
@@ -237,14 +239,8 @@ func TestAThiefWithoutTheIdentityKeyRenewsNothingOnTheCleanServer(t *testing.T) 
 	w.must(err)
 	s := w.mustBeStolen()
 	// The thief makes what he likes with the old authority's key, or with his own.
-	own, err := identity.NewAuthority("hotstick", time.Now())
-	w.must(err)
-	his := t.TempDir()
-	w.must(own.Save(his))
-	for name, dir := range map[string]string{"the stolen authority": filepath.Join(w.dir, caDir), "his own": his} {
-		forged := w.mustForge(dir, id)
-		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true,
-			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true, Certificates: []tls.Certificate{forged}}}}
+	for name, dir := range map[string]string{"the stolen authority": filepath.Join(w.dir, caDir), "his own": w.mustOwnAuthority()} {
+		client := posing(w.mustForge(dir, id))
 		req, err := wire.Encode(w.mustAskRenewal(w.newKey()), wire.MaxEnrollBytes)
 		w.must(err)
 		resp, err := client.Post(s.clean.URL()+"/agent/v1/renew", "application/json", bytes.NewReader(req))
@@ -258,6 +254,88 @@ func TestAThiefWithoutTheIdentityKeyRenewsNothingOnTheCleanServer(t *testing.T) 
 		w.must(resp.Body.Close())
 		if resp.StatusCode != http.StatusUnauthorized {
 			t.Errorf("with a certificate of %s a thief reads the catalog: %d", name, resp.StatusCode)
+		}
+	}
+}
+
+// posing is a client that shows a certificate and asks nobody for his.
+func posing(as tls.Certificate) *http.Client {
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true,
+		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true, Certificates: []tls.Certificate{as}}}}
+}
+
+// mustOwnAuthority makes a stranger's authority and returns its directory.
+func (w *world) mustOwnAuthority() string {
+	w.Helper()
+	own, err := identity.NewAuthority(identity.DefaultDomain, time.Now())
+	w.must(err)
+	dir := w.TempDir()
+	w.must(own.Save(dir))
+	return dir
+}
+
+func TestAStrangerWhoNamesAHostDoesNotStarveItAtTheCleanServer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	host := w.mustFollow("host")
+	id, err := host.home.Host()
+	w.must(err)
+	w.options.Limits.Rates.Host = Rate{PerSecond: 0.001, Burst: 10}
+	s := w.mustBeStolen()
+	s.mustRotate()
+	strange := posing(w.mustForge(w.mustOwnAuthority(), id))
+	for range 20 {
+		resp, err := strange.Get(s.clean.URL() + "/agent/v1/roots/1.root.json")
+		w.must(err)
+		w.must(resp.Body.Close())
+		if resp.StatusCode != http.StatusOK {
+			t.Fatalf("the stranger is answered %d: he counts as somebody else than his address", resp.StatusCode)
+		}
+	}
+	if !host.reaches(s.clean.URL()) {
+		t.Error("a stranger used up what the host may ask")
+	}
+}
+
+func TestAStrangerLearnsNotWhichHostsTheCleanServerHas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	host, gone := w.mustFollow("host"), w.mustFollow("gone")
+	known, err := host.home.Host()
+	w.must(err)
+	revoked, err := gone.home.Host()
+	w.must(err)
+	_, err = w.admin.WriteOff(w.Context(), string(revoked), api.ActionRequest{Reason: "left"})
+	w.must(err)
+	s := w.mustBeStolen()
+	his := w.mustOwnAuthority()
+	key := w.newKey()
+	small, err := wire.Encode(w.mustAskRenewal(key), wire.MaxEnrollBytes)
+	w.must(err)
+	large := w.mustAskRenewal(key)
+	large.Request = append(large.Request, make([]byte, 20<<10)...)
+	big, err := wire.Encode(large, wire.MaxEnrollBytes)
+	w.must(err)
+	answers := func(id hotstick.HostID, renewals ...[]byte) (out []string) {
+		strange := posing(w.mustForge(his, id))
+		heard := func(resp *http.Response, err error) {
+			w.must(err)
+			text, err := io.ReadAll(resp.Body)
+			w.must(errors.Join(err, resp.Body.Close()))
+			out = append(out, fmt.Sprint(resp.StatusCode, " ", string(text)))
+		}
+		heard(strange.Get(s.clean.URL() + "/agent/v1/roots/1.root.json"))
+		heard(strange.Get(s.clean.URL() + "/agent/v1/catalog/root.json"))
+		for _, renewal := range renewals {
+			heard(strange.Post(s.clean.URL()+"/agent/v1/renew", "application/json", bytes.NewReader(renewal)))
+		}
+		return out
+	}
+	// Of one address no more wrong ones are answered at once.
+	want := answers(hotstick.NewHostID(key.Public()), small, big)
+	for name, got := range map[string][]string{"a host": answers(known, small, big), "a host that was written off": answers(revoked, small)} {
+		if !slices.Equal(got, want[:len(got)]) {
+			t.Errorf("to whoever names %s it answers\n%q, for nobody\n%q", name, got, want)
 		}
 	}
 }

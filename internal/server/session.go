@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
 	"github.com/hotstick/hotstick/internal/controller"
@@ -41,18 +39,8 @@ func (s *Server) describe(who caller) api.Session {
 }
 
 type loginInput struct {
-	asker
 	Site string `header:"Sec-Fetch-Site"`
 	Body api.LoginRequest
-}
-
-// asker notes from which address a request came, for limits and the audit log.
-type asker struct{ address string }
-
-// Resolve implements huma.Resolver.
-func (a *asker) Resolve(ctx huma.Context) []error {
-	a.address = addressOf(ctx.Context())
-	return nil
 }
 
 type loginOutput struct {
@@ -72,7 +60,7 @@ func (s *Server) login(ctx context.Context, in *loginInput) (*loginOutput, error
 	var account store.Account
 	if in.Body.Person != "" {
 		var err error
-		if account, err = s.checkPassword(ctx, in.address, in.Body.Person, in.Body.Password); err != nil {
+		if account, err = s.checkPassword(ctx, in.Body.Person, in.Body.Password); err != nil {
 			return nil, err
 		}
 	}
@@ -88,8 +76,8 @@ func (s *Server) login(ctx context.Context, in *loginInput) (*loginOutput, error
 
 // checkPassword returns the account of a person who shows its password, unless too
 // many wrong ones were shown.
-func (s *Server) checkPassword(ctx context.Context, address string, person hotstick.Person, password string) (store.Account, error) {
-	try, wait := s.guesses.begin(address, person, s.now())
+func (s *Server) checkPassword(ctx context.Context, person hotstick.Person, password string) (store.Account, error) {
+	try, wait := s.guesses.begin(siteOf(ctx), person, s.now())
 	if wait > 0 {
 		return store.Account{}, tooSoon(wait)
 	}
@@ -98,7 +86,7 @@ func (s *Server) checkPassword(ctx context.Context, address string, person hotst
 	case err == nil:
 		try.right()
 	case errors.Is(err, identity.ErrPassword):
-		s.log.Warn("a sign-in failed", "address", address)
+		s.log.Warn("a sign-in failed", "address", addressOf(ctx))
 		return account, newProblem(http.StatusUnauthorized, codeUnauthenticated, err.Error(), "")
 	default:
 		try.undo()
@@ -123,7 +111,7 @@ func (s *Server) openSession(ctx context.Context, account store.Account, in *log
 			return err
 		}
 		_, err = tx.Events().Append(store.Event{Kind: inventory.SessionOpened, Actor: string(token.Person),
-			Evidence: []hotstick.Evidence{{Kind: "address", Text: in.address}}})
+			Evidence: []hotstick.Evidence{{Kind: "address", Text: addressOf(ctx)}}})
 		return err
 	})
 	return secret, who, err
