@@ -457,6 +457,75 @@ func TestANewRootIsNeverForgotten(t *testing.T) {
 	}
 }
 
+// racing is a source whose owner takes a new root just before its timestamp is asked
+// for, so just after the root was.
+type racing struct {
+	catalog.Fetcher
+	accept func()
+}
+
+func (r racing) Fetch(ctx context.Context, name string, maxBytes int64) ([]byte, error) {
+	if name == "timestamp.json" {
+		r.accept()
+	}
+	return r.Fetcher.Fetch(ctx, name, maxBytes)
+}
+
+func TestAHostThatAsksWhileTheRootChangesDoesNotStayInTheOldEpoch(t *testing.T) {
+	for _, c := range []struct {
+		what  string
+		roots int
+		view  func(*world, catalog.Fetcher) (catalog.View, error)
+	}{
+		{"from the server", 1, func(w *world, f catalog.Fetcher) (catalog.View, error) {
+			return w.mustClient(f).Refresh(w.Context(), w.now)
+		}},
+		{"from a mirror", 1, func(w *world, f catalog.Fetcher) (catalog.View, error) {
+			view, _, err := w.mustClient(nil).Follow(w.Context(), w.now, catalog.Mirror{Name: "m", Source: f})
+			return view, err
+		}},
+		{"twice in a row", 2, func(w *world, f catalog.Fetcher) (catalog.View, error) {
+			return w.mustClient(f).Refresh(w.Context(), w.now)
+		}},
+	} {
+		w := newWorld(t)
+		left := c.roots
+		view, err := c.view(w, racing{live{w.repo}, func() {
+			if left == 0 {
+				return
+			}
+			left--
+			w.spec.Trust.Epoch++
+			if _, err := w.repo.AcceptRoot(w.must(catalog.NextRoot(w.repo.Root(), w.spec, key("root"))), nil, w.now); err != nil {
+				t.Fatal(err)
+			}
+		}})
+		if err != nil || view.Trust.Epoch != w.spec.Trust.Epoch || view.Version != w.repo.View().Version {
+			t.Errorf("%s: version %d of epoch %d, %v; want %d of %d", c.what, view.Version, view.Trust.Epoch, err, w.repo.View().Version, w.spec.Trust.Epoch)
+		}
+	}
+}
+
+func TestAViewSaysHowFarItsClockWas(t *testing.T) {
+	w := newWorld(t)
+	dir := t.TempDir()
+	c := w.mustClientIn(dir, live{w.repo})
+	w.now = start.Add(3 * time.Hour)
+	w.mustRefresh(c)
+	w.now = start
+	if v := w.mustRefresh(c); !v.Refreshed.Equal(start.Add(3 * time.Hour)) {
+		t.Errorf("with the clock set back it was refreshed at %s", v.Refreshed)
+	}
+	v, err := w.mustClientIn(dir, nil).Load()
+	if err != nil || !v.Refreshed.Equal(start.Add(3*time.Hour)) {
+		t.Errorf("after a restart it was refreshed at %s, %v", v.Refreshed, err)
+	}
+	w.must(nil, os.WriteFile(filepath.Join(dir, "time.json"), []byte("x"), 0o600))
+	if v, err := w.mustClientIn(dir, nil).Load(); err != nil || !v.Expired(w.now) {
+		t.Errorf("with its file damaged the view is %+v, %v", v, err)
+	}
+}
+
 func TestPublishersCanBeReplaced(t *testing.T) {
 	w := newWorld(t)
 	w.mustPublish(w.patch(1, build61))

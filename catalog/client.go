@@ -97,8 +97,7 @@ func (c *Client) refresh(ctx context.Context, now time.Time, source Fetcher) (Vi
 	if err != nil {
 		return View{}, nil, err
 	}
-	kept := &stage{disk: c.disk}
-	w, err := c.verify(ctx, now, source, kept)
+	w, kept, err := c.settle(ctx, now, source)
 	if err != nil {
 		return View{}, w, err
 	}
@@ -115,8 +114,23 @@ func (c *Client) refresh(ctx context.Context, now time.Time, source Fetcher) (Vi
 	if err := c.commit(w.trusted, kept, now, floor); err != nil {
 		return View{}, w, err
 	}
+	v.Refreshed = now
 	c.view = &v
 	return v, w, nil
+}
+
+// rounds bounds how often one refresh begins anew because a root came meanwhile.
+const rounds = 3
+
+// settle verifies what a source has, and begins anew if a root came meanwhile.
+func (c *Client) settle(ctx context.Context, now time.Time, source Fetcher) (w *workflow, kept *stage, err error) {
+	for range rounds {
+		kept = &stage{disk: c.disk}
+		if w, err = c.verify(ctx, now, source, kept); err != nil || !kept.overtaken(ctx, source) {
+			break
+		}
+	}
+	return w, kept, err
 }
 
 // verify follows a source from what is on our own disk to its newest set. That is in
@@ -174,7 +188,7 @@ func (c *Client) Load() (View, error) {
 	if err != nil {
 		return View{}, err
 	}
-	if verifyLinks(root, f.timestamp, f.snapshot) != nil {
+	if v.Refreshed, err = c.floor(); err != nil || verifyLinks(root, f.timestamp, f.snapshot) != nil {
 		v.Expires = time.Time{}
 	}
 	c.view = &v

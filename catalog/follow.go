@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -87,6 +88,22 @@ func (s *stage) keep(role string, version int64, data []byte) error {
 		return s.disk.write(metadataFile(roleRoot, version), data)
 	}
 	return nil
+}
+
+// overtaken reports whether a source has a root now that came between our asking for
+// one and our taking its set. That set verifies under the root before as well, if the
+// online keys stayed; and as its version is the newest, nobody would look for the root
+// until the next set.
+func (s *stage) overtaken(ctx context.Context, source Fetcher) bool {
+	if s.fresh.timestamp == nil {
+		return false
+	}
+	root, err := readRoot(s.newest(roleRoot))
+	if err != nil {
+		return false
+	}
+	_, err = fetchAtMost(ctx, source, metadataFile(roleRoot, root.Version+1), MaxRootBytes)
+	return err == nil
 }
 
 // roots follows the roots on our own disk, from the pinned one to the newest. It

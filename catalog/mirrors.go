@@ -86,9 +86,17 @@ func (c *Client) Follow(ctx context.Context, now time.Time, mirrors ...Mirror) (
 // ask lets a mirror answer all that a refresh would ask it, without keeping what it
 // says or anybody waiting. The refresh that follows takes these answers.
 func (c *Client) ask(ctx context.Context, now time.Time, mirror Fetcher) *answers {
-	a := &answers{source: mirror, given: map[string]answer{}}
-	if now, _, err := c.noEarlier(now); err == nil {
-		_, _ = c.verify(ctx, now, a, &stage{disk: c.disk, dry: true})
+	now, _, err := c.noEarlier(now)
+	a := &answers{given: map[string]answer{}}
+	for range rounds {
+		if err != nil {
+			break
+		}
+		a = &answers{source: mirror, given: map[string]answer{}}
+		dry := &stage{disk: c.disk, dry: true}
+		if _, err = c.verify(ctx, now, a, dry); err == nil && !dry.overtaken(ctx, mirror) {
+			break
+		}
 	}
 	a.source = nil
 	return a

@@ -16,7 +16,12 @@ type View struct {
 	// may start from an expired view. It is zero where the signatures of the online
 	// keys no longer hold.
 	Expires time.Time
-	Trust   hotstick.Trust
+	// Refreshed is the time of the client's last successful refresh, or up to an hour
+	// earlier after a restart; zero if unknown. A clock that shows less was set back:
+	// whatever ends is judged by the later of the two. A clock that ran ahead cannot
+	// push it beyond the end of the timestamp, for which a refresh fails then.
+	Refreshed time.Time
+	Trust     hotstick.Trust
 	// Patches in the order of their publication: the publishers' first, then those
 	// of each delegate.
 	Patches []hotstick.Patch
