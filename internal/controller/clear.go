@@ -14,22 +14,24 @@ import (
 
 // Clear takes a clear that enough persons signed: it lifts the ban and the recalls if
 // it says so, allows the patch again on the hosts that it lists, and is handed to the loaders
-// that hold a strike, the ban or a recall. The same clear again changes nothing.
+// that hold a strike, the ban or a recall. The same clear again changes nothing, signed
+// by whomever (but see put).
 func (c *Controller) Clear(ctx context.Context, raw []byte, who hotstick.Person) (statement.Clear, error) {
 	var clearance statement.Clear
 	err := c.Update(ctx, func(tx store.Tx) error {
 		var err error
 		clearance, err = statement.OpenClear(raw, c.catalog.View().Trust, tx.Now())
 		if err != nil {
-			return refuse(CodeSignature, "as many persons as the catalog asks for sign it with hotstick clear sign FILE --key FILE",
-				"%s", statement.ReasonOf(err).Detail)
+			return unsigned(err, "hotstick clear sign FILE --key FILE")
 		}
-		digest := hotstick.NewDigest(raw)
-		err = tx.Bans().PutStatement(store.Statement{Digest: digest, Kind: string(statement.KindClear), Patch: clearance.Patch, Envelope: raw, By: who, At: tx.Now()})
-		if errors.Is(err, store.ErrTaken) {
-			return nil
-		}
+		// What it says counts once, in whatever envelope it comes: it must not lift again
+		// what came after it was taken.
+		digest, err := statement.IDOf(raw)
 		if err != nil {
+			return err
+		}
+		fresh, err := c.put(tx, store.Statement{Digest: digest, Kind: string(statement.KindClear), Patch: clearance.Patch, Envelope: raw, By: who, At: tx.Now()})
+		if err != nil || !fresh {
 			return err
 		}
 		if err := lift(tx, clearance); err != nil {

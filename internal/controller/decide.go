@@ -217,6 +217,9 @@ func (c *Controller) step(tx store.Tx, id hotstick.PlanID) (time.Time, error) {
 	}
 	d := l.r.Next(l.now(tx))
 	l.check, l.dirty = d.Check, !d.Empty()
+	if until := l.waived.until; !until.IsZero() && plan.Status.Active() && (l.check.IsZero() || until.Before(l.check)) {
+		l.check = until
+	}
 	l.stale = slices.ContainsFunc(d.Gates, func(v gate.Verdict) bool { return v.Reason.Code == hotstick.ReasonStaleReadings })
 	c.tracer.gates, c.tracer.told = d.Gates, 0
 	if l.dirty {
@@ -231,7 +234,7 @@ func (c *Controller) step(tx store.Tx, id hotstick.PlanID) (time.Time, error) {
 		delete(c.picture.lives, id)
 		delete(c.picture.awake, id)
 	}
-	return d.Check, nil
+	return l.check, nil
 }
 
 // piece bounds the changes of one commit where nothing else waits for them.

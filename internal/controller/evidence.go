@@ -12,8 +12,8 @@ import (
 
 // Evidence takes evidence that a laboratory or a builder signed. Some file that it is
 // about must be an artifact of the catalog, and a proof must speak of the level and
-// the kernel build that the catalog has for that artifact. The same again changes
-// nothing.
+// the kernel build that the catalog has for that artifact, and must have ended. The same
+// again changes nothing, but see put.
 func (c *Controller) Evidence(ctx context.Context, raw []byte, who hotstick.Person) (hotstick.PatchRef, error) {
 	view := c.catalog.View()
 	said, _, err := statement.OpenEvidence(raw, view.Trust)
@@ -24,11 +24,25 @@ func (c *Controller) Evidence(ctx context.Context, raw []byte, who hotstick.Pers
 	for _, p := range view.Patches {
 		for _, a := range p.Artifacts {
 			if supports(said, p, a) {
-				return p.Ref, c.Update(ctx, func(tx store.Tx) error { return keep(tx, statement.KindEvidence, p.Ref, raw, who) })
+				return p.Ref, c.Update(ctx, func(tx store.Tx) error { return c.takeEvidence(tx, said, p.Ref, raw, who) })
 			}
 		}
 	}
 	return hotstick.PatchRef{}, refuse(CodeNotFound, "publish the artifact first; evidence goes by its digest", "cannot take the evidence: it is about no artifact of the catalog")
+}
+
+// takeEvidence stores evidence. A proof is of one level; anything else is about files,
+// which may belong to several levels, some of them not published yet.
+func (c *Controller) takeEvidence(tx store.Tx, said statement.Evidence, patch hotstick.PatchRef, raw []byte, who hotstick.Person) error {
+	s := store.Statement{Kind: string(statement.KindEvidence), Envelope: raw, By: who}
+	if proof, err := said.LabProof(); err == nil {
+		if proof.FinishedAt.After(tx.Now().Add(statement.MaxAhead)) {
+			return refuse(CodeInvalid, "set the laboratory's clock right, and prove it again",
+				"cannot take the evidence: the proof ended at %s, which is not yet", proof.FinishedAt.Format(time.RFC3339))
+		}
+		s.Patch = patch
+	}
+	return c.taken(tx, s, patch)
 }
 
 // supports reports whether evidence is about an artifact. What was proved of one
@@ -53,35 +67,77 @@ type HeldEvidence struct {
 	// By are the laboratories and builders who signed it and may still.
 	By     []string
 	Passed bool
-	At     time.Time
+	// At is when it was handed in.
+	At time.Time
+	// Ended is when the laboratory was done, by its own word; zero for what is no proof.
+	Ended time.Time
 }
 
 // PatchEvidence lists what was said of a patch level's artifacts by whom the root
-// names now, oldest first.
+// names now, oldest first: proofs by when they ended, whatever came first, and all else,
+// which names no time that it could be ordered by, by when it was handed in.
 func PatchEvidence(tx store.Tx, trust hotstick.Trust, p hotstick.Patch) ([]HeldEvidence, error) {
 	kept, err := tx.Bans().Statements(string(statement.KindEvidence))
+	if err != nil {
+		return nil, err
+	}
 	var out []HeldEvidence
 	for _, k := range kept {
-		said, by, err := statement.OpenEvidence(k.Envelope, trust)
-		if err != nil {
-			continue // its signer is not trusted any more
+		if !k.Patch.IsZero() && k.Patch != p.Ref {
+			continue
 		}
-		passed, err := said.Passed()
+		held, err := heldEvidence(k, trust, p)
 		if err != nil {
 			return nil, err
 		}
-		for _, a := range p.Artifacts {
-			if supports(said, p, a) {
-				out = append(out, HeldEvidence{ID: k.Digest, Word: said.PredicateType.Word(), Build: a.Build, By: by, Passed: passed, At: k.At})
-			}
-		}
+		out = append(out, held...)
 	}
-	return out, err
+	slices.SortStableFunc(out, func(a, b HeldEvidence) int { return a.time().Compare(b.time()) })
+	return out, nil
+}
+
+// heldEvidence is what one statement says of a patch level's artifacts. Signatures are
+// verified last, and only where it says anything.
+func heldEvidence(k store.Statement, trust hotstick.Trust, p hotstick.Patch) ([]HeldEvidence, error) {
+	read, err := statement.ParseEvidence(k.Envelope)
+	if err != nil {
+		return nil, err
+	}
+	said := read.Evidence
+	about := slices.DeleteFunc(slices.Clone(p.Artifacts), func(a hotstick.Artifact) bool { return !supports(said, p, a) })
+	if len(about) == 0 {
+		return nil, nil
+	}
+	_, by, err := statement.OpenEvidence(k.Envelope, trust)
+	if err != nil {
+		return nil, nil // its signer is not trusted any more
+	}
+	passed, err := said.Passed()
+	if err != nil {
+		return nil, err
+	}
+	one := HeldEvidence{ID: k.Digest, Word: said.PredicateType.Word(), By: by, Passed: passed, At: k.At}
+	if proof, err := said.LabProof(); err == nil {
+		one.Ended = proof.FinishedAt
+	}
+	out := make([]HeldEvidence, len(about))
+	for i, a := range about {
+		out[i] = one
+		out[i].Build = a.Build
+	}
+	return out, nil
+}
+
+// time is what evidence is ordered by among its like.
+func (e HeldEvidence) time() time.Time {
+	if e.Ended.IsZero() {
+		return e.At
+	}
+	return e.Ended
 }
 
 // Proven lists the words of the evidence that speaks for every artifact of a patch
-// level: for each the newest that came must have passed. Policies see them as
-// patch.evidence.
+// level: for each the newest must have passed. Policies see them as patch.evidence.
 func Proven(all []HeldEvidence, p hotstick.Patch) []string {
 	var words []string
 	for _, word := range []string{"lab", "provenance", "tests"} {
@@ -92,12 +148,15 @@ func Proven(all []HeldEvidence, p hotstick.Patch) []string {
 	return words
 }
 
+// newestPassed reports whether the newest evidence of a word passed; of several of the
+// same time all must have.
 func newestPassed(all []HeldEvidence, word string, build hotstick.KernelBuild) bool {
-	passed := false
+	passed, at := false, time.Time{}
 	for _, e := range all {
-		if e.Word == word && e.Build == build {
-			passed = e.Passed
+		if e.Word != word || e.Build != build || e.time().Before(at) {
+			continue
 		}
+		passed, at = e.Passed && (passed || e.time().After(at)), e.time()
 	}
 	return passed
 }

@@ -3,8 +3,10 @@ package controller
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/decide/policy"
 	"github.com/hotstick/hotstick/internal/decide/rollout"
 	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/store"
@@ -40,9 +42,17 @@ func (c *Controller) joins(body hotstick.Plan, h store.Host) bool {
 // start any.
 func (c *Controller) admitLate(tx store.Tx, l *live, plan store.Plan) error {
 	joining := l.joining
+	if !l.waived.until.IsZero() && !tx.Now().Before(l.waived.until) {
+		joining = append(joining, l.waived.hosts...)
+		l.waived = waivedLate{}
+	}
 	l.joining = nil
-	if !plan.Status.Active() || !tx.Now().Before(l.body.NotAfter) {
+	if len(joining) == 0 || !plan.Status.Active() || !tx.Now().Before(l.body.NotAfter) {
 		return nil
+	}
+	waivers, err := c.leavingOut(tx, l.body)
+	if err != nil {
+		return err
 	}
 	for _, id := range joining {
 		h, err := tx.Hosts().Get(id)
@@ -52,11 +62,69 @@ func (c *Controller) admitLate(tx store.Tx, l *live, plan store.Plan) error {
 		if !c.joins(l.body, h) {
 			continue
 		}
+		if until, out := c.leftOut(waivers, h); out {
+			l.waived.add(id, until)
+			continue
+		}
 		if err := c.join(tx, l, plan, h); err != nil && !errors.Is(err, store.ErrTaken) {
 			return err
 		}
 	}
+	slices.Sort(l.waived.hosts)
+	l.waived.hosts = slices.Compact(l.waived.hosts)
 	return nil
+}
+
+// waivedLate are late hosts that waivers leave out, and when the first of those ends.
+type waivedLate struct {
+	hosts []hotstick.HostID
+	until time.Time
+}
+
+func (w *waivedLate) add(id hotstick.HostID, until time.Time) {
+	w.hosts = append(w.hosts, id)
+	if w.until.IsZero() || until.Before(w.until) {
+		w.until = until
+	}
+}
+
+// leaving is a waiver that leaves hosts out.
+type leaving struct {
+	hosts policy.Selector
+	until time.Time
+}
+
+// leavingOut are the waivers that hold now and leave hosts out of a plan: those of the
+// policy that shaped it, in the text that they ask for, and all of them where no policy
+// did. A draft leaves such hosts out by them; the rule for late hosts must not let the
+// same hosts in behind its back.
+func (c *Controller) leavingOut(tx store.Tx, body hotstick.Plan) ([]leaving, error) {
+	all, err := PolicyWaivers(tx, c.catalog.View().Trust)
+	var out []leaving
+	for _, w := range all {
+		shaped := body.Policy == hotstick.PolicyRef{} || w.Policy == body.Policy.Name && (w.Text == "" || w.Text == body.Policy.Digest)
+		if !w.LeaveOut || !shaped {
+			continue
+		}
+		selector, err := policy.CompileSelector(w.Hosts)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, leaving{selector, w.Until})
+	}
+	return out, err
+}
+
+// leftOut reports whether one of the waivers means the host, and when to look again. One
+// that cannot be judged for the host leaves it out.
+func (c *Controller) leftOut(waivers []leaving, h store.Host) (time.Time, bool) {
+	about := policy.NewHost(h.ID, h.Name, h.Facts, c.inEffect(h))
+	for _, w := range waivers {
+		if means, err := w.hosts.Matches(about); means || err != nil {
+			return w.until, true
+		}
+	}
+	return time.Time{}, false
 }
 
 func (c *Controller) join(tx store.Tx, l *live, plan store.Plan, h store.Host) error {

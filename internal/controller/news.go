@@ -37,7 +37,8 @@ func (n *news) read(e store.Event) {
 			n.slots = append(n.slots, key)
 		}
 	case inventory.PatchBanned, inventory.PatchCleared, inventory.FleetStopped, inventory.FleetLifted,
-		inventory.FleetFrozen, inventory.FleetThawed, inventory.CatalogPublished, inventory.LogDisputed, inventory.LogReconciled:
+		inventory.FleetFrozen, inventory.FleetThawed, inventory.CatalogPublished, inventory.LogDisputed, inventory.LogReconciled,
+		inventory.StatementTaken:
 		n.fleet = true
 	}
 }

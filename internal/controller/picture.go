@@ -57,6 +57,8 @@ type live struct {
 	domains domains
 	// joining are hosts that the plan's rule for late hosts may take.
 	joining []hotstick.HostID
+	// waived are those of them that waivers leave out.
+	waived waivedLate
 }
 
 // domains are the hosts of a plan by kind and value of each domain with a budget,
@@ -267,6 +269,7 @@ func (c *Controller) takeIn(tx store.Tx, skip hotstick.PlanID) error {
 	}
 	if n.fleet {
 		for _, l := range m.plans() {
+			l.joining, l.waived = append(l.joining, l.waived.hosts...), waivedLate{}
 			l.dirty = true
 		}
 	}

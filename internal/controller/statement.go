@@ -15,7 +15,7 @@ import (
 )
 
 // Downgrade takes a downgrade that enough persons signed. It goes to the loaders with
-// the grants that need it. The same again changes nothing.
+// the grants that need it. The same again changes nothing, but see put.
 func (c *Controller) Downgrade(ctx context.Context, raw []byte, who hotstick.Person) (statement.Downgrade, error) {
 	var said statement.Downgrade
 	err := c.Update(ctx, func(tx store.Tx) error {
@@ -23,7 +23,7 @@ func (c *Controller) Downgrade(ctx context.Context, raw []byte, who hotstick.Per
 		if said, err = statement.OpenDowngrade(raw, c.catalog.View().Trust, tx.Now()); err != nil {
 			return unsigned(err, "hotstick downgrade sign FILE --key FILE")
 		}
-		return keep(tx, statement.KindDowngrade, said.Patch, raw, who)
+		return c.taken(tx, store.Statement{Kind: string(statement.KindDowngrade), Patch: said.Patch, Envelope: raw, By: who}, said.Patch)
 	})
 	return said, err
 }
@@ -40,12 +40,13 @@ func (c *Controller) Waiver(ctx context.Context, raw []byte, who hotstick.Person
 		if _, err := policy.CompileSelector(said.Hosts); err != nil {
 			return refuse(CodeInvalid, "sign a waiver whose hosts can be judged", "%v", err)
 		}
-		return keep(tx, statement.KindWaiver, hotstick.PatchRef{}, raw, who)
+		return c.taken(tx, store.Statement{Kind: string(statement.KindWaiver), Envelope: raw, By: who}, hotstick.PatchRef{})
 	})
 	return said, err
 }
 
-// unsigned is the refusal of a statement that too few persons signed, or that has ended.
+// unsigned is the refusal of a statement that too few persons signed, or whose life is
+// not now.
 func unsigned(err error, command string) error {
 	reason := statement.ReasonOf(err)
 	if reason.Code == hotstick.ReasonGrantExpired {
@@ -54,22 +55,66 @@ func unsigned(err error, command string) error {
 	return refuse(CodeSignature, "as many persons as the catalog asks for sign it with "+command, "%s", reason.Detail)
 }
 
-// keep stores a statement that was verified, with its leaf.
-func keep(tx store.Tx, kind statement.Kind, patch hotstick.PatchRef, raw []byte, who hotstick.Person) error {
-	said, err := statement.IDOf(raw)
-	if err != nil {
+// taken stores a statement that was verified, with its leaf. The row is only about
+// s.Patch; the leaf says to which one it was taken.
+func (c *Controller) taken(tx store.Tx, s store.Statement, patch hotstick.PatchRef) error {
+	var err error
+	if s.Digest, err = statement.IDOf(s.Envelope); err != nil {
 		return err
 	}
-	err = tx.Bans().PutStatement(store.Statement{Digest: said, Kind: string(kind), Patch: patch, Envelope: raw, By: who, At: tx.Now()})
-	if errors.Is(err, store.ErrTaken) {
-		return nil
-	}
-	if err != nil {
+	s.At = tx.Now()
+	fresh, err := c.put(tx, s)
+	if err != nil || !fresh {
 		return err
 	}
-	_, err = tx.Events().Append(store.Event{Kind: inventory.StatementTaken, Actor: string(who), Patch: patch, State: string(said),
-		Evidence: []hotstick.Evidence{{Kind: "kind", Text: string(kind)}}})
+	return leaf(tx, s, patch)
+}
+
+// leaf tells the audit log of a statement that was taken, or signed anew.
+func leaf(tx store.Tx, s store.Statement, patch hotstick.PatchRef) error {
+	_, err := tx.Events().Append(store.Event{Kind: inventory.StatementTaken, Actor: string(s.By), Patch: patch, State: string(s.Digest),
+		Evidence: []hotstick.Evidence{{Kind: "kind", Text: s.Kind}}})
 	return err
+}
+
+// put stores a statement that was verified, and reports whether it was not there yet.
+// Where it was, and the signatures that were kept do not open it any more, because
+// somebody's key was changed, those that do take their place: nobody would go by the old
+// ones, and what the new ones say is the same.
+func (c *Controller) put(tx store.Tx, s store.Statement) (fresh bool, err error) {
+	err = tx.Bans().PutStatement(s)
+	if err == nil || !errors.Is(err, store.ErrTaken) {
+		return err == nil, err
+	}
+	all, err := tx.Bans().Statements(s.Kind)
+	if err != nil {
+		return false, err
+	}
+	i := slices.IndexFunc(all, func(have store.Statement) bool { return have.Digest == s.Digest })
+	if i < 0 || c.opens(tx, all[i]) {
+		return false, nil
+	}
+	if err := tx.Bans().ReplaceStatement(s); err != nil {
+		return false, err
+	}
+	return false, leaf(tx, s, s.Patch)
+}
+
+// opens reports whether whoever is trusted now has signed a statement that is kept.
+func (c *Controller) opens(tx store.Tx, s store.Statement) bool {
+	trust := c.catalog.View().Trust
+	var err error
+	switch statement.Kind(s.Kind) {
+	case statement.KindClear:
+		_, err = statement.OpenClear(s.Envelope, trust, tx.Now())
+	case statement.KindDowngrade:
+		_, err = statement.OpenDowngrade(s.Envelope, trust, tx.Now())
+	case statement.KindWaiver:
+		_, _, err = statement.OpenWaiver(s.Envelope, trust, tx.Now())
+	case statement.KindEvidence:
+		_, _, err = statement.OpenEvidence(s.Envelope, trust)
+	}
+	return err == nil
 }
 
 // Downgrades are those that hold now, with their envelopes, oldest first.

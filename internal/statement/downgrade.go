@@ -35,6 +35,13 @@ const (
 	// MaxExceptionLife bounds the life of a downgrade and of a waiver: an exception
 	// that nobody renews is none.
 	MaxExceptionLife = 400 * 24 * time.Hour
+	// MaxAhead bounds by how much the time of issue of a clear, a downgrade or a waiver,
+	// or the end of a proof, may lie ahead of the clock of whoever takes it: as much as
+	// good clocks differ. One that is dated ahead would live longer than its limit, beat
+	// all that were signed before its date, and lift what came later. So a host whose
+	// clock is behind takes none that is younger than its clock; it is refused, changes
+	// nothing, and may come again when the clock is right.
+	MaxAhead = 5 * time.Minute
 	// maxWhy bounds what people say of an exception, in bytes.
 	maxWhy = 500
 )
@@ -95,11 +102,11 @@ func ParseDowngrade(raw []byte) (UnverifiedDowngrade, error) {
 }
 
 // OpenDowngrade verifies a downgrade: at least m persons signed it and its life is
-// not over at now (reason grant_expired).
+// not over at now, nor begins after it (reason grant_expired; see [MaxAhead]).
 func OpenDowngrade(raw []byte, trust hotstick.Trust, now time.Time) (Downgrade, error) {
 	e, d, err := open[Downgrade](raw, KindDowngrade)
 	if err == nil {
-		_, err = checkPersons(e, trust, d.NotAfter, now)
+		_, err = checkPersons(e, trust, d.IssuedAt, d.NotAfter, now)
 	}
 	if err != nil {
 		return Downgrade{}, err

@@ -49,6 +49,40 @@ func TestAnExceptionBeyondItsLifeIsRefused(t *testing.T) {
 	w.mustRefuse(err, hotstick.ReasonGrantExpired)
 }
 
+// A statement that is dated ahead outlives its limit, and beats or lifts what comes
+// before its date.
+func TestAnExceptionThatIsDatedAheadIsRefused(t *testing.T) {
+	w := newWorld(t)
+	for _, tt := range []struct {
+		ahead time.Duration
+		taken bool
+	}{{-time.Hour, true}, {0, true}, {statement.MaxAhead, true}, {statement.MaxAhead + time.Second, false}, {statement.MaxExceptionLife, false}} {
+		d, x, c := w.downgrade(), w.waiver(), w.clear()
+		d.IssuedAt, d.NotAfter = now.Add(tt.ahead), now.Add(tt.ahead+2*time.Hour)
+		x.IssuedAt, x.NotAfter = d.IssuedAt, d.NotAfter
+		c.IssuedAt, c.NotAfter = d.IssuedAt, d.NotAfter
+		for kind, body := range map[statement.Kind]any{statement.KindDowngrade: d, statement.KindWaiver: x, statement.KindClear: c} {
+			err := open(w.mustSign(kind, body, "bob", "cid"), kind, w.trust)
+			if tt.taken && err != nil {
+				t.Errorf("a %s of %s from now: %v", kind, tt.ahead, err)
+			} else if !tt.taken {
+				w.mustRefuse(err, hotstick.ReasonGrantExpired)
+			}
+		}
+	}
+}
+
+// A host whose clock is behind takes it once the clock is right.
+func TestAnExceptionThatAHostWithAWrongClockRefusedIsTakenLater(t *testing.T) {
+	w := newWorld(t)
+	raw := w.mustSign(statement.KindDowngrade, w.downgrade(), "bob", "cid")
+	_, err := statement.OpenDowngrade(raw, w.trust, now.AddDate(-30, 0, 0))
+	w.mustRefuse(err, hotstick.ReasonGrantExpired)
+	if _, err = statement.OpenDowngrade(raw, w.trust, now); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestWhichLevelsADowngradeCovers(t *testing.T) {
 	w := newWorld(t)
 	listed, else1 := hotstick.NewHostID(identityKey(1)), hotstick.NewHostID(identityKey(2))

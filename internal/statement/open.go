@@ -118,9 +118,9 @@ func OpenOrder(raw []byte, trust hotstick.Trust) (Order, error) {
 }
 
 // checkPersons checks that at least m persons signed what persons alone answer for,
-// and that its life is not over at now (reason grant_expired). It returns who signed,
-// sorted.
-func checkPersons(e *envelope, trust hotstick.Trust, until, now time.Time) ([]hotstick.Person, error) {
+// and that its life is not over at now, nor begins more than [MaxAhead] after it (reason
+// grant_expired). It returns who signed, sorted.
+func checkPersons(e *envelope, trust hotstick.Trust, issued, until, now time.Time) ([]hotstick.Person, error) {
 	if err := usable(trust); err != nil {
 		return nil, err
 	}
@@ -130,6 +130,10 @@ func checkPersons(e *envelope, trust hotstick.Trust, until, now time.Time) ([]ho
 	}
 	if !now.Before(until) {
 		return nil, refuse(hotstick.ReasonGrantExpired, "cannot take the %s: its life ended at %s", e.kind, until.Format(time.RFC3339))
+	}
+	if issued.After(now.Add(MaxAhead)) {
+		return nil, refuse(hotstick.ReasonGrantExpired, "cannot take the %s yet: it is dated %s, and it is %s; if that is wrong, set the clock right",
+			e.kind, issued.Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
 	return by, nil
 }
@@ -145,11 +149,11 @@ func ParseClear(raw []byte) (UnverifiedClear, error) {
 }
 
 // OpenClear verifies a clear: at least m persons signed it and its life is not
-// over at now (reason grant_expired).
+// over at now, nor begins after it (reason grant_expired; see [MaxAhead]).
 func OpenClear(raw []byte, trust hotstick.Trust, now time.Time) (Clear, error) {
 	e, c, err := open[Clear](raw, KindClear)
 	if err == nil {
-		_, err = checkPersons(e, trust, c.NotAfter, now)
+		_, err = checkPersons(e, trust, c.IssuedAt, c.NotAfter, now)
 	}
 	if err != nil {
 		return Clear{}, err

@@ -86,13 +86,14 @@ func ParseWaiver(raw []byte) (UnverifiedWaiver, error) {
 }
 
 // OpenWaiver verifies a waiver: at least m persons signed it, who are returned
-// sorted, and its life is not over at now (reason grant_expired).
+// sorted, and its life is not over at now, nor begins after it (reason grant_expired;
+// see [MaxAhead]).
 func OpenWaiver(raw []byte, trust hotstick.Trust, now time.Time) (Waiver, []hotstick.Person, error) {
 	e, w, err := open[Waiver](raw, KindWaiver)
 	if err != nil {
 		return Waiver{}, nil, err
 	}
-	by, err := checkPersons(e, trust, w.NotAfter, now)
+	by, err := checkPersons(e, trust, w.IssuedAt, w.NotAfter, now)
 	if err != nil {
 		return Waiver{}, nil, err
 	}

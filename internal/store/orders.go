@@ -51,8 +51,7 @@ type FreezeTable interface {
 // downgrade, a waiver, or evidence. It is kept for whoever still has to learn of it, or
 // goes by it.
 type Statement struct {
-	// Digest is that of Envelope for a clear, and else that of what it says, so that it
-	// stands here once whoever signed it.
+	// Digest is that of what it says, so that it stands here once whoever signed it.
 	Digest hotstick.Digest
 	// Kind is that of internal/statement.
 	Kind string
@@ -67,6 +66,9 @@ type Statement struct {
 type StatementTable interface {
 	// PutStatement stores a statement; ErrTaken if its digest is there already.
 	PutStatement(s Statement) error
+	// ReplaceStatement puts the envelope of s, and who handed it in, in the place of
+	// those of the statement with its digest; ErrNotFound if there is none.
+	ReplaceStatement(s Statement) error
 	// Statements returns all of a kind, oldest first, then by digest.
 	Statements(kind string) ([]Statement, error)
 }

@@ -295,6 +295,11 @@ func (t bans) PutStatement(s store.Statement) error {
 	return t.after(t.BanTable.PutStatement(s), change{what: "a signed " + s.Kind, kinds: []string{kind}, state: string(s.Digest)})
 }
 
+// ReplaceStatement implements [store.BanTable].
+func (t bans) ReplaceStatement(s store.Statement) error {
+	return t.after(t.BanTable.ReplaceStatement(s), change{what: "a statement that is signed anew", kinds: []string{inventory.StatementTaken}, state: string(s.Digest)})
+}
+
 func (t bans) after(err error, c change) error {
 	if err == nil {
 		t.x.note(c)

@@ -70,6 +70,19 @@ func (t banTable) PutStatement(v store.Statement) error {
 	return nil
 }
 
+func (t banTable) ReplaceStatement(v store.Statement) error {
+	if err := t.writable(); err != nil {
+		return err
+	}
+	have, ok := t.s.statements[v.Digest]
+	if !ok {
+		return store.ErrNotFound
+	}
+	have.Envelope, have.By = v.Envelope, v.By
+	set(t.tx, t.s.statements, v.Digest, have.Clone())
+	return nil
+}
+
 func (t banTable) Statements(kind string) ([]store.Statement, error) {
 	all, err := rows(t.tx, t.s.statements, func(a, b store.Statement) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Digest, b.Digest))

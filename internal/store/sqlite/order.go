@@ -65,6 +65,14 @@ func (t banTable) PutStatement(s store.Statement) error {
 	return err
 }
 
+func (t banTable) ReplaceStatement(s store.Statement) error {
+	n, err := t.exec(`UPDATE statements SET envelope = ?, by_whom = ? WHERE digest = ?`, present(s.Envelope), s.By, s.Digest)
+	if err == nil && n == 0 {
+		return store.ErrNotFound
+	}
+	return err
+}
+
 func (t banTable) Statements(kind string) ([]store.Statement, error) {
 	return all(t.tx, func(row scan) (s store.Statement, err error) {
 		var at int64

@@ -120,7 +120,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 		_, errLate := tx.Plans().AddLate(store.PlanHost{Plan: "p"})
 		_, errFreeze := tx.Bans().Freeze(store.Freeze{})
 		errs = append(errs, errLate, errFreeze, tx.Hosts().Exclude(store.Exclusion{}), tx.Hosts().Include("h"),
-			tx.Bans().PutStatement(store.Statement{}), tx.Bans().Delete(hotstick.PatchRef{}), tx.Bans().Unfreeze(1))
+			tx.Bans().PutStatement(store.Statement{}), tx.Bans().ReplaceStatement(store.Statement{}), tx.Bans().Delete(hotstick.PatchRef{}), tx.Bans().Unfreeze(1))
 		_ = tx.Plans().PutHost(store.PlanHost{Plan: "p"})
 		_ = tx.Tokens().Use("d")
 		_ = tx.Outbox().Put(store.Message{ID: 1})

@@ -15,6 +15,7 @@ var orderTests = []test{
 	{"freezes are listed by their beginning", freezesAreListed},
 	{"a freeze that was taken back is gone, and its ID for good", aFreezeIsTakenBack},
 	{"a statement is kept once", aStatementIsKeptOnce},
+	{"a statement that is signed anew keeps its place", aStatementSignedAnewKeepsItsPlace},
 	{"statements come by kind, oldest first", statementsComeByKind},
 	{"a ban is lifted", aBanIsLifted},
 	{"an update that fails leaves no order behind", aFailedOrderLeavesNothing},
@@ -100,6 +101,24 @@ func aStatementIsKeptOnce(w *world) {
 	w.mustView(func(tx store.Tx) error {
 		kept, err := tx.Bans().Statements(c.Kind)
 		if len(kept) != 1 || kept[0].By == c.By {
+			w.Errorf("got %+v", kept)
+		}
+		return err
+	})
+}
+
+func aStatementSignedAnewKeepsItsPlace(w *world) {
+	c := Full[store.Statement]()
+	anew := store.Statement{Digest: c.Digest, Envelope: []byte("signed anew"), By: "bob", Kind: "another", At: at(5)}
+	w.wantErr(store.ErrNotFound, func(tx store.Tx) error { return tx.Bans().ReplaceStatement(anew) })
+	w.mustUpdate(func(tx store.Tx) error { return tx.Bans().PutStatement(c) })
+	w.mustUpdate(func(tx store.Tx) error { return tx.Bans().ReplaceStatement(anew) })
+	c.Envelope, c.By = anew.Envelope, anew.By
+	w.mustView(func(tx store.Tx) error {
+		kept, err := tx.Bans().Statements(c.Kind)
+		if len(kept) == 1 {
+			w.same(kept[0], c.Clone())
+		} else {
 			w.Errorf("got %+v", kept)
 		}
 		return err
