@@ -150,22 +150,37 @@ const (
 	giveSeconds = 20
 )
 
-// yesterday leaves every second host in peace: a server that is never obeyed stops.
+// yesterday leaves every second seat of each plan in peace: a server that is never
+// obeyed stops. By their seats somebody is attacked in every plan of two hosts or more.
 func yesterday(l *Loot, t Turn) []json.RawMessage {
-	if t.Identity.Hex()[0]%2 == 0 {
-		return t.Honest
-	}
-	out := without(t.Honest, statement.KindGrant)
+	out := slices.DeleteFunc(slices.Clone(t.Honest), func(raw json.RawMessage) bool {
+		g, ok := readGrant(raw)
+		return ok && l.second(t, g.Plan)
+	})
 	if t.Now.Unix()%(keepSeconds+giveSeconds) < keepSeconds {
 		return out
 	}
 	for _, raw := range only(l.Seen[t.Request.Host], statement.KindGrant) {
-		var g statement.Grant
-		if p, ok := readPaper(raw); ok && p.body(&g) && g.Nonce != t.Request.Loader.Nonce {
+		if g, ok := readGrant(raw); ok && l.second(t, g.Plan) && g.Nonce != t.Request.Loader.Nonce {
 			out = append(out, raw)
 		}
 	}
 	return out[:min(len(out), recorded)]
+}
+
+// second reports whether the host has the second, the fourth, … seat of a plan.
+func (l *Loot) second(t Turn, plan hotstick.PlanID) bool {
+	i := slices.IndexFunc(l.Plans, func(p Plan) bool { return p.ID == plan })
+	return i >= 0 && l.Plans[i].seat(t)%2 == 1
+}
+
+// readGrant reads a document that is a grant.
+func readGrant(raw json.RawMessage) (g statement.Grant, ok bool) {
+	if !is(raw, statement.KindGrant) {
+		return g, false
+	}
+	p, ok := readPaper(raw)
+	return g, ok && p.body(&g)
 }
 
 // longLife takes an older nonce of the host, if the thief has seen one.
@@ -173,8 +188,7 @@ func longLife(l *Loot, t Turn, _ Plan, g *statement.Grant) {
 	g.TTLSeconds = 24 * 3600
 	seen := only(l.Seen[t.Request.Host], statement.KindGrant)
 	for i := len(seen) - 1; i >= 0; i-- {
-		var old statement.Grant
-		if p, ok := readPaper(seen[i]); ok && p.body(&old) && old.Nonce != g.Nonce {
+		if old, ok := readGrant(seen[i]); ok && old.Nonce != g.Nonce {
 			g.Nonce = old.Nonce
 			return
 		}
