@@ -176,6 +176,13 @@ func trustTales() []tale {
 			s.admitted("h1")
 			s.arm("h1")
 		}},
+		{"S21", "a lower level by a plan that goes back to itself", func(b *trace.PlanBody) {
+			b.Plan.Lanes[0].RevertTo = append(b.Plan.Lanes[0].RevertTo, hotstick.RevertTarget{Patch: newer.patch, Artifact: newer.artifact})
+		}, func(s *story, bad bool) {
+			s.phase("h1", hotstick.Confirmed, func(e *trace.Event) { e.Patch.Level, e.Artifact = pick(bad, 3, 2), "" })
+			s.admitted("h1")
+			s.arm("h1")
+		}},
 		{"S22", "the catalog has expired", nil, func(s *story, bad bool) {
 			s.learn("h1", learnedCatalog, func(e *trace.Event) { e.Uptime = s.now.Milliseconds() + pick(bad, int64(2000), 60_000) })
 			s.admitted("h1")
