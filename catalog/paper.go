@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -71,7 +72,7 @@ func signable[T metadata.Roles](meta *metadata.Metadata[T], data []byte, p Paper
 	if p.payload, err = cjson.EncodeCanonical(meta.Signed); err != nil {
 		return Paper{}, refused("%v", err)
 	}
-	var doc document[map[string]any]
+	var doc document[json.RawMessage]
 	if err := strictjson.Unmarshal(data, &doc); err != nil {
 		return Paper{}, refused("%v", err)
 	}

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -108,10 +109,13 @@ func roleOf(data []byte) (string, error) {
 	if len(data) > MaxTargetsBytes {
 		return "", refused("metadata of %d bytes", len(data))
 	}
-	var doc document[map[string]any]
+	var doc document[map[string]json.RawMessage]
 	if err := strictjson.Unmarshal(data, &doc); err != nil {
 		return "", refused("%v", err)
 	}
-	role, _ := doc.Signed["_type"].(string)
+	var role string
+	if err := json.Unmarshal(doc.Signed["_type"], &role); err != nil {
+		return "", refused("metadata that does not say its role")
+	}
 	return role, nil
 }

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"unsafe"
 )
 
 // shape is what the walker must know of a Go type.
@@ -17,6 +18,12 @@ type shape struct {
 	// elem is what an array's elements or a map's values look like; nil where
 	// that is unknown.
 	elem *shape
+	// slot is what the decoder allocates for each of a slice's elements or a map's
+	// entries, in bytes, without what those point to.
+	slot int64
+	// behind is what it allocates for the value itself, in bytes: what a pointer
+	// points to, a map's header.
+	behind int64
 }
 
 // field is one key of a struct.
@@ -25,8 +32,27 @@ type field struct {
 	shape *shape
 }
 
-// anything is the shape of values that are not ours to know.
+// anything is the shape of values that are not ours to know: their bytes go to a
+// type that reads itself.
 var anything = &shape{nullable: true}
+
+const (
+	// mapHeader is the size of an empty map, in bytes.
+	mapHeader = 48
+	// mapGroup is how many entries a map makes room for at once.
+	mapGroup = 8
+	// nameSize is what the walker itself takes, in bytes, to remember one of the keys
+	// of an object with many.
+	nameSize = 48
+)
+
+// freely is the shape of what is decoded into an interface: a map, a slice, a string
+// or a number behind it, each counted as the largest of them.
+func freely() *shape {
+	s := &shape{nullable: true, slot: int64(unsafe.Sizeof("") + unsafe.Sizeof(any(nil))), behind: mapHeader}
+	s.elem = s
+	return s
+}
 
 // shapes caches the shape of each type, as the standard decoder does.
 var shapes sync.Map // reflect.Type -> *shape
@@ -53,6 +79,9 @@ func build(t reflect.Type, under map[reflect.Type]*shape) *shape {
 	}
 	for _, r := range []reflect.Type{jsonReader, textReader} {
 		if t.Implements(r) || reflect.PointerTo(t).Implements(r) {
+			if t.Kind() == reflect.Pointer {
+				return &shape{nullable: true, behind: int64(t.Elem().Size())}
+			}
 			return anything
 		}
 	}
@@ -62,10 +91,16 @@ func build(t reflect.Type, under map[reflect.Type]*shape) *shape {
 	case reflect.Pointer:
 		*s = *build(t.Elem(), under)
 		s.nullable = true
+		s.behind += int64(t.Elem().Size())
 	case reflect.Interface:
+		*s = *freely()
+	case reflect.Slice:
 		s.nullable = true
-	case reflect.Slice, reflect.Map:
+		s.slot = int64(t.Elem().Size())
+		s.elem = build(t.Elem(), under)
+	case reflect.Map:
 		s.nullable = true
+		s.slot, s.behind = int64(t.Key().Size()+t.Elem().Size()), mapHeader
 		s.elem = build(t.Elem(), under)
 	case reflect.Array:
 		s.elem = build(t.Elem(), under)

@@ -14,6 +14,7 @@
 //   - anything but white space after the first value;
 //   - null where the Go type cannot be nil, which its encoder never writes;
 //   - values nested deeper than [MaxDepth];
+//   - a document that would fill much more memory than it is long (see [Unmarshal]);
 //   - everything that encoding/json refuses.
 //
 // Types that read themselves (json.Unmarshaler, encoding.TextUnmarshaler) are
@@ -38,14 +39,33 @@ const MaxDepth = 64
 // ErrTooLarge is wrapped by the error of [Decode] for input above the limit.
 var ErrTooLarge = errors.New("input is too large")
 
+// What a document may fill, in bytes: an element of a list of large structs is
+// written with the three bytes {}, and a list is decoded before anybody can count its
+// elements. What people and programs write stays far below: few structs are written
+// with less than half of their size.
+const (
+	memoryFloor   = 4 << 20
+	memoryPerByte = 4
+)
+
 // Unmarshal reads exactly one JSON value from data into v, a pointer. After an
 // error v may be filled in part.
+//
+// The elements of lists and maps, and what pointers point to, may take four bytes of
+// memory for each byte of data, and 4 MiB more; strings are not counted. While a list
+// grows, the decoder takes up to three times as much.
 func Unmarshal(data []byte, v any) error {
+	return UnmarshalWithin(data, memoryFloor+memoryPerByte*int64(len(data)), v)
+}
+
+// UnmarshalWithin is [Unmarshal] for values that may fill this many bytes of memory,
+// for a reader who knows how few elements there can honestly be.
+func UnmarshalWithin(data []byte, memory int64, v any) error {
 	t := reflect.TypeOf(v)
 	if t == nil || t.Kind() != reflect.Pointer {
 		return fmt.Errorf("cannot read JSON into a %T: want a pointer", v)
 	}
-	if err := walk(data, shapeOf(t.Elem())); err != nil {
+	if err := walk(data, shapeOf(t.Elem()), memory); err != nil {
 		return err
 	}
 	return explain(json.Unmarshal(data, v))
@@ -67,7 +87,7 @@ func Decode(r io.Reader, maxBytes int64, v any) error {
 // Check looks for everything that is refused whatever the Go type is, for a
 // document that another decoder will read.
 func Check(data []byte) error {
-	if err := walk(data, anything); err != nil {
+	if err := walk(data, anything, memoryFloor+memoryPerByte*int64(len(data))); err != nil {
 		return err
 	}
 	if !json.Valid(data) {
@@ -88,11 +108,11 @@ func explain(err error) error {
 	return fmt.Errorf("cannot read JSON: %.200s", err.Error())
 }
 
-func walk(data []byte, s *shape) error {
+func walk(data []byte, s *shape, memory int64) error {
 	if !utf8.Valid(data) {
 		return errors.New("cannot read JSON: it is not UTF-8")
 	}
-	w := walker{data: data}
+	w := walker{data: data, memory: memory, left: memory}
 	if err := w.value(s, 0); err != nil {
 		return err
 	}

@@ -11,6 +11,17 @@ import (
 type walker struct {
 	data []byte
 	pos  int
+	// memory is how many bytes the decoder may allocate for values, left how many of
+	// them are not spoken for.
+	memory, left int64
+}
+
+// take counts bytes that the decoder is going to allocate.
+func (w *walker) take(bytes int64) error {
+	if w.left -= bytes; w.left < 0 {
+		return w.fault("it would fill more than %d bytes of memory", w.memory)
+	}
+	return nil
 }
 
 func (w *walker) fault(format string, args ...any) error {
@@ -41,7 +52,13 @@ func (w *walker) value(s *shape, depth int) error {
 	if depth > MaxDepth {
 		return w.fault("nested deeper than %d", MaxDepth)
 	}
-	switch w.next() {
+	c := w.next()
+	if s.behind > 0 && c != 'n' {
+		if err := w.take(s.behind); err != nil {
+			return err
+		}
+	}
+	switch c {
 	case 0:
 		return w.fault("it ends too early")
 	case '{':
@@ -87,6 +104,9 @@ func (w *walker) array(s *shape, depth int) error {
 		return nil
 	}
 	for {
+		if err := w.take(s.slot); err != nil {
+			return err
+		}
 		if err := w.value(elem, depth+1); err != nil {
 			return err
 		}
@@ -109,7 +129,12 @@ func (w *walker) object(s *shape, depth int) error {
 		return nil
 	}
 	var seen keys
-	for {
+	for n := 0; ; n++ {
+		if s.slot > 0 && n%mapGroup == 0 {
+			if err := w.take(mapGroup * s.slot); err != nil {
+				return err
+			}
+		}
 		if w.next() != '"' {
 			return w.fault("want a key here")
 		}
@@ -129,6 +154,7 @@ func (w *walker) object(s *shape, depth int) error {
 			w.pos++
 		case '}':
 			w.pos++
+			w.left += int64(len(seen.names)) * nameSize // they are forgotten
 			return nil
 		default:
 			return w.fault("want , or } here")
@@ -154,6 +180,11 @@ func (w *walker) key(s *shape, seen *keys) (*shape, error) {
 	}
 	if !seen.addName(name) {
 		return nil, w.fault("key %.40q stands twice", name)
+	}
+	if seen.names != nil {
+		if err := w.take(nameSize); err != nil {
+			return nil, err
+		}
 	}
 	if s.elem != nil {
 		return s.elem, nil

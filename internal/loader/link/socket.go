@@ -163,7 +163,7 @@ func readRequest(lines *bufio.Reader) (Request, error) {
 		return Request{}, err
 	}
 	var req Request
-	if err := strictjson.Unmarshal(line, &req); err != nil {
+	if err := strictjson.UnmarshalWithin(line, maxMemory, &req); err != nil {
 		return Request{}, fmt.Errorf("cannot read the call: %v", err)
 	}
 	return req, req.Validate()

@@ -13,6 +13,10 @@ const (
 	// MaxDetailBytes bounds a reading's detail.
 	MaxDetailBytes = 4 << 10
 	maxProbeName   = 128
+	// maxMemory bounds what the lists of a call may fill, in bytes, while nobody has
+	// counted their elements yet. A call of the most documents and readings fills a
+	// thirtieth of it.
+	maxMemory = 1 << 20
 )
 
 // Validate reports the first thing that is malformed in a call.
