@@ -42,12 +42,18 @@ func (c *Controller) Documents(ctx context.Context, req wire.SyncRequest, hold t
 		if err != nil || len(out.Documents) > 0 || !out.Active {
 			return out, err
 		}
+		var due <-chan time.Time
+		if out.later {
+			// Nothing wakes it for what was sent before and is lost.
+			due = time.After(resendAfter)
+		}
 		select {
 		case <-ctx.Done():
 			return out, ctx.Err()
 		case <-timer.C:
 			return out, nil
 		case <-w.C:
+		case <-due:
 		}
 	}
 }

@@ -73,3 +73,31 @@ func TestAHeldCheckInHearsABanAndAClearAtOnce(t *testing.T) {
 		}, canary)
 	}
 }
+
+// TestABanWhoseAnswerIsLostComesAgainWhileTheNextCheckInIsHeld: a host that waits for
+// its next wave must not wait for the end of the hold as well.
+func TestABanWhoseAnswerIsLostComesAgainWhileTheNextCheckInIsHeld(t *testing.T) {
+	inBubble(t, 2, func(w *world) {
+		defer w.run(w.control)()
+		pass(time.Second)
+		checkIn := func(seq uint64, hold time.Duration) []statement.Kind {
+			t.Helper()
+			req := w.request(1, seq, nil)
+			req.Loader.Plans = []hotstick.PlanID{w.plan}
+			_, err := w.control.Take(w.Context(), req, time.Minute)
+			w.must(err)
+			out, err := w.control.Documents(w.Context(), req, hold)
+			w.must(err)
+			return w.kinds(out.Documents)
+		}
+		w.must(w.control.Ban(w.Context(), newer, "alice", "bad"))
+		if kinds := checkIn(10, 0); !slices.Contains(kinds, statement.KindBan) {
+			t.Fatalf("it is sent %v", kinds)
+		}
+		began := time.Now()
+		kinds, after := checkIn(11, time.Minute), time.Since(began)
+		if !slices.Contains(kinds, statement.KindBan) || after > resendAfter {
+			t.Errorf("the ban that was lost comes again after %s, with %v", after, kinds)
+		}
+	}, canary)
+}
