@@ -99,6 +99,24 @@ func TestTwoMachinesFromOneDiskAreQuarantinedUntilOneJoinsAnew(t *testing.T) {
 	})
 }
 
+func TestAClonedHostIsLeftOutOfDrafts(t *testing.T) {
+	onEachStore(t, func(w *world) {
+		a := w.enrol("web-1", buildA)
+		w.enrol("web-2", buildA).mustCheckIn()
+		b := a.copied()
+		a.mustCheckIn()
+		w.mustBeCloned(a, b)
+		d, err := w.admin.Draft(w.Context(), api.DraftRequest{Patch: w.publish(1).String(), Selector: "true", Author: alice})
+		w.must(err)
+		if len(d.Hosts) != 1 || d.Hosts[0].Host == a.id {
+			w.Errorf("the draft lists %+v", d.Hosts)
+		}
+		if len(d.LeftOut) != 1 || d.LeftOut[0].Host != a.id || d.LeftOut[0].Reason.Code != hotstick.ReasonCloned {
+			w.Errorf("left out are %+v", d.LeftOut)
+		}
+	})
+}
+
 func TestAQuarantineThatIsEndedTooEarlyComesBack(t *testing.T) {
 	onEachStore(t, func(w *world) {
 		a := w.enrol("web-1", buildA)
