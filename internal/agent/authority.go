@@ -85,6 +85,9 @@ func (s *Session) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if len(resp.Authorities) == 0 {
+		return nil // nobody has vouched for these authorities in this epoch
+	}
 	if !sameRoots(roots, known) {
 		if err := s.home.saveAuthorities(roots); err != nil {
 			return err

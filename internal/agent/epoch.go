@@ -76,18 +76,18 @@ func (n *naming) take(a statement.Authority, next *x509.Certificate) {
 }
 
 // anew returns the authorities of an epoch whose statements a host follows for the
-// first time: all that they name and do not end, and none besides. Where they name
-// none the host keeps what it has.
+// first time: all that they name and do not end, and none besides. Where that is none
+// the host keeps what it has.
 func (n *naming) anew(roots []*x509.Certificate) []*x509.Certificate {
-	if len(n.certificates) == 0 {
-		return roots
-	}
 	var out []*x509.Certificate
 	for _, c := range append(slices.Clone(roots), n.certificates...) {
 		d := hotstick.NewDigest(c.Raw)
 		if n.named[d] && !n.ended[d] && !slices.ContainsFunc(out, c.Equal) {
 			out = append(out, c)
 		}
+	}
+	if len(out) == 0 {
+		return roots
 	}
 	return out
 }
@@ -115,7 +115,9 @@ func (h *Home) epoch() uint64 {
 	return spec.Trust.Epoch
 }
 
-// saveEpoch is called after the authorities are saved.
+// saveEpoch is called after the authorities are saved, and only if statements of this
+// epoch have named them. An answer without any is anybody's: were the epoch saved for
+// that, whoever led the host to his own authority before would keep it there.
 func (h *Home) saveEpoch(epoch uint64) error {
 	if h.epoch() >= epoch {
 		return nil

@@ -62,10 +62,11 @@ func (c *Core) call(ctx context.Context, req link.Request) {
 	if changed(h.loader, resp) || newest(resp.Reports) > h.sent {
 		h.news = true
 	}
+	h.loader, h.reached, h.fresh = resp, true, nil
 	for _, r := range resp.Refusals {
 		h.refuse(wire.DocumentRefusal{Document: r.Document, Reason: r.Reason})
+		c.doubt(r)
 	}
-	h.loader, h.reached, h.fresh = resp, true, nil
 }
 
 // changed reports whether the loader's state differs in what the server decides

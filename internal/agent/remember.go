@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/audit"
 	"github.com/hotstick/hotstick/internal/wire"
 )
@@ -19,7 +20,13 @@ type witness struct {
 	log     *slog.Logger
 	// told is the last trouble that was logged; the same again is not.
 	told string
+	// ahead counts checkpoints in a row of an epoch whose root this host lacks.
+	ahead int
 }
+
+// aheadPatience is how many checkpoints of a later epoch than the catalog's are no
+// trouble yet: at a change of the root they come before it.
+const aheadPatience = 10
 
 // seen is what the next check-in says of the audit log; nil if nothing is to be
 // remembered.
@@ -52,10 +59,16 @@ func (w *witness) take(news *wire.AuditNews) {
 		copy(proof[i][:], h)
 	}
 	step, err := w.memory.Take(news.Checkpoint, view.Trust, proof)
+	w.ahead++
+	if !errors.Is(err, audit.ErrOtherEpoch) || !later(news.Checkpoint, view.Trust) {
+		w.ahead = 0
+	}
 	switch {
 	case errors.Is(err, audit.ErrForked):
 		w.trouble(slog.LevelError, "the server's audit log does not continue what it had signed before; its operators must reconcile it",
 			"error", err, "evidence", w.memory.Dir())
+	case w.ahead > 0 && w.ahead < aheadPatience:
+		w.trouble(slog.LevelInfo, "the server's audit log waits for the catalog's next root", "error", err)
 	case err != nil:
 		w.trouble(slog.LevelWarn, "cannot take the server's checkpoint of its audit log", "error", err)
 	case step == audit.StepAnew:
@@ -64,6 +77,12 @@ func (w *witness) take(news *wire.AuditNews) {
 	default:
 		w.told = ""
 	}
+}
+
+// later reports whether a checkpoint is of a later epoch than the trust.
+func later(checkpoint []byte, trust hotstick.Trust) bool {
+	c, err := audit.ParseCheckpoint(checkpoint)
+	return err == nil && c.Epoch > trust.Epoch
 }
 
 func (w *witness) trouble(level slog.Level, what string, args ...any) {

@@ -26,6 +26,8 @@ type ledgerKeeper struct {
 	log    *memory.Store
 	memory *audit.Memory
 	said   bytes.Buffer
+	// epoch is the server's.
+	epoch uint64
 }
 
 // trusting is a catalog whose root names a key.
@@ -42,7 +44,7 @@ func (c trusting) Load() (catalog.View, error) {
 // remembering runs an agent that remembers the log of its server.
 func remembering(t *testing.T, f func(k *ledgerKeeper)) {
 	t.Helper()
-	k := &ledgerKeeper{}
+	k := &ledgerKeeper{epoch: 1}
 	var err error
 	if k.key, err = statement.GenerateKey(rand.Reader); err != nil {
 		t.Fatal(err)
@@ -94,7 +96,7 @@ func (k *ledgerKeeper) news(seen *wire.AuditSeen) *wire.AuditNews {
 				news.Proof = append(news.Proof, h[:])
 			}
 		}
-		news.Checkpoint, err = audit.SignCheckpoint(audit.Checkpoint{Head: audit.Head{Size: size, Root: root}, Epoch: 1, At: time.Now()}, k.key)
+		news.Checkpoint, err = audit.SignCheckpoint(audit.Checkpoint{Head: audit.Head{Size: size, Root: root}, Epoch: k.epoch, At: time.Now()}, k.key)
 		return err
 	})
 	if err != nil {
@@ -173,4 +175,33 @@ func TestAForgedCheckpointIsNotRemembered(t *testing.T) {
 			t.Errorf("it logged %s", fmt.Sprint(k.said.String()))
 		}
 	})
+}
+
+func TestACheckpointThatComesBeforeItsRootIsNoTroubleUntilTheRootStaysAway(t *testing.T) {
+	for _, c := range []struct {
+		what   string
+		epoch  uint64
+		passes time.Duration
+		warns  int
+	}{
+		{"soon", 2, time.Minute, 0},
+		{"after a while", 2, 10 * time.Minute, 1},
+		{"of an epoch before, at once", 0, time.Minute, 1},
+	} {
+		remembering(t, func(k *ledgerKeeper) {
+			k.grow(3, "x")
+			k.pass(time.Second)
+			k.edit(func() { k.epoch = c.epoch })
+			k.grow(3, "x")
+			k.pass(c.passes)
+			if said := k.said.String(); strings.Count(said, "level=WARN") != c.warns || c.epoch > 0 && strings.Count(said, "waits for the catalog's next root") != 1 {
+				t.Errorf("%s: it logged %s", c.what, said)
+			}
+			k.edit(func() { k.epoch = 1 })
+			k.pass(time.Minute)
+			if kept, _ := k.memory.Kept(); kept.Size != 6 {
+				t.Errorf("%s: it remembers %d leaves", c.what, kept.Size)
+			}
+		})
+	}
 }

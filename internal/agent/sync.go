@@ -16,6 +16,8 @@ const (
 	holdSeconds = 20
 	// syncTime bounds one check-in beyond the time it may be held.
 	syncTime = 30 * time.Second
+	// doubtPace is how often the catalog is looked at for a refusal alone, with jitter.
+	doubtPace = time.Minute
 	// fetchTime bounds fetching what the catalog lists.
 	fetchTime = 10 * time.Minute
 	// Pauses after failures: the first, doubled each time, up to the longest.
@@ -43,6 +45,33 @@ type serverState struct {
 	// behindUntil: before then the server is not asked for a catalog that it names and
 	// that is older than ours, which a mirror had.
 	behindUntil time.Duration
+	// doubted: the loader refused something because its catalog does not know the
+	// signers yet or has expired, although its version is ours. Then a root, or a
+	// renewed timestamp, is missing, which no version tells of. From doubtDue on the
+	// catalog is looked at for that.
+	doubted  bool
+	doubtDue time.Duration
+}
+
+// doubts reports whether the catalog is to be looked at although its version is the
+// server's.
+func (c *Core) doubts() bool { return c.server.doubted && c.cfg.Uptime() >= c.server.doubtDue }
+
+// doubt takes what a refusal says of the catalog.
+func (c *Core) doubt(r link.Refusal) {
+	if code := r.Reason.Code; code == hotstick.ReasonCatalogUnknown || code == hotstick.ReasonCatalogExpired {
+		c.server.doubted = c.server.doubted || c.host.loader.CatalogVersion == c.server.version
+	}
+}
+
+// settleDoubt notes that the catalog was looked at, and reports whether the loader
+// must do so too.
+func (c *Core) settleDoubt(looked bool) bool {
+	doubted := looked && c.server.doubted
+	if doubted {
+		c.server.doubted, c.server.doubtDue = false, c.cfg.Uptime()+c.jitter(doubtPace)
+	}
+	return doubted
 }
 
 // flight is a check-in or a fetch under way.
@@ -86,7 +115,7 @@ func (c *Core) Arrive(ctx context.Context, resp *wire.SyncResponse, err error) W
 		c.cfg.Log.Warn("cannot check in", "error", err, "failures", c.server.failures+1)
 		c.flight = nil
 		c.failed()
-	case resp.CatalogVersion != c.server.version && !f.recalled && !c.passOver(resp.CatalogVersion):
+	case (resp.CatalogVersion != c.server.version || c.doubts()) && !f.recalled && !c.passOver(resp.CatalogVersion):
 		f.resp = resp
 		return c.ask(Work{Catalog: true, Within: fetchTime})
 	default:
@@ -118,6 +147,7 @@ func (c *Core) Fetched(ctx context.Context) Work {
 
 // take takes the answer to a check-in.
 func (c *Core) take(ctx context.Context, req *wire.SyncRequest, resp *wire.SyncResponse) Work {
+	looked := c.flight.resp != nil
 	c.flight = nil
 	s := &c.server
 	s.failures, s.active = 0, resp.Active
@@ -129,7 +159,7 @@ func (c *Core) take(ctx context.Context, req *wire.SyncRequest, resp *wire.SyncR
 		s.factsDigest = ""
 	}
 	c.host.refusals = c.host.refusals[min(len(req.Loader.Refusals), len(c.host.refusals)):]
-	stale := c.host.loader.CatalogVersion != s.version
+	stale := c.settleDoubt(looked) || c.host.loader.CatalogVersion != s.version
 	if stale || len(resp.Documents) > 0 || len(c.host.loader.Reports) > 0 {
 		c.call(ctx, link.Request{Catalog: stale, Documents: resp.Documents})
 	}

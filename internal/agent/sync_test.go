@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/agent"
+	"github.com/hotstick/hotstick/internal/loader/link"
 	"github.com/hotstick/hotstick/internal/wire"
 )
 
@@ -230,6 +232,68 @@ func TestTheCatalogAndWantedArtifactsAreFetchedForTheLoader(t *testing.T) {
 			t.Errorf("kept %v, the loader still wants %v", w.kept, w.state.WantArtifacts)
 		}
 	})
+}
+
+// settled is a catalog whose version stays what it is.
+type settled struct {
+	*shelf
+	looks int
+}
+
+func (s *settled) Refresh(context.Context, time.Time) (catalog.View, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.looks++
+	s.version = 1
+	return s.view(), nil
+}
+
+func TestARefusalForWantOfARootOrARenewalIsLookedIntoAndNoMoreThanOnceAMinute(t *testing.T) {
+	for _, c := range []struct {
+		code        hotstick.ReasonCode
+		least, most int
+	}{
+		{hotstick.ReasonCatalogUnknown, 8, 13},
+		{hotstick.ReasonCatalogExpired, 8, 13},
+		{hotstick.ReasonSignature, 1, 1},
+	} {
+		var files *settled
+		run(t, func(w *world, cfg *agent.Config) {
+			files = &settled{shelf: (*shelf)(w)}
+			cfg.Catalog = files
+		}, func(w *world) {
+			w.edit(func() {
+				w.reply = func(*wire.SyncRequest) wire.SyncResponse {
+					return wire.SyncResponse{NextMillis: 2000, CatalogVersion: 1, Documents: []json.RawMessage{json.RawMessage("{}")}}
+				}
+				refusal := refusalOf([]byte("{}"))
+				refusal.Reason.Code = c.code
+				w.state.Refusals = []link.Refusal{refusal}
+			})
+			w.pass(10 * time.Minute)
+			if n := w.read(&files.looks); n < c.least || n > c.most {
+				t.Errorf("%s: the catalog was looked at %d times in ten minutes, want %d to %d", c.code, n, c.least, c.most)
+			}
+			told := 0
+			w.mu.Lock()
+			for _, call := range w.calls {
+				if call.Catalog && len(call.Documents) > 0 {
+					told++
+				}
+			}
+			w.mu.Unlock()
+			if looks := w.read(&files.looks); told != looks {
+				t.Errorf("%s: the loader was told to look %d times, the agent looked %d times", c.code, told, looks)
+			}
+			w.edit(func() { w.state.Refusals = nil })
+			w.pass(2 * time.Minute)
+			before := w.read(&files.looks)
+			w.pass(10 * time.Minute)
+			if n := w.read(&files.looks); n != before {
+				t.Errorf("%s: it goes on looking when nothing is refused: %d times more", c.code, n-before)
+			}
+		})
+	}
 }
 
 func TestALoaderThatIsAwayDoesNotKeepTheHostFromCheckingIn(t *testing.T) {
