@@ -55,12 +55,14 @@ type RolesRequest struct {
 	Reason string   `json:"reason"`
 }
 
-// PasswordRequest sets somebody's password, and ends the sessions before it.
+// PasswordRequest sets somebody's password, and ends the sessions and API tokens
+// before it.
 type PasswordRequest struct {
 	New string `json:"new"`
 }
 
-// OwnPasswordRequest sets the caller's own password, and ends the sessions before it.
+// OwnPasswordRequest sets the caller's own password, and ends the sessions and API
+// tokens before it.
 type OwnPasswordRequest struct {
 	Current string `json:"current"`
 	New     string `json:"new"`

@@ -38,7 +38,10 @@ context, or into HOTSTICK_TOKEN. It has your roles unless you name fewer, ends a
 ` + rightsHelp() + `.
 
 With --data it is made straight in the server's data directory, on the server's
-machine, without an end: for whoever lost the last admin's token.
+machine, without an end: for whoever lost the last admin's token. With --role admin
+the person's account is enabled and has that role afterwards.
+
+Made with a token that ends, it ends no later, and it is taken back with that one.
 
 ` + rolesHelp,
 		Args: exactly(),

@@ -144,8 +144,8 @@ func (a *app) userPasswd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "passwd [NAME]",
 		Short: "Set your own password, or as an admin that of NAME",
-		Long: `Sets a password, and ends the sessions from before. Without NAME it is your own,
-and the current one is asked for too.`,
+		Long: `Sets a password, and ends the sessions and API tokens from before. Without NAME
+it is your own, and the current one is asked for too.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return nil

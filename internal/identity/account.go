@@ -17,7 +17,8 @@ const (
 	AccountMade = "account.made"
 	// AccountRoles: the person has other roles, which the evidence names.
 	AccountRoles = "account.roles"
-	// AccountPassword: the password was set; the sessions before it are over.
+	// AccountPassword: the password was set; the sessions and API tokens before it are
+	// over.
 	AccountPassword = "account.password"
 	// AccountDisabled: no token of the person works any more, and no session.
 	AccountDisabled = "account.disabled"
@@ -72,15 +73,45 @@ func SetRoles(tx store.Tx, person hotstick.Person, roles []string, actor, why st
 	return putAccount(tx, a, AccountRoles, actor, hotstick.Evidence{Kind: "roles", Text: strings.Join(roles, " ")}, hotstick.Evidence{Kind: "reason", Text: why})
 }
 
-// SetPassword puts a hash in the place of the old one. It ends the person's
-// sessions.
+// SetPassword puts a hash in the place of the old one. It ends the person's sessions
+// and API tokens, and what was made with those: whoever knew the old password, or had a
+// session of it, may have made some.
 func SetPassword(tx store.Tx, person hotstick.Person, hash, actor string) error {
 	a, err := tx.Tokens().Account(person)
 	if err != nil {
 		return err
 	}
 	a.Password, a.Since = hash, tx.Now()
-	return putAccount(tx, a, AccountPassword, actor)
+	if err := putAccount(tx, a, AccountPassword, actor); err != nil {
+		return err
+	}
+	tokens, err := tx.Tokens().List(APIToken)
+	if err != nil {
+		return err
+	}
+	var own []int
+	for i, t := range tokens {
+		if t.Person == person {
+			own = append(own, i)
+		}
+	}
+	return revoke(tx, tokens, actor, "another password", own...)
+}
+
+// Reinstate enables a person's account, if there is one, and gives it a role beside
+// its own: for whoever has the server's machine, where the last admin was locked out.
+func Reinstate(tx store.Tx, person hotstick.Person, role, actor, why string) error {
+	a, err := tx.Tokens().Account(person)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // a person without an account has the roles of the token
+	}
+	if err != nil {
+		return err
+	}
+	if err := SetDisabled(tx, person, false, actor, why); err != nil || slices.Contains(a.Roles, role) {
+		return err
+	}
+	return SetRoles(tx, person, append(slices.Clone(a.Roles), role), actor, why)
 }
 
 // SetDisabled disables a person's account, or enables it again. No token and no

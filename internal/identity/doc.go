@@ -39,6 +39,10 @@
 // host whose enrolment answer was lost may repeat the very same enrolment: same
 // token, same identity key.
 //
+// An API token that is made with another, or in a session that was opened with one,
+// ends no later and is taken back with it. A new password ends the person's sessions and
+// API tokens alike.
+//
 // # Changing the authority
 //
 // A join line pins the authority's certificate and the catalog's root. The authority

@@ -91,9 +91,9 @@ func TestWhichCertificatesSpeakForAHost(t *testing.T) {
 			t.Errorf("to be renewed, %s: %q, %v", tt.name, got, err)
 		}
 	}
-	for _, at := range []time.Time{now, now.Add(48 * time.Hour), now.Add(-48 * time.Hour)} {
-		if _, err := ours.LapsedHost(certificate(t, twin), at); err == nil {
-			t.Errorf("one of another authority was taken at %s", at)
+	for _, at := range []time.Time{now, now.Add(48 * time.Hour), now.Add(-48 * time.Hour), good.NotAfter.Add(LapsedLife + time.Hour)} {
+		if _, err := ours.LapsedHost(certificate(t, twin), at); err == nil || errors.Is(err, ErrLapsed) {
+			t.Errorf("one of another authority, at %s: %v", at, err)
 		}
 	}
 	if uri := good.URIs[0].String(); uri != "spiffe://hotstick/host/"+string(host) {

@@ -8,7 +8,8 @@ import (
 )
 
 // AuthoritySucceeded: after a theft a fresh authority stands in the place of all that
-// there were; the evidence is as in [AuthorityReplaced].
+// there were; the evidence is as in [AuthorityReplaced], and the digests of the public
+// online keys, stolen and fresh.
 const AuthoritySucceeded = "authority.succeeded"
 
 // Succeed puts a fresh authority in the place of every other, also of one that was

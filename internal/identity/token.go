@@ -128,12 +128,15 @@ func tokenEvidence(t store.Token) []hotstick.Evidence {
 	if len(t.Only) > 0 {
 		out = append(out, hotstick.Evidence{Kind: "only", Text: strings.Join(t.Only, " ")})
 	}
+	if t.Parent != "" {
+		out = append(out, hotstick.Evidence{Kind: "parent", Text: t.Parent.Short()})
+	}
 	return out
 }
 
 // RevokeToken takes back the one token of a kind whose digest has this short form,
-// and stores the event. It may be repeated. The error is store.ErrNotFound where
-// there is none.
+// and the API tokens that were made with it, and stores the events. It may be repeated.
+// The error is store.ErrNotFound where there is none.
 func RevokeToken(tx store.Tx, kind, short, actor, why string) (store.Token, error) {
 	tokens, err := tx.Tokens().List(kind)
 	if err != nil {
@@ -143,16 +146,39 @@ func RevokeToken(tx store.Tx, kind, short, actor, why string) (store.Token, erro
 	if i < 0 {
 		return store.Token{}, store.ErrNotFound
 	}
-	t := tokens[i]
-	if t.Revoked != nil {
-		return t, nil
+	err = revoke(tx, tokens, actor, why, i)
+	return tokens[i], err
+}
+
+// revoke takes back the chosen ones of the tokens of a kind, and what was made with
+// them, and again with that.
+func revoke(tx store.Tx, tokens []store.Token, actor, why string, chosen ...int) error {
+	made := map[hotstick.Digest][]int{}
+	for i, t := range tokens {
+		if t.Parent != "" {
+			made[t.Parent] = append(made[t.Parent], i)
+		}
 	}
-	now := tx.Now()
-	t.Revoked = &now
-	if err := tx.Tokens().Put(t); err != nil {
-		return t, err
+	seen := map[int]bool{}
+	for ; len(chosen) > 0; chosen = chosen[1:] {
+		t := &tokens[chosen[0]]
+		if seen[chosen[0]] {
+			continue
+		}
+		seen[chosen[0]] = true
+		chosen = append(chosen, made[t.Digest]...)
+		if t.Revoked != nil {
+			continue
+		}
+		now := tx.Now()
+		t.Revoked = &now
+		if err := tx.Tokens().Put(*t); err != nil {
+			return err
+		}
+		if _, err := tx.Events().Append(store.Event{Kind: TokenRevoked, Actor: actor, State: t.Kind,
+			Evidence: []hotstick.Evidence{{Kind: "token", Text: t.Digest.Short()}, {Kind: "reason", Text: why}}}); err != nil {
+			return err
+		}
 	}
-	_, err = tx.Events().Append(store.Event{Kind: TokenRevoked, Actor: actor, State: kind,
-		Evidence: []hotstick.Evidence{{Kind: "token", Text: short}, {Kind: "reason", Text: why}}})
-	return t, err
+	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
+	"github.com/hotstick/hotstick/client"
 	"github.com/hotstick/hotstick/internal/identity"
 	"github.com/hotstick/hotstick/internal/store"
 )
@@ -369,4 +370,130 @@ func TestWhoSetsWhosePassword(t *testing.T) {
 	if a := w.as(identity.Admin, "POST", "/api/v1/accounts/mallory/password", fmt.Sprintf(`{"new":%q}`, fresh)); a.status != http.StatusNotFound {
 		t.Errorf("of nobody: %d", a.status)
 	}
+}
+
+// mint makes a token with a credential.
+func (w *world) mint(body string, credential ...string) api.Token {
+	w.Helper()
+	var made api.Token
+	w.must(jsonInto([]byte(w.succeeds(w.ask("POST", "/api/v1/tokens", body, credential...)).body), &made))
+	return made
+}
+
+// works tells whether a token is still good.
+func (w *world) works(t api.Token) bool {
+	w.Helper()
+	return w.ask("GET", "/api/v1/session", "", "Authorization", "Bearer "+t.Token).status == http.StatusOK
+}
+
+func TestAThiefOfAShortTokenMakesNoLongOneOfIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	short := w.mint(`{"ttl_seconds":600}`, "Authorization", w.bearer(identity.Admin))
+	cookie := w.succeeds(w.ask("POST", "/api/v1/session", fmt.Sprintf(`{"token":%q}`, short.Token))).cookie()
+	for name, credential := range map[string][]string{
+		"the token itself":        {"Authorization", "Bearer " + short.Token},
+		"a session opened by it":  {"Cookie", cookie, "Sec-Fetch-Site", "same-origin"},
+		"a token that it made":    {"Authorization", "Bearer " + w.mint(`{}`, "Authorization", "Bearer "+short.Token).Token},
+		"one for somebody's name": {"Authorization", "Bearer " + w.mint(`{"person":"bob"}`, "Authorization", "Bearer "+short.Token).Token},
+	} {
+		for _, body := range []string{`{}`, `{"ttl_seconds":31536000}`} {
+			if made := w.mint(body, credential...); made.Expires == nil || made.Expires.After(*short.Expires) {
+				t.Errorf("%s with %s makes one until %v, the first ends %v", name, body, made.Expires, short.Expires)
+			}
+		}
+		if a := w.ask("POST", "/api/v1/tokens", `{"no_expiry":true}`, credential...); a.status != http.StatusForbidden {
+			t.Errorf("%s makes one without an end: %d", name, a.status)
+		}
+	}
+}
+
+func TestAThiefWhoseTokenIsTakenBackKeepsNoneThatItMade(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	stolen := w.mint(`{}`, "Authorization", w.bearer(identity.Admin))
+	cookie := w.succeeds(w.ask("POST", "/api/v1/session", fmt.Sprintf(`{"token":%q}`, stolen.Token))).cookie()
+	his := map[string]api.Token{
+		"made with it":           w.mint(`{}`, "Authorization", "Bearer "+stolen.Token),
+		"made for somebody else": w.mint(`{"person":"bob"}`, "Authorization", "Bearer "+stolen.Token),
+		"made in its session":    w.mint(`{}`, "Cookie", cookie, "Sec-Fetch-Site", "same-origin"),
+	}
+	his["made with one of those"] = w.mint(`{}`, "Authorization", "Bearer "+his["made for somebody else"].Token)
+	hers := w.mint(`{}`, "Authorization", w.bearer(identity.Admin))
+	w.succeeds(w.as(identity.Admin, "POST", "/api/v1/tokens/"+stolen.ID+"/revoke", `{"reason":"stolen"}`))
+	for name, token := range his {
+		if w.works(token) {
+			t.Errorf("the token %s still works", name)
+		}
+	}
+	if !w.works(hers) {
+		t.Error("a token that was made with another is gone")
+	}
+	page, err := w.admin.Events(t.Context(), client.EventQuery{Kind: "token.revoked", Limit: 10})
+	w.must(err)
+	if len(page.Events) != 1+len(his) {
+		t.Errorf("%d leaves tell of %d tokens", len(page.Events), 1+len(his))
+	}
+}
+
+func TestAThiefOfASessionKeepsNoTokenAfterANewPassword(t *testing.T) {
+	t.Parallel()
+	for name, set := range map[string]func(w *world, own []string) reply{
+		"an admin's": func(w *world, _ []string) reply {
+			return w.as(identity.Admin, "POST", "/api/v1/accounts/erin/password", `{"new":"another horse battery"}`)
+		},
+		"the own": func(w *world, own []string) reply {
+			return w.ask("POST", "/api/v1/session/password", fmt.Sprintf(`{"current":%q,"new":"another horse battery"}`, secretWord), own...)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, nil)
+			w.employ("erin", identity.Operator)
+			stolen := w.succeeds(w.password("erin", secretWord)).cookie()
+			first := w.mint(`{}`, "Cookie", stolen, "Sec-Fetch-Site", "same-origin")
+			second := w.mint(`{}`, "Authorization", "Bearer "+first.Token)
+			own := []string{"Authorization", "Bearer " + w.mint(`{}`, "Cookie", stolen, "Sec-Fetch-Site", "same-origin").Token}
+			w.succeeds(set(w, own))
+			if w.works(first) || w.works(second) {
+				t.Error("after a new password a token from before still works")
+			}
+			fresh := w.succeeds(w.password("erin", "another horse battery")).cookie()
+			if !w.works(w.mint(`{}`, "Cookie", fresh, "Sec-Fetch-Site", "same-origin")) {
+				t.Error("a token of the new password does not work")
+			}
+		})
+	}
+}
+
+func TestAFloodOfSessionsLeavesAFewOfThePerson(t *testing.T) {
+	onEachStoreWithAClock(t, func(w *world, c *clock) {
+		signIn := func() string { return cookieName + "=" + w.signIn(identity.Admin) }
+		works := func(cookie string) bool {
+			return w.ask("GET", "/api/v1/session", "", "Cookie", cookie).status == http.StatusOK
+		}
+		var cookies []string
+		for range maxSessions + 1 {
+			cookies = append(cookies, signIn())
+		}
+		if works(cookies[0]) || !works(cookies[1]) || !works(cookies[maxSessions]) {
+			w.Errorf("of %d sessions the oldest works: %v; the next: %v; the newest: %v", len(cookies), works(cookies[0]), works(cookies[1]), works(cookies[maxSessions]))
+		}
+		rows := func() (n int) {
+			w.must(w.server.store.View(w.Context(), func(tx store.Tx) error {
+				all, err := tx.Tokens().List(identity.SessionToken)
+				n = len(all)
+				return err
+			}))
+			return n
+		}
+		c.ahead.Add(int64(sessionLife))
+		if last := signIn(); !works(last) || rows() != 1 {
+			w.Errorf("%d sessions are kept after the end of all but one", rows())
+		}
+		c.ahead.Store(0) // a clock that was set back makes no new session the oldest
+		if last := signIn(); !works(last) {
+			w.Error("a new session ends at once")
+		}
+	})
 }

@@ -70,6 +70,9 @@ func (s *Server) onAccount(ctx context.Context, person hotstick.Person, change f
 	var out api.Account
 	err := s.controller.Update(ctx, func(tx store.Tx) error {
 		who := callerOf(ctx)
+		if _, err := identity.Again(tx, who.Caller, tx.Now()); err != nil {
+			return err // it ended since the request came
+		}
 		if err := change(tx, who); err != nil {
 			return err
 		}
@@ -77,7 +80,8 @@ func (s *Server) onAccount(ctx context.Context, person hotstick.Person, change f
 		if err == nil && !identity.Include(now.Rights, who.Rights) || errors.Is(err, identity.ErrDisabled) {
 			return newProblem(http.StatusConflict, "own_rights", "cannot take rights from yourself", "let another admin do it")
 		}
-		if err != nil && !errors.Is(err, identity.ErrSessionOver) { // with a new password of one's own
+		over := errors.Is(err, identity.ErrSessionOver) || errors.Is(err, identity.ErrTokenRevoked)
+		if err != nil && !over { // with a new password of one's own
 			return err
 		}
 		a, err := tx.Tokens().Account(person)

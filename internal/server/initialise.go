@@ -108,7 +108,8 @@ func initialise(ctx context.Context, dir string, o InitOptions) (Initialised, er
 }
 
 // AddAPIToken makes an API token without an end, straight in the data directory.
-// The token is shown once; the database keeps its digest.
+// The token is shown once; the database keeps its digest. A person who is to be admin
+// is one afterwards, also with an account that somebody disabled or took the role from.
 func AddAPIToken(ctx context.Context, dir, role string, person hotstick.Person) (string, error) {
 	s, err := openStore(ctx, dir, time.Now)
 	if err != nil {
@@ -121,12 +122,30 @@ func AddAPIToken(ctx context.Context, dir, role string, person hotstick.Person) 
 func addAPIToken(ctx context.Context, s store.Store, role string, person hotstick.Person) (string, error) {
 	var secret string
 	err := s.Update(ctx, func(tx store.Tx) error {
+		if role == identity.Admin {
+			if err := identity.Reinstate(tx, person, role, consoleActor, "an admin's token was made on the server's machine"); err != nil {
+				return err
+			}
+		}
+		var token store.Token
 		var err error
-		token := store.Token{Kind: identity.APIToken, Roles: []string{role}, Person: person}
-		secret, _, err = identity.AddToken(tx, token, 0, "console of the server's machine")
-		return err
+		secret, token, err = identity.AddToken(tx, store.Token{Kind: identity.APIToken, Roles: []string{role}, Person: person}, 0, consoleActor)
+		if err != nil {
+			return err
+		}
+		who, err := identity.Again(tx, identity.Caller{Token: token}, tx.Now())
+		if err != nil && !errors.Is(err, identity.ErrDisabled) {
+			return err
+		}
+		if !identity.Include(who.Rights, identity.RightsOf(role)) {
+			return fmt.Errorf("cannot make %s a token as %s: the account is disabled or has not that role; an admin changes it with hotstick user", person, role)
+		}
+		return nil
 	})
-	return secret, err
+	if err != nil {
+		return "", err
+	}
+	return secret, nil
 }
 
 // explainDir says what is wrong with the data directory and what to do. Errors of

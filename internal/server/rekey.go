@@ -60,7 +60,8 @@ func RestoreRekeyed(ctx context.Context, dir string, r io.Reader, admin hotstick
 
 // rekey changes every secret in a data directory that no server uses.
 func rekey(ctx context.Context, dir string, admin hotstick.Person, now func() time.Time) (Rekeyed, error) {
-	if err := rekeyOnline(filepath.Join(dir, keysDir)); err != nil {
+	keys, err := rekeyOnline(filepath.Join(dir, keysDir))
+	if err != nil {
 		return Rekeyed{}, err
 	}
 	authority, err := identity.OpenAuthority(filepath.Join(dir, caDir))
@@ -77,7 +78,7 @@ func rekey(ctx context.Context, dir string, admin hotstick.Person, now func() ti
 	}
 	var made Rekeyed
 	err = s.Update(ctx, func(tx store.Tx) error {
-		if err := tellSuccession(tx, ended, authority.Certificate()); err != nil {
+		if err := tellSuccession(tx, ended, authority.Certificate(), keys); err != nil {
 			return err
 		}
 		if err := tx.Events().SetMark(markRekeyed, tx.Now().UTC().Format(time.RFC3339)); err != nil {
@@ -97,37 +98,40 @@ func rekey(ctx context.Context, dir string, admin hotstick.Person, now func() ti
 // consoleActor is who does what needs no token: whoever has the server's machine.
 const consoleActor = "console of the server's machine"
 
-// rekeyOnline makes another online key, and leaves both public halves beside it.
-func rekeyOnline(dir string) error {
+// rekeyOnline makes another online key, and leaves both public halves beside it. It
+// returns the evidence of both.
+func rekeyOnline(dir string) ([]hotstick.Evidence, error) {
 	path := filepath.Join(dir, onlineKey)
 	stolen, err := statement.LoadSigner(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	fresh, err := statement.GenerateKey(rand.Reader)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := os.Remove(path); err != nil {
-		return fmt.Errorf("cannot forget the stolen key: %w", err)
+		return nil, fmt.Errorf("cannot forget the stolen key: %w", err)
 	}
 	if err := fresh.Save(path); err != nil {
-		return err
+		return nil, err
 	}
 	for name, key := range map[string]statement.Signer{onlinePublic: fresh, stolenPublic: stolen} {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("cannot write %s anew: %w", name, err)
+			return nil, fmt.Errorf("cannot write %s anew: %w", name, err)
 		}
 		if err := statement.SavePublic(filepath.Join(dir, name), []byte(key.Public())); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return []hotstick.Evidence{{Kind: "online-from", Text: string(hotstick.NewDigest(stolen.Public()))},
+		{Kind: "online-to", Text: string(hotstick.NewDigest(fresh.Public()))}}, nil
 }
 
 // tellSuccession says of every authority that ended that the fresh one follows it,
-// whatever was said of it before: hosts know one of them or another.
-func tellSuccession(tx store.Tx, ended [][]byte, fresh []byte) error {
+// whatever was said of it before: hosts know one of them or another. Keys is the
+// evidence of the online keys, which changed with it.
+func tellSuccession(tx store.Tx, ended [][]byte, fresh []byte, keys []hotstick.Evidence) error {
 	var all []statement.Authority
 	for _, old := range ended[max(0, len(ended)-maxAuthorities):] {
 		all = append(all, statement.Authority{From: hotstick.NewDigest(old), Certificate: fresh, Last: true,
@@ -140,8 +144,8 @@ func tellSuccession(tx store.Tx, ended [][]byte, fresh []byte) error {
 	if err := tx.Events().SetMark(markAuthorities, string(text)); err != nil {
 		return err
 	}
-	_, err = tx.Events().Append(store.Event{Kind: identity.AuthoritySucceeded, Actor: consoleActor, Evidence: []hotstick.Evidence{
-		{Kind: "from", Text: string(hotstick.NewDigest(ended[len(ended)-1]))}, {Kind: "to", Text: string(hotstick.NewDigest(fresh))}}})
+	_, err = tx.Events().Append(store.Event{Kind: identity.AuthoritySucceeded, Actor: consoleActor, Evidence: append([]hotstick.Evidence{
+		{Kind: "from", Text: string(hotstick.NewDigest(ended[len(ended)-1]))}, {Kind: "to", Text: string(hotstick.NewDigest(fresh))}}, keys...)})
 	return err
 }
 

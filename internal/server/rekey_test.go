@@ -442,8 +442,56 @@ func TestWhatWasStolenOpensNothingOnTheCleanServer(t *testing.T) {
 	if len(page.Events) != 1 || page.Events[0].Kind != identity.AuthoritySucceeded {
 		t.Errorf("the audit log says %+v", page.Events)
 	}
+	w.must(s.clean.store.View(t.Context(), func(tx store.Tx) error {
+		events, err := tx.Events().List(store.EventFilter{})
+		events = slices.DeleteFunc(events, func(e store.Event) bool { return e.Kind != identity.AuthoritySucceeded })
+		for kind, file := range map[string]string{"online-from": s.made.Stolen, "online-to": s.made.Online} {
+			key, err := statement.LoadPublic(file)
+			w.must(err)
+			if want := (hotstick.Evidence{Kind: kind, Text: string(hotstick.NewDigest(key))}); len(events) != 1 || !slices.Contains(events[0].Evidence, want) {
+				t.Errorf("no leaf tells of %+v: %+v", want, events)
+			}
+		}
+		return err
+	}))
 	if o, err := s.cleanClient(s.made.AdminToken).Overview(t.Context()); err != nil || !o.Unreconciled {
 		t.Errorf("a clean server starts things before it is reconciled (%v)", err)
+	}
+}
+
+func TestAThiefWhoDisabledTheAdminDoesNotLockTheOwnerOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	for _, person := range []hotstick.Person{alice, carol} {
+		w.must(w.server.store.Update(t.Context(), func(tx store.Tx) error {
+			return errors.Join(identity.AddAccount(tx, store.Account{Person: person, Roles: []string{identity.Viewer}}, "the thief"),
+				identity.SetDisabled(tx, person, true, "the thief", "mine now"))
+		}))
+	}
+	s := w.mustBeStolen()
+	admin := s.cleanClient(s.made.AdminToken)
+	page, err := admin.Events(t.Context(), client.EventQuery{Kind: "account", Limit: 10})
+	w.must(err)
+	var kinds []string
+	for _, e := range page.Events {
+		kinds = append(kinds, e.Kind)
+		if e.Actor != consoleActor && e.Actor != "the thief" {
+			t.Errorf("the leaf of %s names %q", e.Kind, e.Actor)
+		}
+	}
+	for _, kind := range []string{identity.AccountEnabled, identity.AccountRoles} {
+		if !slices.Contains(kinds, kind) {
+			t.Errorf("no leaf tells of %s: %v", kind, kinds)
+		}
+	}
+	// The same with the server's machine at hand, later.
+	if _, err := s.clean.AddAPIToken(t.Context(), identity.Viewer, carol); err == nil || !strings.Contains(err.Error(), "disabled") {
+		t.Errorf("a token that is worth nothing was made: %v", err)
+	}
+	token, err := s.clean.AddAPIToken(t.Context(), identity.Admin, carol)
+	w.must(err)
+	if _, err := s.cleanClient(token).Accounts(t.Context()); err != nil {
+		t.Errorf("with the machine at hand nobody becomes an admin: %v", err)
 	}
 }
 

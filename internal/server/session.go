@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -17,6 +18,9 @@ import (
 
 // sessionLife is how long somebody stays signed in to the console.
 const sessionLife = 12 * time.Hour
+
+// maxSessions is how many sessions a person has at once; with another the oldest ends.
+const maxSessions = 20
 
 // body is an answer that is one JSON value.
 type body[T any] struct{ Body T }
@@ -107,6 +111,9 @@ func (s *Server) openSession(ctx context.Context, account store.Account, in *log
 		if err != nil {
 			return err
 		}
+		if err := endOldest(tx, made); err != nil {
+			return err
+		}
 		if who.Caller, err = identity.Again(tx, identity.Caller{Token: made}, tx.Now()); err != nil {
 			return err
 		}
@@ -115,6 +122,25 @@ func (s *Server) openSession(ctx context.Context, account store.Account, in *log
 		return err
 	})
 	return secret, who, err
+}
+
+// endOldest ends the oldest sessions of a person who has too many with a new one, and
+// drops those of anybody that are over.
+func endOldest(tx store.Tx, made store.Token) error {
+	if err := tx.Tokens().Sweep(identity.SessionToken); err != nil {
+		return err
+	}
+	all, err := tx.Tokens().List(identity.SessionToken)
+	if err != nil {
+		return err
+	}
+	others := slices.DeleteFunc(all, func(t store.Token) bool { return t.Person != made.Person || t.Digest == made.Digest })
+	for _, t := range others[:max(0, len(others)+1-maxSessions)] {
+		if _, err := identity.RevokeToken(tx, identity.SessionToken, t.Digest.Short(), string(made.Person), "too many sessions at once"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sessionFor is the token of a session that is opened with an account's password,

@@ -79,11 +79,33 @@ func (s *Server) makeToken(ctx context.Context, in *tokenInput) (*body[api.Token
 		} else if err != nil {
 			return invalid(err)
 		}
-		secret, token, err := identity.AddToken(tx, store.Token{Kind: identity.APIToken, Person: b.Person, Roles: b.Roles, Only: b.Only}, life, string(who.Person))
+		maker, err := makerOf(tx, now)
+		if err != nil {
+			return err
+		}
+		if left := maker.Expires.Sub(tx.Now()); !maker.Expires.IsZero() {
+			if b.NoExpiry {
+				return newProblem(http.StatusForbidden, codeForbidden, "cannot make a token without an end with one that ends", "sign in with a password, or leave out no_expiry")
+			}
+			life = min(life, left)
+		}
+		secret, token, err := identity.AddToken(tx, store.Token{Kind: identity.APIToken, Person: b.Person, Roles: b.Roles, Only: b.Only, Parent: maker.Digest}, life, string(who.Person))
 		out = api.Token{TokenState: showToken(token), Token: secret}
 		return err
 	})
 	return answerWith(out), err
+}
+
+// makerOf is the API token with which a caller makes another, whose life and end bound
+// the new one's; none where the caller signed in with a password.
+func makerOf(tx store.Tx, who identity.Caller) (store.Token, error) {
+	switch {
+	case who.Token.Kind == identity.APIToken:
+		return who.Token, nil
+	case who.Token.Parent != "":
+		return tx.Tokens().Get(who.Token.Parent)
+	}
+	return store.Token{}, nil
 }
 
 // tokenLife is how long a token lives; 0 is without an end.
@@ -110,7 +132,7 @@ type revokeTokenInput struct {
 }
 
 // revokeToken takes back an API token of one's own, or for an admin anybody's. What
-// was signed in with it is signed out.
+// was signed in with it is signed out, and what was made with it is taken back too.
 func (s *Server) revokeToken(ctx context.Context, in *revokeTokenInput) (*body[api.TokenList], error) {
 	if err := reasoned(in.Body.Reason); err != nil {
 		return nil, err

@@ -349,7 +349,8 @@ type Token struct {
 	Person hotstick.Person
 	// Only are the rights that the token is limited to; empty means all of its roles.
 	Only []string
-	// Parent is the api token that a session was opened with, if it was.
+	// Parent is the api token with which a session was opened, or another api token
+	// was made, if it was.
 	Parent hotstick.Digest
 	// Expires is zero for an api token without an end.
 	Expires time.Time
@@ -377,6 +378,9 @@ type TokenTable interface {
 	Use(d hotstick.Digest) error
 	// List returns the tokens of a kind by when they were made, then digest.
 	List(kind string) ([]Token, error)
+	// Sweep deletes the tokens of a kind that are worth nothing at Tx.Now and never will
+	// be: expired, used up or revoked.
+	Sweep(kind string) error
 	AccountTable
 }
 

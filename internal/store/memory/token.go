@@ -44,6 +44,19 @@ func (t tokenTable) Use(d hotstick.Digest) error {
 	return nil
 }
 
+func (t tokenTable) Sweep(kind string) error {
+	if err := t.writable(); err != nil {
+		return err
+	}
+	for digest, token := range t.s.tokens {
+		expired := !token.Expires.IsZero() && !t.now.Before(token.Expires)
+		if token.Kind == kind && (expired || token.Used != nil || token.Revoked != nil) {
+			remove(t.tx, t.s.tokens, digest)
+		}
+	}
+	return nil
+}
+
 func (t tokenTable) List(kind string) ([]store.Token, error) {
 	if err := t.usable(); err != nil {
 		return nil, err

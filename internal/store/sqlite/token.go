@@ -1,6 +1,8 @@
 package sqlite
 
 import (
+	"time"
+
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/store"
 )
@@ -71,6 +73,12 @@ func (t tokenTable) Use(d hotstick.Digest) error {
 		return err
 	}
 	return store.ErrTaken
+}
+
+func (t tokenTable) Sweep(kind string) error {
+	_, err := t.exec(`DELETE FROM tokens WHERE kind = ? AND (used IS NOT NULL OR revoked IS NOT NULL OR expires <> ? AND expires <= ?)`,
+		kind, time.Time{}.UnixMicro(), t.now.UnixMicro())
+	return err
 }
 
 func (t tokenTable) List(kind string) ([]store.Token, error) {

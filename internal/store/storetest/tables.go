@@ -27,6 +27,7 @@ var tokenTests = []test{
 	{"a token is replaced", aTokenIsReplaced},
 	{"a token for three is used thrice", aTokenForThreeIsUsedThrice},
 	{"a revoked token is not used", aRevokedTokenIsNotUsed},
+	{"tokens that are worth nothing are swept", whatIsWorthNothingIsSwept},
 	{"tokens are listed by kind", tokensAreListedByKind},
 	{"an account is replaced, and listed by person", anAccountIsReplaced},
 }
@@ -304,6 +305,26 @@ func tokensAreListedByKind(w *world) {
 			w.Errorf("of a kind that nobody made there are %v, %v", none, err)
 		}
 		return err
+	})
+}
+
+func whatIsWorthNothingIsSwept(w *world) {
+	gone := at(0)
+	for _, t := range []store.Token{{Digest: "expired", Expires: at(1)}, {Digest: "used", Used: &gone}, {Digest: "revoked", Revoked: &gone},
+		{Digest: "good", Expires: at(1e6)}, {Digest: "endless"}} {
+		for _, kind := range []string{"session", "api"} {
+			t.Kind, t.Digest = kind, t.Digest+"-"+hotstick.Digest(kind)
+			w.mustUpdate(func(tx store.Tx) error { return tx.Tokens().Put(t) })
+		}
+	}
+	w.mustUpdate(func(tx store.Tx) error { return tx.Tokens().Sweep("session") })
+	w.mustView(func(tx store.Tx) error {
+		left, err1 := tx.Tokens().List("session")
+		others, err2 := tx.Tokens().List("api")
+		if len(left) != 2 || len(others) != 5 {
+			w.Errorf("left are %+v, and %d of another kind", left, len(others))
+		}
+		return errors.Join(err1, err2)
 	})
 }
 
