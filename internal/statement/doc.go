@@ -85,6 +85,9 @@
 // ([Downgrade.Covers]); loaders remember the highest level that was confirmed, and
 // refuse a plan of an older one without it.
 //
+// Nobody takes a downgrade, a waiver, a clear or a template that is dated more than
+// [MaxAhead] after the clock of whoever reads it.
+//
 // # Epoch
 //
 // Plans, grants, bans, halts and orders carry the epoch in which they were made. It

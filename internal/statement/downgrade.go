@@ -35,9 +35,9 @@ const (
 	// MaxExceptionLife bounds the life of a downgrade and of a waiver: an exception
 	// that nobody renews is none.
 	MaxExceptionLife = 400 * 24 * time.Hour
-	// MaxAhead bounds by how much the time of issue of a clear, a downgrade or a waiver,
-	// or the end of a proof, may lie ahead of the clock of whoever takes it: as much as
-	// good clocks differ. One that is dated ahead would live longer than its limit, beat
+	// MaxAhead bounds by how much the time of issue of a clear, a downgrade, a waiver or
+	// a template, or the end of a proof, may lie ahead of the clock of whoever takes it:
+	// as much as good clocks differ. One that is dated ahead would live longer than its limit, beat
 	// all that were signed before its date, and lift what came later. So a host whose
 	// clock is behind takes none that is younger than its clock; it is refused, changes
 	// nothing, and may come again when the clock is right.

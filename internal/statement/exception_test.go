@@ -69,6 +69,14 @@ func TestAnExceptionThatIsDatedAheadIsRefused(t *testing.T) {
 				w.mustRefuse(err, hotstick.ReasonGrantExpired)
 			}
 		}
+		template := w.template()
+		template.IssuedAt, template.NotAfter = d.IssuedAt, d.NotAfter
+		_, err := statement.OpenTemplate(w.mustSign(statement.KindTemplate, template, "bob", "cid"), w.trust, now)
+		if tt.taken && err != nil {
+			t.Errorf("a template of %s from now: %v", tt.ahead, err)
+		} else if !tt.taken {
+			w.mustRefuse(err, hotstick.ReasonPlanExpired)
+		}
 	}
 }
 

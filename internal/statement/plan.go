@@ -117,11 +117,15 @@ func OpenPlan(raw []byte, trust hotstick.Trust, now time.Time) (hotstick.Plan, h
 		err := refuse(hotstick.ReasonPlanExpired, "cannot take the plan: its life ended at %s", r.Plan.NotAfter.Format(time.RFC3339))
 		return hotstick.Plan{}, "", err
 	}
-	if t := r.Emergency; t != nil && (!now.Before(t.NotAfter) || r.Plan.NotAfter.Sub(now) > t.life()) {
-		// The plan's word for when it was made is not enough.
-		err := refuse(hotstick.ReasonPlanExpired, "cannot take the plan: it must end within %d seconds and with its emergency template, at %s",
-			t.LifeSeconds, t.NotAfter.Format(time.RFC3339))
-		return hotstick.Plan{}, "", err
+	if t := r.Emergency; t != nil {
+		err := t.checkLife(now)
+		if err == nil && r.Plan.NotAfter.Sub(now) > t.life() {
+			// The plan's word for when it was made is not enough.
+			err = refuse(hotstick.ReasonPlanExpired, "cannot take the plan: it must end within %d seconds, as its emergency template says", t.LifeSeconds)
+		}
+		if err != nil {
+			return hotstick.Plan{}, "", err
+		}
 	}
 	if !r.Approved() {
 		err := refuse(hotstick.ReasonNotApproved, "cannot take the plan: %d of %d approvals; %s could approve",

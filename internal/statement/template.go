@@ -162,16 +162,28 @@ func ParseTemplate(raw []byte) (UnverifiedTemplate, error) {
 }
 
 // OpenTemplate verifies a template: at least m persons signed it (reason
-// not_approved) and its life is not over at now (reason plan_expired).
+// not_approved) and its life is not over at now, nor begins after it (reason
+// plan_expired; see [MaxAhead]).
 func OpenTemplate(raw []byte, trust hotstick.Trust, now time.Time) (Template, error) {
 	t, err := openTemplate(raw, trust)
-	if err == nil && !now.Before(t.NotAfter) {
-		err = refuse(hotstick.ReasonPlanExpired, "cannot use the emergency template %q: its life ended at %s", t.Name, t.NotAfter.Format(time.RFC3339))
+	if err == nil {
+		err = t.checkLife(now)
 	}
 	if err != nil {
 		return Template{}, err
 	}
 	return t, nil
+}
+
+func (t Template) checkLife(now time.Time) error {
+	switch {
+	case !now.Before(t.NotAfter):
+		return refuse(hotstick.ReasonPlanExpired, "cannot use the emergency template %q: its life ended at %s", t.Name, t.NotAfter.Format(time.RFC3339))
+	case t.IssuedAt.After(now.Add(MaxAhead)):
+		return refuse(hotstick.ReasonPlanExpired, "cannot use the emergency template %q yet: it is dated %s, and it is %s; if that is wrong, set the clock right",
+			t.Name, t.IssuedAt.Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+	}
+	return nil
 }
 
 func openTemplate(raw []byte, trust hotstick.Trust) (Template, error) {
