@@ -1,9 +1,11 @@
 package catalog_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -109,6 +111,41 @@ func TestAMirrorsFileOfEmptyPatchesFillsNoMemory(t *testing.T) {
 		})
 		if filled > maxFilled {
 			t.Errorf("%s: %d MiB were allocated", test.what, filled>>20)
+		}
+	}
+}
+
+// A file may have the right form and be as large as may be: go-tuf would read it into
+// more than a gigabyte before it looks at the signatures.
+func TestAWellFormedFileThatNobodySignedFillsLittleMemory(t *testing.T) {
+	w := newWorld(t)
+	w.mustPublish(w.patch(1, build61))
+	c := w.mustClient(live{w.repo})
+	w.mustRefresh(c)
+	functions := slices.Repeat([]string{"a:b"}, 2000)
+	large := w.forge(w.recallFile(), func(signed map[string]any) {
+		block, files := signed["x-hotstick"].(map[string]any), signed["targets"].(map[string]any)
+		for level := 2; level < 1200; level++ {
+			p := w.patch(level, build61)
+			p.Functions = functions
+			block["patches"] = append(block["patches"].([]any), p)
+			for _, a := range p.Artifacts {
+				files["sha256-"+a.Digest.Hex()+".ko"] = map[string]any{"length": a.SizeBytes, "hashes": map[string]any{"sha256": a.Digest.Hex()}}
+			}
+		}
+	}, "mallory")
+	if len(large) < catalog.MaxTargetsBytes*9/10 || len(large) > catalog.MaxTargetsBytes {
+		t.Fatalf("the file has %d bytes", len(large))
+	}
+	inAnothersName := bytes.ReplaceAll(large, []byte(tufID(key("mallory").Public())), []byte(tufID(key("publisher").Public())))
+	for what, file := range map[string][]byte{"signed by a stranger": large, "signed in another's name": inAnothersName} {
+		filled := allocated(func() {
+			if _, err := c.TakeRecalls(file); err == nil || !strings.Contains(err.Error(), "not enough signatures") {
+				t.Errorf("%s: got %v", what, err)
+			}
+		})
+		if filled > 300<<20 {
+			t.Errorf("%s: %d MiB were allocated", what, filled>>20)
 		}
 	}
 }

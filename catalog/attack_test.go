@@ -142,7 +142,7 @@ func TestMetadataThatWasTamperedWithIsRefused(t *testing.T) {
 		}, "limit"},
 		{"edited targets", func() *source {
 			return good.with("2.targets.json", w.replace((*good)["2.targets.json"], "again", "never"))
-		}, "hash"},
+		}, "not enough signatures"},
 		{"truncated targets", func() *source { return good.with("2.targets.json", (*good)["2.targets.json"][:100]) }, "no end"},
 		{"oversized targets", func() *source { return good.with("2.targets.json", make([]byte, catalog.MaxTargetsBytes)) }, "limit"},
 		{"a mixture: old snapshot under the new name", func() *source { return good.with("2.snapshot.json", (*good)["1.snapshot.json"]) }, "hash"},
@@ -503,6 +503,32 @@ func TestAHostThatAsksWhileTheRootChangesDoesNotStayInTheOldEpoch(t *testing.T) 
 		if err != nil || view.Trust.Epoch != w.spec.Trust.Epoch || view.Version != w.repo.View().Version {
 			t.Errorf("%s: version %d of epoch %d, %v; want %d of %d", c.what, view.Version, view.Trust.Epoch, err, w.repo.View().Version, w.spec.Trust.Epoch)
 		}
+	}
+}
+
+func TestAFrozenCatalogThatWasSeenAsExpiredDoesNotComeBackWithTheClock(t *testing.T) {
+	w := newWorld(t)
+	dir := t.TempDir()
+	s := w.source()
+	c := w.mustClientIn(dir, s)
+	end := w.mustRefresh(c).Expires
+	for _, ahead := range []time.Duration{time.Second, 10 * 365 * 24 * time.Hour} {
+		w.now = end.Add(ahead)
+		w.mustFail(c, catalog.ErrExpired, "expired")
+		w.now = start.Add(time.Hour)
+		w.mustFail(w.mustClientIn(dir, s), catalog.ErrExpired, "expired")
+		if v, err := w.mustClientIn(dir, s).Load(); err != nil || !v.Expired(v.Refreshed) {
+			t.Errorf("after a restart it ends at %s and was seen at %s, %v", v.Expires, v.Refreshed, err)
+		}
+	}
+	// It is the set that is over: the next one is taken, whatever the clock showed.
+	w.now = start.Add(13 * time.Hour)
+	if renewed, err := w.repo.Refresh(w.now); err != nil || !renewed {
+		t.Fatal(renewed, err)
+	}
+	*s = *w.source()
+	if v := w.mustRefresh(c); v.Expired(v.Refreshed) {
+		t.Errorf("the renewed one ends at %s and counts as seen at %s", v.Expires, v.Refreshed)
 	}
 }
 

@@ -50,3 +50,6 @@ func ReadDelegations(data []byte) ([]Delegation, []hotstick.Recall, error) {
 	list, err := targets.list()
 	return list, targets.Hotstick.Recalls, err
 }
+
+// Canonical is canonical.
+func Canonical(data []byte) []byte { return canonical(data) }

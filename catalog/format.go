@@ -228,7 +228,10 @@ func readAnyTargets(t *trusted, role string, data []byte) (*targetsSigned, error
 	if err != nil {
 		return nil, err
 	}
-	return targets, checkDelegates(t.root, targets)
+	if err := checkDelegates(t.root, targets); err != nil {
+		return nil, err
+	}
+	return targets, t.root.publishersSigned(data)
 }
 
 // targetEntries returns the entries that TUF's list has for these patches.

@@ -85,13 +85,17 @@ func (p Paper) Same(other Paper) bool { return string(p.payload) == string(other
 
 // SignedBy reports whether a valid signature of this key is there.
 func (p Paper) SignedBy(key hotstick.TrustedKey) bool {
+	return signedBy(key, p.payload, p.signatures)
+}
+
+func signedBy(key hotstick.TrustedKey, payload []byte, signatures []signature) bool {
 	id, err := keyID(key)
 	if err != nil {
 		return false
 	}
-	for _, s := range p.signatures {
+	for _, s := range signatures {
 		sig, err := hex.DecodeString(s.Sig)
-		if err == nil && s.KeyID == id && statement.Verify(key, p.payload, sig) {
+		if err == nil && s.KeyID == id && statement.Verify(key, payload, sig) {
 			return true
 		}
 	}

@@ -226,6 +226,9 @@ func verifyTargets(root, data []byte) (*targetsSigned, error) {
 	if err := checkDelegates(signer, targets); err != nil {
 		return nil, err
 	}
+	if err := signer.publishersSigned(data); err != nil {
+		return nil, err
+	}
 	return targets, delegate(root, roleTargets, metadata.Targets(), data)
 }
 
