@@ -356,9 +356,7 @@ func TestTalliesFollowTheLog(t *testing.T) {
 	w := newWorld(t, memory.Open(time.Now))
 	w.fleetOfFour()
 	r := w.running(w.publish(1), quick)
-	for {
-		page, err := w.admin.Rollout(t.Context(), string(r.Plan))
-		w.must(err)
+	w.until(r.Plan, "it is over", func(page api.Rollout) bool {
 		total := map[hotstick.HostState]int{}
 		for _, wave := range page.Waves {
 			cells := map[hotstick.HostState]int{}
@@ -373,8 +371,6 @@ func TestTalliesFollowTheLog(t *testing.T) {
 		if fmt.Sprint(total) != fmt.Sprint(page.States) {
 			t.Fatalf("the page counts %v; its hosts are %v", page.States, total)
 		}
-		if page.Status.Over() {
-			break
-		}
-	}
+		return page.Status.Over()
+	})
 }
