@@ -99,6 +99,9 @@ func (c *Client) refresh(ctx context.Context, now time.Time, source Fetcher) (Vi
 	}
 	w, kept, err := c.settle(ctx, now, source)
 	if err != nil {
+		if errors.Is(err, ErrExpired) {
+			c.sawEnd(now, floor)
+		}
 		return View{}, w, err
 	}
 	c.mu.Lock()

@@ -10,15 +10,17 @@ import (
 	"github.com/hotstick/hotstick/internal/strictjson"
 )
 
-// floorFile holds the time of the last successful refresh.
+// floorFile holds the time before which no clock is believed.
 const floorFile = "time.json"
 
 // floorStep is how far the time goes on before it is written again without need.
 const floorStep = time.Hour
 
 type floorDocument struct {
-	// Refreshed is no later than the end of the metadata that was verified then,
-	// so a clock that once ran ahead locks nobody out for longer than that.
+	// Refreshed is the time of the last successful refresh, or the end of our own set
+	// once a refresh has found that over. It is no later than the end of the metadata
+	// that was verified then, so a clock that once ran ahead locks nobody out for longer
+	// than that.
 	Refreshed time.Time `json:"refreshed"`
 }
 
@@ -245,8 +247,8 @@ func (c *Client) commit(t *trusted, s *stage, now, floor time.Time) error {
 	return c.setFloor(now)
 }
 
-// noEarlier returns the time by which expiry is judged, and that of the last
-// successful refresh, before which it never is.
+// noEarlier returns the time by which expiry is judged, and the floor, before which it
+// never is.
 func (c *Client) noEarlier(now time.Time) (judged, floor time.Time, err error) {
 	if floor, err = c.floor(); err == nil && floor.After(now) {
 		now = floor
@@ -267,6 +269,14 @@ func (c *Client) floor() (time.Time, error) {
 		return time.Time{}, fmt.Errorf("cannot read %s: %w", c.disk.path(floorFile), err)
 	}
 	return doc.Refreshed, nil
+}
+
+// sawEnd notes that our own set is over, so that it does not come back with a clock
+// that is set back. Every newer one ends later, so none is kept away.
+func (c *Client) sawEnd(now, floor time.Time) {
+	if v, err := c.Load(); err == nil && v.Expired(now) && v.Expires.After(floor) {
+		_ = c.setFloor(v.Expires) // if that fails, the next refresh tries again
+	}
 }
 
 func (c *Client) setFloor(now time.Time) error {

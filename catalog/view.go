@@ -17,9 +17,10 @@ type View struct {
 	// keys no longer hold.
 	Expires time.Time
 	// Refreshed is the time of the client's last successful refresh, or up to an hour
-	// earlier after a restart; zero if unknown. A clock that shows less was set back:
-	// whatever ends is judged by the later of the two. A clock that ran ahead cannot
-	// push it beyond the end of the timestamp, for which a refresh fails then.
+	// earlier after a restart; zero if unknown. It is the view's end once a refresh has
+	// found it over. A clock that shows less was set back: whatever ends is judged by the
+	// later of the two. A clock that ran ahead cannot push it beyond the view's end, for
+	// a refresh fails then.
 	Refreshed time.Time
 	Trust     hotstick.Trust
 	// Patches in the order of their publication: the publishers' first, then those

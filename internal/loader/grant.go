@@ -48,9 +48,10 @@ type grantSituation struct {
 	host     hotstick.HostID
 	identity hotstick.Fingerprint
 	build    hotstick.KernelBuild
-	now      time.Time
-	uptime   time.Duration
-	settle   time.Duration
+	// clock is the wall clock, and now the later time by which is judged what ends.
+	clock, now time.Time
+	uptime     time.Duration
+	settle     time.Duration
 
 	capabilities hotstick.Capabilities
 	patches      []hotstick.LoadedPatch
@@ -161,7 +162,7 @@ func forbidden(s grantSituation) *hotstick.Reason {
 func early(s grantSituation) *hotstick.Reason {
 	waited := millis(s.led.Clock(s.uptime) - s.led.Plan(s.grant.Plan).AnnouncedMillis)
 	if planted.Bug("delay-by-wall-clock") {
-		waited = s.now.Sub(s.plan.CreatedAt)
+		waited = s.clock.Sub(s.plan.CreatedAt)
 	}
 	switch {
 	case !s.hasPatch:
@@ -170,7 +171,7 @@ func early(s grantSituation) *hotstick.Reason {
 		return because(hotstick.ReasonCatalogExpired, "")
 	case waited < seconds(s.plan.Waves[s.grant.Wave].DelaySeconds) && !planted.Bug("delay-ignored"):
 		return because(hotstick.ReasonDelay, "")
-	case !s.plan.Open(s.grant.Calendar, s.now) && !planted.Bug("window-unchecked"):
+	case !s.open() && !planted.Bug("window-unchecked"):
 		return &hotstick.Reason{Code: hotstick.ReasonWindowClosed, Subject: s.grant.Calendar}
 	case s.uptime < s.settle:
 		return because(hotstick.ReasonSettling, "")
@@ -182,6 +183,13 @@ func early(s grantSituation) *hotstick.Reason {
 		return s.unhealthy
 	}
 	return nil
+}
+
+// open reports whether a window is open. It must be by the clock and by the later time
+// that counts for what ends: a clock that is set back opens none that is over, and none
+// stays open because that later time stands still meanwhile.
+func (s grantSituation) open() bool {
+	return s.plan.Open(s.grant.Calendar, s.now) && s.plan.Open(s.grant.Calendar, s.clock)
 }
 
 // unfit checks the level against what is in the kernel and what was confirmed.

@@ -93,6 +93,8 @@ type Loader struct {
 	// view is the last trusted catalog; viewed tells whether there is one.
 	view   catalog.View
 	viewed bool
+	// floor is the latest time that anything was judged by; see judged.
+	floor time.Time
 	// held are digests of bytes that are known to be on the loader's own disk.
 	held map[hotstick.Digest]bool
 	// downgrades are signed statements that came with grants, oldest first.

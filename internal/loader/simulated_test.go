@@ -15,6 +15,8 @@ type simulated struct {
 	machine *fake.Kernel
 	build   hotstick.KernelBuild
 	now     func() time.Time
+	// skew is how far the wall clock is off.
+	skew func() time.Duration
 }
 
 var (
@@ -23,7 +25,12 @@ var (
 )
 
 // Now implements loader.Clock.
-func (h *simulated) Now() time.Time { return h.now() }
+func (h *simulated) Now() time.Time {
+	if h.skew == nil {
+		return h.now()
+	}
+	return h.now().Add(h.skew())
+}
 
 // Uptime implements loader.Clock.
 func (h *simulated) Uptime() time.Duration { return h.now().Sub(h.machine.State().BootedAt) }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
@@ -49,7 +50,7 @@ func (l *Loader) grantSituation(ctx context.Context, grant statement.Grant, obse
 		grant: grant, nonce: l.nonces.judge(grant.Nonce, seconds(grant.TTLSeconds), uptime),
 		trust: l.view.Trust,
 		led:   l.led, host: hostID(l.led.Identity), identity: l.led.Identity, build: l.build,
-		now: l.cfg.Clock.Now(), uptime: uptime, settle: l.cfg.Limits.Settle,
+		clock: l.cfg.Clock.Now(), now: l.judged(), uptime: uptime, settle: l.cfg.Limits.Settle,
 		capabilities: l.cfg.Driver.Capabilities(ctx), patches: l.patches, observed: observed,
 		before: l.levelInEffect(), downgrades: l.permitted(), unhealthy: l.health.unhealthy(),
 	}
@@ -82,6 +83,33 @@ func (l *Loader) grantSituation(ctx context.Context, grant statement.Grant, obse
 	return s
 }
 
+// judged is the time by which is judged what ends: the catalog, plans, downgrades,
+// clears. It is the wall clock's, but never earlier than the catalog's last successful
+// refresh, nor than any time that it was before; so nothing that was over comes back
+// with a clock that is set back. Of a clock that ran ahead it takes no more than the
+// catalog's end: a refresh beyond that fails, for the timestamp has expired, and of
+// judgements beyond it none starts anything. So the next renewal of the timestamp, a
+// day at most, undoes what such a clock did. The caller holds mu.
+func (l *Loader) judged() time.Time {
+	now := l.cfg.Clock.Now()
+	for _, seen := range []time.Time{l.view.Refreshed, earlier(now, l.view.Expires)} {
+		if seen.After(l.floor) {
+			l.floor = seen
+		}
+	}
+	if now.Before(l.floor) {
+		return l.floor
+	}
+	return now
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
 // judgeLate says why a plan's rule for late hosts does not fit this host. Only what
 // was set on the host itself counts: neither the server nor the agent is asked.
 func (l *Loader) judgeLate(rule hotstick.LateRule) *hotstick.Reason {
@@ -108,7 +136,7 @@ func (l *Loader) knownPlan(id hotstick.PlanID) (hotstick.Plan, error) {
 	if err != nil {
 		return hotstick.Plan{}, err
 	}
-	plan, got, err := statement.OpenPlan(raw, l.view.Trust, l.cfg.Clock.Now())
+	plan, got, err := statement.OpenPlan(raw, l.view.Trust, l.judged())
 	if err == nil && got != id {
 		err = errors.New("cannot use the kept plan: it is another one")
 	}

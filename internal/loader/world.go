@@ -11,7 +11,8 @@ import (
 
 // Clock tells the time. Uptime decides; Now is for people and for expiry.
 type Clock interface {
-	// Now is the wall clock. It may jump.
+	// Now is the wall clock. It may jump. What ends is not judged by it alone: see
+	// catalog.View.Refreshed.
 	Now() time.Time
 	// Uptime is the boot's age on a clock that never jumps. It starts near zero
 	// at boot and is the same for every process of the boot.

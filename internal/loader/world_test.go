@@ -58,9 +58,11 @@ func trust() hotstick.Trust {
 
 // world is one simulated host with its loader, and everybody who signs.
 type world struct {
-	t       *testing.T
-	now     time.Time
-	real    time.Time
+	t    *testing.T
+	now  time.Time
+	real time.Time
+	// skew is how far the host's wall clock is off.
+	skew    time.Duration
 	machine *fake.Kernel
 	disk    *disk
 	view    catalog.View
@@ -156,7 +158,7 @@ func (w *world) realTime() { w.real = time.Now() }
 
 // start starts a loader process on the machine as it is.
 func (w *world) start() {
-	host := &simulated{machine: w.machine, build: build, now: w.clock}
+	host := &simulated{machine: w.machine, build: build, now: w.clock, skew: func() time.Duration { return w.skew }}
 	l, err := loader.New(loader.Config{
 		Driver: &watched{Kernel: w.machine, w: w}, Clock: host, Disk: w.disk, Kernel: host, Catalog: (*staging)(w), Limits: w.limits,
 		Identity: func() (ed25519.PublicKey, error) { return ed25519.PublicKey(identity.Public()), nil },
