@@ -136,7 +136,9 @@
 //	the slowest source                      1 KiB/s ([MinBytesPerSecond]) over 30 s ([PaceTime])
 //
 // All hold while a file is fetched, not after it: what a source says about a length
-// allots no memory. Nothing is unpacked, and no redirection is followed.
+// allots no memory. Nothing is unpacked, and no redirection is followed. What the lists
+// of a file would fill is counted before it is decoded (internal/strictjson), and the
+// publishers' signatures are checked before the library for TUF reads it.
 //
 // # Signing in turn
 //
