@@ -60,6 +60,19 @@ func TestATemplateSignedByTooFewPermitsNothing(t *testing.T) {
 	}
 }
 
+func TestATemplateThatIsDatedAheadPermitsNothing(t *testing.T) {
+	w := newWorld(t)
+	template, plan := w.template(), w.hasty(hosts(6))
+	template.IssuedAt = now.Add(statement.MaxAhead + time.Second)
+	plan.Emergency = w.mustSign(statement.KindTemplate, template, "bob", "cid")
+	raw := w.mustSign(statement.KindPlan, plan, "ann", "bob")
+	_, _, err := statement.OpenPlan(raw, w.trust, now)
+	w.mustRefuse(err, hotstick.ReasonPlanExpired)
+	if _, _, err := statement.OpenPlan(raw, w.trust, now.Add(time.Second)); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestATemplateOfSomebodyWhoLeftPermitsNothing(t *testing.T) {
 	w := newWorld(t)
 	raw := w.mustSign(statement.KindPlan, w.hasty(hosts(6)), "ann", "bob")
