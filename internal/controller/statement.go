@@ -55,8 +55,8 @@ func unsigned(err error, command string) error {
 	return refuse(CodeSignature, "as many persons as the catalog asks for sign it with "+command, "%s", reason.Detail)
 }
 
-// taken stores a statement that was verified, with its leaf. The row is only about
-// s.Patch; the leaf says to which one it was taken.
+// taken stores a statement that was verified, with its leaf, which names the patch even
+// where the row is about several.
 func (c *Controller) taken(tx store.Tx, s store.Statement, patch hotstick.PatchRef) error {
 	var err error
 	if s.Digest, err = statement.IDOf(s.Envelope); err != nil {
