@@ -47,8 +47,12 @@ const (
 	exitUsage  = 2
 )
 
-// gcPercent trades a little time for memory.
-const gcPercent = 25
+// gcPercent trades a little time for memory, and memoryLimit more where somebody makes
+// the loader read much: below the MemoryMax of its unit, which would end it.
+const (
+	gcPercent   = 25
+	memoryLimit = 256 << 20
+)
 
 // settings are the loader's flags.
 type settings struct {
@@ -70,6 +74,7 @@ type settings struct {
 // Main runs the program and returns its exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
 	debug.SetGCPercent(gcPercent)
+	debug.SetMemoryLimit(memoryLimit)
 	runtime.GOMAXPROCS(2) // one to watch the kernel, one for the agent's calls
 	log := slog.New(slog.NewJSONHandler(stderr, nil)).With("program", "hotstick-loader")
 	s, err := parse(args, stderr)

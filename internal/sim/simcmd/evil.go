@@ -61,12 +61,18 @@ func runEvil(f flags, out io.Writer) int {
 		attacks[a.Name] = &Attack{Theft: world.Theft{Strategy: a.Name, Refused: map[hotstick.ReasonCode]int{}}, Claims: a.Claims}
 	}
 	began := time.Now()
-	for r := range runs(f, f.from, f.seeds) {
+	take := func(f flags, r world.Result) {
 		s.add(r, attacks[evilCase(f, int(r.Seed)).Options.Evil])
 		if r.Bad() && f.output == "text" && len(s.Failing) <= 5 {
 			fmt.Fprintf(out, "seed %d:\n", r.Seed)
 			tell(out, r)
 		}
+	}
+	for r := range runs(f, f.from, f.seeds) {
+		take(f, r)
+	}
+	for _, name := range slices.Sorted(keys(attacks)) {
+		insist(f, attacks[name], take)
 	}
 	s.Seconds = time.Since(began).Seconds()
 	s.SeedsPerSecond = float64(s.Seeds) / s.Seconds
@@ -111,8 +117,25 @@ func (s *EvilSummary) add(r world.Result, a *Attack) {
 	}
 }
 
-// enoughSeeds of one strategy must have delivered it.
-const enoughSeeds = 5
+// insist runs more seeds of a strategy that those before gave no chance: what it takes,
+// such as a plan that one person signed twice, does not happen in every run.
+func insist(f flags, a *Attack, take func(flags, world.Result)) {
+	f.strategy = a.Strategy
+	for from := f.from + f.seeds; a.Seeds >= enoughSeeds && a.missed() && a.Seeds < maxSeeds; from += enoughSeeds {
+		for r := range runs(f, from, enoughSeeds) {
+			take(f, r)
+		}
+	}
+}
+
+// missed reports whether the runs of a strategy prove nothing.
+func (a *Attack) missed() bool { return a.Answers+a.Files == 0 || a.Honest == 0 }
+
+// enoughSeeds of one strategy should have delivered it, and maxSeeds must have.
+const (
+	enoughSeeds = 5
+	maxSeeds    = 200
+)
 
 // judge says what the runs lack: an attack that was never made proves nothing, nor does
 // one beside which nothing honest started.
