@@ -334,6 +334,27 @@ func (t tokens) Use(d hotstick.Digest) error {
 	return err
 }
 
+// Sweep implements [store.TokenTable]. Only a token that was worth something, which it
+// must not delete, would need a leaf.
+func (t tokens) Sweep(kind string) error {
+	before, err := t.List(kind)
+	if err != nil {
+		return err
+	}
+	if err := t.TokenTable.Sweep(kind); err != nil {
+		return err
+	}
+	after, err := t.List(kind)
+	for _, old := range before {
+		good := old.Revoked == nil && old.Used == nil && (old.Expires.IsZero() || t.x.Now().Before(old.Expires))
+		left := slices.ContainsFunc(after, func(v store.Token) bool { return v.Digest == old.Digest })
+		if good && !left {
+			t.x.note(change{what: "a token that was swept", kinds: []string{identity.TokenRevoked}, state: kind})
+		}
+	}
+	return err
+}
+
 // PutAccount implements [store.TokenTable].
 func (t tokens) PutAccount(a store.Account) error {
 	old, err := t.Account(a.Person)
