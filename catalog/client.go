@@ -88,6 +88,22 @@ func (c *Client) Refresh(ctx context.Context, now time.Time) (View, error) {
 	return v, err
 }
 
+// RefreshEnded is [Client.Refresh] for whoever signs the catalog anew: it also takes what
+// has expired. No host may call it.
+func (c *Client) RefreshEnded(ctx context.Context) (View, error) {
+	if c.source == nil {
+		return View{}, errors.New("cannot refresh a catalog without a source")
+	}
+	c.refreshing.Lock()
+	defer c.refreshing.Unlock()
+	floor, err := c.floor()
+	if err != nil {
+		return View{}, err
+	}
+	v, _, err := c.bring(ctx, time.Time{}, floor, c.source)
+	return v, err
+}
+
 // refresh follows one source. The workflow that it returns may have ended at any
 // step; it is nil if it did not begin.
 func (c *Client) refresh(ctx context.Context, now time.Time, source Fetcher) (View, *workflow, error) {
@@ -97,6 +113,12 @@ func (c *Client) refresh(ctx context.Context, now time.Time, source Fetcher) (Vi
 	if err != nil {
 		return View{}, nil, err
 	}
+	return c.bring(ctx, now, floor, source)
+}
+
+// bring brings the client to where a source is, by expiry as of now. The caller holds
+// refreshing.
+func (c *Client) bring(ctx context.Context, now, floor time.Time, source Fetcher) (View, *workflow, error) {
 	w, kept, err := c.settle(ctx, now, source)
 	if err != nil {
 		if errors.Is(err, ErrExpired) {
@@ -118,6 +140,9 @@ func (c *Client) refresh(ctx context.Context, now time.Time, source Fetcher) (Vi
 		return View{}, w, err
 	}
 	v.Refreshed = now
+	if floor.After(now) {
+		v.Refreshed = floor
+	}
 	c.view = &v
 	return v, w, nil
 }

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -83,12 +82,12 @@ func (a *app) exportCatalog(ctx context.Context, c *client.Client, dir string) e
 	_, err = files.Refresh(ctx, a.env.Now())
 	if errors.Is(err, catalog.ErrExpired) {
 		a.note(fmt.Sprintf("warning: %v; renew it: hotstick catalog renew", err))
-		_, err = files.Refresh(ctx, time.Time{})
+		_, err = files.RefreshEnded(ctx)
 	}
 	if err == nil {
 		var copied *catalog.Client
 		if copied, err = files.Copy(dir); err == nil {
-			_, err = copied.Refresh(ctx, time.Time{})
+			_, err = copied.RefreshEnded(ctx)
 		}
 	}
 	if errors.Is(err, catalog.ErrRefused) || errors.Is(err, catalog.ErrExpired) {

@@ -202,7 +202,7 @@ func TestWhatIsNoChangeNeedsNoLeaf(t *testing.T) {
 // leaf, or is said anew in every check-in. Of its lineage only the clone is told. A field that somebody adds is in neither.
 var (
 	told = []string{"Identity", "Revoked", "Facts", "Name", "Boot", "Boots", "IllSince", "Reported", "Reverted", "InEffect", "Plans", "Strikes",
-		"Group", "Lineage"}
+		"Group", "Lineage", "Root"}
 	observed = []string{"ID", "Enrolled", "FactsDigest", "Patches", "Seq", "LastSeen", "Readings", "Busy", "CatalogVersion", "Bans", "Recalls"}
 )
 
