@@ -251,14 +251,19 @@ func TestManyCallsInOneWriteAreAnsweredOneByOne(t *testing.T) {
 // floodVariable makes the test program a stranger who connects without end.
 const floodVariable = "HOTSTICK_TEST_FLOOD_SOCKET"
 
+// flood connects without end, and keeps all open as far as it goes.
+func flood(path string) {
+	open := map[net.Conn]bool{}
+	for {
+		if conn, err := net.Dial("unix", path); err == nil {
+			open[conn] = true
+		}
+	}
+}
+
 func TestStrangersTakeNoPlaceFromTheAgent(t *testing.T) {
 	if path := os.Getenv(floodVariable); path != "" {
-		var held []net.Conn // all stay open, as far as it goes
-		for {
-			if conn, err := net.Dial("unix", path); err == nil {
-				held = append(held, conn)
-			}
-		}
+		flood(path)
 	}
 	if os.Getuid() != 0 {
 		t.Skip("becoming another user needs root; TestStrangersAreNotHeard tests the rule otherwise")
