@@ -100,7 +100,7 @@ test('a state differs from every other by its shape, not by colour alone', async
   // Two pairs are one state each, named differently in a plan and on a host.
   delete shapes.applied;
   delete shapes.transitioning;
-  assert.equal(Object.keys(shapes).length, 16);
+  assert.equal(Object.keys(shapes).length, 17);
   assert.equal(new Set(Object.values(shapes)).size, 16);
 });
 
