@@ -101,7 +101,7 @@ test('a state differs from every other by its shape, not by colour alone', async
   delete shapes.applied;
   delete shapes.transitioning;
   assert.equal(Object.keys(shapes).length, 17);
-  assert.equal(new Set(Object.values(shapes)).size, 16);
+  assert.equal(new Set(Object.values(shapes)).size, 17);
 });
 
 test('five thousand hosts fit into the page as stacks', async (t) => {
