@@ -39,11 +39,6 @@ func TestAFreezeWithTheClockSetBackStartsNothing(t *testing.T) {
 				w.reboot(true)
 				w.pass(10 * time.Second)
 			}},
-		{what: "a plan that was refused as ended", wait: 25 * time.Hour, code: hotstick.ReasonPlanExpired,
-			seen: func(w *world, p hotstick.Patch, plan hotstick.PlanID) {
-				w.exchange(late(w, p, plan))
-				w.mustRefuse(hotstick.ReasonPlanExpired)
-			}},
 		{what: "a catalog that was refused as expired", plan: func(p *hotstick.Plan) { p.NotAfter = p.NotAfter.Add(90 * 24 * time.Hour) },
 			wait: 31 * 24 * time.Hour, code: hotstick.ReasonCatalogExpired,
 			seen: func(w *world, p hotstick.Patch, plan hotstick.PlanID) {
@@ -114,11 +109,11 @@ func TestAClockThatRanAheadIsForgottenWithTheNextRenewal(t *testing.T) {
 	w := newWorld(t)
 	p := w.publish("fix@1", fake.Behaviour{})
 	w.renew(24 * time.Hour)
-	raw, plan := w.plan(p, func(p *hotstick.Plan) { p.NotAfter = p.NotAfter.Add(90 * 24 * time.Hour) })
+	raw, plan := w.plan(p, func(p *hotstick.Plan) { p.NotAfter = p.NotAfter.AddDate(20, 0, 0) })
 	w.exchange(raw)
 	w.skew = 10 * 365 * 24 * time.Hour
 	w.exchange(w.grant(plan, 1, nil))
-	w.mustRefuse(hotstick.ReasonPlanExpired)
+	w.mustRefuse(hotstick.ReasonCatalogExpired)
 	w.skew = 0
 	w.exchange(w.grant(plan, 1, nil))
 	w.mustRefuse(hotstick.ReasonCatalogExpired)

@@ -78,7 +78,7 @@ func reasonOf(err error) *hotstick.Reason {
 
 // takePlan verifies a plan and announces it: its delays run from here.
 func (l *Loader) takePlan(raw []byte) *hotstick.Reason {
-	plan, id, err := statement.OpenPlan(raw, l.view.Trust, l.judged())
+	plan, id, err := statement.OpenPlan(raw, l.view.Trust, l.noEarlier())
 	if err != nil {
 		return reasonOf(err)
 	}
@@ -209,7 +209,7 @@ func (l *Loader) takeHalt(raw []byte) *hotstick.Reason {
 
 // takeClear lifts what it names, once.
 func (l *Loader) takeClear(raw []byte) *hotstick.Reason {
-	clearance, err := statement.OpenClear(raw, l.view.Trust, l.judged())
+	clearance, err := statement.OpenClear(raw, l.view.Trust, l.noEarlier())
 	if err != nil {
 		return reasonOf(err)
 	}

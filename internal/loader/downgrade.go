@@ -16,7 +16,7 @@ const maxDowngrades = 64
 // does not: only a start asks for it, and the server sends it with every grant that
 // needs it. What a start under it left behind, a permit, needs no document.
 func (l *Loader) takeDowngrade(raw []byte) *hotstick.Reason {
-	if _, err := statement.OpenDowngrade(raw, l.view.Trust, l.judged()); err != nil {
+	if _, err := statement.OpenDowngrade(raw, l.view.Trust, l.noEarlier()); err != nil {
 		return reasonOf(err)
 	}
 	digest := hotstick.NewDigest(raw)
@@ -33,7 +33,7 @@ func (l *Loader) takeDowngrade(raw []byte) *hotstick.Reason {
 func (l *Loader) permitted() []statement.Downgrade {
 	var good []statement.Downgrade
 	for _, raw := range l.downgrades {
-		if d, err := statement.OpenDowngrade(raw, l.view.Trust, l.judged()); err == nil {
+		if d, err := statement.OpenDowngrade(raw, l.view.Trust, l.noEarlier()); err == nil {
 			good = append(good, d)
 		}
 	}

@@ -50,7 +50,7 @@ func (l *Loader) grantSituation(ctx context.Context, grant statement.Grant, obse
 		grant: grant, nonce: l.nonces.judge(grant.Nonce, seconds(grant.TTLSeconds), uptime),
 		trust: l.view.Trust,
 		led:   l.led, host: hostID(l.led.Identity), identity: l.led.Identity, build: l.build,
-		clock: l.cfg.Clock.Now(), now: l.judged(), uptime: uptime, settle: l.cfg.Limits.Settle,
+		clock: l.cfg.Clock.Now(), now: l.noEarlier(), uptime: uptime, settle: l.cfg.Limits.Settle,
 		capabilities: l.cfg.Driver.Capabilities(ctx), patches: l.patches, observed: observed,
 		before: l.levelInEffect(), downgrades: l.permitted(), unhealthy: l.health.unhealthy(),
 	}
@@ -71,7 +71,7 @@ func (l *Loader) grantSituation(ctx context.Context, grant statement.Grant, obse
 		s.doubt = l.judgeLate(*plan.Late)
 	}
 	s.patch, s.hasPatch = l.view.Patch(plan.Patch)
-	s.expired = l.view.ExpiredFor(plan.Patch, s.now)
+	s.expired = l.view.ExpiredFor(plan.Patch, l.judged())
 	s.blocked = l.blocked(plan.Patch)
 	if artifact, ok := s.patch.Artifact(l.build); ok {
 		if err := l.take(ctx, artifact.Digest); err == nil {
@@ -83,8 +83,8 @@ func (l *Loader) grantSituation(ctx context.Context, grant statement.Grant, obse
 	return s
 }
 
-// judged is the time by which is judged what ends: the catalog, plans, downgrades,
-// clears. It is the wall clock's, but never earlier than the catalog's last successful
+// judged is the time by which the end of the catalog is judged.
+// It is the wall clock's, but never earlier than the catalog's last successful
 // refresh, nor than any time that it was before; so nothing that was over comes back
 // with a clock that is set back. Of a clock that ran ahead it takes no more than the
 // catalog's end: a refresh beyond that fails, for the timestamp has expired, and of
@@ -99,6 +99,18 @@ func (l *Loader) judged() time.Time {
 	}
 	if now.Before(l.floor) {
 		return l.floor
+	}
+	return now
+}
+
+// noEarlier is the time by which is judged what people signed an end for: the wall
+// clock's, but never earlier than the catalog's last successful refresh. Plans may be
+// shorter than a day, so what a clock that ran ahead has left in the floor does not
+// count against them. The caller holds mu.
+func (l *Loader) noEarlier() time.Time {
+	now := l.cfg.Clock.Now()
+	if l.view.Refreshed.After(now) {
+		return l.view.Refreshed
 	}
 	return now
 }
@@ -136,7 +148,7 @@ func (l *Loader) knownPlan(id hotstick.PlanID) (hotstick.Plan, error) {
 	if err != nil {
 		return hotstick.Plan{}, err
 	}
-	plan, got, err := statement.OpenPlan(raw, l.view.Trust, l.judged())
+	plan, got, err := statement.OpenPlan(raw, l.view.Trust, l.noEarlier())
 	if err == nil && got != id {
 		err = errors.New("cannot use the kept plan: it is another one")
 	}
