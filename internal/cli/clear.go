@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -112,40 +111,12 @@ func clearText(said statement.Clear, names []string) string {
 }
 
 func (a *app) clearSign() *cobra.Command {
-	var s signing
-	cmd := &cobra.Command{
-		Use:   "sign FILE --key FILE",
-		Short: "Add your signature to a clear",
-		Args:  exactly("FILE"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.with(cmd, func(ctx context.Context, c *client.Client) error {
-				raw, said, err := readClear(args[0])
-				if err != nil {
-					return err
-				}
-				signer, person, _, err := a.signer(ctx, c, s.key)
-				if err != nil {
-					return err
-				}
-				return a.addSignature(s, args[0], person, clearText(said, nil), raw, signer)
-			})
-		},
-	}
-	s.flags(cmd)
-	return cmd
+	return countersign(a, "a clear", readClear, func(said statement.Clear, _ hotstick.Trust) string { return clearText(said, nil) })
 }
 
 func readClear(file string) ([]byte, statement.Clear, error) {
-	raw, err := readDocument(file, statement.MaxBytes)
-	if err != nil {
-		return nil, statement.Clear{}, err
-	}
-	raw = bytes.TrimSpace(raw)
-	read, err := statement.ParseClear(raw)
-	if err != nil {
-		return nil, statement.Clear{}, fail(exitUsage, "hotstick clear make writes one", "cannot read %s: it is not a signed clear", file)
-	}
-	return raw, read.Clear, nil
+	raw, read, err := readSigned(file, "clear", statement.ParseClear)
+	return raw, read.Clear, err
 }
 
 func (a *app) clearApply() *cobra.Command {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -111,4 +112,42 @@ func readDocument(file string, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("cannot read %s: it has more than %d bytes", file, limit)
 	}
 	return raw, nil
+}
+
+// readSigned reads a statement that somebody signed, and what it says, unverified.
+func readSigned[T any](file, kind string, parse func([]byte) (T, error)) (raw []byte, said T, err error) {
+	if raw, err = readDocument(file, statement.MaxBytes); err != nil {
+		return nil, said, err
+	}
+	raw = bytes.TrimSpace(raw)
+	if said, err = parse(raw); err != nil {
+		return nil, said, fail(exitUsage, "hotstick "+kind+" make writes one", "cannot read %s: it is not a signed %s", file, kind)
+	}
+	return raw, said, nil
+}
+
+// countersign makes the command that adds one's signature to a statement; text is
+// what its signer reads before.
+func countersign[T any](a *app, what string, read func(file string) ([]byte, T, error), text func(T, hotstick.Trust) string) *cobra.Command {
+	var s signing
+	cmd := &cobra.Command{
+		Use:   "sign FILE --key FILE",
+		Short: "Add your signature to " + what,
+		Args:  exactly("FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, func(ctx context.Context, c *client.Client) error {
+				raw, said, err := read(args[0])
+				if err != nil {
+					return err
+				}
+				signer, person, trust, err := a.signer(ctx, c, s.key)
+				if err != nil {
+					return err
+				}
+				return a.addSignature(s, args[0], person, text(said, trust), raw, signer)
+			})
+		},
+	}
+	s.flags(cmd)
+	return cmd
 }

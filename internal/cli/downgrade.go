@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -135,40 +134,12 @@ func downgradeText(d statement.Downgrade) string {
 }
 
 func (a *app) downgradeSign() *cobra.Command {
-	var s signing
-	cmd := &cobra.Command{
-		Use:   "sign FILE --key FILE",
-		Short: "Add your signature to a downgrade",
-		Args:  exactly("FILE"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.with(cmd, func(ctx context.Context, c *client.Client) error {
-				raw, said, err := readDowngrade(args[0])
-				if err != nil {
-					return err
-				}
-				signer, person, _, err := a.signer(ctx, c, s.key)
-				if err != nil {
-					return err
-				}
-				return a.addSignature(s, args[0], person, downgradeText(said), raw, signer)
-			})
-		},
-	}
-	s.flags(cmd)
-	return cmd
+	return countersign(a, "a downgrade", readDowngrade, func(said statement.Downgrade, _ hotstick.Trust) string { return downgradeText(said) })
 }
 
 func readDowngrade(file string) ([]byte, statement.Downgrade, error) {
-	raw, err := readDocument(file, statement.MaxBytes)
-	if err != nil {
-		return nil, statement.Downgrade{}, err
-	}
-	raw = bytes.TrimSpace(raw)
-	read, err := statement.ParseDowngrade(raw)
-	if err != nil {
-		return nil, statement.Downgrade{}, fail(exitUsage, "hotstick downgrade make writes one", "cannot read %s: it is not a signed downgrade", file)
-	}
-	return raw, read.Downgrade, nil
+	raw, read, err := readSigned(file, "downgrade", statement.ParseDowngrade)
+	return raw, read.Downgrade, err
 }
 
 func (a *app) downgradeSubmit() *cobra.Command {

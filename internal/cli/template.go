@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -152,40 +151,12 @@ hotstick rollout plan --emergency uses it.`,
 }
 
 func (a *app) templateSign() *cobra.Command {
-	var s signing
-	cmd := &cobra.Command{
-		Use:   "sign FILE --key FILE",
-		Short: "Add your signature to an emergency template",
-		Args:  exactly("FILE"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.with(cmd, func(ctx context.Context, c *client.Client) error {
-				raw, t, err := readTemplate(args[0])
-				if err != nil {
-					return err
-				}
-				signer, person, trust, err := a.signer(ctx, c, s.key)
-				if err != nil {
-					return err
-				}
-				return a.addSignature(s, args[0], person, templateText(t, trust.Approvals), raw, signer)
-			})
-		},
-	}
-	s.flags(cmd)
-	return cmd
+	return countersign(a, "an emergency template", readTemplate, func(said statement.Template, trust hotstick.Trust) string { return templateText(said, trust.Approvals) })
 }
 
 func readTemplate(file string) ([]byte, statement.Template, error) {
-	raw, err := readDocument(file, statement.MaxBytes)
-	if err != nil {
-		return nil, statement.Template{}, err
-	}
-	raw = bytes.TrimSpace(raw)
-	read, err := statement.ParseTemplate(raw)
-	if err != nil {
-		return nil, statement.Template{}, fail(exitUsage, "hotstick template make writes one", "cannot read %s: it is not a signed template", file)
-	}
-	return raw, read.Template, nil
+	raw, read, err := readSigned(file, "template", statement.ParseTemplate)
+	return raw, read.Template, err
 }
 
 // templateText is what a person reads before signing.

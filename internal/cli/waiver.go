@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -132,40 +131,12 @@ func waiverText(w statement.Waiver) string {
 }
 
 func (a *app) waiverSign() *cobra.Command {
-	var s signing
-	cmd := &cobra.Command{
-		Use:   "sign FILE --key FILE",
-		Short: "Add your signature to a waiver",
-		Args:  exactly("FILE"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.with(cmd, func(ctx context.Context, c *client.Client) error {
-				raw, said, err := readWaiver(args[0])
-				if err != nil {
-					return err
-				}
-				signer, person, _, err := a.signer(ctx, c, s.key)
-				if err != nil {
-					return err
-				}
-				return a.addSignature(s, args[0], person, waiverText(said), raw, signer)
-			})
-		},
-	}
-	s.flags(cmd)
-	return cmd
+	return countersign(a, "a waiver", readWaiver, func(said statement.Waiver, _ hotstick.Trust) string { return waiverText(said) })
 }
 
 func readWaiver(file string) ([]byte, statement.Waiver, error) {
-	raw, err := readDocument(file, statement.MaxBytes)
-	if err != nil {
-		return nil, statement.Waiver{}, err
-	}
-	raw = bytes.TrimSpace(raw)
-	read, err := statement.ParseWaiver(raw)
-	if err != nil {
-		return nil, statement.Waiver{}, fail(exitUsage, "hotstick waiver make writes one", "cannot read %s: it is not a signed waiver", file)
-	}
-	return raw, read.Waiver, nil
+	raw, read, err := readSigned(file, "waiver", statement.ParseWaiver)
+	return raw, read.Waiver, err
 }
 
 func (a *app) waiverSubmit() *cobra.Command {
