@@ -13,6 +13,8 @@ type Facts struct {
 	Livepatch LivepatchFacts `json:"livepatch"`
 	Modules   []ModuleFacts  `json:"modules,omitempty"`
 	Drivers   []Capabilities `json:"drivers,omitempty"`
+	// Masters are other systems that load live patches on this host.
+	Masters []Master `json:"masters,omitempty" since:"2"`
 	// Labels were set on the host itself (its configuration file), such as
 	// rack=a3 or role=db. Failure domains are read from them.
 	Labels map[string]string `json:"labels,omitempty"`
@@ -26,6 +28,8 @@ type HostFacts struct {
 	// mac:52:54:00:12:34:56 (source: /sys/class/net, /sys/class/dmi). A copy of the
 	// disk does not copy it.
 	Hardware string `json:"hardware,omitempty"`
+	// Model is the machine's maker and product (source: /sys/class/dmi/id).
+	Model string `json:"model,omitempty" since:"2"`
 	// BootID is new at every boot (source: /proc/sys/kernel/random/boot_id).
 	BootID string `json:"boot_id"`
 	// BootedAt is the wall-clock time of the boot, whole seconds.
@@ -142,6 +146,22 @@ const (
 // Effects returns the closed set, in the order of a patch's life.
 func Effects() []Effect {
 	return []Effect{TransitionIn, InEffect, TransitionOut, Disabled, EffectUnknown}
+}
+
+// Master is another system that loads live patches by itself, such as kpatch.service
+// or a vendor's daemon. While one is active nothing of ours starts: two masters of one
+// kernel undo each other's work.
+type Master struct {
+	// System is its name: kpatch, canonical, kernelcare, ksplice, suse.
+	System string `json:"system"`
+	// Unit is the systemd unit that starts it; empty if it has none.
+	Unit string `json:"unit,omitempty"`
+	// Active: it will load patches by itself, now or at the next boot.
+	Active bool `json:"active"`
+	// Adopted: Hotstick has put its own scheduling on hold and gives it back on release.
+	Adopted bool `json:"adopted,omitempty"`
+	// Modules are those that it has, or will have, loaded.
+	Modules []string `json:"modules,omitempty"`
 }
 
 // ModuleFacts describe one loaded kernel module (source: /proc/modules and

@@ -80,6 +80,11 @@ const (
 	ReasonCaughtUp         ReasonCode = "caught_up"
 	ReasonLabels           ReasonCode = "labels"
 	ReasonDismissed        ReasonCode = "dismissed"
+	ReasonHeldOnHost       ReasonCode = "held_on_host"
+	ReasonSwitchedOff      ReasonCode = "switched_off"
+	ReasonCrashedElsewhere ReasonCode = "crashed_elsewhere"
+	ReasonNotReversible    ReasonCode = "not_reversible"
+	ReasonOtherMaster      ReasonCode = "other_master"
 )
 
 // Causes for which a host refuses or fails an attempt.
@@ -128,6 +133,7 @@ const (
 	ReasonRate           ReasonCode = "rate"
 	ReasonForgotten      ReasonCode = "attempt_forgotten"
 	ReasonPowerCut       ReasonCode = "power_cut"
+	ReasonTouchFailed    ReasonCode = "touch_failed"
 )
 
 // reasonGlossary says in a sentence what each code means. It is also the closed
@@ -176,6 +182,11 @@ var reasonGlossary = map[ReasonCode]string{
 	ReasonCaughtUp:         "The host is back and is caught up.",
 	ReasonLabels:           "The host's own labels do not match the plan's rule for late hosts.",
 	ReasonDismissed:        "An operator dismissed the host: it no longer holds its lane, and this plan does not patch it.",
+	ReasonHeldOnHost:       "Somebody on the host holds it: nothing starts there until that person lets it go.",
+	ReasonSwitchedOff:      "Hotstick is switched off on the host, by its file or its kernel command line.",
+	ReasonCrashedElsewhere: "A host with the same kernel build and hardware went down with this level.",
+	ReasonNotReversible:    "The level's way back on this host is worse than the policy demands.",
+	ReasonOtherMaster:      "Another live-patch system manages this host's kernel.",
 
 	ReasonWrongBuild:         "The host runs another kernel build than the plan says.",
 	ReasonNoArtifact:         "The catalog has no artifact for this kernel build.",
@@ -218,6 +229,7 @@ var reasonGlossary = map[ReasonCode]string{
 	ReasonRate:           "More hosts fail than the fleet's background explains.",
 	ReasonForgotten:      "The host's loader knows nothing of the attempt any more; an older ledger was put back.",
 	ReasonPowerCut:       "The host went down together with others of its failure domain.",
+	ReasonTouchFailed:    "What belongs to the patch beside the kernel, such as a sysctl or a service, could not be set or put back.",
 }
 
 // Meaning returns one sentence that explains the code to a person, and whether

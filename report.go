@@ -25,11 +25,13 @@ type Report struct {
 	// InEffect is the level that the kernel ran when the report was made.
 	InEffect PatchRef `json:"in_effect"`
 	Timing   Timing   `json:"timing"`
+	// Crash is the kind of the crash that the report tells of; nil if it tells of none.
+	Crash *CrashPrint `json:"crash,omitempty" since:"2"`
 }
 
 // Evidence is one observation kept with a report or an event.
 type Evidence struct {
-	// Kind says what it is: crash_trace, kernel_log, probe, sysfs.
+	// Kind says what it is: crash_trace, kernel_log, probe, sysfs, blocked_task.
 	Kind string `json:"kind"`
 	Text string `json:"text"`
 }
@@ -49,6 +51,19 @@ type Reading struct {
 	Healthy bool      `json:"healthy"`
 	Detail  string    `json:"detail,omitempty"`
 	At      time.Time `json:"at"`
+	// Measure is what the probe measured; nil if it only says yes or no.
+	Measure *Measure `json:"measure,omitempty" since:"2"`
+}
+
+// Measure is a probe's number, beside what is usual on this host.
+type Measure struct {
+	Value float64 `json:"value"`
+	// Unit is a unit of Prometheus: seconds, bytes, ratio, or empty for a count.
+	Unit string `json:"unit,omitempty"`
+	// Usual is the median before the attempt, and Limit what is still healthy; both are
+	// nil until enough was measured.
+	Usual *float64 `json:"usual,omitempty"`
+	Limit *float64 `json:"limit,omitempty"`
 }
 
 // Limits of what a host may send; longer texts are cut by the sender and

@@ -83,6 +83,7 @@ func NewCore(cfg CoreConfig) *Core {
 	c.host.readings = map[string]hotstick.Reading{}
 	c.host.called, c.server.departed = c.started-paceYoung, c.started-gap
 	c.server.rested = c.started - paceRest
+	c.server.protocol = wire.Protocol
 	c.server.version, c.server.due, c.server.fetchDue = cfg.CatalogVersion, c.started, c.started
 	c.spreadMirrors()
 	return c

@@ -157,7 +157,7 @@ func TestTheCoreHasNothingOfItsOwn(t *testing.T) {
 	banned := map[string]bool{"time.Now": true, "time.Since": true, "time.Until": true, "time.After": true, "time.NewTimer": true,
 		"time.NewTicker": true, "time.AfterFunc": true, "time.Sleep": true, "context.WithTimeout": true, "context.WithDeadline": true,
 		"rand.N": true, "rand.IntN": true, "rand.Int64N": true, "rand.Float64": true}
-	for _, name := range []string{"core.go", "host.go", "mirror.go", "sync.go"} {
+	for _, name := range []string{"core.go", "host.go", "mirror.go", "protocol.go", "sync.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -173,5 +173,27 @@ func TestTheCoreHasNothingOfItsOwn(t *testing.T) {
 			}
 			return true
 		})
+	}
+}
+
+func TestAnOlderServerIsSpokenToInItsProtocolUntilItIsTriedAgain(t *testing.T) {
+	s := newStage(t, 1)
+	refuse := &agent.StatusError{Status: 400, Text: "cannot read the message"}
+	if req := s.departs(); req.Protocol != wire.Protocol {
+		t.Fatalf("the first check-in speaks %d", req.Protocol)
+	}
+	s.arrive(nil, refuse)
+	older := s.departs()
+	if older.Protocol != wire.Protocol-1 || older.Facts == nil {
+		t.Fatalf("after the refusal: protocol %d, facts %v", older.Protocol, older.Facts != nil)
+	}
+	s.arrive(&wire.SyncResponse{NextMillis: 1000}, nil)
+	if req := s.departs(); req.Protocol != wire.Protocol-1 || req.Facts != nil {
+		t.Fatalf("the next one: protocol %d, facts %v", req.Protocol, req.Facts != nil)
+	}
+	s.arrive(&wire.SyncResponse{NextMillis: 1000}, nil)
+	s.now += 2 * time.Hour
+	if req := s.departs(); req.Protocol != wire.Protocol || req.Facts == nil {
+		t.Errorf("hours later: protocol %d, facts %v", req.Protocol, req.Facts != nil)
 	}
 }

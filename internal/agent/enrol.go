@@ -93,8 +93,8 @@ func (h *Home) Enrol(ctx context.Context, join Join, hostname string) error {
 	defer client.CloseIdleConnections()
 	var resp wire.EnrollResponse
 	err = talk{server: strings.TrimSuffix(join.Server, "/"), http: client}.post(ctx, "/agent/v1/enroll", &wire.EnrollRequest{
-		Protocol: wire.Protocol, Token: join.Token, Identity: identity.Public(), Request: csr, Proof: proof, Hostname: hostname, Labels: labels,
-	}, wire.MaxEnrollBytes, &resp)
+		Protocol: wire.Oldest, Token: join.Token, Identity: identity.Public(), Request: csr, Proof: proof, Hostname: hostname, Labels: labels,
+	}, wire.Oldest, wire.MaxEnrollBytes, &resp)
 	if err != nil {
 		return err
 	}

@@ -74,8 +74,12 @@ func (c *Core) call(ctx context.Context, req link.Request) {
 func changed(old, now link.Response) bool {
 	return old.InEffect != now.InEffect || old.Busy != now.Busy ||
 		!slices.Equal(old.Plans, now.Plans) || !slices.Equal(old.Strikes, now.Strikes) || !slices.Equal(old.Bans, now.Bans) ||
-		!slices.Equal(old.Recalls, now.Recalls) || old.Root != now.Root
+		!slices.Equal(old.Recalls, now.Recalls) || old.Root != now.Root || old.Off != now.Off ||
+		!equal(old.Expected, now.Expected) || !equal(old.Hold, now.Hold) || (old.Stall == nil) != (now.Stall == nil)
 }
+
+// equal compares what two pointers point to.
+func equal[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
 
 func newest(reports []hotstick.Report) uint64 {
 	if len(reports) == 0 {
@@ -126,12 +130,13 @@ func (c *Core) observe(ctx context.Context) error {
 func (c *Core) request() *wire.SyncRequest {
 	h := &c.host
 	req := &wire.SyncRequest{
-		Protocol: wire.Protocol, Host: c.cfg.Host, Boot: h.facts.Host.BootID, Seq: c.nextSeq(),
+		Protocol: c.speak(), Host: c.cfg.Host, Boot: h.facts.Host.BootID, Seq: c.nextSeq(),
 		FactsDigest: h.factsDigest, Patches: h.patches, Reports: fitting(h.loader.Reports),
 		Loader: wire.LoaderState{
 			Nonce: h.loader.Nonce, InEffect: h.loader.InEffect, Busy: h.loader.Busy, Plans: h.loader.Plans,
 			CatalogVersion: h.loader.CatalogVersion, Strikes: h.loader.Strikes, Bans: h.loader.Bans,
 			Recalls: h.loader.Recalls, Root: h.loader.Root, Refusals: h.refusals,
+			Expected: h.loader.Expected, Stall: h.loader.Stall, Hold: h.loader.Hold, Off: h.loader.Off,
 		},
 	}
 	if h.factsDigest != c.server.factsDigest {

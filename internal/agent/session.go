@@ -170,7 +170,7 @@ func (s *Session) renew(ctx context.Context) error {
 	client := &http.Client{Transport: s.open(), CheckRedirect: noRedirect}
 	var resp wire.RenewResponse
 	err = talk{server: s.server, http: client}.post(ctx, "/agent/v1/renew",
-		&wire.RenewRequest{Request: csr, Proof: proof}, wire.MaxEnrollBytes, &resp)
+		&wire.RenewRequest{Request: csr, Proof: proof}, wire.Oldest, wire.MaxEnrollBytes, &resp)
 	if err != nil {
 		return err
 	}

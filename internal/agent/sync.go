@@ -29,6 +29,10 @@ const (
 type serverState struct {
 	// acknowledged is the highest report that the server has stored.
 	acknowledged uint64
+	// protocol is the one that the server is spoken to in. If it is an older one, the
+	// newest is tried again at newerDue.
+	protocol int
+	newerDue time.Duration
 	// factsDigest is of the facts that the server has.
 	factsDigest hotstick.Digest
 	// version is that of the agent's own catalog.
@@ -110,6 +114,8 @@ func (c *Core) Arrive(ctx context.Context, resp *wire.SyncResponse, err error) W
 	f := c.flight
 	switch {
 	case errors.Is(err, context.Canceled):
+		c.flight, c.server.due = nil, c.cfg.Uptime()
+	case c.stepDown(f.req, err):
 		c.flight, c.server.due = nil, c.cfg.Uptime()
 	case err != nil:
 		c.cfg.Log.Warn("cannot check in", "error", err, "failures", c.server.failures+1)

@@ -29,7 +29,7 @@ func (e *StatusError) Error() string {
 
 func (t talk) sync(ctx context.Context, req *wire.SyncRequest) (*wire.SyncResponse, error) {
 	var resp wire.SyncResponse
-	err := t.post(ctx, "/agent/v1/sync", req, wire.MaxRequestBytes, &resp)
+	err := t.post(ctx, "/agent/v1/sync", req, req.Protocol, wire.MaxRequestBytes, &resp)
 	return &resp, err
 }
 
@@ -42,8 +42,8 @@ func (t talk) get(ctx context.Context, path string, into wire.Message) error {
 	return t.do(req, into)
 }
 
-func (t talk) post(ctx context.Context, path string, message wire.Message, limit int64, into wire.Message) error {
-	body, err := wire.Encode(message, limit)
+func (t talk) post(ctx context.Context, path string, message wire.Message, protocol int, limit int64, into wire.Message) error {
+	body, err := wire.EncodeAs(message, protocol, limit)
 	if err != nil {
 		return err
 	}

@@ -65,8 +65,11 @@ func clipped(text string) string {
 }
 
 // send writes one answer to an agent.
-func (s *Server) send(w http.ResponseWriter, m wire.Message) {
-	data, err := wire.Encode(m, wire.MaxResponseBytes)
+func (s *Server) send(w http.ResponseWriter, m wire.Message) { s.sendAs(w, m, wire.Protocol) }
+
+// sendAs writes one answer to an agent in its protocol.
+func (s *Server) sendAs(w http.ResponseWriter, m wire.Message, protocol int) {
+	data, err := wire.EncodeAs(m, protocol, wire.MaxResponseBytes)
 	if err != nil {
 		writeProblem(w, asProblem(err, s.log))
 		return
@@ -163,7 +166,7 @@ func (s *Server) sync() http.Handler {
 			writeProblem(w, p)
 			return
 		}
-		s.send(w, resp)
+		s.sendAs(w, resp, req.Protocol)
 	})
 }
 

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -26,13 +25,16 @@ func Decode(r io.Reader, limit int64, into Message) error {
 	return into.Validate()
 }
 
-// Encode returns the message's bytes. It refuses what the other side would
-// refuse, so that a fault shows where it is made.
-func Encode(m Message, limit int64) ([]byte, error) {
+// Encode returns the message's bytes. It refuses what the other side would refuse, so
+// that a fault shows where it is made.
+func Encode(m Message, limit int64) ([]byte, error) { return EncodeAs(m, Protocol, limit) }
+
+// EncodeAs is [Encode] in an older protocol, without what is newer.
+func EncodeAs(m Message, protocol int, limit int64) ([]byte, error) {
 	if err := m.Validate(); err != nil {
 		return nil, err
 	}
-	data, err := json.Marshal(m)
+	data, err := strictjson.MarshalAsOf(m, protocol)
 	if err != nil {
 		return nil, fmt.Errorf("cannot encode the message: %w", err)
 	}
@@ -61,8 +63,8 @@ const (
 )
 
 func checkProtocol(p int) error {
-	if p != Protocol {
-		return fmt.Errorf("cannot speak protocol %d: this version speaks %d", p, Protocol)
+	if p < Oldest || p > Protocol {
+		return fmt.Errorf("cannot speak protocol %d: this version speaks %d to %d", p, Oldest, Protocol)
 	}
 	return nil
 }
@@ -157,7 +159,27 @@ func (m *SyncRequest) Validate() error {
 	if err := m.Audit.validate(); err != nil {
 		return err
 	}
+	if err := m.Loader.validate(); err != nil {
+		return err
+	}
 	return validateReports(m.Reports)
+}
+
+func (s *LoaderState) validate() error {
+	if s.Expected != nil && *s.Expected != (hotstick.PatchRef{}) {
+		if err := s.Expected.Validate(); err != nil {
+			return err
+		}
+	}
+	switch s.Off {
+	case "", hotstick.OffByFile, hotstick.OffByCommandLine:
+	default:
+		return fmt.Errorf("cannot use %.40q as what switches a host off", s.Off)
+	}
+	if err := s.Hold.Validate(); err != nil {
+		return err
+	}
+	return s.Stall.Validate()
 }
 
 func validateReports(reports []hotstick.Report) error {
@@ -175,6 +197,9 @@ func validateReports(reports []hotstick.Report) error {
 			if err := r.Reason.Validate(); err != nil {
 				return err
 			}
+		}
+		if err := r.Crash.Validate(); err != nil {
+			return err
 		}
 		if len(r.Evidence) > hotstick.MaxEvidence {
 			return fmt.Errorf("cannot take %d pieces of evidence in one report: the limit is %d", len(r.Evidence), hotstick.MaxEvidence)

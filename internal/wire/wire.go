@@ -24,6 +24,14 @@
 //	1  2026-11-21  first version; the answer tells of the audit log where the
 //	               agent asks for it
 //
+//	2  2026-11-22  stalls, crash prints, measures, other masters, what the ledger
+//	               expects, holds and the off-switch of a host
+//
+// This build also speaks [Oldest]: an agent whose server refuses its protocol speaks
+// an older one until the server's next restart or an hour has passed, and a server
+// answers in the protocol that it was asked in. A field that an older protocol lacks
+// is tagged since:"N" and left out there (see strictjson.MarshalAsOf).
+//
 // What an agent did not ask for is not sent to it, so that agents and servers of
 // one protocol understand each other. The messages of this protocol, field by
 // field, are in testdata/messages.golden.
@@ -36,8 +44,11 @@ import (
 	"github.com/hotstick/hotstick"
 )
 
-// Protocol is the protocol version that this build speaks.
-const Protocol = 1
+// Protocol is the newest protocol version that this build speaks, Oldest the oldest.
+const (
+	Protocol = 2
+	Oldest   = 1
+)
 
 // Limits in bytes of one message in each direction.
 const (
@@ -135,6 +146,16 @@ type LoaderState struct {
 	Root hotstick.Digest `json:"root,omitempty"`
 	// Refusals tells which documents the loader refused since the last check-in.
 	Refusals []DocumentRefusal `json:"refusals,omitempty"`
+	// Expected is the level that should be in effect in this boot as far as the ledger
+	// goes; nil where it says nothing, such as during an attempt.
+	Expected *hotstick.PatchRef `json:"expected,omitempty" since:"2"`
+	// Stall is the transition that does not end now; nil if none.
+	Stall *hotstick.Stall `json:"stall,omitempty" since:"2"`
+	// Hold is set while a person on the host holds it.
+	Hold *hotstick.HostHold `json:"hold,omitempty" since:"2"`
+	// Off says what switches Hotstick off on the host: file or command_line; empty if
+	// nothing does.
+	Off string `json:"off,omitempty" since:"2"`
 }
 
 // DocumentRefusal says which document a loader refused and why.

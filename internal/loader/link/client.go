@@ -3,6 +3,7 @@ package link
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -21,6 +22,9 @@ type Client struct {
 	mu    sync.Mutex
 	conn  net.Conn
 	lines *bufio.Reader
+	// protocol is the connection's; older that of the next one, if the loader has
+	// refused a newer.
+	protocol, older int
 }
 
 var _ Loader = (*Client)(nil)
@@ -52,6 +56,13 @@ func (c *Client) Exchange(ctx context.Context, req Request) (Response, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	resp, err := c.exchange(ctx, req)
+	for errors.Is(err, ErrRefused) && c.protocol > 1 {
+		// An older loader cannot read the call. It says so of any malformed call, and
+		// cuts the caller off.
+		c.drop()
+		c.older = c.protocol - 1
+		resp, err = c.exchange(ctx, req)
+	}
 	if err != nil {
 		c.drop()
 	}
@@ -59,12 +70,16 @@ func (c *Client) Exchange(ctx context.Context, req Request) (Response, error) {
 }
 
 func (c *Client) exchange(ctx context.Context, req Request) (Response, error) {
-	if c.conn == nil {
+	if older := c.older; c.conn == nil {
 		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", c.path)
 		if err != nil {
 			return Response{}, fmt.Errorf("cannot reach the loader: %w", err)
 		}
 		c.conn, c.lines = conn, bufio.NewReaderSize(conn, 64<<10)
+		c.protocol, c.older = Protocol, 0
+		if older != 0 {
+			c.protocol = older
+		}
 	}
 	deadline := time.Now().Add(callTime)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
@@ -73,7 +88,8 @@ func (c *Client) exchange(ctx context.Context, req Request) (Response, error) {
 	if err := c.conn.SetDeadline(deadline); err != nil {
 		return Response{}, fmt.Errorf("cannot set a deadline: %w", err)
 	}
-	if err := writeLine(c.conn, req); err != nil {
+	req.Protocol = c.protocol
+	if err := writeLine(c.conn, req, c.protocol); err != nil {
 		return Response{}, err
 	}
 	line, err := readLine(c.lines)

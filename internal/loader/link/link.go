@@ -28,8 +28,15 @@ type Loader interface {
 	Exchange(ctx context.Context, req Request) (Response, error)
 }
 
+// Protocol is the newest version of the calls that this build speaks. The client falls
+// back to the first where an older loader refuses it; a loader answers in the version
+// that it was asked in. A field that an older version lacks is tagged since:"N".
+const Protocol = 2
+
 // Request is what the agent hands to the loader.
 type Request struct {
+	// Protocol is the version of the call; absent in the first.
+	Protocol int `json:"protocol,omitempty" since:"2"`
 	// Catalog asks the loader to read the catalog files that the agent put into
 	// the shared staging directory.
 	Catalog bool `json:"catalog,omitempty"`
@@ -79,6 +86,16 @@ type Response struct {
 	Root hotstick.Digest `json:"root,omitempty"`
 	// Refusals says which documents were refused in this call, and why.
 	Refusals []Refusal `json:"refusals,omitempty"`
+	// Expected is the level that should be in effect in this boot as far as the ledger
+	// goes; nil where it says nothing, such as during an attempt.
+	Expected *hotstick.PatchRef `json:"expected,omitempty" since:"2"`
+	// Stall is the transition that does not end now; nil if none.
+	Stall *hotstick.Stall `json:"stall,omitempty" since:"2"`
+	// Hold is set while a person on the host holds it: nothing starts, reverts go on.
+	Hold *hotstick.HostHold `json:"hold,omitempty" since:"2"`
+	// Off says what switches Hotstick off on the host (see [hotstick.OffByFile]); empty
+	// if nothing does.
+	Off string `json:"off,omitempty" since:"2"`
 }
 
 // Refusal tells why a document was not taken.

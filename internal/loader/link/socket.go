@@ -3,7 +3,6 @@ package link
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -146,15 +145,15 @@ func (s *Server) serve(ctx context.Context, conn net.Conn) error {
 func (s *Server) answer(ctx context.Context, conn net.Conn, lines *bufio.Reader) error {
 	req, err := readRequest(lines)
 	if err != nil {
-		return errors.Join(err, writeLine(conn, reply{Error: err.Error()}))
+		return errors.Join(err, writeLine(conn, reply{Error: err.Error()}, 1))
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.call)
 	defer cancel()
 	resp, err := s.loader.Exchange(ctx, req)
 	if err != nil {
-		return errors.Join(err, writeLine(conn, reply{Error: err.Error()}))
+		return errors.Join(err, writeLine(conn, reply{Error: err.Error()}, 1))
 	}
-	return writeLine(conn, reply{Response: &resp})
+	return writeLine(conn, reply{Response: &resp}, max(req.Protocol, 1))
 }
 
 func readRequest(lines *bufio.Reader) (Request, error) {
@@ -207,8 +206,9 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 	}
 }
 
-func writeLine(w io.Writer, v any) error {
-	line, err := json.Marshal(v)
+// writeLine writes a value without what is newer than the protocol.
+func writeLine(w io.Writer, v any, protocol int) error {
+	line, err := strictjson.MarshalAsOf(v, protocol)
 	if err != nil {
 		return fmt.Errorf("cannot encode a line: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -203,4 +205,51 @@ func TestADeadLoadersSocketIsTakenOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	listener.Close()
+}
+
+// oldLoader answers as the first version did: it knows no protocol, and cuts off who
+// sends what it cannot read.
+func oldLoader(t *testing.T, path string) (calls *atomic.Int64) {
+	t.Helper()
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	calls = new(atomic.Int64)
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			lines := bufio.NewReader(conn)
+			for {
+				line, err := lines.ReadString('\n')
+				if err != nil || strings.Contains(line, "protocol") {
+					fmt.Fprintln(conn, `{"error":"cannot read the call"}`)
+					break
+				}
+				calls.Add(1)
+				fmt.Fprintln(conn, `{"response":{"boot":"b","nonce":"n","in_effect":{"name":"","level":0},"busy":false,"probes_wanted":false,"catalog_version":0}}`)
+			}
+			conn.Close()
+		}
+	}()
+	return calls
+}
+
+func TestAnOlderLoaderIsSpokenToInItsOwnVersion(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "loader.sock")
+	calls := oldLoader(t, path)
+	client := link.Dial(path)
+	defer client.Close()
+	for range 3 {
+		if resp, err := client.Exchange(t.Context(), link.Request{}); err != nil || resp.Boot != "b" {
+			t.Fatalf("answer %+v, %v", resp, err)
+		}
+	}
+	if calls.Load() != 3 {
+		t.Errorf("%d calls were answered, want 3", calls.Load())
+	}
 }

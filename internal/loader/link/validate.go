@@ -21,6 +21,9 @@ const (
 
 // Validate reports the first thing that is malformed in a call.
 func (r *Request) Validate() error {
+	if r.Protocol < 0 || r.Protocol > Protocol {
+		return fmt.Errorf("cannot speak version %d of the calls: this loader speaks up to %d", r.Protocol, Protocol)
+	}
 	if len(r.Documents) > MaxDocuments {
 		return fmt.Errorf("cannot take %d documents in one call: the limit is %d", len(r.Documents), MaxDocuments)
 	}
@@ -45,5 +48,8 @@ func (r *Response) Validate() error {
 			return err
 		}
 	}
-	return nil
+	if err := r.Hold.Validate(); err != nil {
+		return err
+	}
+	return r.Stall.Validate()
 }

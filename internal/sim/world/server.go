@@ -55,7 +55,7 @@ var errRefused = errors.New("cannot reach the server: connection refused")
 
 // checkIn is the server's side of a check-in, as its route does it.
 func (s *server) checkIn(req wire.SyncRequest, sent time.Duration) (*wire.SyncResponse, error) {
-	if req.Protocol != wire.Protocol {
+	if req.Protocol < wire.Oldest || req.Protocol > wire.Protocol {
 		return nil, fmt.Errorf("cannot take protocol %d", req.Protocol)
 	}
 	if err := inventory.Check(req); err != nil {
