@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/hotstick/hotstick/client"
+	"github.com/hotstick/hotstick/internal/demo/house"
 	"github.com/hotstick/hotstick/internal/guest"
 	"github.com/hotstick/hotstick/internal/guest/kernelpkg"
 )
@@ -42,20 +41,15 @@ type Options struct {
 
 // demo is one run.
 type demo struct {
-	rec      *recorder
-	dir      string
-	cache    string
-	patches  string
-	listen   string
-	programs programs
-	kernels  []kernelpkg.Kernel
-	levels   map[int]*level
-	guests   []*machine
-	server   *serverProcess
+	*house.House
+	rec     *recorder
+	cache   string
+	patches string
+	kernels []kernelpkg.Kernel
+	levels  map[int]*level
+	guests  []*machine
 	// pager is somebody who must be told of halts, reverts and strikes.
-	pager  *receiver
-	client *client.Client
-	token  string
+	pager *receiver
 }
 
 // Run runs the demo and returns its report. The error is nil whenever a report
@@ -73,14 +67,14 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	}
 	report.writeSummary(o.Out)
 	if o.Stay && !errors.Is(err, context.Canceled) {
-		fmt.Fprintf(o.Out, "\nConsole: https://%s/  token: %s\nEverything keeps running until Ctrl-C.\n", d.listen, d.token)
+		fmt.Fprintf(o.Out, "\nConsole: https://%s/  token: %s\nEverything keeps running until Ctrl-C.\n", d.Listen, d.Token)
 		<-ctx.Done()
 	}
 	if report.OK && remove {
 		d.close()
-		os.RemoveAll(d.dir)
+		os.RemoveAll(d.Dir)
 	} else if !report.OK {
-		fmt.Fprintf(o.Out, "Logs and state are kept in %s\n", d.dir)
+		fmt.Fprintf(o.Out, "Logs and state are kept in %s\n", d.Dir)
 	}
 	return report, nil
 }
@@ -112,9 +106,10 @@ func (d *demo) play(ctx context.Context) error {
 }
 
 func prepare(o Options) (*demo, bool, error) {
-	d := &demo{rec: newRecorder(o.Out, o.Tint), dir: o.Dir, cache: o.Cache, levels: map[int]*level{}}
+	d := &demo{House: &house.House{Dir: o.Dir}, rec: newRecorder(o.Out, o.Tint), cache: o.Cache, levels: map[int]*level{}}
+	d.Ran = d.rec.ran
 	var err error
-	if d.programs, err = findPrograms(o.Programs); err != nil {
+	if d.Programs, err = house.FindPrograms(o.Programs); err != nil {
 		return nil, false, err
 	}
 	if d.patches, err = findPatches(o.Patches); err != nil {
@@ -125,11 +120,15 @@ func prepare(o Options) (*demo, bool, error) {
 			return nil, false, err
 		}
 	}
-	if d.listen, err = pickAddress(o.Listen); err != nil {
+	wishes := []string{o.Listen}
+	if o.Listen == "" {
+		wishes = []string{"127.0.0.1:8443", "127.0.0.1:0"}
+	}
+	if d.Listen, err = house.PickAddress(wishes...); err != nil {
 		return nil, false, err
 	}
 	if o.Dir == "" {
-		d.dir, err = os.MkdirTemp("", "hotstick-demo-")
+		d.Dir, err = os.MkdirTemp("", "hotstick-demo-")
 	} else {
 		err = os.MkdirAll(o.Dir, 0o700)
 	}
@@ -137,6 +136,7 @@ func prepare(o Options) (*demo, bool, error) {
 		return nil, false, fmt.Errorf("cannot make the demo's directory: %v", err)
 	}
 	d.pager = newReceiver()
+	d.ServerEnv = []string{"HOTSTICK_WEBHOOK_URL=" + d.pager.URL, "HOTSTICK_WEBHOOK_SECRET=" + webhookSecret}
 	return d, o.Dir == "", nil
 }
 
@@ -154,26 +154,10 @@ func findPatches(dir string) (string, error) {
 			return filepath.Abs(dir)
 		}
 	}
-	return "", &Problem{
+	return "", &house.Problem{
 		Text: "cannot find the live patches' sources in " + strings.Join(tried, " or "),
 		Fix:  "run the demo in a checkout of Hotstick, or name the folder: --patches DIR",
 	}
-}
-
-// pickAddress takes the usual port if it is free, and any other if not.
-func pickAddress(want string) (string, error) {
-	wishes := []string{want}
-	if want == "" {
-		wishes = []string{"127.0.0.1:8443", "127.0.0.1:0"}
-	}
-	for _, address := range wishes {
-		l, err := net.Listen("tcp", address)
-		if err == nil {
-			defer l.Close()
-			return l.Addr().String(), nil
-		}
-	}
-	return "", &Problem{Text: "cannot listen on " + strings.Join(wishes, " or "), Fix: "name a free port: --listen 127.0.0.1:PORT"}
 }
 
 // collect brings the guests' logs and ledgers home, for whoever looks into a
@@ -187,18 +171,13 @@ func (d *demo) collect() {
 		}
 		out, _, err := m.Run(ctx, "tail -n 40 "+guest.LogDir+"/*.log; cat "+ledgerFile)
 		if err == nil {
-			err = os.WriteFile(filepath.Join(d.dir, m.name, "host.log"), []byte(out), 0o600)
+			err = os.WriteFile(filepath.Join(d.Dir, m.name, "host.log"), []byte(out), 0o600)
 		}
 		if err != nil {
 			d.rec.note("cannot collect the logs of %s: %v", m.name, err)
 		}
 	}
 }
-
-func (d *demo) dataDir() string { return filepath.Join(d.dir, "data") }
-
-// key is the file of a person's or a role's private key.
-func (d *demo) key(name string) string { return filepath.Join(d.dir, "keys", name+".pem") }
 
 // close ends every process of the run. It may be called twice.
 func (d *demo) close() {
@@ -208,8 +187,7 @@ func (d *demo) close() {
 		}
 	}
 	d.guests = nil
-	d.server.kill()
-	d.server = nil
+	d.KillServer()
 	d.pager.Close()
 }
 
@@ -243,7 +221,7 @@ func (d *demo) weigh(ctx context.Context, m *machine) error {
 }
 
 func (d *demo) sumHost(ctx context.Context, m *machine) (HostRun, error) {
-	detail, err := d.client.Host(ctx, m.name)
+	detail, err := d.Client.Host(ctx, m.name)
 	if err != nil {
 		return HostRun{}, err
 	}
@@ -257,7 +235,7 @@ func (d *demo) sumHost(ctx context.Context, m *machine) (HostRun, error) {
 		}
 	}
 	for _, name := range d.plans() {
-		r, err := d.client.Rollout(ctx, name)
+		r, err := d.Client.Rollout(ctx, name)
 		if err != nil {
 			continue // a step that failed may have left no such rollout
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick/internal/demo"
+	"github.com/hotstick/hotstick/internal/demo/house"
 )
 
 // steps that every run must have checks of.
@@ -87,7 +88,7 @@ func TestRunSaysWhatIsMissing(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			test.options.Out = &bytes.Buffer{}
 			_, err := demo.Run(t.Context(), test.options)
-			var problem *demo.Problem
+			var problem *house.Problem
 			if !errors.As(err, &problem) || !strings.HasPrefix(problem.Error(), "cannot find") || !strings.Contains(problem.Hint(), test.hint) {
 				t.Errorf("said %v", err)
 			}

@@ -3,7 +3,6 @@ package demo
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -11,7 +10,6 @@ import (
 	"context"
 
 	"github.com/hotstick/hotstick"
-	"github.com/hotstick/hotstick/api"
 	"github.com/hotstick/hotstick/client"
 )
 
@@ -21,18 +19,9 @@ func eventsOf(plan hotstick.PlanID) client.EventQuery {
 	return client.EventQuery{Plan: plan, Limit: 200}
 }
 
-// joinLine reads the one line to run on a new host.
-func joinLine(out string) (string, error) {
-	var token api.JoinToken
-	if err := json.Unmarshal([]byte(out), &token); err != nil || !strings.HasPrefix(token.Command, "hotstick-agent join ") {
-		return "", fmt.Errorf("cannot read the join line from %q", out)
-	}
-	return token.Command, nil
-}
-
 // knock calls an agent's route as a stranger: with TLS, but without a certificate.
 func (d *demo) knock(ctx context.Context, path string) (int, error) {
-	ca, err := d.authority()
+	ca, err := d.Authority()
 	if err != nil {
 		return 0, err
 	}
@@ -40,7 +29,7 @@ func (d *demo) knock(ctx context.Context, path string) (int, error) {
 	pool.AppendCertsFromPEM(ca)
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}}
 	defer transport.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+d.listen+path, strings.NewReader("{}"))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+d.Listen+path, strings.NewReader("{}"))
 	if err != nil {
 		return 0, err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
+	"github.com/hotstick/hotstick/internal/demo/host"
 )
 
 func (d *demo) stepKiller(ctx context.Context) error {
@@ -26,8 +27,8 @@ func (d *demo) stepKiller(ctx context.Context) error {
 	if err := d.checkStrike(ctx, r, victim, killer); err != nil {
 		return err
 	}
-	if err := d.until(ctx, time.Minute, "the good level to be back on "+victim.name, func(ctx context.Context) (bool, error) {
-		h, err := d.client.Host(ctx, victim.name)
+	if err := host.Until(ctx, time.Minute, "the good level to be back on "+victim.name, func(ctx context.Context) (bool, error) {
+		h, err := d.Client.Host(ctx, victim.name)
 		return err == nil && h.Host.InEffect.String() == good.ref() && victim.enabled(ctx, good), nil
 	}); err != nil {
 		return err
@@ -48,7 +49,7 @@ func (d *demo) checkTold(ctx context.Context) error {
 	var said string
 	ok := true
 	for _, kind := range kinds {
-		err := d.until(ctx, shortly, kind, func(context.Context) (bool, error) {
+		err := host.Until(ctx, shortly, kind, func(context.Context) (bool, error) {
 			n, _ := d.pager.told(kind)
 			return n > 0, nil
 		})
@@ -69,7 +70,7 @@ func (d *demo) checkStrike(ctx context.Context, r api.Rollout, victim *machine, 
 	d.rec.check("7 the canary panicked and rebooted once", victim.count("Kernel panic - not syncing") == 1 && boot != victim.bootID,
 		"%s went from boot %.8s to %.8s", victim.name, victim.bootID, boot)
 	victim.bootID = boot
-	events, err := d.client.Events(ctx, eventsOf(r.Plan))
+	events, err := d.Client.Events(ctx, eventsOf(r.Plan))
 	if err != nil {
 		return err
 	}
@@ -148,8 +149,8 @@ func (d *demo) killServer(ctx context.Context) error {
 	}
 	before := cells(r)[d.machineOf(r, hotstick.Armed, hotstick.Applying, hotstick.Probation).name]
 	d.rec.note("kill -9 of the server while %s is %s", before.Name, before.State)
-	d.server.kill()
-	if err := d.startServer(ctx); err != nil {
+	d.KillServer()
+	if err := d.StartServer(ctx); err != nil {
 		return err
 	}
 	r, err = d.follow(ctx, "again", time.Minute, func(r api.Rollout) bool { return confirmed(r.Waves[0]) })
@@ -183,7 +184,7 @@ func (d *demo) killHost(ctx context.Context, l *level) error {
 
 // mustNext is the host of the second wave.
 func (d *demo) mustNext(ctx context.Context) string {
-	r, err := d.client.Rollout(ctx, "again")
+	r, err := d.Client.Rollout(ctx, "again")
 	if err != nil || len(r.Waves) < 2 || len(r.Waves[1].Hosts) == 0 {
 		return ""
 	}
@@ -202,7 +203,7 @@ func confirmed(w api.Wave) bool {
 func (d *demo) stepStop(ctx context.Context) error {
 	again := d.levels[againLevel]
 	began := time.Now()
-	if _, err := d.must(ctx, "stop", "--all", "--reason", "the demo is over", "--yes"); err != nil {
+	if _, err := d.Must(ctx, "stop", "--all", "--reason", "the demo is over", "--yes"); err != nil {
 		return err
 	}
 	took := time.Since(began)
@@ -220,6 +221,6 @@ func (d *demo) stepStop(ctx context.Context) error {
 	}
 	d.rec.check("9 stop --all halted the running rollout", r.Status == hotstick.Halted, "in %s: %s", took.Round(time.Millisecond), textOf(r.Reason))
 	d.rec.check("9 the rest never started", waiting == len(d.guests)-2, "%d hosts wait for ever and keep %s", waiting, d.levels[goodLevel].ref())
-	_, err = d.must(ctx, "why", d.guests[0].name)
+	_, err = d.Must(ctx, "why", d.guests[0].name)
 	return err
 }

@@ -93,8 +93,8 @@ func (d *demo) bootOne(ctx context.Context, m *machine, busybox string) error {
 		return err
 	}
 	g, err := guest.Start(ctx, guest.Config{
-		Name: m.name, Dir: filepath.Join(d.dir, m.name), Kernel: m.kernel, Busybox: busybox,
-		Disk: filepath.Join(d.dir, m.name, "disk.img"), Network: true,
+		Name: m.name, Dir: filepath.Join(d.Dir, m.name), Kernel: m.kernel, Busybox: busybox,
+		Disk: filepath.Join(d.Dir, m.name, "disk.img"), Network: true,
 		Files: files, Services: services,
 	})
 	if err != nil {

@@ -3,15 +3,11 @@ package demo
 import (
 	"context"
 	"fmt"
-	"net"
-	"os"
 	"path/filepath"
 	"runtime"
 	"time"
 
-	"github.com/hotstick/hotstick/client"
 	"github.com/hotstick/hotstick/internal/demo/host"
-	"github.com/hotstick/hotstick/internal/guest"
 	"github.com/hotstick/hotstick/internal/guest/kernelpkg"
 )
 
@@ -78,7 +74,7 @@ func (d *demo) buildLevels(ctx context.Context) error {
 	files := make([]string, len(jobs))
 	err := host.InParallel(runtime.NumCPU(), len(jobs), func(i int) error {
 		var err error
-		files[i], err = jobs[i].kernel.BuildModule(ctx, jobs[i].level.folder, filepath.Join(d.dir, "build", jobs[i].kernel.Release))
+		files[i], err = jobs[i].kernel.BuildModule(ctx, jobs[i].level.folder, filepath.Join(d.Dir, "build", jobs[i].kernel.Release))
 		return err
 	})
 	if err != nil {
@@ -95,62 +91,20 @@ func (d *demo) buildLevels(ctx context.Context) error {
 // open and whether sockets are healthy.
 func (d *demo) buildPrograms(ctx context.Context) error {
 	for _, source := range []string{"check.c", "probe.c"} {
-		if _, err := kernelpkg.BuildProgram(ctx, filepath.Join(d.levels[goodLevel].folder, source), filepath.Join(d.dir, "build")); err != nil {
+		if _, err := kernelpkg.BuildProgram(ctx, filepath.Join(d.levels[goodLevel].folder, source), filepath.Join(d.Dir, "build")); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// persons of the demo: one author and two approvers, who are other persons.
-const author = "ada"
-
-var approvers = []string{"grace", "edsger"}
-
 func (d *demo) stepInitialise(ctx context.Context) error {
-	args := []string{"init", "--data", d.dataDir(), "--keys", filepath.Join(d.dir, "keys"), "--listen", d.listen, "--url", d.guestURL(), "--approvals", "2"}
-	for _, p := range append([]string{author}, approvers...) {
-		args = append(args, "--person", p)
-	}
-	if _, err := d.must(ctx, args...); err != nil {
+	if err := d.Init(ctx); err != nil {
 		return err
 	}
-	if err := d.connect(); err != nil {
+	if err := d.StartServer(ctx); err != nil {
 		return err
 	}
-	if err := d.startServer(ctx); err != nil {
-		return err
-	}
-	d.rec.note("console on https://%s/ (sign in with the token %s)", d.listen, d.token)
+	d.rec.note("console on https://%s/ (sign in with the token %s)", d.Listen, d.Token)
 	return nil
-}
-
-// guestURL is the server as the guests see it.
-func (d *demo) guestURL() string {
-	_, port, _ := net.SplitHostPort(d.listen)
-	return "https://" + net.JoinHostPort(guest.HostAddress, port)
-}
-
-// authority is the certificate that init made.
-func (d *demo) authority() ([]byte, error) {
-	pem, err := os.ReadFile(filepath.Join(d.dataDir(), "ca", "ca.pem"))
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the server's CA: %v", err)
-	}
-	return pem, nil
-}
-
-// connect reads the context that init wrote, as any client would.
-func (d *demo) connect() error {
-	token, err := os.ReadFile(filepath.Join(d.dataDir(), "admin.token"))
-	if err != nil {
-		return fmt.Errorf("cannot read the admin token: %v", err)
-	}
-	d.token = string(token)
-	authority, err := d.authority()
-	if err != nil {
-		return err
-	}
-	d.client, err = client.New(client.Options{Server: "https://" + d.listen, Token: d.token, Authority: authority})
-	return err
 }

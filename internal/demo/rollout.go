@@ -8,6 +8,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
+	"github.com/hotstick/hotstick/internal/demo/host"
 )
 
 // Speeds of the demo's plans: short, so that a person can watch. The defaults are
@@ -23,18 +24,16 @@ func (d *demo) plans() []string { return []string{"good", "bad", "killer", "agai
 
 // publish signs a level into the catalog with the publisher's key.
 func (d *demo) publish(ctx context.Context, l *level) error {
-	args := []string{"patch", "publish", l.folder, "--key", d.key("publisher")}
+	var artifacts []string
 	for _, k := range d.kernels {
-		args = append(args, "--artifact", fmt.Sprintf("%s=%s,%s,%s", l.artifacts[k.Release], k.Release, "x86_64", k.BuildID))
+		artifacts = append(artifacts, l.artifacts[k.Release])
 	}
-	_, err := d.must(ctx, args...)
-	return err
+	return d.Publish(ctx, l.folder, d.kernels, artifacts)
 }
 
-// propose plans a rollout of a level to every host, signed by the author.
-func (d *demo) propose(ctx context.Context, name string, l *level, bake string) (result, error) {
-	return d.hotstick(ctx, "rollout", "plan", l.ref(), "--name", name, "--select", "true", "--author", author,
-		"--key", d.key(author), "--probation", probation, "--bake", bake, "--budget", "fleet=2", "--yes")
+// wishes are the demo's for all its plans.
+func wishes(bake string) []string {
+	return []string{"--probation", probation, "--bake", bake, "--budget", "fleet=2"}
 }
 
 // launch publishes, plans, has the plan approved by two other persons, and starts.
@@ -42,28 +41,15 @@ func (d *demo) launch(ctx context.Context, name string, l *level, bake string) e
 	if err := d.publish(ctx, l); err != nil {
 		return err
 	}
-	r, err := d.propose(ctx, name, l, bake)
-	if err != nil {
-		return err
-	}
-	if r.code != 0 {
-		return fmt.Errorf("cannot plan the rollout %q: %s", name, r.say())
-	}
-	for _, person := range approvers {
-		if _, err := d.must(ctx, "rollout", "approve", name, "--key", d.key(person), "--yes"); err != nil {
-			return err
-		}
-	}
-	_, err = d.must(ctx, "rollout", "start", name)
-	return err
+	return d.Launch(ctx, name, l.ref(), wishes(bake)...)
 }
 
 // follow prints each host's steps until the rollout satisfies done.
 func (d *demo) follow(ctx context.Context, name string, limit time.Duration, done func(api.Rollout) bool) (api.Rollout, error) {
 	var last api.Rollout
 	seen := map[string]string{}
-	err := d.until(ctx, limit, fmt.Sprintf("rollout %q", name), func(ctx context.Context) (bool, error) {
-		r, err := d.client.Rollout(ctx, name)
+	err := host.Until(ctx, limit, fmt.Sprintf("rollout %q", name), func(ctx context.Context) (bool, error) {
+		r, err := d.Client.Rollout(ctx, name)
 		if err != nil {
 			return false, nil // the server may just have been killed; the limit bounds the wait
 		}
@@ -149,7 +135,7 @@ func (d *demo) others(m *machine) []*machine {
 
 // order lists, from the audit log, when each host of a plan was first armed.
 func (d *demo) order(ctx context.Context, r api.Rollout) (string, error) {
-	list, err := d.client.Events(ctx, eventsOf(r.Plan))
+	list, err := d.Client.Events(ctx, eventsOf(r.Plan))
 	if err != nil {
 		return "", err
 	}

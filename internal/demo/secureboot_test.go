@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/demo/host"
 	"github.com/hotstick/hotstick/internal/guest"
 	"github.com/hotstick/hotstick/internal/guest/kernelpkg"
 )
@@ -46,8 +47,8 @@ func TestAHostWithSecureBootTakesOnlyWhatItsKernelTrusts(t *testing.T) {
 	}
 	must(d.bootSecure(ctx, m))
 	must(d.enrol(ctx, m))
-	must(d.until(ctx, 2*time.Minute, "the host's facts", d.allHaveFacts))
-	detail, err := d.client.Host(ctx, m.name)
+	must(host.Until(ctx, 2*time.Minute, "the host's facts", d.allHaveFacts))
+	detail, err := d.Client.Host(ctx, m.name)
 	must(err)
 	s := detail.Facts.Security
 	if s.SecureBoot == nil || !*s.SecureBoot || s.Lockdown != "integrity" {
@@ -71,11 +72,11 @@ func TestAHostWithSecureBootTakesOnlyWhatItsKernelTrusts(t *testing.T) {
 	}
 
 	must(d.publish(ctx, d.levels[againLevel]))
-	refused, err := d.propose(ctx, "unsigned", d.levels[againLevel], bake)
-	if must(err); refused.code != exitRefused || !strings.Contains(refused.say(), "sign") {
-		t.Errorf("a plan for a level without a signature ended with %d: %s", refused.code, refused.say())
+	refused, err := d.Propose(ctx, "unsigned", d.levels[againLevel].ref(), wishes(bake)...)
+	if must(err); refused.Code != exitRefused || !strings.Contains(refused.Say(), "sign") {
+		t.Errorf("a plan for a level without a signature ended with %d: %s", refused.Code, refused.Say())
 	}
-	t.Logf("a plan without a signature: %s", refused.say())
+	t.Logf("a plan without a signature: %s", refused.Say())
 }
 
 // bootSecure starts the server and a guest with Secure Boot, whose levels are signed but
@@ -100,7 +101,7 @@ func (d *demo) bootSecure(ctx context.Context, m *machine) error {
 	d.kernels = []kernelpkg.Kernel{k}
 	for _, n := range []int{goodLevel, againLevel} {
 		l := &level{number: n, folder: filepath.Join(d.patches, fmt.Sprintf("%s-%d", patchName, n)), module: fmt.Sprintf("hotstick_unix_ioctl_%d", n)}
-		ko, err := k.BuildModule(ctx, l.folder, filepath.Join(d.dir, "build"))
+		ko, err := k.BuildModule(ctx, l.folder, filepath.Join(d.Dir, "build"))
 		if err == nil && n == goodLevel {
 			err = firmware.SignModule(ctx, k, ko)
 		}
@@ -121,14 +122,14 @@ func (d *demo) bootSecure(ctx context.Context, m *machine) error {
 	if err != nil {
 		return err
 	}
-	signed, err := firmware.SignKernel(ctx, k, d.dir)
+	signed, err := firmware.SignKernel(ctx, k, d.Dir)
 	if err != nil {
 		return err
 	}
 	unsigned := guest.File{Path: "/demo/unsigned.ko", Source: d.levels[againLevel].artifacts[k.Release]}
 	m.kernel = k
-	if m.Guest, err = guest.Start(ctx, guest.Config{Name: m.name, Dir: filepath.Join(d.dir, m.name), Kernel: signed, Busybox: busybox,
-		Firmware: &firmware, Disk: filepath.Join(d.dir, "disk.img"), Network: true,
+	if m.Guest, err = guest.Start(ctx, guest.Config{Name: m.name, Dir: filepath.Join(d.Dir, m.name), Kernel: signed, Busybox: busybox,
+		Firmware: &firmware, Disk: filepath.Join(d.Dir, "disk.img"), Network: true,
 		Files: append(slices.Clone(files), unsigned), Services: services}); err != nil {
 		return err
 	}

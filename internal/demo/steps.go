@@ -9,6 +9,8 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
+	"github.com/hotstick/hotstick/internal/demo/host"
+	"github.com/hotstick/hotstick/internal/demo/house"
 )
 
 func (d *demo) stepBoot(ctx context.Context) error {
@@ -23,7 +25,7 @@ func (d *demo) stepBoot(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := d.until(ctx, time.Minute, "four hosts with facts", d.allHaveFacts); err != nil {
+	if err := host.Until(ctx, time.Minute, "four hosts with facts", d.allHaveFacts); err != nil {
 		return err
 	}
 	for _, m := range d.guests {
@@ -36,7 +38,7 @@ func (d *demo) stepBoot(ctx context.Context) error {
 
 func (d *demo) allHaveFacts(ctx context.Context) (bool, error) {
 	for _, m := range d.guests {
-		h, err := d.client.Host(ctx, m.name)
+		h, err := d.Client.Host(ctx, m.name)
 		if err != nil || h.Facts == nil {
 			return false, nil
 		}
@@ -46,7 +48,7 @@ func (d *demo) allHaveFacts(ctx context.Context) (bool, error) {
 
 // checkFacts holds the inventory against what the kernel says on the serial line.
 func (d *demo) checkFacts(ctx context.Context, m *machine) error {
-	detail, err := d.client.Host(ctx, m.name)
+	detail, err := d.Client.Host(ctx, m.name)
 	if err != nil {
 		return err
 	}
@@ -87,7 +89,7 @@ func (d *demo) stepGood(ctx context.Context) error {
 		return err
 	}
 	began := time.Now()
-	if _, err := d.must(ctx, "rollout", "start", "good"); err != nil {
+	if _, err := d.Must(ctx, "rollout", "start", "good"); err != nil {
 		return err
 	}
 	r, err := d.follow(ctx, "good", 3*time.Minute, over)
@@ -108,21 +110,21 @@ func (d *demo) checkApproval(ctx context.Context, l *level) error {
 	if err := d.publish(ctx, l); err != nil {
 		return err
 	}
-	if r, err := d.propose(ctx, "good", l, bake); err != nil || r.code != 0 {
-		return fmt.Errorf("cannot plan: %s (%v)", r.say(), err)
+	if r, err := d.Propose(ctx, "good", l.ref(), wishes(bake)...); err != nil || r.Code != 0 {
+		return fmt.Errorf("cannot plan: %s (%v)", r.Say(), err)
 	}
-	own, err := d.hotstick(ctx, "rollout", "approve", "good", "--key", d.key(author), "--yes")
+	own, err := d.Hotstick(ctx, "rollout", "approve", "good", "--key", d.Key(house.Author), "--yes")
 	if err != nil {
 		return err
 	}
-	d.rec.check("5 the author cannot approve", own.code == exitRefused, "exit code %d: %s", own.code, own.say())
-	early, err := d.hotstick(ctx, "rollout", "start", "good")
+	d.rec.check("5 the author cannot approve", own.Code == exitRefused, "exit code %d: %s", own.Code, own.Say())
+	early, err := d.Hotstick(ctx, "rollout", "start", "good")
 	if err != nil {
 		return err
 	}
-	d.rec.check("5 nothing starts unapproved", early.code == exitRefused, "exit code %d: %s", early.code, early.say())
-	for _, person := range approvers {
-		if _, err := d.must(ctx, "rollout", "approve", "good", "--key", d.key(person), "--yes"); err != nil {
+	d.rec.check("5 nothing starts unapproved", early.Code == exitRefused, "exit code %d: %s", early.Code, early.Say())
+	for _, person := range house.Approvers() {
+		if _, err := d.Must(ctx, "rollout", "approve", "good", "--key", d.Key(person), "--yes"); err != nil {
 			return err
 		}
 	}
@@ -143,7 +145,7 @@ func (d *demo) checkPatched(ctx context.Context, step string, m *machine, l *lev
 	}
 	d.rec.check(step+" the hole is closed on "+m.name, closed && m.enabled(ctx, l), "%s; sysfs: %s enabled=1 transition=0", line, l.module)
 	d.rec.check(step+" no reboot of "+m.name, boot == m.bootID, "boot ID %.8s before and after", boot)
-	detail, err := d.client.Host(ctx, m.name)
+	detail, err := d.Client.Host(ctx, m.name)
 	if err != nil {
 		return err
 	}
@@ -198,16 +200,16 @@ func (d *demo) checkStopped(ctx context.Context, step string, r api.Rollout, hit
 		started += m.loads(l)
 	}
 	d.rec.check(step+" nobody else started", started == 0, "%d of the other %d kernels ever enabled %s", started, len(d.guests)-1, l.module)
-	patch, err := d.client.Patch(ctx, hotstick.PatchRef{Name: patchName, Level: l.number})
+	patch, err := d.Client.Patch(ctx, hotstick.PatchRef{Name: patchName, Level: l.number})
 	if err != nil {
 		return err
 	}
 	d.rec.check(step+" the patch is banned", patch.Ban != nil, "%s is banned by %s", l.ref(), bannedBy(patch))
-	again, err := d.propose(ctx, r.Name+"-again", l, bake)
+	again, err := d.Propose(ctx, r.Name+"-again", l.ref(), wishes(bake)...)
 	if err != nil {
 		return err
 	}
-	d.rec.check(step+" a new plan that asks for it is refused", again.code == exitRefused, "exit code %d: %s", again.code, again.say())
+	d.rec.check(step+" a new plan that asks for it is refused", again.Code == exitRefused, "exit code %d: %s", again.Code, again.Say())
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/client"
+	"github.com/hotstick/hotstick/internal/demo/house"
 	"github.com/hotstick/hotstick/internal/guest"
 	"github.com/hotstick/hotstick/internal/guest/kernelpkg"
 )
@@ -81,11 +82,11 @@ func TestAfterATheftACleanServerTakesTheSameGuestsBack(t *testing.T) {
 	g.mustRun("after all that the thief tried", good)
 
 	t.Run("the clean server rolls out a level to the same guests", func(t *testing.T) {
-		g.sendTo(g.guestURL(), "the agent is ready")
+		g.sendTo(g.GuestURL(), "the agent is ready")
 		g.must(g.clean.run(fmt.Sprintf("hotstick rollout plan %s --name after --select true --author %s --key %s --probation %s --bake %s --budget fleet=2 --yes",
-			next.ref(), author, g.key(author), probation, bake)))
-		for _, p := range approvers {
-			g.must(g.clean.run("hotstick rollout approve after --key " + g.key(p) + " --yes"))
+			next.ref(), house.Author, g.Key(house.Author), probation, bake)))
+		for _, p := range house.Approvers() {
+			g.must(g.clean.run("hotstick rollout approve after --key " + g.Key(p) + " --yes"))
 		}
 		g.must(g.clean.run("hotstick rollout start after"))
 		r, err := g.follow(ctx, "after", 2*time.Minute, over)
@@ -116,7 +117,7 @@ func newGuests(ctx context.Context, t *testing.T) *guests {
 		if t.Failed() {
 			g.collect()
 			for _, m := range g.guests {
-				log, _ := os.ReadFile(filepath.Join(g.dir, m.name, "host.log"))
+				log, _ := os.ReadFile(filepath.Join(g.Dir, m.name, "host.log"))
 				t.Logf("--- %s\n%s", m.name, log)
 			}
 			t.Logf("the course:\n%s", course.String())
@@ -169,17 +170,17 @@ func (g *guests) stolen() robber {
 	next := g.levels[againLevel]
 	for _, step := range []func() error{
 		func() error { return g.publish(g.ctx, next) },
-		func() error { _, err := g.propose(g.ctx, "before", next, bake); return err },
+		func() error { _, err := g.Propose(g.ctx, "before", next.ref(), wishes(bake)...); return err },
 		func() error {
-			_, err := g.demo.must(g.ctx, "rollout", "approve", "before", "--key", g.key(approvers[0]), "--yes")
+			_, err := g.demo.Must(g.ctx, "rollout", "approve", "before", "--key", g.Key(house.Approvers()[0]), "--yes")
 			return err
 		},
 		func() error {
-			_, err := g.demo.must(g.ctx, "rollout", "approve", "before", "--key", g.key(approvers[1]), "--yes")
+			_, err := g.demo.Must(g.ctx, "rollout", "approve", "before", "--key", g.Key(house.Approvers()[1]), "--yes")
 			return err
 		},
 		func() error {
-			_, err := g.demo.must(g.ctx, "server", "backup", filepath.Join(g.dir, "hotstick.tar"), "--data", g.dataDir())
+			_, err := g.demo.Must(g.ctx, "server", "backup", filepath.Join(g.Dir, "hotstick.tar"), "--data", g.DataDir())
 			return err
 		},
 	} {
@@ -189,15 +190,14 @@ func (g *guests) stolen() robber {
 	}
 	// The agent may be writing; a copy of a moment is tried until there is one.
 	g.onAll("until cp -a " + agentDir + " " + agentDir + ".before; do rm -rf " + agentDir + ".before; sleep 1; done")
-	g.server.kill()
-	g.server = nil
-	stolen := filepath.Join(g.dir, "stolen")
-	g.must("", os.Rename(g.dataDir(), stolen))
+	g.KillServer()
+	stolen := filepath.Join(g.Dir, "stolen")
+	g.must("", os.Rename(g.DataDir(), stolen))
 	r := robber{listen: freeAddress(g.T)}
 	env := g.shell()
-	g.units.add("thief", env, g.programs.cli, "server", "--data", stolen, "--listen", r.listen, "--url", "https://"+guest.HostAddress+":"+port(r.listen))
+	g.units.add("thief", env, g.Programs.CLI, "server", "--data", stolen, "--listen", r.listen, "--url", "https://"+guest.HostAddress+":"+port(r.listen))
 	g.units.start("thief")
-	r.place = place{dir: filepath.Join(g.dir, "thief"), env: append(env, "HOTSTICK_SERVER=https://"+r.listen,
+	r.place = place{dir: filepath.Join(g.Dir, "thief"), env: append(env, "HOTSTICK_SERVER=https://"+r.listen,
 		"HOTSTICK_CA="+filepath.Join(stolen, "ca", "ca.pem"), "HOTSTICK_TOKEN="+mustRead(g.T, filepath.Join(stolen, "admin.token")))}
 	return r
 }
@@ -206,27 +206,27 @@ func port(address string) string { return address[strings.LastIndex(address, ":"
 
 // shell is the environment of commands and servers.
 func (g *guests) shell() []string {
-	return []string{"PATH=" + filepath.Dir(g.programs.cli) + ":" + g.units.dir + ":" + os.Getenv("PATH"), "HOTSTICK_POLL_SECONDS=1"}
+	return []string{"PATH=" + filepath.Dir(g.Programs.CLI) + ":" + g.units.dir + ":" + os.Getenv("PATH"), "HOTSTICK_POLL_SECONDS=1"}
 }
 
 // followPage runs the page; the clean server listens where the stolen one did.
 func (g *guests) followPage() {
 	g.Helper()
-	data := filepath.Join(g.dir, "clean", "server")
-	g.units.add("hotstick-server", g.shell(), g.programs.cli, "server", "--data", data)
-	g.clean = place{filepath.Join(g.dir, "clean"), g.shell()}
-	laptop := place{filepath.Join(g.dir, "laptop"), g.shell()}
+	data := filepath.Join(g.Dir, "clean", "server")
+	g.units.add("hotstick-server", g.shell(), g.Programs.CLI, "server", "--data", data)
+	g.clean = place{filepath.Join(g.Dir, "clean"), g.shell()}
+	laptop := place{filepath.Join(g.Dir, "laptop"), g.shell()}
 	for _, p := range []place{g.clean, laptop} {
-		g.must(p.run("cp " + filepath.Join(g.dir, "keys", "root.json") + " . && cp " + g.key("root") + " owner.pem"))
+		g.must(p.run("cp " + filepath.Join(g.Dir, "keys", "root.json") + " . && cp " + g.Key("root") + " owner.pem"))
 	}
-	stick := filepath.Join(g.dir, "stick")
+	stick := filepath.Join(g.Dir, "stick")
 	g.must("", os.MkdirAll(stick, 0o755))
 	w := &walk{T: g.T, places: map[string][]place{"the clean machine": {g.clean}, "the laptop": {laptop}},
-		names: strings.NewReplacer("https://patch.example.com:8443", "https://"+g.listen, "/var/backups", g.dir,
+		names: strings.NewReplacer("https://patch.example.com:8443", "https://"+g.Listen, "/var/backups", g.Dir,
 			"/var/lib/hotstick-server", data, "/media/stick", stick)}
 	w.follow("server-was-stolen.md")
 	var err error
-	g.client, err = client.New(client.Options{Server: "https://" + g.listen, Token: mustRead(g.T, filepath.Join(data, "admin.token")),
+	g.Client, err = client.New(client.Options{Server: "https://" + g.Listen, Token: mustRead(g.T, filepath.Join(data, "admin.token")),
 		Authority: []byte(mustRead(g.T, filepath.Join(data, "ca", "ca.pem")))})
 	g.must("", err)
 }

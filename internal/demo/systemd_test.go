@@ -15,6 +15,8 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
+	"github.com/hotstick/hotstick/internal/demo/host"
+	"github.com/hotstick/hotstick/internal/demo/house"
 	"github.com/hotstick/hotstick/internal/guest"
 	"github.com/hotstick/hotstick/internal/guest/kernelpkg"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
@@ -128,22 +130,22 @@ func (h *debianHost) boot() {
 	h.kernels = []kernelpkg.Kernel{k}
 	h.m = &machine{name: "debian", kernel: k}
 	files := []guest.File{
-		{Path: "/usr/sbin/hotstick-agent", Mode: 0o755, Source: h.programs.agent},
-		{Path: "/usr/sbin/hotstick-loader", Mode: 0o755, Source: h.programs.loader},
+		{Path: "/usr/sbin/hotstick-agent", Mode: 0o755, Source: h.Programs.Agent},
+		{Path: "/usr/sbin/hotstick-loader", Mode: 0o755, Source: h.Programs.Loader},
 		{Path: "/demo/taken-over", Mode: 0o755, Data: takenOver},
 	}
 	for name, path := range unitFiles {
 		files = append(files, guest.File{Path: path, Source: filepath.Join("../../deploy/systemd", name)})
 	}
 	for _, folder := range []string{"busy-1", "busy-target"} {
-		ko, err := k.BuildModule(h.ctx, filepath.Join(h.patches, folder), filepath.Join(h.dir, "build"))
+		ko, err := k.BuildModule(h.ctx, filepath.Join(h.patches, folder), filepath.Join(h.Dir, "build"))
 		h.must0(err)
 		files = append(files, guest.File{Path: "/demo/" + filepath.Base(ko), Source: ko})
 		if folder == "busy-1" {
 			h.levels[1] = &level{number: 1, folder: filepath.Join(h.patches, folder), module: busyModule, artifacts: map[string]string{k.Release: ko}}
 		}
 	}
-	h.m.Guest, err = guest.Start(h.ctx, guest.Config{Name: h.m.name, Dir: filepath.Join(h.dir, h.m.name), Kernel: k,
+	h.m.Guest, err = guest.Start(h.ctx, guest.Config{Name: h.m.name, Dir: filepath.Join(h.Dir, h.m.name), Kernel: k,
 		Busybox: busybox, Debian: image, Network: true, Files: files, MemoryMB: 1024})
 	h.must0(err)
 	h.guests = []*machine{h.m}
@@ -154,18 +156,16 @@ func (h *debianHost) boot() {
 // install does what a package's installation and an administrator do.
 func (h *debianHost) install() {
 	h.t.Helper()
-	root, err := os.ReadFile(filepath.Join(h.dir, "keys", "root.json"))
+	root, err := os.ReadFile(filepath.Join(h.Dir, "keys", "root.json"))
 	h.must0(err)
 	h.on("systemctl is-system-running --wait; systemd-sysusers && systemd-tmpfiles --create hotstick.conf && systemctl daemon-reload && " +
 		"systemctl enable --quiet hotstick-loader hotstick-agent")
 	h.put("/etc/hotstick/loader.env", fmt.Sprintf("HOTSTICK_LOADER_ROOT=%s\nHOTSTICK_LOADER_SETTLE=2s\n", hotstick.NewDigest(root)))
-	h.put("/etc/hotstick/agent.yaml", fmt.Sprintf("server: %s\nprobes:\n  - name: always\n    command: [/bin/true]\n", h.guestURL()))
-	r, err := h.must(h.ctx, "host", "add", "-o", "json")
-	h.must0(err)
-	line, err := joinLine(r.out)
+	h.put("/etc/hotstick/agent.yaml", fmt.Sprintf("server: %s\nprobes:\n  - name: always\n    command: [/bin/true]\n", h.GuestURL()))
+	line, err := h.JoinLine(h.ctx)
 	h.must0(err)
 	h.on("/usr/sbin/runuser -u hotstick -- /usr/sbin/" + line + " --once && systemctl start hotstick-loader hotstick-agent")
-	h.must0(h.until(h.ctx, time.Minute, "the host's facts", h.allHaveFacts))
+	h.must0(host.Until(h.ctx, time.Minute, "the host's facts", h.allHaveFacts))
 }
 
 // on runs a command in the guest that must succeed.
@@ -265,14 +265,14 @@ func owners(h *debianHost) {
 func stoppedInTransition(h *debianHost) {
 	h.on("insmod /demo/hotstick_busy_target.ko && systemd-run --quiet --unit=reader cat /dev/hotstick_busy")
 	h.must0(h.publish(h.ctx, h.levels[1]))
-	_, err := h.must(h.ctx, "rollout", "plan", "busy@1", "--name", "units", "--select", "true", "--author", author,
-		"--key", h.key(author), "--probation", "20s", "--bake", "2s", "--transition", "5m", "--budget", "fleet=1", "--yes")
+	_, err := h.Must(h.ctx, "rollout", "plan", "busy@1", "--name", "units", "--select", "true", "--author", house.Author,
+		"--key", h.Key(house.Author), "--probation", "20s", "--bake", "2s", "--transition", "5m", "--budget", "fleet=1", "--yes")
 	h.must0(err)
-	for _, person := range approvers {
-		_, err := h.must(h.ctx, "rollout", "approve", "units", "--key", h.key(person), "--yes")
+	for _, person := range house.Approvers() {
+		_, err := h.Must(h.ctx, "rollout", "approve", "units", "--key", h.Key(person), "--yes")
 		h.must0(err)
 	}
-	_, err = h.must(h.ctx, "rollout", "start", "units")
+	_, err = h.Must(h.ctx, "rollout", "start", "units")
 	h.must0(err)
 	transition := "/sys/kernel/livepatch/" + busyModule + "/transition"
 	h.eventually("grep -qs 1 " + transition)

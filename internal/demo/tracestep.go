@@ -13,13 +13,10 @@ import (
 	"github.com/hotstick/hotstick/internal/trace"
 )
 
-// serverTrace is where the server writes what it commits.
-func (d *demo) serverTrace() string { return filepath.Join(d.dir, "server-trace.jsonl") }
-
 // stepTrace holds what the server and all loaders did against the rules that the
 // simulator checks, by the same checkers.
 func (d *demo) stepTrace(ctx context.Context) error {
-	committed, err := os.ReadFile(d.serverTrace())
+	committed, err := os.ReadFile(d.ServerTrace())
 	if err != nil {
 		return fmt.Errorf("cannot read the server's trace: %v", err)
 	}
@@ -34,7 +31,7 @@ func (d *demo) stepTrace(ctx context.Context) error {
 		traces = append(traces, strings.NewReader(lines+"\n"))
 	}
 	check := checker.New()
-	kept, err := os.Create(filepath.Join(d.dir, "trace.jsonl"))
+	kept, err := os.Create(filepath.Join(d.Dir, "trace.jsonl"))
 	if err != nil {
 		return fmt.Errorf("cannot keep the trace: %v", err)
 	}

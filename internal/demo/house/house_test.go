@@ -1,4 +1,4 @@
-package demo
+package house
 
 import (
 	"net"
@@ -10,7 +10,7 @@ func TestAPortInUseIsNoObstacle(t *testing.T) {
 	if err == nil {
 		defer l.Close()
 	}
-	got, err := pickAddress("")
+	got, err := PickAddress("127.0.0.1:8443", "127.0.0.1:0")
 	if err != nil || got == "127.0.0.1:8443" {
 		t.Errorf("picked %q (%v) although that port is in use", got, err)
 	}
