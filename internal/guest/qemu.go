@@ -24,9 +24,12 @@ func commandLine(c Config, socket string) []string {
 		"-m", strconv.Itoa(c.MemoryMB), "-smp", strconv.Itoa(max(1, c.CPUs)),
 	}
 	args = append(args, board(c)...)
-	if c.Accel == AccelKVM {
+	switch c.Accel {
+	case AccelKVM:
 		args = append(args, "-accel", "kvm", "-cpu", "host")
-	} else {
+	case AccelParallel:
+		args = append(args, "-accel", "tcg,thread=multi", "-cpu", "Nehalem,-cx16")
+	default:
 		args = append(args, "-accel", "tcg,thread=single", "-cpu", "Nehalem,-cx16")
 	}
 	args = append(args,

@@ -32,7 +32,7 @@ func BenchmarkTransition(b *testing.B) {
 		b.Run(k.line, func(b *testing.B) {
 			for b.Loop() {
 				config := k.config("measure", b.TempDir(), 1536)
-				config.CPUs = 2
+				config.CPUs, config.Accel = 2, guest.AccelParallel
 				b.Log("\n" + measureIn(b, config))
 			}
 		})
