@@ -51,7 +51,7 @@ func readHost(fsys fs.FS) hotstick.HostFacts {
 		CPUs:         cpus(line(fsys, "sys/devices/system/cpu/online")),
 		MemoryBytes:  memory(fsys),
 	}
-	h.Hardware = hardware(fsys)
+	h.Hardware, h.Model = hardware(fsys), Model(fsys)
 	if id := line(fsys, "etc/machine-id"); machineIDPattern.MatchString(id) {
 		h.MachineID = id
 	}

@@ -44,3 +44,13 @@ func hardware(fsys fs.FS) string {
 	}
 	return strings.Join(names, " ")
 }
+
+// Model is the machine's maker and product; empty where the firmware tells neither.
+func Model(fsys fs.FS) string {
+	vendor, product := line(fsys, "sys/class/dmi/id/sys_vendor"), line(fsys, "sys/class/dmi/id/product_name")
+	model := strings.TrimSpace(strings.TrimSpace(vendor) + " " + strings.TrimSpace(product))
+	return strings.ToValidUTF8(model[:min(len(model), maxModel)], "")
+}
+
+// maxModel bounds the name of a machine's model, in bytes.
+const maxModel = 256

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"strings"
 	"testing"
 	"testing/fstest"
 )
@@ -25,6 +26,24 @@ func TestHardwareIsWhatACopyOfTheDiskDoesNotCopy(t *testing.T) {
 	} {
 		if got := hardware(tt.files); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestAModelIsMakerAndProduct(t *testing.T) {
+	file := func(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s + "\n")} }
+	for _, c := range []struct {
+		name, vendor, product, want string
+	}{
+		{"both", "Dell Inc.", "PowerEdge R740", "Dell Inc. PowerEdge R740"},
+		{"a product alone", "", "KVM", "KVM"},
+		{"a maker alone", "QEMU ", "", "QEMU"},
+		{"neither", "", "", ""},
+		{"one that never ends", strings.Repeat("x", 300), "y", strings.Repeat("x", 256)},
+	} {
+		fsys := fstest.MapFS{"sys/class/dmi/id/sys_vendor": file(c.vendor), "sys/class/dmi/id/product_name": file(c.product)}
+		if got := Model(fsys); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
 }

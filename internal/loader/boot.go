@@ -69,10 +69,11 @@ func judgeBoot(l *ledger.Ledger, last string, clean bool, crashes []Crash, at mo
 		blamed.Evidence = append(append([]hotstick.Evidence(nil), evidence...), a.Evidence...)
 		l.Attempt = &blamed
 		advance(l, hotstick.Quarantined, reason, at)
+		l.Reports[len(l.Reports)-1].Crash = printOf(a.Level, at)
 	case l.Permit != nil && !clean:
 		reason, evidence := blame(l.Permit.Level, crashes)
 		r := hotstick.Report{Plan: l.Permit.Plan, Attempt: l.Permit.Attempt, Patch: l.Permit.Level.Patch,
-			State: hotstick.Quarantined, Reason: reason, Evidence: evidence}
+			State: hotstick.Quarantined, Reason: reason, Evidence: evidence, Crash: printOf(l.Permit.Level, at)}
 		if reason.Code != hotstick.ReasonCrashNamed {
 			if r.State = hotstick.Confirmed; l.Permit.AppliedBoot == last && l.Permit.HeldBoot != last {
 				addReport(l, at, r)
@@ -85,6 +86,11 @@ func judgeBoot(l *ledger.Ledger, last string, clean bool, crashes []Crash, at mo
 		strike(l, l.Permit.Level.Patch, at.boot, reason.Code)
 		addReport(l, at, r)
 	}
+}
+
+// printOf is the kind of a crash with a level, on this machine.
+func printOf(level ledger.Level, at moment) *hotstick.CrashPrint {
+	return &hotstick.CrashPrint{Patch: level.Patch, Build: level.Build, Model: at.model}
 }
 
 // blame reads the crash records for a name of the patch: its module or a

@@ -212,7 +212,7 @@ func (l *Loader) answer(refusals []link.Refusal) (link.Response, error) {
 		resp.Busy, l.health.told = true, true
 		resp.ProbesWanted = a.Phase == hotstick.Applying || a.Phase == hotstick.Probation || a.Phase == hotstick.Armed
 	}
-	resp.WantArtifacts = l.wanted()
+	resp.WantArtifacts, resp.Expected = l.wanted(), l.expected()
 	return resp, nil
 }
 

@@ -43,6 +43,9 @@ type Config struct {
 	// Keys are those that the kernel takes module signatures from; only root is shown
 	// them, so the loader tells the agent. Nil: unknown.
 	Keys []hotstick.KernelKey
+	// Model is the machine's maker and product (see [hotstick.HostFacts]), which the print
+	// of a crash names; empty if unknown.
+	Model string
 	// Random gives the nonces; crypto/rand if nil.
 	Random io.Reader
 	// Rest is called when the loader has nothing to do any more, to give memory
@@ -180,7 +183,9 @@ func (l *Loader) open() error {
 	if planted.Bug("halts-lost-on-restart") {
 		old.Halts = nil
 	}
-	l.led = wake(old, crashes, l.moment(nil))
+	at := l.moment(nil)
+	at.model = l.cfg.Model
+	l.led = wake(old, crashes, at)
 	l.tellBoot(&old, &l.led)
 	l.tellChange(&old, &l.led)
 	if err := l.save(l.led); err != nil {

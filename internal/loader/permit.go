@@ -178,3 +178,26 @@ func (l *Loader) keepClock() {
 		l.cfg.Log.Warn("cannot write the ledger's clock", "error", err)
 	}
 }
+
+// expected is the level that should be in effect in this boot as far as the ledger
+// goes, zero for the kernel as it booted; nil during an attempt. A confirmed level is
+// expected from the start of a boot, although it comes back only after the time to
+// settle, and also where the boots before ended so badly that it does not. What was
+// banned, recalled or struck, or is for another kernel build, is expected only if it
+// came before that in this boot. The caller holds mu.
+func (l *Loader) expected() *hotstick.PatchRef {
+	p := l.led.Permit
+	if l.led.Attempt != nil {
+		return nil
+	}
+	if p != nil && p.AppliedBoot != l.boot && p.HeldBoot != l.boot {
+		if p = l.recallable(); p.Level.Build != l.build || l.blocked(p.Level.Patch) != nil {
+			p = nil
+		}
+	}
+	if p == nil {
+		return &hotstick.PatchRef{}
+	}
+	ref := p.Level.Patch
+	return &ref
+}

@@ -15,6 +15,7 @@ type moment struct {
 	uptime   time.Duration
 	boot     string
 	inEffect hotstick.PatchRef
+	model    string // only where a boot is judged
 }
 
 // addReport appends a report to the ledger. If the server has not taken any for

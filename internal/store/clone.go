@@ -71,10 +71,11 @@ func (h Host) Clone() Host {
 	h.Enrolled, h.LastSeen = Instant(h.Enrolled), Instant(h.LastSeen)
 	h.Facts = CloneFacts(h.Facts)
 	h.Patches = deep(h.Patches, clonePatch)
-	h.Loader = h.Loader.clone()
+	h.Loader = h.Loader.Clone()
 	h.Readings = CloneReadings(h.Readings)
 	h.IllSince, h.Reverted = instant(h.IllSince), list(h.Reverted)
 	h.Group, h.Lineage = dict(h.Group), h.Lineage.Clone()
+	h.Drift = CloneDrift(h.Drift)
 	return h
 }
 
@@ -82,13 +83,38 @@ func (h Host) Clone() Host {
 func CloneReadings(readings []hotstick.Reading) []hotstick.Reading {
 	return deep(readings, func(r hotstick.Reading) hotstick.Reading {
 		r.At = r.At.UTC()
+		if r.Measure = pointer(r.Measure); r.Measure != nil {
+			r.Measure.Usual, r.Measure.Limit = pointer(r.Measure.Usual), pointer(r.Measure.Limit)
+		}
 		return r
 	})
 }
 
-func (l HostLoader) clone() HostLoader {
+// Clone returns what a store keeps of l.
+func (l HostLoader) Clone() HostLoader {
 	l.Plans, l.Strikes, l.Bans, l.Recalls = list(l.Plans), list(l.Strikes), list(l.Bans), list(l.Recalls)
+	l.Expected, l.Stall, l.Hold = pointer(l.Expected), cloneStall(l.Stall), pointer(l.Hold)
+	if l.Hold != nil {
+		l.Hold.Since = l.Hold.Since.UTC()
+	}
 	return l
+}
+
+func cloneStall(s *hotstick.Stall) *hotstick.Stall {
+	s = pointer(s)
+	if s != nil {
+		s.Blockers = deep(s.Blockers, func(b hotstick.Blocker) hotstick.Blocker { b.Stack = list(b.Stack); return b })
+	}
+	return s
+}
+
+// CloneDrift returns what a store keeps of a drift.
+func CloneDrift(d *hotstick.Drift) *hotstick.Drift {
+	d = pointer(d)
+	if d != nil {
+		d.Since, d.Before = Instant(d.Since), Instant(d.Before)
+	}
+	return d
 }
 
 func clonePatch(p hotstick.LoadedPatch) hotstick.LoadedPatch {
@@ -112,6 +138,7 @@ func CloneFacts(f *hotstick.Facts) *hotstick.Facts {
 		d.Rollback, d.Reason = list(d.Rollback), cloneReason(d.Reason)
 		return d
 	})
+	c.Masters = deep(c.Masters, func(m hotstick.Master) hotstick.Master { m.Modules = list(m.Modules); return m })
 	c.Labels = dict(c.Labels)
 	return &c
 }

@@ -27,6 +27,13 @@ type ExclusionTable interface {
 	Exclusions() ([]Exclusion, error)
 }
 
+// StandingTable holds what stands until somebody takes it back.
+type StandingTable interface {
+	FreezeTable
+	StatementTable
+	CrashTable
+}
+
 // Freeze is a time in which nothing starts.
 type Freeze struct {
 	ID     int64

@@ -120,6 +120,8 @@ type Host struct {
 	// cleared since. They are not offered again.
 	Reverted []hotstick.PatchRef
 	Lineage  Lineage
+	// Drift is how the host differs from what is expected of it; nil if it does not.
+	Drift *hotstick.Drift
 }
 
 // HostLoader is what the host's loader last said of itself.
@@ -134,6 +136,11 @@ type HostLoader struct {
 	// Root is the catalog's root, if a person on the host pinned it in the place of the
 	// first.
 	Root hotstick.Digest `json:"root,omitempty"`
+	// Expected, Stall, Hold and Off are as in [wire.LoaderState].
+	Expected *hotstick.PatchRef `json:"expected,omitempty"`
+	Stall    *hotstick.Stall    `json:"stall,omitempty"`
+	Hold     *hotstick.HostHold `json:"hold,omitempty"`
+	Off      string             `json:"off,omitempty"`
 }
 
 // HostFilter narrows a list of hosts. Zero values do not filter.
@@ -336,8 +343,7 @@ type BanTable interface {
 	// StopAll reads the fleet-wide stop; SetStopAll sets it.
 	StopAll() (bool, error)
 	SetStopAll(on bool) error
-	FreezeTable
-	StatementTable
+	StandingTable
 }
 
 // Token is a credential, stored only as a digest.

@@ -61,6 +61,9 @@ func (r *running) Build() (hotstick.KernelBuild, error) {
 // keys are those that the kernel takes module signatures from.
 func (r *running) keys() []hotstick.KernelKey { return kernel.TrustedKeys(r.fsys) }
 
+// model is the machine's maker and product.
+func (r *running) model() string { return kernel.Model(r.fsys) }
+
 // Taint implements loader.Kernel.
 func (r *running) Taint() (uint64, error) { return kernel.Taint(r.fsys) }
 

@@ -179,8 +179,8 @@ func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 		Catalog: own, Root: own.root, Dropped: box.take,
 		Identity: func() (ed25519.PublicKey, error) { return readIdentity(s.agent) },
 		Labels:   func() (map[string]string, error) { return ownLabels(s.config) },
-		Keys:     kernel.keys(),
-		Limits:   s.limits, Rest: debug.FreeOSMemory, Log: log, Trace: sink,
+		Keys:     kernel.keys(), Model: kernel.model(),
+		Limits: s.limits, Rest: debug.FreeOSMemory, Log: log, Trace: sink,
 	})
 	if err != nil {
 		return err

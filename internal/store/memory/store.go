@@ -42,6 +42,7 @@ type Store struct {
 	freezes    map[int64]store.Freeze
 	lastFreeze int64
 	statements map[hotstick.Digest]store.Statement
+	crashStops map[hotstick.CrashPrint]store.CrashStop
 	marks      map[string]string
 }
 
@@ -60,6 +61,7 @@ func Open(clock func() time.Time) *Store {
 		exclusions: map[hotstick.HostID]store.Exclusion{},
 		freezes:    map[int64]store.Freeze{},
 		statements: map[hotstick.Digest]store.Statement{},
+		crashStops: map[hotstick.CrashPrint]store.CrashStop{},
 		marks:      map[string]string{},
 	}
 }

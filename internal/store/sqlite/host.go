@@ -31,6 +31,7 @@ type hostMain struct {
 	patches, loader, reverted              string // JSON
 	labels                                 string // JSON
 	lineage                                string // packed
+	drift                                  string // JSON
 	sum                                    string // the bytes; empty without facts
 	enrolled, reported                     int64
 	ill                                    sql.NullInt64
@@ -45,13 +46,13 @@ type hostSeen struct {
 }
 
 const selectHost = `SELECT h.n, h.id, h.name, h.build, h.name_folded, h.release_folded, h.identity, h.facts_digest, h.boot,
-	h.patches, h.loader, coalesce(h.facts_sum, x''), h.enrolled, h.reported, h.boots, h.revoked, h.ill_since, h.reverted, h.labels, h.lineage, s.seq, s.last_seen, s.readings
+	h.patches, h.loader, coalesce(h.facts_sum, x''), h.enrolled, h.reported, h.boots, h.revoked, h.ill_since, h.reverted, h.labels, h.lineage, h.drift, s.seq, s.last_seen, s.readings
 	FROM hosts h JOIN host_seen s ON s.host = h.n`
 
 func readHost(row scan) (r hostRow, err error) {
 	m, s := &r.main, &r.seen
 	err = row(&r.n, &r.id, &m.name, &m.build, &m.nameFolded, &m.releaseFolded, &m.identity, &m.digest, &m.boot,
-		&m.patches, &m.loader, &m.sum, &m.enrolled, &m.reported, &m.boots, &m.revoked, &m.ill, &m.reverted, &m.labels, &m.lineage, &s.seq, &s.lastSeen, &s.readings)
+		&m.patches, &m.loader, &m.sum, &m.enrolled, &m.reported, &m.boots, &m.revoked, &m.ill, &m.reverted, &m.labels, &m.lineage, &m.drift, &s.seq, &s.lastSeen, &s.readings)
 	return r, err
 }
 
@@ -59,20 +60,21 @@ func readHost(row scan) (r hostRow, err error) {
 // caller to set.
 func (t hostTable) newHostRow(h store.Host) (hostRow, error) {
 	known := t.s.parts.get(h.ID)
-	var errs [5]error
+	var errs [6]error
 	var m hostMain
 	m.patches, errs[0] = known.patches.text(h.Patches, len(h.Patches) == 0)
-	m.loader, errs[1] = known.loader.text(h.Loader, false)
+	m.loader, errs[1] = known.loader.text(h.Loader.Clone(), false)
 	m.reverted, errs[2] = known.reverted.text(h.Reverted, len(h.Reverted) == 0)
 	m.labels, errs[3] = known.labels.text(h.Group, len(h.Group) == 0)
 	m.lineage, errs[4] = known.packed(h.Lineage)
+	m.drift, errs[5] = known.drift.text(store.CloneDrift(h.Drift), h.Drift == nil)
 	readings, err := text(store.CloneReadings(h.Readings), len(h.Readings) == 0)
 	build := h.Build()
 	m.name, m.build, m.nameFolded, m.releaseFolded = h.Name, build.BuildID, store.Fold(h.Name), store.Fold(build.Release)
 	m.identity, m.digest, m.boot, m.ill = string(h.Identity), string(h.FactsDigest), h.Boot, ill(h.IllSince)
 	m.enrolled, m.reported, m.boots, m.revoked = h.Enrolled.UnixMicro(), int64(h.Reported), h.Boots, h.Revoked
 	return hostRow{id: h.ID, main: m, seen: hostSeen{seq: int64(h.Seq), lastSeen: h.LastSeen.UnixMicro(), readings: readings}},
-		errors.Join(errs[0], errs[1], errs[2], errs[3], errs[4], err)
+		errors.Join(errs[0], errs[1], errs[2], errs[3], errs[4], errs[5], err)
 }
 
 // ill is a time that may be missing, in a form that can be compared.
@@ -92,7 +94,7 @@ func (t hostTable) host(r hostRow) (store.Host, error) {
 	h := store.Host{ID: r.id, Name: m.name, Enrolled: when(m.enrolled), Revoked: m.revoked,
 		FactsDigest: hotstick.Digest(m.digest), Patches: parts.patches.value, Boot: m.boot, Boots: m.boots,
 		Seq: uint64(s.seq), LastSeen: when(s.lastSeen), Reported: uint64(m.reported), Loader: parts.loader.value,
-		Reverted: parts.reverted.value, Group: parts.labels.value, Lineage: parts.lineage.value}.Clone()
+		Reverted: parts.reverted.value, Group: parts.labels.value, Lineage: parts.lineage.value, Drift: parts.drift.value}.Clone()
 	h.Facts, h.Readings = facts, readings
 	if m.identity != "" {
 		h.Identity = []byte(m.identity)
@@ -241,9 +243,9 @@ func (t hostTable) updateMain(r hostRow) error {
 	}
 	_, err := t.exec(`UPDATE hosts SET name = ?, build = ?, name_folded = ?, release_folded = ?, identity = ?, facts_digest = ?,
 		boot = ?, patches = ?, loader = ?, facts_sum = ?, enrolled = ?, reported = ?, boots = ?, revoked = ?,
-		ill_since = ?, reverted = ?, labels = ?, lineage = ? WHERE n = ?`,
+		ill_since = ?, reverted = ?, labels = ?, lineage = ?, drift = ? WHERE n = ?`,
 		m.name, m.build, m.nameFolded, m.releaseFolded, []byte(m.identity), m.digest,
-		m.boot, m.patches, m.loader, sum, m.enrolled, m.reported, m.boots, m.revoked, m.ill, m.reverted, m.labels, m.lineage, r.n)
+		m.boot, m.patches, m.loader, sum, m.enrolled, m.reported, m.boots, m.revoked, m.ill, m.reverted, m.labels, m.lineage, m.drift, r.n)
 	return err
 }
 

@@ -53,11 +53,12 @@ type hostParts struct {
 	reverted part[[]hotstick.PatchRef]
 	labels   part[map[string]string]
 	lineage  part[store.Lineage]
+	drift    part[*hotstick.Drift]
 }
 
 // are reports whether all parts of a row are known.
 func (p *hostParts) are(m *hostMain) bool {
-	return p.patches.is(m.patches) && p.loader.is(m.loader) && p.reverted.is(m.reverted) && p.labels.is(m.labels) && p.lineage.is(m.lineage)
+	return p.patches.is(m.patches) && p.loader.is(m.loader) && p.reverted.is(m.reverted) && p.labels.is(m.labels) && p.lineage.is(m.lineage) && p.drift.is(m.drift)
 }
 
 // packed encodes a lineage, unless it is the known one.
@@ -92,13 +93,14 @@ func (c *partsCache) of(r hostRow) (*hostParts, error) {
 		return known, nil
 	}
 	var next hostParts
-	var errs [5]error
+	var errs [6]error
 	next.patches, errs[0] = known.patches.of(m.patches, parse[[]hotstick.LoadedPatch])
 	next.loader, errs[1] = known.loader.of(m.loader, parse[store.HostLoader])
 	next.reverted, errs[2] = known.reverted.of(m.reverted, parse[[]hotstick.PatchRef])
 	next.labels, errs[3] = known.labels.of(m.labels, parse[map[string]string])
 	next.lineage, errs[4] = known.lineage.of(m.lineage, unpackLineage)
-	if err := errors.Join(errs[0], errs[1], errs[2], errs[3], errs[4]); err != nil {
+	next.drift, errs[5] = known.drift.of(m.drift, parse[*hotstick.Drift])
+	if err := errors.Join(errs[0], errs[1], errs[2], errs[3], errs[4], errs[5]); err != nil {
 		return &next, err
 	}
 	c.mu.Lock()

@@ -107,7 +107,9 @@ func TestQueriesUseIndexes(t *testing.T) {
 		_, err8 := tx.Bans().Statements("clear")
 		_, err9 := tx.Plans().Unfinished()
 		_, _ = tx.Hosts().Exclusion("h")
-		return errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, err9)
+		_, err10 := tx.Bans().CrashStops(hotstick.PatchRef{})
+		_, err11 := tx.Bans().CrashStops(hotstick.PatchRef{Name: "p", Level: 1})
+		return errors.Join(err10, err11, err1, err2, err3, err4, err5, err6, err7, err8, err9)
 	}
 	full := fullHost()
 	if err := s.Update(t.Context(), func(tx store.Tx) error {
@@ -120,7 +122,8 @@ func TestQueriesUseIndexes(t *testing.T) {
 		_, errLate := tx.Plans().AddLate(store.PlanHost{Plan: "p"})
 		_, errFreeze := tx.Bans().Freeze(store.Freeze{})
 		errs = append(errs, errLate, errFreeze, tx.Hosts().Exclude(store.Exclusion{}), tx.Hosts().Include("h"),
-			tx.Bans().PutStatement(store.Statement{}), tx.Bans().ReplaceStatement(store.Statement{}), tx.Bans().Delete(hotstick.PatchRef{}), tx.Bans().Unfreeze(1))
+			tx.Bans().PutStatement(store.Statement{}), tx.Bans().ReplaceStatement(store.Statement{}), tx.Bans().Delete(hotstick.PatchRef{}), tx.Bans().Unfreeze(1), tx.Bans().StopPrint(store.CrashStop{}))
+		_, _ = tx.Bans().LiftPrints(hotstick.PatchRef{})
 		_ = tx.Plans().PutHost(store.PlanHost{Plan: "p"})
 		_ = tx.Tokens().Use("d")
 		_ = tx.Outbox().Put(store.Message{ID: 1})
@@ -131,7 +134,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 	// What may be read from end to end: what is asked for whole, in the order of an
 	// index. What may be sorted: the few plans that list one host. The unfinished
 	// plans are asked for once, when a server starts.
-	allowed := regexp.MustCompile(`^(SEARCH |SCAN h USING (COVERING )?INDEX hosts_by_(name|build)|SCAN outbox USING INDEX outbox_pending|SCAN exclusions$|SCAN freezes USING INDEX |SCAN events$|SCALAR SUBQUERY|USE TEMP B-TREE FOR LAST TERM OF ORDER BY$)`)
+	allowed := regexp.MustCompile(`^(SEARCH |SCAN h USING (COVERING )?INDEX hosts_by_(name|build)|SCAN outbox USING INDEX outbox_pending|SCAN exclusions$|SCAN crash_stops$|SCAN freezes USING INDEX |SCAN events$|SCALAR SUBQUERY|USE TEMP B-TREE FOR LAST TERM OF ORDER BY$)`)
 	if len(s.writer.stmts) < 30 {
 		t.Fatalf("only %d statements were run", len(s.writer.stmts))
 	}

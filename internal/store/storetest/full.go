@@ -33,6 +33,8 @@ func fill(v reflect.Value, n *int) {
 		v.SetBool(true)
 	case reflect.Int, reflect.Int64:
 		v.SetInt(int64(*n))
+	case reflect.Float64:
+		v.SetFloat(float64(*n) + 0.5)
 	case reflect.Uint64:
 		v.SetUint(1<<63 + uint64(*n))
 	case reflect.Pointer:

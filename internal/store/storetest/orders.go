@@ -18,6 +18,7 @@ var orderTests = []test{
 	{"a statement that is signed anew keeps its place", aStatementSignedAnewKeepsItsPlace},
 	{"statements come by kind, oldest first", statementsComeByKind},
 	{"a ban is lifted", aBanIsLifted},
+	{"a crash print is stopped once, and lifted with its level", aPrintIsStopped},
 	{"an update that fails leaves no order behind", aFailedOrderLeavesNothing},
 }
 
@@ -179,7 +180,7 @@ func aFailedOrderLeavesNothing(w *world) {
 		_, err1 := tx.Bans().Freeze(store.Freeze{From: at(1), Until: at(2)})
 		_, err2 := tx.Plans().AddLate(store.PlanHost{Plan: p.ID, Listed: hotstick.PlanHost{Host: hostID(8)}, State: hotstick.Waiting})
 		return errors.Join(err1, err2, tx.Hosts().Include(hostID(1)), tx.Hosts().Exclude(store.Exclusion{Host: hostID(2)}),
-			tx.Bans().PutStatement(store.Statement{Digest: "d", Kind: "clear"}), boom)
+			tx.Bans().PutStatement(store.Statement{Digest: "d", Kind: "clear"}), tx.Bans().StopPrint(crashStop("left", 1)), boom)
 	})
 	w.same(w.exclusions()[0], kept.Clone())
 	if got := w.exclusions(); len(got) != 1 {
@@ -191,10 +192,11 @@ func aFailedOrderLeavesNothing(w *world) {
 	w.mustView(func(tx store.Tx) error {
 		clears, err1 := tx.Bans().Statements("clear")
 		lines, err2 := tx.Plans().Hosts(p.ID)
-		if len(clears) != 0 || len(lines) != 2 {
-			w.Errorf("%d clears and %d lines are left, want 0 and 2", len(clears), len(lines))
+		stops, err3 := tx.Bans().CrashStops(hotstick.PatchRef{})
+		if len(clears) != 0 || len(lines) != 2 || len(stops) != 0 {
+			w.Errorf("%d clears, %d lines and %d stops are left, want 0, 2 and 0", len(clears), len(lines), len(stops))
 		}
-		return errors.Join(err1, err2)
+		return errors.Join(err1, err2, err3)
 	})
 	w.mustUpdate(func(tx store.Tx) error {
 		line, err := tx.Plans().AddLate(store.PlanHost{Plan: p.ID, Listed: hotstick.PlanHost{Host: hostID(9)}, State: hotstick.Waiting})
@@ -203,4 +205,44 @@ func aFailedOrderLeavesNothing(w *world) {
 		}
 		return err
 	})
+}
+
+func crashStop(patch string, level int) store.CrashStop {
+	s := Full[store.CrashStop]()
+	s.Print.Patch = hotstick.PatchRef{Name: patch, Level: level}
+	return s
+}
+
+func aPrintIsStopped(w *world) {
+	stops := func(ref hotstick.PatchRef) (all []store.CrashStop) {
+		w.mustView(func(tx store.Tx) (err error) { all, err = tx.Bans().CrashStops(ref); return err })
+		return all
+	}
+	other, twice := crashStop("a", 1), crashStop("b", 2)
+	model := twice
+	model.Print.Model = "another"
+	for _, s := range []store.CrashStop{twice, model, other} {
+		w.mustUpdate(func(tx store.Tx) error { return tx.Bans().StopPrint(s) })
+	}
+	twice.HostName = "usurper"
+	w.wantErr(store.ErrTaken, func(tx store.Tx) error { return tx.Bans().StopPrint(twice) })
+	all := stops(hotstick.PatchRef{})
+	if len(all) != 3 || all[0].Print != other.Print || all[1].Print != model.Print || all[2].HostName == twice.HostName {
+		w.Errorf("got %+v", all)
+	}
+	if got := stops(twice.Print.Patch); len(got) != 2 {
+		w.Errorf("%d stops of the level, want 2", len(got))
+	}
+	for _, want := range []int{2, 0} {
+		w.mustUpdate(func(tx store.Tx) error {
+			n, err := tx.Bans().LiftPrints(twice.Print.Patch)
+			if n != want {
+				w.Errorf("lifted %d, want %d", n, want)
+			}
+			return err
+		})
+	}
+	if got := stops(hotstick.PatchRef{}); len(got) != 1 || got[0].Print != other.Print {
+		w.Errorf("got %+v", got)
+	}
 }

@@ -34,12 +34,13 @@ type rows struct {
 	Exclusion store.Exclusion
 	Freeze    store.Freeze
 	Statement store.Statement
+	CrashStop store.CrashStop
 }
 
 func fullRows() rows {
 	r := rows{Full[store.Host](), Full[store.Plan](), Full[store.PlanHost](), Full[store.Slot](),
 		Full[store.Event](), Full[store.Ban](), Full[store.Token](), Full[store.Account](), Full[store.Message](),
-		Full[store.Exclusion](), Full[store.Freeze](), Full[store.Statement]()}
+		Full[store.Exclusion](), Full[store.Freeze](), Full[store.Statement](), Full[store.CrashStop]()}
 	r.Host.Revoked = false
 	r.Line.Plan = r.Plan.ID
 	r.Event.Seq, r.Message.ID, r.Freeze.ID = 0, 1, 1
@@ -81,6 +82,9 @@ func (r *rows) put(tx store.Tx) error {
 	if err := tx.Bans().PutStatement(r.Statement); err != nil {
 		return err
 	}
+	if err := tx.Bans().StopPrint(r.CrashStop); err != nil {
+		return err
+	}
 	_, err := tx.Outbox().Add(r.Message)
 	return err
 }
@@ -119,8 +123,10 @@ func (w *world) read(want rows) (got rows) {
 		check(e)
 		statements, e := tx.Bans().Statements(want.Statement.Kind)
 		check(e)
-		if len(freezes) == 1 && len(statements) == 1 {
-			got.Freeze, got.Statement = freezes[0], statements[0]
+		stops, e := tx.Bans().CrashStops(want.CrashStop.Print.Patch)
+		check(e)
+		if len(freezes) == 1 && len(statements) == 1 && len(stops) == 1 {
+			got.Freeze, got.Statement, got.CrashStop = freezes[0], statements[0], stops[0]
 		}
 		if len(slots) == 1 && len(events) == 1 {
 			got.Slot, got.Event = slots[0], events[0]
@@ -144,7 +150,7 @@ func (w *world) onlyMessage(tx store.Tx) store.Message {
 // kept is what a store returns of rows.
 func (r rows) kept() rows {
 	return rows{r.Host.Clone(), r.Plan.Clone(), r.Line.Clone(), r.Slot, r.Event.Clone(), r.Ban.Clone(), r.Token.Clone(), r.Account.Clone(), r.Message.Clone(),
-		r.Exclusion.Clone(), r.Freeze.Clone(), r.Statement.Clone()}
+		r.Exclusion.Clone(), r.Freeze.Clone(), r.Statement.Clone(), r.CrashStop.Clone()}
 }
 
 func (w *world) compare(got, want rows) {
