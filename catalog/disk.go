@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/hotstick/hotstick/internal/durable"
+	"github.com/hotstick/hotstick/internal/failpoint"
 )
 
 // tempPrefix starts the names of files that are being written. Whatever has such
@@ -59,6 +60,7 @@ func (d disk) finish(temp *os.File, name string, err error) error {
 	}
 	if err == nil {
 		err = temp.Sync()
+		failpoint.Here(failpoint.CatalogFileStaged)
 	}
 	err = errors.Join(err, temp.Close())
 	if err == nil && d.cut != nil {
@@ -68,9 +70,11 @@ func (d disk) finish(temp *os.File, name string, err error) error {
 	}
 	if err == nil {
 		err = os.Rename(temp.Name(), d.path(name))
+		failpoint.Here(failpoint.CatalogFileRenamed)
 	}
 	if err == nil {
 		err = durable.SyncDir(filepath.Dir(d.path(name)))
+		failpoint.Here(failpoint.CatalogFileDirSynced)
 	}
 	if err != nil {
 		_ = os.Remove(temp.Name())

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/durable"
+	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/statement"
 )
 
@@ -103,6 +104,7 @@ func (r *Repository) place(patches []hotstick.Patch) error {
 			return fmt.Errorf("cannot take an artifact: %w", err)
 		}
 	}
+	failpoint.Here(failpoint.CatalogArtifactsPlaced)
 	if err := durable.SyncDir(r.disk.path(targetsDir)); err != nil {
 		return fmt.Errorf("cannot take an artifact: %w", err)
 	}

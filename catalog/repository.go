@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/statement"
 )
 
@@ -182,9 +183,11 @@ func (r *Repository) commit(next generation, now time.Time) error {
 	if err := r.writeTargets(next); err != nil {
 		return err
 	}
+	failpoint.Here(failpoint.CatalogTargetsWritten)
 	if err := r.disk.write(metadataFile(roleSnapshot, snapshotVersion), next.files.snapshot); err != nil {
 		return err
 	}
+	failpoint.Here(failpoint.CatalogSnapshotWritten)
 	if next.snapshot, err = readSnapshot(next.files.snapshot); err != nil {
 		return err
 	}
@@ -242,9 +245,11 @@ func (r *Repository) commitTimestamp(next generation, version int64, now time.Ti
 	if next, err = next.finish(t); err != nil {
 		return err
 	}
+	failpoint.Here(failpoint.CatalogTimestampBefore)
 	if err := r.disk.write(timestampFile, next.files.timestamp); err != nil {
 		return err
 	}
+	failpoint.Here(failpoint.CatalogTimestampAfter)
 	r.now = next
 	r.disk.prune(roleSnapshot, next.snapshot.Version, olderVersions)
 	r.disk.prune(roleTargets, next.targets.Version, olderVersions)

@@ -11,6 +11,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/audit"
+	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/loader/link"
 )
 
@@ -211,7 +212,9 @@ func (a *Agent) sync(ctx context.Context, w Work) landing {
 	ctx, cancel := context.WithTimeout(ctx, w.Within)
 	defer cancel()
 	w.Sync.Audit = a.witness.seen()
+	failpoint.Here(failpoint.AgentSyncBefore)
 	resp, err := a.talk.sync(ctx, w.Sync)
+	failpoint.Here(failpoint.AgentSyncAfter)
 	if err == nil {
 		a.witness.take(resp.Audit)
 	}
@@ -223,6 +226,7 @@ func (a *Agent) refresh(ctx context.Context, w Work) landing {
 	ctx, cancel := context.WithTimeout(ctx, w.Within)
 	defer cancel()
 	view, err := a.cfg.Catalog.Refresh(ctx, time.Now())
+	failpoint.Here(failpoint.AgentCatalogRefreshed)
 	return func(ctx context.Context) Work { return a.core.Refreshed(ctx, view.Version, err) }
 }
 
@@ -249,6 +253,7 @@ func (a *Agent) fetch(ctx context.Context, w Work) landing {
 		if _, err := a.cfg.Catalog.Keep(ctx, digest, others...); err != nil {
 			a.cfg.Log.Warn("cannot fetch an artifact", "artifact", digest.Short(), "error", err)
 		}
+		failpoint.Here(failpoint.AgentArtifactKept)
 	}
 	return a.core.Fetched
 }

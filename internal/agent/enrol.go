@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/wire"
 )
 
@@ -92,12 +93,14 @@ func (h *Home) Enrol(ctx context.Context, join Join, hostname string) error {
 	client := &http.Client{Transport: pinnedTransport(join.Authority, errImpostor), CheckRedirect: noRedirect}
 	defer client.CloseIdleConnections()
 	var resp wire.EnrollResponse
+	failpoint.Here(failpoint.AgentEnrolBefore)
 	err = talk{server: strings.TrimSuffix(join.Server, "/"), http: client}.post(ctx, "/agent/v1/enroll", &wire.EnrollRequest{
 		Protocol: wire.Oldest, Token: join.Token, Identity: identity.Public(), Request: csr, Proof: proof, Hostname: hostname, Labels: labels,
 	}, wire.Oldest, wire.MaxEnrollBytes, &resp)
 	if err != nil {
 		return err
 	}
+	failpoint.Here(failpoint.AgentEnrolAnswered)
 	switch {
 	case resp.Host != hotstick.NewHostID(identity.Public()):
 		return fmt.Errorf("%w: it is for another host", ErrEnrolment)
@@ -109,14 +112,19 @@ func (h *Home) Enrol(ctx context.Context, join Join, hostname string) error {
 	if err := h.saveLabels(join.Labels); err != nil {
 		return err
 	}
+	failpoint.Here(failpoint.AgentEnrolLabelsSaved)
 	if err := h.write("root.json", resp.Root, 0o644); err != nil {
 		return err
 	}
+	failpoint.Here(failpoint.AgentEnrolRootSaved)
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: resp.Authority})
 	if err := h.write("ca.pem", ca, 0o644); err != nil {
 		return err
 	}
-	return h.saveTLS(key, resp.Certificate) // last: with it the host has joined
+	failpoint.Here(failpoint.AgentEnrolAuthSaved)
+	err = h.saveTLS(key, resp.Certificate) // last: with it the host has joined
+	failpoint.Here(failpoint.AgentEnrolTLSSaved)
+	return err
 }
 
 // errImpostor: whoever answers as the server is not the join line's.

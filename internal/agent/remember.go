@@ -8,6 +8,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/audit"
+	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/wire"
 )
 
@@ -58,7 +59,9 @@ func (w *witness) take(news *wire.AuditNews) {
 	for i, h := range news.Proof {
 		copy(proof[i][:], h)
 	}
+	failpoint.Here(failpoint.AgentCheckpointBefore)
 	step, err := w.memory.Take(news.Checkpoint, view.Trust, proof)
+	failpoint.Here(failpoint.AgentCheckpointAfter)
 	w.ahead++
 	if !errors.Is(err, audit.ErrOtherEpoch) || !later(news.Checkpoint, view.Trust) {
 		w.ahead = 0

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/loader/link"
 	"github.com/hotstick/hotstick/internal/wire"
 )
@@ -168,6 +169,7 @@ func (c *Core) take(ctx context.Context, req *wire.SyncRequest, resp *wire.SyncR
 	stale := c.settleDoubt(looked) || c.host.loader.CatalogVersion != s.version
 	if stale || len(resp.Documents) > 0 || len(c.host.loader.Reports) > 0 {
 		c.call(ctx, link.Request{Catalog: stale, Documents: resp.Documents})
+		failpoint.Here(failpoint.AgentDocumentsTaken)
 	}
 	s.due = c.cfg.Uptime() + c.jitter(time.Duration(resp.NextMillis)*time.Millisecond)
 	if resp.WantFacts {

@@ -12,7 +12,7 @@ const module = "github.com/hotstick/hotstick"
 // A name covers its subpackages. Rooms joined by "=" on one step do not see each
 // other.
 var floors = []string{
-	"", "api", "internal/version", "internal/flagenv", "internal/durable", "internal/planted", "internal/steady",
+	"", "api", "internal/version", "internal/flagenv", "internal/failpoint", "internal/durable", "internal/planted", "internal/steady",
 	"internal/strictjson", "internal/statement", "catalog",
 	"internal/kernel", "internal/audit", "internal/wire", "internal/trace",
 	"internal/decide/gate = internal/decide/compat = internal/decide/why",

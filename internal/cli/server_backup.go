@@ -17,6 +17,7 @@ import (
 	"github.com/hotstick/hotstick/internal/audit"
 	"github.com/hotstick/hotstick/internal/cli/found"
 	"github.com/hotstick/hotstick/internal/cli/show"
+	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/identity"
 	"github.com/hotstick/hotstick/internal/server"
 )
@@ -63,6 +64,7 @@ func (a *app) backup(ctx context.Context, data, path string) (err error) {
 	}
 	c, err = server.Backup(ctx, data, temp, a.env.Now())
 	if err = errors.Join(err, temp.Sync(), temp.Close()); err == nil {
+		failpoint.Here(failpoint.BackupRenameBefore)
 		err = os.Rename(temp.Name(), path)
 	}
 	if err != nil {

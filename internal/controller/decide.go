@@ -10,6 +10,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/decide/gate"
 	"github.com/hotstick/hotstick/internal/decide/rollout"
+	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/store"
 )
@@ -107,10 +108,13 @@ func (c *Controller) Decide(ctx context.Context, id hotstick.PlanID) (time.Time,
 		if err != nil || !due {
 			return at, err
 		}
+		failpoint.Here(failpoint.ControllerDecideBefore)
 		err = c.Update(ctx, func(tx store.Tx) error {
 			check, err = c.step(tx, id)
+			failpoint.Here(failpoint.ControllerDecideWritten)
 			return err
 		})
+		failpoint.Here(failpoint.ControllerDecideAfter)
 		if err == nil {
 			return check, nil
 		}

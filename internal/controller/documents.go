@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/planted"
 	"github.com/hotstick/hotstick/internal/statement"
@@ -273,11 +274,13 @@ func (c *Controller) grant(ctx context.Context, id hotstick.PlanID, req wire.Syn
 			return nil
 		}
 		made.document, err = c.issue(tx, plan, line, req)
+		failpoint.Here(failpoint.ControllerGrantSigned)
 		return err
 	})
 	if err != nil || made.document == nil {
 		return nil, err
 	}
+	failpoint.Here(failpoint.ControllerGrantAfter)
 	// Only now, for what did not commit must never be sent.
 	c.sent.granted(req.Host, made)
 	return made.document, nil

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/hotstick/hotstick/internal/failpoint"
 )
 
 // Replace writes a file in dir: a temporary file beside it, sync, rename, sync of
@@ -23,12 +25,16 @@ func Replace(dir, name string, mode fs.FileMode, data []byte) error {
 		return fmt.Errorf("cannot write %s: %w", name, err)
 	}
 	_, err = f.Write(data)
+	failpoint.Here(failpoint.DurableTempWritten)
 	err = errors.Join(err, f.Sync(), f.Close())
+	failpoint.Here(failpoint.DurableTempSynced)
 	if err == nil {
 		err = os.Rename(temp, filepath.Join(dir, name))
+		failpoint.Here(failpoint.DurableRenamed)
 	}
 	if err == nil {
 		err = SyncDir(dir)
+		failpoint.Here(failpoint.DurableDirSynced)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot write %s durably: %w", name, err)

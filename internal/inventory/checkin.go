@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/identity"
 	"github.com/hotstick/hotstick/internal/store"
 	"github.com/hotstick/hotstick/internal/wire"
@@ -74,6 +75,9 @@ func TakeJudged(tx store.Tx, req wire.SyncRequest, silentAfter time.Duration, to
 	t.host.Seq, t.host.LastSeen = req.Seq, tx.Now()
 	if err := t.reports(); err != nil {
 		return Taken{}, err
+	}
+	if len(req.Reports) > 0 {
+		failpoint.Here(failpoint.ServerReportsTaken)
 	}
 	return Taken{Host: t.host, Counted: true, WantFacts: t.wantFacts, Doubtful: t.doubtful()}, tx.Hosts().Put(t.host)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick/internal/decide/why"
+	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/store"
 )
 
@@ -44,6 +45,7 @@ func Notify(tx store.Tx, kind string, e store.Event) error {
 		return fmt.Errorf("cannot encode a notification: %v", err)
 	}
 	_, err = tx.Outbox().Add(store.Message{Kind: kind, Body: body, Created: tx.Now(), Due: tx.Now()})
+	failpoint.Here(failpoint.ControllerNotifyWritten)
 	return err
 }
 

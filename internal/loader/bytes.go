@@ -12,6 +12,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver"
+	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/planted"
 	"github.com/hotstick/hotstick/internal/trace"
@@ -40,7 +41,10 @@ func (l *Loader) hand(ctx context.Context, a ledger.Attempt, level ledger.Level,
 		return driver.Refuse(hotstick.ReasonDigestMismatch, "the sealed bytes of %s", level.Patch)
 	}
 	l.tellAct(trace.KindLoad, a, level.Module, cause)
-	return l.cfg.Driver.Load(ctx, driver.Load{Module: level.Module, File: file, Replaces: replaces, Build: level.Build})
+	failpoint.Here(failpoint.LoaderLoadBefore)
+	err = l.cfg.Driver.Load(ctx, driver.Load{Module: level.Module, File: file, Replaces: replaces, Build: level.Build})
+	failpoint.Here(failpoint.LoaderLoadAfter)
+	return err
 }
 
 // digestOf hashes a file from its start and leaves it there.
@@ -76,6 +80,7 @@ func (l *Loader) take(ctx context.Context, digest hotstick.Digest) error {
 		return err
 	}
 	l.held[digest] = true
+	failpoint.Here(failpoint.LoaderArtifactKept)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/statement"
 )
@@ -97,6 +98,7 @@ func (l *Loader) takePlan(raw []byte) *hotstick.Reason {
 	if err := l.cfg.Disk.Keep(record.Envelope, raw); err != nil {
 		return l.unwritable(err)
 	}
+	failpoint.Here(failpoint.LoaderPlanKept)
 	err = l.change(func(led *ledger.Ledger) {
 		record.AnnouncedMillis = announced(led, plan.Continues, led.Clock(l.cfg.Clock.Uptime()))
 		led.Plans = append(led.Plans, record)
@@ -105,6 +107,7 @@ func (l *Loader) takePlan(raw []byte) *hotstick.Reason {
 	if err != nil {
 		return l.unwritable(err)
 	}
+	failpoint.Here(failpoint.LoaderPlanAnnounced)
 	l.cfg.Log.Info("plan announced", "plan", id.Short(), "patch", plan.Patch.String())
 	l.sweep()
 	return nil
@@ -177,6 +180,7 @@ func (l *Loader) takeBan(raw []byte) *hotstick.Reason {
 	if err != nil {
 		return l.unwritable(err)
 	}
+	failpoint.Here(failpoint.LoaderBanTaken)
 	l.cfg.Log.Info("patch banned", "patch", ban.Patch.String())
 	return nil
 }
@@ -203,6 +207,7 @@ func (l *Loader) takeHalt(raw []byte) *hotstick.Reason {
 	if err != nil {
 		return l.unwritable(err)
 	}
+	failpoint.Here(failpoint.LoaderHaltTaken)
 	l.cfg.Log.Info("plan halted", "plan", halt.Plan.Short(), "reason", halt.Reason.Code)
 	return nil
 }
@@ -256,6 +261,7 @@ func (l *Loader) sweep() {
 			wanted[p.Before.Artifact] = true
 		}
 	}
+	failpoint.Here(failpoint.LoaderSweepBefore)
 	if err := l.cfg.Disk.Sweep(wanted); err != nil {
 		l.cfg.Log.Warn("cannot drop bytes that are not needed any more", "error", err)
 		return

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/link"
 	"github.com/hotstick/hotstick/internal/trace"
@@ -33,6 +34,7 @@ func (l *Loader) Exchange(ctx context.Context, req link.Request) (link.Response,
 	l.acknowledge(req.Acknowledged)
 	refusals := l.takeAll(ctx, req, observed)
 	resp, err := l.answer(refusals)
+	failpoint.Here(failpoint.LoaderAnswerBefore)
 	if l.led.Attempt != nil {
 		l.nudge()
 	}
@@ -116,6 +118,7 @@ func (l *Loader) learnIdentity() {
 	if err != nil {
 		l.cfg.Log.Error("cannot pin the host's identity", "error", err)
 	}
+	failpoint.Here(failpoint.LoaderIdentityPinned)
 }
 
 // hostID returns the host ID that belongs to the pinned identity. The ID is the
@@ -141,6 +144,7 @@ func (l *Loader) acknowledge(seq uint64) {
 	case len(l.led.Reports) == 0 || seq < l.led.Reports[0].Seq:
 		return
 	}
+	failpoint.Here(failpoint.LoaderAckBefore)
 	err := l.change(func(led *ledger.Ledger) {
 		n := 0
 		for n < len(led.Reports) && led.Reports[n].Seq <= seq {
@@ -148,6 +152,7 @@ func (l *Loader) acknowledge(seq uint64) {
 		}
 		led.Reports = led.Reports[n:]
 	})
+	failpoint.Here(failpoint.LoaderAckAfter)
 	if err != nil {
 		l.cfg.Log.Warn("cannot drop acknowledged reports", "error", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/driver"
+	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/link"
 	"github.com/hotstick/hotstick/internal/planted"
@@ -188,10 +189,14 @@ func (l *Loader) open() error {
 	l.led = wake(old, crashes, at)
 	l.tellBoot(&old, &l.led)
 	l.tellChange(&old, &l.led)
+	if len(l.led.Strikes) > len(old.Strikes) {
+		failpoint.Here(failpoint.LoaderStrikeBeforeSave)
+	}
 	if err := l.save(l.led); err != nil {
 		l.unsaved = true
 		l.cfg.Log.Error("cannot write the ledger; nothing is started until that works", "error", err)
 	}
+	failpoint.Here(failpoint.LoaderBootWritten)
 	return nil
 }
 
@@ -230,9 +235,11 @@ func (l *Loader) save(led ledger.Ledger) error {
 	if err != nil {
 		return err
 	}
+	failpoint.Here(failpoint.LoaderLedgerBeforeSave)
 	if err := l.cfg.Disk.Save(data); err != nil {
 		return err
 	}
+	failpoint.Here(failpoint.LoaderLedgerAfterSave)
 	old := l.led
 	l.led, l.saved, l.unsaved = led, led.Seq, false
 	l.tellChange(&old, &led)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/planted"
 )
@@ -118,10 +119,12 @@ func (l *Loader) armPermit(p ledger.Permit) bool {
 		return false
 	}
 	intent.Number = p.Attempt
+	failpoint.Here(failpoint.LoaderPermitBeforeSave)
 	if err := l.change(func(led *ledger.Ledger) { arm(led, intent, l.moment(l.patches)) }); err != nil {
 		l.cfg.Log.Error("cannot write the intent; nothing is loaded", "error", err)
 		return false
 	}
+	failpoint.Here(failpoint.LoaderPermitAfterSave)
 	l.run = attemptRun{mayLoad: true}
 	l.cfg.Log.Info("applying the confirmed level again", "patch", p.Level.Patch.String())
 	return true

@@ -5,6 +5,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/catalog"
+	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/trace"
 )
@@ -65,6 +66,7 @@ func (l *Loader) trust(view catalog.View) {
 	for _, r := range view.Recalls {
 		if _, holds := l.recalled(r.Patch); holds && !seen[r] {
 			l.tell(trace.Event{Kind: trace.KindLearned, Patch: r.Patch, To: "recall"})
+			failpoint.Here(failpoint.LoaderRecallTaken)
 			l.cfg.Log.Info("patch recalled", "patch", r.Patch.String(), "action", r.Action)
 			l.nudge()
 		}

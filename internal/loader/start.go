@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/planted"
 	"github.com/hotstick/hotstick/internal/statement"
@@ -179,9 +180,11 @@ func (l *Loader) start(s grantSituation, document hotstick.Digest) *hotstick.Rea
 		return because(hotstick.ReasonVerificationFailed, clip(err.Error()))
 	}
 	intent.Plan, intent.Number, intent.Grant, intent.Before = s.grant.Plan, s.grant.Attempt, document, s.before
+	failpoint.Here(failpoint.LoaderIntentBeforeSave)
 	if err := l.change(func(led *ledger.Ledger) { arm(led, intent, l.moment(l.patches)) }); err != nil {
 		return l.unwritable(err)
 	}
+	failpoint.Here(failpoint.LoaderIntentAfterSave)
 	l.nonces.use(s.grant.Nonce)
 	l.run = attemptRun{mayLoad: true}
 	l.cfg.Log.Info("attempt", "state", hotstick.Armed, "plan", s.grant.Plan.Short(), "patch", s.patch.Ref.String())

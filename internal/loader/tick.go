@@ -7,6 +7,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver"
+	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/trace"
 )
@@ -169,14 +170,21 @@ func (l *Loader) act(ctx context.Context, s situation, a action) bool {
 	case doLoad:
 		return l.load(ctx, s)
 	case doRestore:
+		failpoint.Here(failpoint.LoaderRestoreBefore)
 		err := l.hand(ctx, s.attempt, *s.attempt.Before, []string{level.Module}, "revert")
+		failpoint.Here(failpoint.LoaderRestoreAfter)
 		return l.wayBack(s, err)
 	case doDisable:
 		l.tellAct(trace.KindDisable, s.attempt, a.module, "")
-		return l.wayBack(s, l.cfg.Driver.Disable(ctx, a.module))
+		failpoint.Here(failpoint.LoaderDisableBefore)
+		err := l.cfg.Driver.Disable(ctx, a.module)
+		failpoint.Here(failpoint.LoaderDisableAfter)
+		return l.wayBack(s, err)
 	case doUnload:
 		l.tellAct(trace.KindUnload, s.attempt, a.module, "")
+		failpoint.Here(failpoint.LoaderUnloadBefore)
 		err := l.cfg.Driver.Unload(ctx, a.module)
+		failpoint.Here(failpoint.LoaderUnloadAfter)
 		if s.attempt.Phase == hotstick.Armed && err != nil {
 			l.move(s, move(hotstick.Failed, refusal(err)))
 			return true
@@ -211,6 +219,7 @@ func (l *Loader) load(ctx context.Context, s situation) bool {
 			led.Attempt.Timing.LoadMillis = (l.cfg.Clock.Uptime() - l.run.loadedAt).Milliseconds()
 			advance(led, hotstick.Applying, nil, l.moment(s.patches))
 		})
+		failpoint.Here(failpoint.LoaderApplyingAfterSave)
 		return true
 	}
 	var refused *driver.Refusal
@@ -265,6 +274,7 @@ func (l *Loader) move(s situation, a action) {
 		setTiming(led.Attempt, a.to, s.uptime)
 		advance(led, a.to, a.reason, l.moment(s.patches))
 	}
+	moving(a.to)
 	if a.to == hotstick.Confirmed {
 		if err := l.change(apply); err != nil {
 			l.cfg.Log.Error("cannot write that the patch is confirmed; going back", "error", err)
@@ -275,6 +285,7 @@ func (l *Loader) move(s situation, a action) {
 	} else {
 		l.changeAnyway(apply)
 	}
+	moved(a.to)
 	l.cfg.Log.Info("attempt", "state", a.to, "patch", s.attempt.Level.Patch.String(), "reason", a.reason)
 	if l.led.Attempt == nil {
 		l.ended()

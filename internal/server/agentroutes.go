@@ -12,6 +12,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/controller"
+	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/identity"
 	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/store"
@@ -90,12 +91,14 @@ func (s *Server) enroll() http.Handler {
 		err := s.controller.Update(r.Context(), func(tx store.Tx) error {
 			var err error
 			made, err = s.authority.Enroll(tx, req)
+			failpoint.Here(failpoint.ServerEnrolWritten)
 			return err
 		})
 		if err != nil {
 			writeProblem(w, s.guessed(r.Context(), err, enrolProblem(err, s)))
 			return
 		}
+		failpoint.Here(failpoint.ServerEnrolAfter)
 		s.send(w, &wire.EnrollResponse{Host: made.Host, Certificate: made.Certificate,
 			Authority: s.authority.Certificate(), Root: s.catalog.Root()})
 	})
@@ -179,11 +182,13 @@ func (s *Server) checkIn(r *http.Request, req wire.SyncRequest) (*wire.SyncRespo
 	if err := inventory.Check(req); err != nil {
 		return nil, newProblem(http.StatusUnprocessableEntity, controller.CodeInvalid, err.Error(), "")
 	}
+	failpoint.Here(failpoint.ServerCheckInBefore)
 	req.Key = hotstick.NewDigest(r.TLS.PeerCertificates[0].Raw)
 	taken, err := s.controller.Take(ctx, req, s.options.Limits.StaleAfter)
 	if err != nil {
 		return nil, asProblem(err, s.log)
 	}
+	failpoint.Here(failpoint.ServerCheckInStored)
 	resp := &wire.SyncResponse{WantFacts: taken.WantFacts, Acknowledged: taken.Host.Reported,
 		CatalogVersion: s.catalog.View().Version, NextMillis: int(s.options.Limits.IdleInterval.Milliseconds())}
 	if taken.Cloned {
@@ -211,6 +216,7 @@ func (s *Server) checkIn(r *http.Request, req wire.SyncRequest) (*wire.SyncRespo
 		resp.NextMillis = int(paceActive.Milliseconds())
 	}
 	resp.ServerTime = s.now().UTC()
+	failpoint.Here(failpoint.ServerCheckInAnswered)
 	return resp, nil
 }
 

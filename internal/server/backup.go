@@ -21,6 +21,7 @@ import (
 
 	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/audit"
+	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/store"
 	"github.com/hotstick/hotstick/internal/store/sqlite"
@@ -62,6 +63,7 @@ func Backup(ctx context.Context, dir string, w io.Writer, now time.Time) (audit.
 	if err := sqlite.Snapshot(ctx, filepath.Join(dir, databaseFile), database); err != nil {
 		return audit.Checkpoint{}, err
 	}
+	failpoint.Here(failpoint.BackupSnapshotMade)
 	metadata, err := readMetadata(filepath.Join(dir, catalogDir))
 	if err != nil {
 		return audit.Checkpoint{}, err
@@ -74,6 +76,7 @@ func Backup(ctx context.Context, dir string, w io.Writer, now time.Time) (audit.
 	if err := out.copy(databaseFile, database); err != nil {
 		return checkpoint, err
 	}
+	failpoint.Here(failpoint.BackupDatabaseCopied)
 	if err := out.add(backupCheckpoint, note); err != nil {
 		return checkpoint, err
 	}
@@ -85,6 +88,7 @@ func Backup(ctx context.Context, dir string, w io.Writer, now time.Time) (audit.
 	if err := out.tree(dir, caDir, keysDir, catalogDir+"/targets", configuration); err != nil {
 		return checkpoint, err
 	}
+	failpoint.Here(failpoint.BackupManifestBefore)
 	return checkpoint, out.close()
 }
 

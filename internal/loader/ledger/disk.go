@@ -11,6 +11,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/durable"
+	"github.com/hotstick/hotstick/internal/failpoint"
 )
 
 // Dir keeps a ledger and the loader's own copies of signed bytes in a directory
@@ -92,6 +93,7 @@ func (d *Dir) Sweep(wanted map[hotstick.Digest]bool) error {
 		if err := os.Remove(filepath.Join(d.path, "kept", e.Name())); err != nil {
 			return fmt.Errorf("cannot drop kept bytes: %w", err)
 		}
+		failpoint.Here(failpoint.LoaderSweepOneGone)
 	}
 	return nil
 }

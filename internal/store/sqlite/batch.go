@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 
+	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/store"
 )
 
@@ -123,10 +124,12 @@ func (s *Store) commit() {
 	if s.batch == nil {
 		return
 	}
+	failpoint.Here(failpoint.StoreCommitBefore)
 	if err := s.writer.run(`COMMIT`); err != nil {
 		s.finish(s.explain("write to", err))
 		return
 	}
+	failpoint.Here(failpoint.StoreCommitAfter)
 	if s.batch.wrote {
 		s.hints.Give()
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/hotstick/hotstick/internal/audit"
+	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/store"
 )
 
@@ -34,8 +35,10 @@ func (t eventTable) Append(e store.Event) (store.Event, error) {
 	for _, h := range added {
 		hashes = append(hashes, h[:]...)
 	}
+	failpoint.Here(failpoint.AuditLeafBefore)
 	_, err = t.exec(`INSERT INTO events (seq, plan, host, leaf, hashes) VALUES (?, ?, ?, ?, ?)`,
 		size, optional(e.Plan), optional(e.Host), leaf, hashes)
+	failpoint.Here(failpoint.AuditLeafAfter)
 	return e, err
 }
 
