@@ -70,7 +70,7 @@ func probeKVM(ctx context.Context, c Config, device string) error {
 // the faster one.
 func chooseAccel(ctx context.Context, c Config, probe func(context.Context, Config) error) (accel Accel, note string, err error) {
 	switch c.Accel {
-	case AccelTCG, AccelKVM:
+	case AccelTCG, AccelParallel, AccelKVM:
 		return c.Accel, "", nil
 	case AccelAuto:
 		if err := probe(ctx, c); err != nil {
@@ -78,5 +78,5 @@ func chooseAccel(ctx context.Context, c Config, probe func(context.Context, Conf
 		}
 		return AccelKVM, "", nil
 	}
-	return "", "", fmt.Errorf("cannot start guest %s: acceleration %q is not auto, tcg or kvm", c.Name, c.Accel)
+	return "", "", fmt.Errorf("cannot start guest %s: acceleration %q is not auto, tcg, tcg-parallel or kvm", c.Name, c.Accel)
 }
