@@ -14,6 +14,7 @@ T_GUESTS := 20m
 T_WEB    := 240
 T_SIM    := 360
 T_EVIL   := 300
+T_SURVIVE := 6m
 T_FUZZ   := 600
 FUZZ     := 2s
 
@@ -37,7 +38,7 @@ dev: build ## server, console and 200 simulated hosts, a rollout already moving
 	bin/hotstick dev $(ARGS)
 
 .PHONY: test
-test: setup-test check test-web test-unit fuzz sim evil test-guests ## everything, all set-up included
+test: setup-test check test-web test-unit fuzz sim evil survive-some test-guests ## everything, all set-up included
 
 .PHONY: setup-test
 setup-test:
@@ -91,6 +92,14 @@ evil: build ## a stolen server: every strategy in the simulator, with one check 
 	timeout $(T_EVIL) bin/sim -evil -seeds 1000 $(ARGS)
 	go test -tags planted -count=1 -timeout $(T_EVIL)s -run TestEveryStrategySucceedsWithoutTheCheckThatItAttacks ./internal/sim/world
 	HOTSTICK_GUESTS=1 go test -count=1 -timeout 6m ./bench/evil/...
+
+.PHONY: survive
+survive: build ## twelve ways in which a patch or the world goes wrong, five times each, on real guests; ARGS="-only NAME -repeats 1"
+	go run ./bench/survive $(ARGS)
+
+.PHONY: survive-some
+survive-some: build ## three of the twelve, chosen by the commit
+	HOTSTICK_GUESTS=1 go test -count=1 -v -timeout $(T_SURVIVE) ./bench/survive/...
 
 .PHONY: test-web
 test-web: ## the console in Chromium

@@ -38,6 +38,7 @@ func TestAConfigThatCannotWorkIsRefused(t *testing.T) {
 			c.Services = []Service{{Name: "a", Argv: []string{"/a"}}, {Name: "a", Argv: []string{"/a"}}}
 		}},
 		{"has user ID -1", func(c *Config) { c.Services = []Service{{Name: "a", Argv: []string{"/a"}, UID: -1}} }},
+		{"only emulation (tcg) counts instructions", func(c *Config) { c.SkipIdle, c.Accel = true, AccelKVM }},
 		{"a Debian is its own disk", func(c *Config) { c.Debian, c.Disk = "/image", "/disk" }},
 		{"its services are units", func(c *Config) { c.Debian, c.Services = "/image", []Service{{Name: "a", Argv: []string{"/a"}}} }},
 		{"which is not KEY=VALUE", func(c *Config) {
@@ -74,6 +75,11 @@ func TestQEMUIsToldToEmulateInTheWayThatMakesNoFalseOops(t *testing.T) {
 			t.Errorf("want %s %s in %q", pair[0], pair[1], args)
 		}
 	}
+	c.SkipIdle = true
+	if args := commandLine(c, "/run/s"); !slices.Contains(args, "shift=3,sleep=off") {
+		t.Errorf("a guest that skips idle time is not told so: %q", args)
+	}
+	c.SkipIdle = false
 	c.Accel = AccelKVM
 	if args := commandLine(c, "/run/s"); !slices.Contains(args, "kvm") || slices.Contains(args, "tcg,thread=single") {
 		t.Errorf("with KVM: %q", args)

@@ -32,6 +32,9 @@ func commandLine(c Config, socket string) []string {
 	default:
 		args = append(args, "-accel", "tcg,thread=single", "-cpu", "Nehalem,-cx16")
 	}
+	if c.SkipIdle {
+		args = append(args, "-icount", "shift=3,sleep=off")
+	}
 	args = append(args,
 		"-kernel", c.Kernel.Image,
 		"-initrd", filepath.Join(c.Dir, initramfsName),

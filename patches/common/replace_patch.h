@@ -15,10 +15,16 @@
 #define HOTSTICK_PATCHED_OBJECT NULL
 #endif
 
+/* What the kernel calls before and after it patches the object: nothing. */
+#ifndef HOTSTICK_PATCHED_CALLBACKS
+#define HOTSTICK_PATCHED_CALLBACKS {}
+#endif
+
 /* HOTSTICK_PATCH declares hotstick_patch over hotstick_funcs[]. */
 #define HOTSTICK_PATCH()						\
 	static struct klp_object hotstick_objects[] = {			\
-		{ .name = HOTSTICK_PATCHED_OBJECT, .funcs = hotstick_funcs }, \
+		{ .name = HOTSTICK_PATCHED_OBJECT, .funcs = hotstick_funcs, \
+		  .callbacks = HOTSTICK_PATCHED_CALLBACKS },		\
 		{}							\
 	};								\
 	static struct klp_patch hotstick_patch = {			\
