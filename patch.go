@@ -22,6 +22,9 @@ type Patch struct {
 	// Functions are written OBJECT:FUNCTION. A crash whose trace names one of
 	// them, or the module, is blamed on the patch.
 	Functions []string `json:"functions,omitempty"`
+	// Touches are what the level needs beside the kernel's code, in the order in which
+	// it is done. A reader that does not know the field refuses the catalog.
+	Touches []Touch `json:"touches,omitempty"`
 	// Class says what the level is for: security or bugfix; empty if nobody said.
 	Class string `json:"class,omitempty"`
 	// Severity is low, medium, high or critical; empty if nobody said.
@@ -147,6 +150,9 @@ func (p Patch) Validate() error {
 	case "", "low", "medium", "high", "critical":
 	default:
 		return fmt.Errorf("cannot use %q as the severity of %s: want low, medium, high or critical", p.Severity, p.Ref)
+	}
+	if err := p.validateTouches(); err != nil {
+		return err
 	}
 	return p.validateArtifacts()
 }

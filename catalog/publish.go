@@ -135,6 +135,9 @@ func manifest(p hotstick.Patch) hotstick.Patch {
 	if len(p.Functions) == 0 {
 		p.Functions = nil
 	}
+	if len(p.Touches) == 0 {
+		p.Touches = nil
+	}
 	return p
 }
 

@@ -14,9 +14,15 @@
 //	replace: true
 //	functions:
 //	  - {object: vmlinux, name: unix_ioctl}
+//	touches:
+//	  - {kind: sysctl, when: before, name: net.core.bpf_jit_harden, value: "2"}
+//	  - {kind: service_restart, when: after, name: nginx.service}
 //	check: check.c
 //	probe: /usr/lib/hotstick/probes/unix-ioctl
 //	license: GPL-2.0
+//
+// What a level may touch beside the kernel's code, and how that is put back, is in
+// docs/reference/touches.md.
 //
 // Reading is strict: an unknown or repeated key, a second document, a value of
 // the wrong type and a file above [MaxBytes] are refused, with line and caret.
@@ -61,6 +67,8 @@ type Manifest struct {
 	// Replace: the level replaces every older one (cumulative).
 	Replace   bool       `yaml:"replace"`
 	Functions []Function `yaml:"functions"`
+	// Touches are what the level needs beside the kernel's code.
+	Touches []hotstick.Touch `yaml:"touches"`
 	// Check names the program in the folder that shows the fault before the
 	// patch and not after; the lab and the demo run it.
 	Check string `yaml:"check"`
@@ -142,6 +150,7 @@ func (m Manifest) Patch(artifacts []hotstick.Artifact) (hotstick.Patch, error) {
 		Driver:        m.Driver,
 		Reversibility: m.Reversibility,
 		Replace:       m.Replace,
+		Touches:       m.Touches,
 		Artifacts:     artifacts,
 	}
 	for _, f := range m.Functions {
