@@ -122,7 +122,8 @@ func (t Touch) Path() string {
 }
 
 // Thing names what is touched, whatever is done to it: two touches of one thing have
-// the same. It begins with sysctl, parameter, module, service or command.
+// the same. It begins with sysctl, parameter, module, service or command. A command is
+// what it runs, not what it is called.
 func (t Touch) Thing() string {
 	switch t.Kind {
 	case TouchSysctl:
@@ -131,6 +132,12 @@ func (t Touch) Thing() string {
 		return "module " + strings.ReplaceAll(t.Name, "-", "_")
 	case TouchServiceRestart, TouchServiceReload:
 		return "service " + t.Name
+	case TouchCommand:
+		thing := "command " + strings.Join(t.Do, " ")
+		if len(t.Undo) > 0 {
+			thing += ", undone by " + strings.Join(t.Undo, " ")
+		}
+		return thing
 	}
 	return string(t.Kind) + " " + t.Name
 }

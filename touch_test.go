@@ -64,7 +64,7 @@ func TestWhereATouchIs(t *testing.T) {
 		{Touch{Kind: TouchParameter, Name: "kvm_intel.vmentry_l1d_flush"}, "sys/module/kvm_intel/parameters/vmentry_l1d_flush", "parameter kvm_intel.vmentry_l1d_flush"},
 		{Touch{Kind: TouchModuleLoad, Name: "af-alg"}, "", "module af_alg"},
 		{Touch{Kind: TouchServiceReload, Name: "x.service"}, "", "service x.service"},
-		{Touch{Kind: TouchCommand, Name: "flush"}, "", "command flush"},
+		{Touch{Kind: TouchCommand, Name: "flush", Do: []string{"/bin/a", "b"}, Undo: []string{"/bin/c"}}, "", "command /bin/a b, undone by /bin/c"},
 	} {
 		if c.touch.Path() != c.path || c.touch.Thing() != c.thing {
 			t.Errorf("%+v: %q, %q; want %q, %q", c.touch, c.touch.Path(), c.touch.Thing(), c.path, c.thing)

@@ -6,6 +6,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/kernel/klog"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
+	"github.com/hotstick/hotstick/internal/loader/touch"
 	"github.com/hotstick/hotstick/internal/planted"
 )
 
@@ -41,6 +42,7 @@ func wake(old ledger.Ledger, crashes []Crash, at moment) ledger.Ledger {
 		unclean = unclean[max(0, len(unclean)-8):]
 	}
 	l.Boot = ledger.Boot{ID: at.boot, BaseMillis: base, ClockMillis: base, UncleanMillis: unclean}
+	l.Touched = touch.Reboot(l.Touched, at.boot)
 	judgeBoot(&l, old.Boot.ID, clean, crashes, at)
 	account(&l, crashes)
 	return l

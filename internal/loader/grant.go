@@ -64,6 +64,8 @@ type grantSituation struct {
 	blocked *hotstick.Reason
 	// unhealthy is set if the host is ill before anything was loaded.
 	unhealthy *hotstick.Reason
+	// untouchable is why this host cannot do what the patch needs beside the kernel.
+	untouchable *hotstick.Reason
 	// staged: the artifact's bytes are on the loader's own disk.
 	staged bool
 }
@@ -89,6 +91,9 @@ func judgeGrant(s grantSituation) (answer, *hotstick.Reason) {
 	}
 	if r := unfit(s); r != nil {
 		return never, r
+	}
+	if s.untouchable != nil {
+		return never, s.untouchable
 	}
 	if !s.staged {
 		return notNow, because(hotstick.ReasonNoArtifact, "not fetched yet")

@@ -18,6 +18,7 @@ import (
 	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/link"
+	"github.com/hotstick/hotstick/internal/loader/touch"
 	"github.com/hotstick/hotstick/internal/planted"
 	"github.com/hotstick/hotstick/internal/trace"
 )
@@ -47,6 +48,9 @@ type Config struct {
 	// Model is the machine's maker and product (see [hotstick.HostFacts]), which the print
 	// of a crash names; empty if unknown.
 	Model string
+	// Touch is what patches touch beside the kernel. Nil: a patch that touches anything
+	// is refused.
+	Touch touch.World
 	// Random gives the nonces; crypto/rand if nil.
 	Random io.Reader
 	// Rest is called when the loader has nothing to do any more, to give memory
@@ -112,6 +116,10 @@ type attemptRun struct {
 	loadError string
 	loadedAt  time.Duration
 	order     *hotstick.Reason
+	// touchFailed is why a touch of the attempt could not be made, and touchedAt when
+	// putting one back failed last.
+	touchFailed *hotstick.Reason
+	touchedAt   time.Duration
 }
 
 // New starts a loader: it reads the ledger and brings it into this boot, which

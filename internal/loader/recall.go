@@ -7,6 +7,7 @@ import (
 	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
+	"github.com/hotstick/hotstick/internal/loader/touch"
 	"github.com/hotstick/hotstick/internal/trace"
 )
 
@@ -128,7 +129,7 @@ func (l *Loader) openWayBack(a ledger.Attempt, reason *hotstick.Reason) error {
 	a.Phase, a.Boot, a.SinceMillis, a.Reason = hotstick.Reverting, l.boot, at.uptime.Milliseconds(), reason
 	err := l.change(func(led *ledger.Ledger) {
 		opened := a
-		led.Attempt = &opened
+		led.Attempt, led.Touched = &opened, touch.Anew(led.Touched)
 		addReport(led, at, attemptReport(a, hotstick.Reverting, reason))
 	})
 	if err == nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
+	"github.com/hotstick/hotstick/internal/loader/touch"
 )
 
 // moment is when and in which state of the kernel something is recorded.
@@ -78,7 +79,7 @@ func boundEvidence(evidence []hotstick.Evidence) []hotstick.Evidence {
 // arm writes the intent of an attempt: from here on the load may happen.
 func arm(l *ledger.Ledger, a ledger.Attempt, at moment) {
 	a.Phase, a.Boot, a.SinceMillis = hotstick.Armed, at.boot, at.uptime.Milliseconds()
-	l.Attempt = &a
+	l.Attempt, l.Touched = &a, touch.Begin(l.Touched, a.Level.Patch)
 	if p := l.Plan(a.Plan); p != nil {
 		level := a.Level
 		p.Attempt, p.State, p.Level, p.Before = a.Number, "", &level, a.Before
@@ -118,6 +119,10 @@ func finish(l *ledger.Ledger, a ledger.Attempt, end hotstick.HostState, reason *
 	case hotstick.Reverted:
 		settleRevert(l, a, at)
 	case hotstick.Failed:
+		if reason.Code == hotstick.ReasonTouchFailed && a.Plan == "" {
+			hold(l.Permit, a.Level.Patch, at.boot)
+			hold(l.Former, a.Level.Patch, at.boot)
+		}
 		if a.Reason != nil && l.Permit != nil {
 			// The way back failed: the permit's level may not be in effect, and must
 			// not be taken for one that somebody else removed.
@@ -144,7 +149,7 @@ func confirm(l *ledger.Ledger, a ledger.Attempt, at moment) {
 		permit.Plan, permit.Attempt = former.Plan, former.Attempt
 		l.Former = nil
 	}
-	l.Permit = &permit
+	l.Permit, l.Touched = &permit, touch.Fold(l.Touched, a.Level.Patch, a.Before)
 	l.Confirmed[a.Level.Patch.Name] = max(l.Confirmed[a.Level.Patch.Name], a.Level.Patch.Level)
 }
 

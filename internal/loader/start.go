@@ -74,6 +74,7 @@ func (l *Loader) grantSituation(ctx context.Context, grant statement.Grant, obse
 	s.patch, s.hasPatch = l.view.Patch(plan.Patch)
 	s.expired = l.view.ExpiredFor(plan.Patch, l.judged())
 	s.blocked = l.blocked(plan.Patch)
+	s.untouchable = l.untouchable(ctx, s.patch.Touches)
 	if artifact, ok := s.patch.Artifact(l.build); ok {
 		if err := l.take(ctx, artifact.Digest); err == nil {
 			s.staged = true
@@ -173,7 +174,7 @@ func (l *Loader) start(s grantSituation, document hotstick.Digest) *hotstick.Rea
 	artifact, _ := s.patch.Artifact(l.build)
 	intent, err := l.intent(ledger.Level{
 		Patch: s.patch.Ref, Driver: s.patch.Driver, Module: artifact.Module, Artifact: artifact.Digest,
-		Build: l.build, Replace: s.patch.Replace, Functions: s.patch.Functions,
+		Build: l.build, Replace: s.patch.Replace, Functions: s.patch.Functions, Touches: s.patch.Touches,
 		ProbationSeconds: s.plan.ProbationSeconds, TransitionSeconds: s.plan.TransitionSeconds,
 	})
 	if err != nil {

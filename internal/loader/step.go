@@ -5,6 +5,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
+	"github.com/hotstick/hotstick/internal/loader/touch"
 	"github.com/hotstick/hotstick/internal/planted"
 )
 
@@ -36,6 +37,7 @@ type situation struct {
 	// beforeBlocked: the level before was banned, recalled or struck meanwhile,
 	// so the way back leads to the kernel as it booted.
 	beforeBlocked bool
+	touching      touching
 	limits        Limits
 }
 
@@ -71,6 +73,8 @@ const (
 	doDisable
 	// doUnload: remove a disabled module's code.
 	doUnload
+	// doTouch: change one thing beside the kernel, or put it back.
+	doTouch
 )
 
 // action is one step.
@@ -79,6 +83,7 @@ type action struct {
 	module string
 	to     hotstick.HostState
 	reason *hotstick.Reason
+	step   touch.Step
 }
 
 func move(to hotstick.HostState, reason *hotstick.Reason) action {
@@ -90,7 +95,10 @@ func because(code hotstick.ReasonCode, detail string) *hotstick.Reason {
 }
 
 // next decides the one next step of an attempt. It is pure.
-func next(s situation) action {
+func next(s situation) action { return withTouches(s, nextOfKernel(s)) }
+
+// nextOfKernel decides it as if the patch touched nothing but the kernel's code.
+func nextOfKernel(s situation) action {
 	switch s.attempt.Phase {
 	case hotstick.Armed:
 		return nextArmed(s)
@@ -238,10 +246,7 @@ func nextReverting(s situation) action {
 	case !s.observed || listed && state == hotstick.EffectUnknown:
 		return action{}
 	}
-	target := s.attempt.Before
-	if s.beforeBlocked || planted.Bug("revert-to-none") {
-		target = nil
-	}
+	target := s.target()
 	if target == nil {
 		return nextRevertingToNone(s.attempt, state, listed)
 	}
@@ -259,6 +264,14 @@ func nextReverting(s situation) action {
 		return action{verb: doRestore, module: target.Module}
 	}
 	return action{}
+}
+
+// target is the level to go back to; nil for the kernel as it booted.
+func (s situation) target() *ledger.Level {
+	if s.beforeBlocked || planted.Bug("revert-to-none") {
+		return nil
+	}
+	return s.attempt.Before
 }
 
 func nextRevertingToNone(attempt ledger.Attempt, state hotstick.Effect, listed bool) action {

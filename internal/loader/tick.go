@@ -43,7 +43,7 @@ func (l *Loader) Tick(ctx context.Context) time.Duration {
 	for range maxSteps {
 		s, open := l.look(ctx)
 		if !open {
-			if !l.idle(ctx) {
+			if !l.leftover(ctx) && !l.idle(ctx) {
 				return l.pace()
 			}
 			continue
@@ -96,7 +96,7 @@ func (l *Loader) look(ctx context.Context) (situation, bool) {
 		attempt: a, patches: patches, observed: err == nil, uptime: uptime,
 		mayLoad: l.run.mayLoad, loadError: l.run.loadError, order: l.run.order,
 		silence: l.health.silence(a, uptime), answered: l.health.answered(millis(a.SinceMillis)),
-		limits: l.cfg.Limits,
+		limits: l.cfg.Limits, touching: l.touching(uptime),
 	}
 	s.stop = l.blocked(a.Level.Patch)
 	if a.Plan != "" && l.led.Halted(a.Plan) {
@@ -166,6 +166,9 @@ func (l *Loader) act(ctx context.Context, s situation, a action) bool {
 	switch a.verb {
 	case doMove:
 		l.move(s, a)
+		return true
+	case doTouch:
+		l.touch(ctx, a.step)
 		return true
 	case doLoad:
 		return l.load(ctx, s)

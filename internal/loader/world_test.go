@@ -23,6 +23,7 @@ import (
 	"github.com/hotstick/hotstick/internal/loader"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/link"
+	"github.com/hotstick/hotstick/internal/loader/touch"
 	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/trace"
 )
@@ -85,6 +86,8 @@ type world struct {
 	labelsErr error
 	// dropped gives the recalls that somebody brings.
 	dropped func() (catalog.View, bool)
+	// things are what patches touch beside the kernel; nil if nothing can be touched.
+	things touch.World
 	// trace takes what the loader tells; nil if nobody listens.
 	trace trace.Sink
 	// blind: the driver's truth source does not answer.
@@ -164,6 +167,7 @@ func (w *world) start() {
 		Identity: func() (ed25519.PublicKey, error) { return ed25519.PublicKey(identity.Public()), nil },
 		Labels:   func() (map[string]string, error) { return w.labels, w.labelsErr }, Trace: w.trace, Dropped: w.dropped,
 		Model: "Maker Product",
+		Touch: w.things,
 	})
 	if err != nil {
 		w.t.Fatal(err)

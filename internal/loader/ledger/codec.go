@@ -78,6 +78,17 @@ func (l *Ledger) validate() error {
 			}
 		}
 	}
+	if len(l.Touched) > MaxTouched {
+		return fmt.Errorf("cannot read the ledger: it touches %d things, the limit is %d", len(l.Touched), MaxTouched)
+	}
+	for _, t := range l.Touched {
+		if err := t.Touch.Validate(); err != nil {
+			return fmt.Errorf("cannot read the ledger: %v", err)
+		}
+		if t.Boot == "" || t.Tries < 0 {
+			return errors.New("cannot read the ledger: what it touched is malformed")
+		}
+	}
 	for i, r := range l.Reports {
 		if r.Seq > l.Seq || i > 0 && r.Seq <= l.Reports[i-1].Seq {
 			return errors.New("cannot read the ledger: its reports are out of order")
@@ -106,6 +117,11 @@ func (a *Attempt) validate() error {
 func (v *Level) validate() error {
 	if err := v.Patch.Validate(); err != nil {
 		return fmt.Errorf("cannot read the ledger: %v", err)
+	}
+	for _, t := range v.Touches {
+		if err := t.Validate(); err != nil {
+			return fmt.Errorf("cannot read the ledger: %v", err)
+		}
 	}
 	artifact := hotstick.Artifact{Build: v.Build, Digest: v.Artifact, SizeBytes: 1, Module: v.Module}
 	if err := artifact.Validate(); err != nil {

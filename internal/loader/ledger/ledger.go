@@ -44,6 +44,10 @@ const (
 	MaxMarks = 4096
 	// MaxRoots bounds the roots that persons pinned and that are remembered.
 	MaxRoots = 64
+	// MaxTouched bounds what is kept of touched things: the touches of the level in
+	// effect, those of the one before, and what was put back between them, many times
+	// over.
+	MaxTouched = 512
 	// MaxCrashes bounds the crash records that were already accounted for.
 	MaxCrashes = 64
 )
@@ -69,9 +73,12 @@ type Ledger struct {
 	Permit *Permit `json:"permit,omitempty"`
 	// Former is the permit before the newest one. It counts again where the newest
 	// level may not come back: struck, banned, recalled, or no longer listed.
-	Former  *Permit  `json:"former,omitempty"`
-	Strikes []Strike `json:"strikes,omitempty"`
-	Bans    []Ban    `json:"bans,omitempty"`
+	Former *Permit `json:"former,omitempty"`
+	// Touched is what levels changed beside the kernel and what it was before, oldest
+	// first; see package internal/loader/touch.
+	Touched []Touched `json:"touched,omitempty"`
+	Strikes []Strike  `json:"strikes,omitempty"`
+	Bans    []Ban     `json:"bans,omitempty"`
 	// Clears are those already used; none is used twice.
 	Clears []Clear `json:"clears,omitempty"`
 	// Confirmed is the highest level ever confirmed, by patch name.
@@ -113,6 +120,8 @@ type Level struct {
 	Build     hotstick.KernelBuild `json:"build"`
 	Replace   bool                 `json:"replace"`
 	Functions []string             `json:"functions,omitempty"`
+	// Touches are those of the signed patch.
+	Touches []hotstick.Touch `json:"touches,omitempty"`
 	// ProbationSeconds and TransitionSeconds are the limits of the plan that
 	// brought the level.
 	ProbationSeconds  int `json:"probation_seconds"`
@@ -186,6 +195,28 @@ type Permit struct {
 	// HeldBoot is the boot in which the level was tried again and came back out;
 	// it is not tried twice in one boot.
 	HeldBoot string `json:"held_boot,omitempty"`
+}
+
+// Touched is one change of a thing beside the kernel: written before it is made, and
+// dropped when the thing is as it was.
+type Touched struct {
+	// Level is the level for which it was made; zero if an earlier attempt of that
+	// level left it behind.
+	Level hotstick.PatchRef `json:"level,omitzero"`
+	Touch hotstick.Touch    `json:"touch"`
+	// Boot is the boot in which it was made.
+	Boot string `json:"boot"`
+	// Was and Set are the thing's values before and after.
+	Was string `json:"was"`
+	Set string `json:"set"`
+	// Settled: the thing is not touched by Level, but by one that Level replaced, so it
+	// was put back.
+	Settled bool `json:"settled,omitempty"`
+	// Done: it was made, and read back. Otherwise it may or may not have been.
+	Done bool `json:"done,omitempty"`
+	// Tries counts how often putting it back failed, and Stuck says how the last time.
+	Tries int    `json:"tries,omitempty"`
+	Stuck string `json:"stuck,omitempty"`
 }
 
 // Strike says that this host went down with a patch and never arms it again
@@ -302,6 +333,7 @@ func (l *Ledger) Clone() Ledger {
 	c.Clears = append([]Clear(nil), l.Clears...)
 	c.Crashes = append([]hotstick.Digest(nil), l.Crashes...)
 	c.Roots = append([]PinnedRoot(nil), l.Roots...)
+	c.Touched = append([]Touched(nil), l.Touched...)
 	c.Confirmed = make(map[string]int, len(l.Confirmed))
 	for k, v := range l.Confirmed {
 		c.Confirmed[k] = v
