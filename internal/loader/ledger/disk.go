@@ -46,6 +46,16 @@ func OpenDir(path string) (*Dir, error) {
 // Close gives the lock back.
 func (d *Dir) Close() error { return d.lock.Close() }
 
+// Peek reads the ledger in a directory that a loader uses. It has no lock: what it
+// returns was the ledger at some moment of the call.
+func Peek(path string) (Ledger, error) {
+	data, err := (&Dir{path: path}).Load()
+	if err != nil {
+		return Ledger{}, err
+	}
+	return Decode(data)
+}
+
 // Load returns the ledger's bytes; the error is fs.ErrNotExist if there is none.
 func (d *Dir) Load() ([]byte, error) {
 	return readBounded(filepath.Join(d.path, "ledger.json"), MaxBytes+1)

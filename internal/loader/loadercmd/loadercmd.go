@@ -69,6 +69,8 @@ type settings struct {
 	// anew: pin the agent's identity anew, and end. newRoot: pin the catalog's root
 	// anew, and end.
 	anew, newRoot bool
+	// steps is how what needs more rights than the loader has is started.
+	steps string
 }
 
 // Main runs the program and returns its exit code.
@@ -77,6 +79,9 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	debug.SetMemoryLimit(memoryLimit)
 	runtime.GOMAXPROCS(2) // one to watch the kernel, one for the agent's calls
 	log := slog.New(slog.NewJSONHandler(stderr, nil)).With("program", "hotstick-loader")
+	if len(args) > 0 && args[0] == "step" {
+		return step(args[1:], stderr, log)
+	}
 	s, err := parse(args, stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
@@ -116,6 +121,7 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	wake := flags.String("wake", "on", "keep CPUs awake while a transition begins, which makes it fast: on, off, or isolated for those too that isolcpus or nohz_full keep apart")
 	flags.BoolVar(&s.anew, "new-identity", false, "pin the agent's identity in the place of the old one, and end; after hotstick-agent join --new-identity, while no other loader runs")
 	flags.BoolVar(&s.newRoot, "new-root", false, "pin the root that --root names in the place of the old one, and end; after that root was put into the agent's directory as root.json, while no other loader runs")
+	flags.StringVar(&s.steps, "steps", "", "how steps that need more rights than the loader has are started: systemd, as hotstick-step@.service, or direct, as a child; systemd where that runs, if not given")
 	s.limits.Busy = loader.DefaultLimits.Busy
 	showVersion := flags.Bool("version", false, "print the version")
 	if err := flags.Parse(args); err != nil {
@@ -138,6 +144,11 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 		s.waking.Isolated = true
 	default:
 		return nil, fmt.Errorf("cannot use --wake=%s: it is on, off or isolated", *wake)
+	}
+	switch s.steps {
+	case "", stepsSystemd, stepsDirect:
+	default:
+		return nil, fmt.Errorf("cannot use --steps=%s: it is systemd or direct", s.steps)
 	}
 	if err := hotstick.Digest(s.root).Validate(); err != nil {
 		return nil, fmt.Errorf("cannot start without the digest of the catalog's root: give --root from the join line (%v)", err)
@@ -181,6 +192,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 		Labels:   func() (map[string]string, error) { return ownLabels(s.config) },
 		Keys:     kernel.keys(), Model: kernel.model(),
 		Limits: s.limits, Rest: debug.FreeOSMemory, Log: log, Trace: sink,
+		Touch: newStepper(s),
 	})
 	if err != nil {
 		return err

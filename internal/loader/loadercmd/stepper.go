@@ -1,0 +1,145 @@
+package loadercmd
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/loader/touch"
+	"github.com/hotstick/hotstick/internal/loader/touch/onhost"
+	"github.com/hotstick/hotstick/internal/strictjson"
+)
+
+// How steps are started.
+const (
+	stepsSystemd = "systemd"
+	stepsDirect  = "direct"
+)
+
+// stepUnit is the unit that a touch runs in where systemd is.
+const stepUnit = "hotstick-step@touch.service"
+
+// stepTime ends a step that does not end by itself; the unit and the step itself have
+// limits below it.
+const stepTime = 95 * time.Second
+
+// maxStepBytes bounds a request and an answer.
+const maxStepBytes = 64 << 10
+
+// stepRequest is what a step is asked for. Loader and step meet in two files of a
+// directory that only root may open. ID ties an answer to its request.
+type stepRequest struct {
+	ID    string         `json:"id"`
+	Touch hotstick.Touch `json:"touch"`
+	// Value is what to set; nil asks what the thing is now.
+	Value *string `json:"value,omitempty"`
+}
+
+type stepAnswer struct {
+	ID    string `json:"id"`
+	Value string `json:"value,omitempty"`
+	// Error says why it was not done; empty if it was.
+	Error string `json:"error,omitempty"`
+}
+
+// stepper touches things by steps: the loader itself may not. What it can read, it
+// reads.
+type stepper struct {
+	dir     string
+	systemd bool
+	// argv starts a step as a child.
+	argv []string
+	host onhost.Host
+}
+
+var _ touch.World = (*stepper)(nil)
+
+func newStepper(s settings) *stepper {
+	p := &stepper{dir: stepDir(s), systemd: s.steps == stepsSystemd}
+	if s.steps == "" {
+		_, err := os.Stat("/run/systemd/system")
+		p.systemd = err == nil
+	}
+	p.argv = []string{"/proc/self/exe", "step", "touch", "--root", s.root, "--state", s.state, "--agent", s.agent, "--socket", s.socket}
+	return p
+}
+
+// stepDir is beside the socket: in memory, so that the way back needs no disk.
+func stepDir(s settings) string { return filepath.Join(filepath.Dir(s.socket), "step") }
+
+// Read implements touch.World. The loader's unit has a network of its own, with its own
+// sysctls, so those of the host are read by a step.
+func (p *stepper) Read(ctx context.Context, t hotstick.Touch) (string, error) {
+	if p.systemd && strings.HasPrefix(t.Path(), "proc/sys/net/") {
+		return p.ask(ctx, t, nil)
+	}
+	return p.host.Read(ctx, t)
+}
+
+// Set implements touch.World.
+func (p *stepper) Set(ctx context.Context, t hotstick.Touch, value string) error {
+	_, err := p.ask(ctx, t, &value)
+	return err
+}
+
+// ask starts a step and waits for its end.
+func (p *stepper) ask(ctx context.Context, t hotstick.Touch, value *string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, stepTime)
+	defer cancel()
+	request := stepRequest{ID: rand.Text(), Touch: t, Value: value}
+	if err := putStep(p.dir, "request.json", request); err != nil {
+		return "", err
+	}
+	argv := p.argv
+	if p.systemd {
+		argv = []string{"systemctl", "--no-ask-password", "start", stepUnit}
+	}
+	var out bytes.Buffer
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), "SYSTEMD_IGNORE_CHROOT=1")
+	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.WaitDelay = time.Second
+	ended := cmd.Run()
+	var answer stepAnswer
+	err := readStep(p.dir, "answer.json", &answer)
+	switch {
+	case err != nil || answer.ID != request.ID:
+		return "", fmt.Errorf("cannot touch the %s: the step gave no answer (%v): %.500s", t.Thing(), ended, strings.TrimSpace(out.String()))
+	case answer.Error != "":
+		return "", errors.New(answer.Error)
+	}
+	return answer.Value, nil
+}
+
+// putStep writes one of the two files as a whole.
+func putStep(dir, name string, v any) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("cannot make the directory of steps: %w", err)
+	}
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, err)
+	}
+	return os.Rename(path+".new", path)
+}
+
+func readStep(dir, name string, v any) error {
+	data, err := readUntrusted(filepath.Join(dir, name), maxStepBytes)
+	if err != nil {
+		return err
+	}
+	return strictjson.Unmarshal(data, v)
+}
