@@ -15,6 +15,9 @@ type Stall struct {
 	// of them, at most MaxBlockers.
 	Tasks    int       `json:"tasks"`
 	Blockers []Blocker `json:"blockers,omitempty"`
+	// Partial: not every task was looked at, for lack of time or of rights, so there
+	// may be more.
+	Partial bool `json:"partial,omitempty"`
 }
 
 // Blocker is one thread that has not switched to the other code yet (source:

@@ -81,3 +81,11 @@ func (r *Refusal) Error() string {
 func Refuse(code hotstick.ReasonCode, format string, args ...any) *Refusal {
 	return &Refusal{Reason: hotstick.Reason{Code: code, Detail: fmt.Sprintf(format, args...)}}
 }
+
+// Helper is a Changer that can help a transition to its end, without ever deciding how
+// it ends.
+type Helper interface {
+	// Help does what a user of the kernel may do for the transition of the module. It
+	// takes some seconds at most. Where there is nothing that helps it does nothing.
+	Help(ctx context.Context, module string) error
+}

@@ -180,7 +180,8 @@ func (l *Loader) numberFrom(seq uint64) {
 
 // answer gives the loader's state.
 func (l *Loader) answer(refusals []link.Refusal) (link.Response, error) {
-	resp := link.Response{Boot: l.boot, InEffect: l.inEffect(l.patches), Keys: l.cfg.Keys, Refusals: refusals}
+	resp := link.Response{Boot: l.boot, InEffect: l.inEffect(l.patches), Keys: l.cfg.Keys, Refusals: refusals,
+		Stall: l.moving.report(l.cfg.Clock.Uptime(), l.cfg.Limits)}
 	if l.broken != nil {
 		return resp, nil
 	}

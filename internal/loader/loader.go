@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -31,10 +32,12 @@ type Config struct {
 	Kernel   Kernel
 	Catalog  Catalog
 	Identity Identity
+	// Tasks names what keeps a transition from ending. Nil: nobody can tell.
+	Tasks Tasks
 	// Root is the digest of the root from which Catalog verifies. The ledger pins it
 	// the first time; see [Loader.PinRoot]. Empty: nothing is pinned.
 	Root hotstick.Digest
-	// Limits are DefaultLimits if zero.
+	// Limits are DefaultLimits if zero, and so are those of a transition each.
 	Limits Limits
 	// Labels are those set on this host itself, which rules for late hosts are
 	// compared with. Nil: there are none.
@@ -94,6 +97,8 @@ type Loader struct {
 	// blind is why the truth source could not be read at the last observation;
 	// empty if it could.
 	blind string
+	// moving is the transition that runs in the kernel, ours or not.
+	moving course
 	// wayOut is the confirmed level that waits for an order to go back.
 	wayOut wayOut
 	// dropLooked is when the loader last looked for recalls that were brought.
@@ -130,6 +135,8 @@ func New(cfg Config) (*Loader, error) {
 	if cfg.Limits == (Limits{}) {
 		cfg.Limits = DefaultLimits
 	}
+	cfg.Limits.TransitionWait = cmp.Or(cfg.Limits.TransitionWait, DefaultLimits.TransitionWait)
+	cfg.Limits.TransitionHelp = cmp.Or(cfg.Limits.TransitionHelp, DefaultLimits.TransitionHelp)
 	if cfg.Labels == nil {
 		cfg.Labels = func() (map[string]string, error) { return nil, nil }
 	}
@@ -291,6 +298,7 @@ func (l *Loader) saw(patches []hotstick.LoadedPatch, err error) {
 	if err == nil {
 		l.tellKernel(l.patches, patches)
 		l.patches, l.blind = patches, ""
+		l.moving = l.moving.follow(patches, l.cfg.Clock.Uptime(), l.led.Attempt)
 		return
 	}
 	if l.blind != err.Error() {

@@ -38,7 +38,9 @@ type situation struct {
 	// so the way back leads to the kernel as it booted.
 	beforeBlocked bool
 	touching      touching
-	limits        Limits
+	// moving is the transition that runs, as this process has followed it.
+	moving course
+	limits Limits
 }
 
 // Limits are the loader's own limits of time.
@@ -52,10 +54,16 @@ type Limits struct {
 	RecallPatience time.Duration
 	// Busy is how long an armed attempt waits for a foreign transition to end.
 	Busy time.Duration
+	// TransitionWait is how long a transition is left to the kernel. One that lasts
+	// longer is reported as stalled, and helped for TransitionHelp. Then it is reversed.
+	// Where the plan's limit is the shorter one, that holds.
+	TransitionWait, TransitionHelp time.Duration
 }
 
-// DefaultLimits are used where nothing else is configured.
-var DefaultLimits = Limits{AgentSilence: 15 * time.Second, Settle: 5 * time.Second, Busy: 10 * time.Second, RecallPatience: 5 * time.Minute}
+// DefaultLimits are used where nothing else is configured. Those of a transition are what
+// the kpatch tool has come to use: it waits 15 s, helps, and gives up after 60 s more.
+var DefaultLimits = Limits{AgentSilence: 15 * time.Second, Settle: 5 * time.Second, Busy: 10 * time.Second, RecallPatience: 5 * time.Minute,
+	TransitionWait: 15 * time.Second, TransitionHelp: time.Minute}
 
 // verb is what to do to the kernel or to the ledger. The set is closed.
 type verb int
@@ -75,6 +83,9 @@ const (
 	doUnload
 	// doTouch: change one thing beside the kernel, or put it back.
 	doTouch
+	// doHelp: do what helps the transition of a module of ours along, and never decide
+	// how it ends.
+	doHelp
 )
 
 // action is one step.
@@ -157,7 +168,7 @@ func nextApplying(s situation) action {
 	if a, ill := s.ill(); ill {
 		return a
 	}
-	late := s.uptime-millis(s.attempt.LoadMillis) > seconds(s.attempt.Level.TransitionSeconds)
+	late := s.uptime-millis(s.attempt.LoadMillis) > s.limits.transition(s.attempt.Level)
 	state, listed := s.effect(s.attempt.Level.Module)
 	switch {
 	case !s.observed || listed && state == hotstick.EffectUnknown:
@@ -171,7 +182,7 @@ func nextApplying(s situation) action {
 	case late:
 		return move(hotstick.Reverting, because(hotstick.ReasonTransitionStalled, ""))
 	}
-	return action{}
+	return s.help()
 }
 
 // nextProbation: in effect, and to be proved healthy.
@@ -230,7 +241,8 @@ const unreadable = "what is loaded cannot be read"
 
 // nextReverting puts the level before back as one step: the older level replaces
 // the newer one, or the newer one is disabled where there was none. A transition
-// that runs is reversed if it is the new level's, and waited for otherwise. Where
+// that runs is reversed if it is the new level's, and waited for otherwise, however long
+// it takes: it is reported, and helped if it is ours, but nothing else may be begun. Where
 // the kernel does not say what is loaded nothing is touched, and the attempt fails
 // when that lasts: nobody may take it for gone back.
 func nextReverting(s situation) action {
@@ -240,7 +252,7 @@ func nextReverting(s situation) action {
 	case s.observed && listed && state == hotstick.TransitionIn:
 		return action{verb: doDisable, module: module}
 	case s.observed && s.transition():
-		return action{}
+		return s.help()
 	case s.overdue() && (!s.observed || s.unknown()):
 		return move(hotstick.Failed, &hotstick.Reason{Code: hotstick.ReasonRevertFailed, Cause: hotstick.ReasonVerificationFailed, Detail: unreadable})
 	case !s.observed || listed && state == hotstick.EffectUnknown:

@@ -20,7 +20,9 @@ const (
 	paceProbation  = 250 * time.Millisecond
 	// pacePermit is for a confirmed level that is to come back after a reboot.
 	pacePermit = time.Second
-	paceIdle   = 30 * time.Second
+	// paceForeign is for a transition that somebody else has begun.
+	paceForeign = time.Second
+	paceIdle    = 30 * time.Second
 	// paceBlind is for a kernel that does not say what is loaded.
 	paceBlind = time.Second
 	// stalling is the age from which a transition is looked at less often.
@@ -42,6 +44,7 @@ func (l *Loader) Tick(ctx context.Context) time.Duration {
 	l.takeDropped()
 	for range maxSteps {
 		s, open := l.look(ctx)
+		l.examine(false)
 		if !open {
 			if !l.leftover(ctx) && !l.idle(ctx) {
 				return l.pace()
@@ -64,6 +67,8 @@ func (l *Loader) pace() time.Duration {
 	switch {
 	case a == nil && p != nil && p.AppliedBoot != l.boot && p.HeldBoot != l.boot:
 		return pacePermit
+	case a == nil && l.moving.module != "":
+		return paceForeign
 	case a == nil:
 		return paceIdle
 	}
@@ -96,7 +101,7 @@ func (l *Loader) look(ctx context.Context) (situation, bool) {
 		attempt: a, patches: patches, observed: err == nil, uptime: uptime,
 		mayLoad: l.run.mayLoad, loadError: l.run.loadError, order: l.run.order,
 		silence: l.health.silence(a, uptime), answered: l.health.answered(millis(a.SinceMillis)),
-		limits: l.cfg.Limits, touching: l.touching(uptime),
+		moving: l.moving, limits: l.cfg.Limits, touching: l.touching(uptime),
 	}
 	s.stop = l.blocked(a.Level.Patch)
 	if a.Plan != "" && l.led.Halted(a.Plan) {
@@ -165,11 +170,17 @@ func (l *Loader) act(ctx context.Context, s situation, a action) bool {
 	level := s.attempt.Level
 	switch a.verb {
 	case doMove:
+		if a.reason != nil && a.reason.Code == hotstick.ReasonTransitionStalled {
+			a.reason = l.testify(*a.reason)
+		}
 		l.move(s, a)
 		return true
 	case doTouch:
 		l.touch(ctx, a.step)
 		return true
+	case doHelp:
+		l.help(ctx, a.module)
+		return false
 	case doLoad:
 		return l.load(ctx, s)
 	case doRestore:

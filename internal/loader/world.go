@@ -67,6 +67,14 @@ type Crash struct {
 	Text string
 }
 
+// Tasks looks for the tasks that keep a transition from ending.
+type Tasks interface {
+	// Blocking tells which tasks have not followed the transition that the patches
+	// show, as far as it finds out in a fraction of a second. How long the transition
+	// has run is left to the loader.
+	Blocking(patches []hotstick.LoadedPatch) hotstick.Stall
+}
+
 // Catalog is the loader's own verified copy of the catalog; catalog.Client is one,
 // whose source is the directory that the agent stages files in. The loader never
 // calls it twice at once.

@@ -20,6 +20,7 @@ import (
 	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/driver/fake"
 	"github.com/hotstick/hotstick/internal/kernel/kmod"
+	"github.com/hotstick/hotstick/internal/kernel/tasks"
 	"github.com/hotstick/hotstick/internal/loader"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/link"
@@ -70,6 +71,7 @@ type world struct {
 	staged  map[hotstick.Digest][]byte
 	loader  *loader.Loader
 	limits  loader.Limits
+	looks   *look
 	// loads counts load calls by module, over all boots.
 	loads map[string]int
 	plans map[hotstick.PlanID][]hotstick.PlanHost
@@ -142,6 +144,7 @@ func newWorld(t *testing.T) *world {
 		loads: map[string]int{}, envelopes: map[hotstick.PlanID]json.RawMessage{}}
 	w.limits = loader.Limits{AgentSilence: 15 * time.Second, Settle: 5 * time.Second, Busy: 10 * time.Second}
 	w.machine = fake.New(fake.Config{Name: t.Name(), Build: build, Clock: w.clock, Transition: 300 * time.Millisecond})
+	w.looks = &look{watch: tasks.NewWatch(w.machine.FS())}
 	w.view = catalog.NewView(1, w.now.Add(30*24*time.Hour), trust(), nil)
 	w.start()
 	w.now = w.now.Add(time.Minute)
@@ -163,7 +166,7 @@ func (w *world) realTime() { w.real = time.Now() }
 func (w *world) start() {
 	host := &simulated{machine: w.machine, build: build, now: w.clock, skew: func() time.Duration { return w.skew }}
 	l, err := loader.New(loader.Config{
-		Driver: &watched{Kernel: w.machine, w: w}, Clock: host, Disk: w.disk, Kernel: host, Catalog: (*staging)(w), Limits: w.limits,
+		Driver: &watched{Kernel: w.machine, w: w}, Clock: host, Disk: w.disk, Kernel: host, Catalog: (*staging)(w), Limits: w.limits, Tasks: w.looks,
 		Identity: func() (ed25519.PublicKey, error) { return ed25519.PublicKey(identity.Public()), nil },
 		Labels:   func() (map[string]string, error) { return w.labels, w.labelsErr }, Trace: w.trace, Dropped: w.dropped,
 		Model: "Maker Product",

@@ -9,8 +9,8 @@ import (
 	"github.com/hotstick/hotstick/internal/kernel/kmod"
 )
 
-// Calls are the three calls that change a kernel, with the errors of the real
-// one. They judge nothing; that is a driver's work.
+// Calls are the calls that touch a kernel, with the errors of the real one. They judge
+// nothing; that is a driver's work.
 type Calls struct{ k *Kernel }
 
 // Calls returns the machine's own calls.
@@ -54,6 +54,28 @@ func (c Calls) Delete(module string) error {
 	return c.k.deleteModule(module)
 }
 
+// Help lets a transition end that waits for nothing but help.
+func (c Calls) Help(module string) error {
+	c.k.enter()
+	defer c.k.leave()
+	if c.k.down {
+		return ErrDown
+	}
+	c.k.help(module)
+	return nil
+}
+
+// Listen returns what gives the lines of the log that came since.
+func (c Calls) Listen() (heard func() []string) {
+	from := len(c.k.State().Log)
+	return func() (lines []string) {
+		for _, r := range c.k.State().Log[from:] {
+			lines = append(lines, r.Text)
+		}
+		return lines
+	}
+}
+
 // What follows expects the caller to hold the lock.
 
 func (k *Kernel) find(name string) *module {
@@ -73,6 +95,9 @@ func (k *Kernel) finit(now time.Time, info kmod.Info) error {
 	case k.find(info.Name) != nil:
 		return syscall.EEXIST
 	case does.Errno != 0:
+		if does.Says != "" {
+			k.printk(now, "%s", does.Says)
+		}
 		return does.Errno
 	case info.Livepatch && k.moving != nil:
 		return syscall.EBUSY
@@ -121,4 +146,13 @@ func (k *Kernel) deleteModule(name string) error {
 	}
 	k.modules = slices.DeleteFunc(k.modules, func(other *module) bool { return other == m })
 	return nil
+}
+
+// help ends the transition of a module that only needed help.
+func (k *Kernel) help(name string) {
+	k.helped++
+	if m := k.moving; m != nil && m.name == name && m.enabled && m.does.Sleepy {
+		k.until = k.cfg.Clock()
+		k.catchUp(k.until)
+	}
 }

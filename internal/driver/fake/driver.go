@@ -14,7 +14,10 @@ const Name = "fake"
 // ErrDown is the error of every call to a machine that is down.
 var ErrDown = errors.New("cannot reach the simulated kernel: the machine is down")
 
-var _ driver.Changer = (*Kernel)(nil)
+var (
+	_ driver.Changer = (*Kernel)(nil)
+	_ driver.Helper  = (*Kernel)(nil)
+)
 
 // Name implements [driver.Observer].
 func (k *Kernel) Name() string { return Name }
@@ -152,5 +155,16 @@ func (k *Kernel) Unload(ctx context.Context, module string) error {
 	if err := k.deleteModule(module); err != nil {
 		return refused("unload", module, err)
 	}
+	return nil
+}
+
+// Help implements [driver.Helper].
+func (k *Kernel) Help(ctx context.Context, module string) error {
+	k.enter()
+	defer k.leave()
+	if err := k.reachable(ctx); err != nil {
+		return err
+	}
+	k.help(module)
 	return nil
 }

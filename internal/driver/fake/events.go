@@ -91,10 +91,15 @@ func (k *Kernel) startTransition(now time.Time, m *module) {
 		}
 	}
 	k.until = now.Add(length)
-	if m.enabled && m.does.Stall {
+	if k.stalls(m) {
 		k.until = time.Time{}
 	}
 	k.printk(now, "livepatch: '%s': starting %s transition", m.name, way)
+}
+
+// stalls reports whether the way that m is on does not end by itself.
+func (k *Kernel) stalls(m *module) bool {
+	return m.enabled && (m.does.Stall || m.does.Sleepy) || !m.enabled && m.does.StallOut
 }
 
 func (k *Kernel) endTransition(at time.Time) {

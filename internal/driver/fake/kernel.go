@@ -39,13 +39,20 @@ type Config struct {
 type Behaviour struct {
 	// Transition overrides the time that the way in takes.
 	Transition time.Duration
-	// Stall keeps the way in from ever ending. Its reversal ends.
+	// Stall keeps the way in from ever ending: a thread sleeps in the first of the
+	// Functions. Its reversal ends.
 	Stall bool
+	// StallOut keeps the way out from ever ending, until the behaviour changes.
+	StallOut bool
+	// Sleepy: the way in ends only once somebody helps it (see [driver.Helper]).
+	Sleepy bool
 	// Refuse makes the kernel refuse the module, with this reason.
 	Refuse hotstick.ReasonCode
 	// Errno is the error with which finit_module fails, for drivers that work on
 	// [Kernel.Calls].
+	// Says is what the kernel logs with it.
 	Errno syscall.Errno
+	Says  string
 	// Crash takes the host down CrashAfter the load, as long as the module's code
 	// is in memory by then.
 	Crash      bool
@@ -88,6 +95,7 @@ type Kernel struct {
 	modules    []*module // in load order
 	moving     *module
 	until      time.Time // end of the transition; zero: never
+	helped     int
 	taint      uint64
 	log        []klog.Record
 }
@@ -158,7 +166,17 @@ func (k *Kernel) Behave(name string, does Behaviour) {
 	k.behaviours[name] = does
 	if m := k.find(name); m != nil {
 		m.does = does
+		if m == k.moving && k.until.IsZero() && !k.stalls(m) {
+			k.until = k.cfg.Clock().Add(k.cfg.Transition)
+		}
 	}
+}
+
+// Helped counts how often a transition was helped, whatever came of it.
+func (k *Kernel) Helped() int {
+	k.enter()
+	defer k.leave()
+	return k.helped
 }
 
 // Settle lets everything happen that is due.

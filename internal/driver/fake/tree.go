@@ -47,6 +47,7 @@ func (k *Kernel) render() fstest.MapFS {
 		"sys/kernel/notes":                         gnuNote(k.cfg.Build.BuildID),
 	}
 	k.renderPatches(files)
+	k.renderSleeper(files)
 	if k.crash != nil {
 		files["sys/fs/pstore/dmesg-ramoops-0"] = "Panic#1 Part1\n" + k.crash.Trace
 	}
@@ -111,6 +112,27 @@ func (k *Kernel) renderPatches(files map[string]string) {
 			files[dir+"/"+object+"/"+function+"/.dir"] = ""
 			files[dir+"/"+object+"/patched"] = "1"
 		}
+	}
+}
+
+// renderSleeper draws the thread that keeps a transition from ending.
+func (k *Kernel) renderSleeper(files map[string]string) {
+	m := k.moving
+	if m == nil || m.does.Sleepy || !k.stalls(m) || len(m.does.Functions) == 0 {
+		return
+	}
+	object, function, _ := strings.Cut(m.does.Functions[0], ":")
+	function, _, _ = strings.Cut(function, ",")
+	frame := function + "+0x8d/0xe0"
+	if object != "vmlinux" {
+		frame += " [" + object + "]"
+	}
+	files["proc/412/cgroup"] = "0::/system.slice/sleeper.service"
+	for name, text := range map[string]string{
+		"patch_state": bit(!m.enabled), "comm": "sleeper", "stat": "412 (sleeper) S 1 412 412 0 -1 4194560 0 0",
+		"stack": "[<0>] schedule_timeout+0x1a/0x30\n[<0>] " + frame + "\n[<0>] vfs_read+0xa1/0x310",
+	} {
+		files["proc/412/task/412/"+name] = text
 	}
 }
 

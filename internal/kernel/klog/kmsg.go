@@ -52,5 +52,13 @@ func (k *Kmsg) Read(limit int, add func(Record)) (int, error) {
 	return limit, nil
 }
 
+// SkipAll goes to the end of the log: only records that come later are read.
+func (k *Kmsg) SkipAll() error {
+	if _, err := unix.Seek(k.fd, 0, unix.SEEK_END); err != nil {
+		return fmt.Errorf("cannot go to the end of the kernel log: %w", err)
+	}
+	return nil
+}
+
 // Close closes the log.
 func (k *Kmsg) Close() error { return unix.Close(k.fd) }

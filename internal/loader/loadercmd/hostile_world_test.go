@@ -43,7 +43,11 @@ type hostile struct {
 	agent, state, socket string
 	root                 hotstick.Digest
 	repo                 *catalog.Repository
-	machine              *fake.Kernel
+	machine              *fake.Kernel // nil on a real kernel
+	build                hotstick.KernelBuild
+	driver               driver.Changer
+	host                 host
+	tasks                loader.Tasks
 	loader               *loader.Loader
 	stop                 func()
 	hosts                []hotstick.PlanHost
@@ -57,7 +61,22 @@ type hostile struct {
 	loaded []hotstick.Digest // of the bytes that the kernel was handed
 }
 
+// host is what a loader reads of its kernel.
+type host interface {
+	loader.Clock
+	loader.Kernel
+}
+
 func newHostile(t *testing.T) *hostile {
+	t.Helper()
+	w := newHost(t)
+	w.machine = fake.New(fake.Config{Name: t.Name(), Build: hostileBuild, Clock: time.Now, Transition: 20 * time.Millisecond})
+	w.build, w.driver, w.host = hostileBuild, &noting{w.machine, w}, &simulatedHost{w.machine, w}
+	return w
+}
+
+// newHost is a host without its kernel.
+func newHost(t *testing.T) *hostile {
 	t.Helper()
 	w := &hostile{t: t, agent: t.TempDir(), state: t.TempDir(), socket: filepath.Join(t.TempDir(), "s"),
 		limits: loader.Limits{AgentSilence: 20 * time.Second, Busy: time.Second}}
@@ -79,7 +98,6 @@ func newHostile(t *testing.T) *hostile {
 	w.must(os.Mkdir(w.staged(), 0o755))
 	w.repo, err = catalog.CreateRepository(w.staged(), root, targets, w.server, now)
 	w.must(err)
-	w.machine = fake.New(fake.Config{Name: t.Name(), Build: hostileBuild, Clock: time.Now, Transition: 20 * time.Millisecond})
 	return w
 }
 
@@ -98,10 +116,9 @@ func (w *hostile) start() {
 	w.t.Helper()
 	disk, err := ledger.OpenDir(w.state)
 	w.must(err)
-	host := &simulatedHost{w.machine, w}
 	own := &ownCatalog{dir: filepath.Join(w.state, "catalog"), agent: w.agent, root: w.root}
 	quiet := slog.New(slog.DiscardHandler)
-	w.loader, err = loader.New(loader.Config{Driver: &noting{w.machine, w}, Clock: host, Disk: disk, Kernel: host, Catalog: own,
+	w.loader, err = loader.New(loader.Config{Driver: w.driver, Clock: w.host, Disk: disk, Kernel: w.host, Catalog: own, Tasks: w.tasks,
 		Identity: func() (ed25519.PublicKey, error) { return readIdentity(w.agent) }, Limits: w.limits, Log: quiet})
 	w.must(err)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -158,14 +175,19 @@ func (w *hostile) ask(req link.Request) link.Response {
 // publish signs a level into the catalog and stages its bytes.
 func (w *hostile) publish(level int, does fake.Behaviour) hotstick.Patch {
 	w.t.Helper()
-	ref := hotstick.PatchRef{Name: "fix", Level: level}
 	module := "fix_" + string(rune('0'+level))
 	data := kmod.Compose(kmod.Info{Name: module, License: "GPL", Livepatch: true, Arch: hostileBuild.Arch,
 		Vermagic: hostileBuild.Release + " SMP preempt mod_unload modversions "})
-	a := hotstick.Artifact{Build: hostileBuild, Digest: hotstick.NewDigest(data), SizeBytes: int64(len(data)), Module: module}
-	p := hotstick.Patch{Ref: ref, Driver: fake.Name, Summary: "closes it", Class: "security", Severity: "high",
-		Reversibility: hotstick.ReversibleLive, Replace: true, Functions: []string{"vmlinux:unix_ioctl"}, Artifacts: []hotstick.Artifact{a}}
 	w.machine.Behave(module, does)
+	return w.list(hotstick.PatchRef{Name: "fix", Level: level}, module, data)
+}
+
+// list signs a module's bytes into the catalog and stages them.
+func (w *hostile) list(ref hotstick.PatchRef, module string, data []byte) hotstick.Patch {
+	w.t.Helper()
+	a := hotstick.Artifact{Build: w.build, Digest: hotstick.NewDigest(data), SizeBytes: int64(len(data)), Module: module}
+	p := hotstick.Patch{Ref: ref, Driver: w.driver.Name(), Summary: "closes it", Class: "security", Severity: "high",
+		Reversibility: hotstick.ReversibleLive, Replace: true, Functions: []string{"vmlinux:unix_ioctl"}, Artifacts: []hotstick.Artifact{a}}
 	w.must(os.MkdirAll(filepath.Dir(w.file(p)), 0o755))
 	mustWrite(w.t, w.file(p), data)
 	now := time.Now().UTC().Truncate(time.Second)
@@ -203,25 +225,30 @@ func (w *hostile) plan(p hotstick.Patch, name string) (json.RawMessage, hotstick
 	w.must(err)
 	raw := w.sign(statement.KindPlan, hotstick.Plan{Schema: hotstick.PlanSchema, Name: name, Patch: p.Ref, Author: "ann", Epoch: 1,
 		CreatedAt: now.Add(-time.Minute), NotAfter: now.Add(7 * 24 * time.Hour), HostCount: 2, HostsRoot: root,
-		Lanes: []hotstick.Lane{{Build: hostileBuild, Driver: p.Driver, Artifact: p.Artifacts[0].Digest, Module: p.Artifacts[0].Module,
+		Lanes: []hotstick.Lane{{Build: w.build, Driver: p.Driver, Artifact: p.Artifacts[0].Digest, Module: p.Artifacts[0].Module,
 			RevertTo: []hotstick.RevertTarget{{}}}},
 		Waves: []hotstick.Wave{{Name: "all", Hosts: 2}}, Budgets: []hotstick.Budget{{Domain: hotstick.FleetDomain, Max: 1}},
-		ProbationSeconds: 1, TransitionSeconds: 20}, w.author, w.approver)
+		ProbationSeconds: 1, TransitionSeconds: 75}, w.author, w.approver)
 	parsed, err := statement.ParsePlan(raw)
 	w.must(err)
 	return raw, parsed.ID
 }
 
 func (w *hostile) place(name string, k *statement.Key) hotstick.PlanHost {
-	return hotstick.PlanHost{Host: hotstick.NewHostID(k.Public()), Name: name, Identity: hotstick.NewFingerprint(k.Public()), Build: hostileBuild}
+	return hotstick.PlanHost{Host: hotstick.NewHostID(k.Public()), Name: name, Identity: hotstick.NewFingerprint(k.Public()), Build: w.build}
 }
 
 func (w *hostile) grant(id hotstick.PlanID, nonce string) json.RawMessage {
 	w.t.Helper()
+	return w.grantOf(id, 1, nonce)
+}
+
+func (w *hostile) grantOf(id hotstick.PlanID, attempt int, nonce string) json.RawMessage {
+	w.t.Helper()
 	proof, err := statement.ProveHost(w.hosts, 1)
 	w.must(err)
-	return w.sign(statement.KindGrant, statement.Grant{Plan: id, Host: w.hosts[1].Host, Identity: w.hosts[1].Identity, Build: hostileBuild,
-		Attempt: 1, Index: 1, Proof: proof, Nonce: nonce, Epoch: 1, Generation: 1, TTLSeconds: 60}, w.server)
+	return w.sign(statement.KindGrant, statement.Grant{Plan: id, Host: w.hosts[1].Host, Identity: w.hosts[1].Identity, Build: w.build,
+		Attempt: attempt, Index: 1, Proof: proof, Nonce: nonce, Epoch: 1, Generation: 1, TTLSeconds: 60}, w.server)
 }
 
 func (w *hostile) sign(kind statement.Kind, body any, signers ...statement.Signer) json.RawMessage {

@@ -118,6 +118,8 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	flags.StringVar(&s.trace, "trace", "", "file to append what the loader does to, as docs/reference/trace.md says")
 	flags.DurationVar(&s.limits.AgentSilence, "agent-silence", loader.DefaultLimits.AgentSilence, "how long the agent may be silent during an attempt")
 	flags.DurationVar(&s.limits.Settle, "settle", loader.DefaultLimits.Settle, "how old a boot must be before anything is loaded")
+	flags.DurationVar(&s.limits.TransitionWait, "transition-wait", loader.DefaultLimits.TransitionWait, "how long a transition is left to the kernel before it counts as stalled, is reported, and is helped")
+	flags.DurationVar(&s.limits.TransitionHelp, "transition-help", loader.DefaultLimits.TransitionHelp, "how long a stalled transition is helped before it is reversed; a plan's own limit holds where it is the shorter one")
 	wake := flags.String("wake", "on", "keep CPUs awake while a transition begins, which makes it fast: on, off, or isolated for those too that isolcpus or nohz_full keep apart")
 	flags.BoolVar(&s.anew, "new-identity", false, "pin the agent's identity in the place of the old one, and end; after hotstick-agent join --new-identity, while no other loader runs")
 	flags.BoolVar(&s.newRoot, "new-root", false, "pin the root that --root names in the place of the old one, and end; after that root was put into the agent's directory as root.json, while no other loader runs")
@@ -153,8 +155,8 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	if err := hotstick.Digest(s.root).Validate(); err != nil {
 		return nil, fmt.Errorf("cannot start without the digest of the catalog's root: give --root from the join line (%v)", err)
 	}
-	if s.limits.AgentSilence < time.Second || s.limits.Settle < 0 {
-		return nil, errors.New("cannot use these limits: --agent-silence is at least 1s and --settle is not negative")
+	if s.limits.AgentSilence < time.Second || s.limits.Settle < 0 || s.limits.TransitionWait < time.Second || s.limits.TransitionHelp < time.Second {
+		return nil, errors.New("cannot use these limits: --agent-silence, --transition-wait and --transition-help are at least 1s, and --settle is not negative")
 	}
 	return &s, nil
 }
@@ -190,7 +192,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 		Catalog: own, Root: own.root, Dropped: box.take,
 		Identity: func() (ed25519.PublicKey, error) { return readIdentity(s.agent) },
 		Labels:   func() (map[string]string, error) { return ownLabels(s.config) },
-		Keys:     kernel.keys(), Model: kernel.model(),
+		Keys:     kernel.keys(), Model: kernel.model(), Tasks: newTaskWatch(os.DirFS("/")),
 		Limits: s.limits, Rest: debug.FreeOSMemory, Log: log, Trace: sink,
 		Touch: newStepper(s),
 	})

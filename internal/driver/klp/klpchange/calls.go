@@ -1,15 +1,20 @@
 package klpchange
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hotstick/hotstick/internal/kernel/klog"
 )
 
-// Calls are the three ways in which this package touches a kernel. Their errors
-// are of type [unix.Errno] where the kernel refused. There is no fourth way: in
-// particular nothing can end a transition by decree.
+// Calls are the ways in which this package touches a kernel. Their errors are of type
+// [unix.Errno] where the kernel refused. There is no other way: in particular nothing
+// can end a transition by decree.
 type Calls interface {
 	// Finit loads the module in the file, as finit_module(2) with no flags.
 	Finit(file *os.File) error
@@ -17,6 +22,13 @@ type Calls interface {
 	Disable(module string) error
 	// Delete unloads a module, as delete_module(2) with O_NONBLOCK only.
 	Delete(module string) error
+	// Help keeps the CPUs awake over the kernel's next try to end the transition of the
+	// patch, and writes 1 to its attribute "signal" where the kernel still has that; newer
+	// ones signal by themselves.
+	Help(module string) error
+	// Listen begins to listen to the kernel's log. What it returns is called once, and
+	// gives the lines that came since; none where the log cannot be read.
+	Listen() (heard func() []string)
 }
 
 // linux makes the calls on the running kernel.
@@ -39,17 +51,54 @@ func (l linux) Finit(file *os.File) error {
 }
 
 func (l linux) Disable(module string) error {
-	fd, err := unix.Open("/sys/kernel/livepatch/"+module+"/enabled", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	return l.write(module, "enabled", "0")
+}
+
+// write sets an attribute of a patch while the CPUs are kept awake.
+func (l linux) write(module, attribute, value string) error {
+	fd, err := unix.Open("/sys/kernel/livepatch/"+module+"/"+attribute, unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
 	return l.waking.during(os.DirFS("/"), func() error {
-		_, err := unix.Write(fd, []byte("0"))
+		_, err := unix.Write(fd, []byte(value))
 		return err
 	})
 }
 
 func (linux) Delete(module string) error {
 	return unix.DeleteModule(module, unix.O_NONBLOCK)
+}
+
+// retryPause is how long the kernel waits between two tries to end a transition, and a
+// little more.
+const retryPause = 1100 * time.Millisecond
+
+func (l linux) Help(module string) error {
+	if err := l.write(module, "signal", "1"); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	if l.waking.Off {
+		return nil
+	}
+	return l.waking.during(os.DirFS("/"), func() error {
+		nap(retryPause)
+		return nil
+	})
+}
+
+// maxHeard bounds the records of the log that are read after one call.
+const maxHeard = 1000
+
+func (linux) Listen() (heard func() []string) {
+	log, err := klog.OpenKmsg(klog.KmsgPath)
+	if err != nil || log.SkipAll() != nil {
+		return func() []string { return nil }
+	}
+	return func() (lines []string) {
+		defer log.Close()
+		_, _ = log.Read(maxHeard, func(r klog.Record) { lines = append(lines, r.Text) }) // what cannot be read explains nothing
+		return lines
+	}
 }

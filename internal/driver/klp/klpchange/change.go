@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -33,7 +34,10 @@ type Changer struct {
 	calls Calls
 }
 
-var _ driver.Changer = (*Changer)(nil)
+var (
+	_ driver.Changer = (*Changer)(nil)
+	_ driver.Helper  = (*Changer)(nil)
+)
 
 // New returns a changer for the running kernel. It needs CAP_SYS_MODULE, and the
 // right to write to sysfs.
@@ -114,7 +118,9 @@ func (c *Changer) judgeFile(info kmod.Info, load driver.Load) error {
 
 // finit hands the file to the kernel.
 func (c *Changer) finit(ctx context.Context, load driver.Load) error {
+	heard := c.calls.Listen()
 	err := c.calls.Finit(load.File)
+	said := explanation(heard(), load.Module)
 	if err == nil {
 		return nil
 	}
@@ -122,7 +128,7 @@ func (c *Changer) finit(ctx context.Context, load driver.Load) error {
 	if !errors.As(err, &errno) {
 		return fmt.Errorf("cannot load %s: %w", load.Module, err)
 	}
-	w := why{errno: errno, security: kernel.Security(c.fsys)}
+	w := why{errno: errno, security: kernel.Security(c.fsys), said: said}
 	// EBUSY has two meanings; only a look at the kernel tells which.
 	if patches, err := c.Observe(ctx); err == nil {
 		w.transition = anyTransition(patches)
@@ -163,6 +169,27 @@ func (c *Changer) Disable(ctx context.Context, module string) error {
 		return nil // it went out of effect meanwhile
 	}
 	return why{errno: errno}.disable(module)
+}
+
+// Help implements [driver.Helper].
+func (c *Changer) Help(ctx context.Context, module string) error {
+	if err := checkName(module); err != nil {
+		return err
+	}
+	patches, err := c.Observe(ctx)
+	if err != nil {
+		return err
+	}
+	moves := func(p hotstick.LoadedPatch) bool {
+		return p.Module == module && anyTransition([]hotstick.LoadedPatch{p})
+	}
+	if !slices.ContainsFunc(patches, moves) {
+		return nil
+	}
+	if err := c.calls.Help(module); err != nil {
+		return fmt.Errorf("cannot help %s: %w", module, err)
+	}
+	return nil
 }
 
 // Unload implements [driver.Changer].

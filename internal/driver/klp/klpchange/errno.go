@@ -2,6 +2,7 @@ package klpchange
 
 import (
 	"fmt"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -14,11 +15,36 @@ type why struct {
 	errno      unix.Errno
 	security   hotstick.SecurityFacts
 	transition bool
+	// said are the lines of the kernel log that explain the error; empty if none do.
+	said string
 }
 
 // refuse writes the kernel's word and what it means here.
 func (w why) refuse(code hotstick.ReasonCode, verb, module, meaning string) *driver.Refusal {
+	if w.said != "" {
+		meaning += "; the kernel says: " + w.said
+	}
 	return driver.Refuse(code, "%s %s: %s: %s", verb, module, unix.ErrnoName(w.errno), meaning)
+}
+
+// Limits of what is quoted of the kernel log.
+const (
+	maxQuoted      = 2
+	maxQuotedBytes = 160
+)
+
+// explanation picks the lines that tell why a module was refused: the newest that are of
+// live patching or name the module, but not those that tell how far it came.
+func explanation(lines []string, module string) string {
+	var quoted []string
+	for _, line := range lines {
+		about := strings.HasPrefix(line, "livepatch: ") || strings.HasPrefix(line, "Lockdown: ") || strings.HasPrefix(line, "Loading of ") || strings.Contains(line, module)
+		progress := strings.Contains(line, "enabling patch") || strings.Contains(line, "transition") || strings.Contains(line, "taint")
+		if about && !progress {
+			quoted = append(quoted, line[:min(len(line), maxQuotedBytes)])
+		}
+	}
+	return strings.ToValidUTF8(strings.Join(quoted[max(0, len(quoted)-maxQuoted):], " / "), "?")
 }
 
 func (w why) retry(code hotstick.ReasonCode, verb, module, meaning string) *driver.Refusal {
@@ -53,12 +79,18 @@ func (w why) load(module string) error {
 		return w.refuse(hotstick.ReasonKernelRefused, verb, module, "a function it patches is missing or ambiguous, a symbol's version differs, or its states do not go with what is installed (the kernel log says which)")
 	case unix.ENOENT:
 		return w.refuse(hotstick.ReasonKernelRefused, verb, module, "a symbol it needs is missing (the kernel log says which)")
+	case unix.EACCES:
+		return w.refuse(hotstick.ReasonKernelRefused, verb, module, "a security module of the kernel, such as SELinux, forbids it")
+	case unix.E2BIG, unix.EFBIG, unix.ENOSPC:
+		return w.refuse(hotstick.ReasonKernelRefused, verb, module, "it is larger than the kernel takes")
+	case unix.ENODEV:
+		return w.refuse(hotstick.ReasonKernelRefused, verb, module, "a callback of the patch said that this host is not what it is made for")
 	case unix.ENOSYS:
 		return w.refuse(hotstick.ReasonUnsupported, verb, module, "this kernel loads no modules")
 	case unix.EINTR, unix.EIO, unix.EFAULT, unix.ETIMEDOUT:
 		return fmt.Errorf("cannot load %s: %w", module, w.errno)
 	}
-	return w.refuse(hotstick.ReasonKernelRefused, verb, module, "the module's own start-up said no")
+	return w.refuse(hotstick.ReasonKernelRefused, verb, module, "the module's own start-up, or a callback of the patch, said no")
 }
 
 // denied tells apart the reasons for EPERM.
@@ -83,6 +115,8 @@ func (w why) disable(module string) error {
 		return w.retry(hotstick.ReasonKernelRefused, verb, module, "it is not enabled any more")
 	case unix.EACCES, unix.EPERM, unix.EROFS:
 		return w.refuse(hotstick.ReasonKernelRefused, verb, module, "this process may not write to /sys/kernel/livepatch")
+	case unix.ENOMEM, unix.EINTR:
+		return w.retry(hotstick.ReasonKernelRefused, verb, module, "the kernel could not do it now")
 	}
 	return fmt.Errorf("cannot disable %s: %w", module, w.errno)
 }
@@ -91,8 +125,12 @@ func (w why) disable(module string) error {
 func (w why) unload(module string) error {
 	const verb = "unload"
 	switch w.errno {
-	case unix.EWOULDBLOCK, unix.EBUSY:
+	case unix.EWOULDBLOCK:
 		return w.retry(hotstick.ReasonKernelRefused, verb, module, "the kernel still holds it; a patch that was forced is held until the next boot")
+	case unix.EBUSY:
+		return w.retry(hotstick.ReasonKernelRefused, verb, module, "it is on its way in or out, or has no exit function and stays until the next boot")
+	case unix.EACCES:
+		return w.refuse(hotstick.ReasonKernelRefused, verb, module, "a security module of the kernel, such as SELinux, forbids it")
 	case unix.EPERM:
 		return w.denied(verb, module)
 	}

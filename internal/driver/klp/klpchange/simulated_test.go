@@ -63,6 +63,11 @@ func (r *recorded) Delete(module string) error {
 	return r.Calls.Delete(module)
 }
 
+func (r *recorded) Help(module string) error {
+	r.made = append(r.made, "help "+module)
+	return r.Calls.Help(module)
+}
+
 // hiding is a tree of which some files cannot be read.
 type hiding struct {
 	fs.FS
@@ -163,7 +168,10 @@ func TestWhatTheKernelSaysIsTranslated(t *testing.T) {
 		{syscall.EINVAL, nil, hotstick.ReasonKernelRefused, "kernel log", false},
 		{syscall.ENOENT, nil, hotstick.ReasonKernelRefused, "symbol", false},
 		{syscall.ENOSYS, nil, hotstick.ReasonUnsupported, "no modules", false},
-		{syscall.ENODEV, nil, hotstick.ReasonKernelRefused, "start-up", false},
+		{syscall.ENODEV, nil, hotstick.ReasonKernelRefused, "callback", false},
+		{syscall.EACCES, nil, hotstick.ReasonKernelRefused, "SELinux", false},
+		{syscall.E2BIG, nil, hotstick.ReasonKernelRefused, "larger", false},
+		{syscall.EOPNOTSUPP, nil, hotstick.ReasonKernelRefused, "start-up", false},
 	}
 	for _, test := range tests {
 		t.Run(test.errno.Error()+" "+string(test.code), func(t *testing.T) {
@@ -176,6 +184,58 @@ func TestWhatTheKernelSaysIsTranslated(t *testing.T) {
 				t.Errorf("the kernel's own word is missing: %q", refusal.Reason.Detail)
 			}
 		})
+	}
+}
+
+func TestTheKernelsOwnWordsAreQuoted(t *testing.T) {
+	tests := []struct {
+		errno      syscall.Errno
+		says, want string
+	}{
+		{syscall.EINVAL, "livepatch: symbol 'unix_ioctl' not found in symbol table", "livepatch: symbol 'unix_ioctl' not found"},
+		{syscall.EBUSY, "livepatch: failed to register ftrace handler for function 'unix_ioctl' (-16)", "(-16)"},
+		{syscall.ENOEXEC, "good: version magic '6.1.0-1' should be '6.1.0-2'", "should be '6.1.0-2'"},
+		{syscall.EPERM, "Lockdown: insmod: unsigned module loading is restricted", "Lockdown: insmod"},
+		{syscall.EKEYREJECTED, "Loading of unsigned module is rejected", "unsigned module"},
+		{syscall.EINVAL, "livepatch: enabling patch 'good'", ""},
+		{syscall.EINVAL, "eth0: link is down", ""},
+	}
+	for _, test := range tests {
+		m := boot(t, map[string]fake.Behaviour{"good": {Errno: test.errno, Says: test.says}}, nil)
+		var refusal *driver.Refusal
+		if err := m.load(t, livepatch("good")); !errors.As(err, &refusal) {
+			t.Fatal(err)
+		}
+		_, quoted, found := strings.Cut(refusal.Reason.Detail, "the kernel says: ")
+		if !strings.Contains(quoted, test.want) || found != (test.want != "") {
+			t.Errorf("%v with %q in the log: %s", test.errno, test.says, refusal.Reason.Detail)
+		}
+	}
+}
+
+func TestHelpIsForTheTransitionOfTheModuleOnly(t *testing.T) {
+	m := boot(t, map[string]fake.Behaviour{"good": {Sleepy: true}}, nil)
+	if err := m.load(t, livepatch("good")); err != nil {
+		t.Fatal(err)
+	}
+	m.now = m.now.Add(time.Hour)
+	for _, other := range []string{"newer", "good"} {
+		m.calls.made = nil
+		if patches, err := m.Observe(t.Context()); err != nil || patches[0].State != hotstick.TransitionIn {
+			t.Fatalf("before help for %s: %+v, %v", other, patches, err)
+		}
+		if err := m.Help(t.Context(), other); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if patches, err := m.Observe(t.Context()); err != nil || patches[0].State != hotstick.InEffect {
+		t.Errorf("helped, it is %+v, %v", patches, err)
+	}
+	if err := m.Help(t.Context(), "good"); err != nil || strings.Join(m.calls.made, ", ") != "help good" {
+		t.Errorf("the kernel was asked: %v, %v", m.calls.made, err)
+	}
+	if err := m.Help(t.Context(), "../good"); err == nil {
+		t.Error("a path was taken for a module")
 	}
 }
 
@@ -309,6 +369,7 @@ func TestRacesWithTheKernelEndWell(t *testing.T) {
 		code  hotstick.ReasonCode // empty: no error
 	}{
 		{syscall.ENOENT, ""}, {syscall.EBUSY, hotstick.ReasonTransitionBusy}, {syscall.EINVAL, hotstick.ReasonKernelRefused},
+		{syscall.ENOMEM, hotstick.ReasonKernelRefused}, {syscall.EINTR, hotstick.ReasonKernelRefused},
 	} {
 		m.calls.Calls = failing{m.kernel.Calls(), test.errno}
 		err := m.Disable(t.Context(), "good")
@@ -329,6 +390,10 @@ func TestRacesWithTheKernelEndWell(t *testing.T) {
 	m.now = m.now.Add(time.Minute)
 	m.calls.Calls = failing{m.kernel.Calls(), syscall.EWOULDBLOCK}
 	if r := mustRefuse(t, m.Unload(t.Context(), "good"), hotstick.ReasonKernelRefused, "still holds"); !r.Retry {
+		t.Error("unload: it does not say that trying again may help")
+	}
+	m.calls.Calls = failing{m.kernel.Calls(), syscall.EBUSY}
+	if r := mustRefuse(t, m.Unload(t.Context(), "good"), hotstick.ReasonKernelRefused, "exit function"); !r.Retry {
 		t.Error("unload: it does not say that trying again may help")
 	}
 	m.calls.Calls = failing{m.kernel.Calls(), syscall.ENOENT}
