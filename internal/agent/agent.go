@@ -10,6 +10,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/catalog"
+	"github.com/hotstick/hotstick/internal/agent/probe"
 	"github.com/hotstick/hotstick/internal/audit"
 	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/loader/link"
@@ -29,7 +30,7 @@ type Config struct {
 	// knows nothing of them and cannot change them.
 	Mirrors  []catalog.Mirror
 	Observer Observer
-	Probes   []Probe
+	Probes   []probe.Probe
 	// Uptime is the boot's age. Check-in numbers are taken from it, so that they
 	// rise within a boot also when the agent is restarted.
 	Uptime func() time.Duration
@@ -86,13 +87,13 @@ type Agent struct {
 	core    *Core
 	witness *witness
 	results chan landing
-	answers chan hotstick.Reading
+	answers chan []hotstick.Reading
 
 	// What follows belongs to Run's goroutine.
 
-	paces []*pace
-	// probing is the pace that the probes have.
-	probing time.Duration
+	rounds *probe.Rounds
+	// watched: the probes watch an attempt.
+	watched bool
 	// cancel ends what is under way.
 	cancel context.CancelFunc
 }
@@ -113,7 +114,8 @@ func New(cfg Config) *Agent {
 	}
 	client := &http.Client{Transport: cfg.Transport, CheckRedirect: noRedirect}
 	a := &Agent{cfg: cfg, talk: talk{server: cfg.Server, http: client}, results: make(chan landing, 2),
-		answers: make(chan hotstick.Reading), cancel: func() {}}
+		answers: make(chan []hotstick.Reading), cancel: func() {}}
+	a.rounds = probe.NewRounds(cfg.Probes, a.answer)
 	a.witness = &witness{memory: cfg.Audit, catalog: cfg.Catalog, log: cfg.Log}
 	var version int64
 	if view, err := cfg.Catalog.Load(); err == nil {
@@ -144,11 +146,7 @@ func (l impatient) Exchange(ctx context.Context, req link.Request) (link.Respons
 
 // Run works until the context ends.
 func (a *Agent) Run(ctx context.Context) error {
-	for _, p := range a.cfg.Probes {
-		pace := newPace()
-		a.paces = append(a.paces, pace)
-		go runProbe(ctx, p, pace, a.answers)
-	}
+	go a.rounds.Run(ctx)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -159,8 +157,8 @@ func (a *Agent) Run(ctx context.Context) error {
 			return nil
 		case <-timer.C:
 			work = a.core.Wake(ctx)
-		case r := <-a.answers:
-			work = a.core.Heard(ctx, r)
+		case readings := <-a.answers:
+			work = a.core.Heard(ctx, readings...)
 		case land := <-a.results:
 			work = land(ctx)
 		}
@@ -169,19 +167,26 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 }
 
+// answer hands what probes say to Run.
+func (a *Agent) answer(ctx context.Context, readings []hotstick.Reading) {
+	select {
+	case a.answers <- readings:
+	case <-ctx.Done():
+	}
+}
+
 // do does what the core asks for.
 func (a *Agent) do(ctx context.Context, w Work) {
-	if every := a.core.ProbePace(); every != a.probing {
-		a.probing = every
-		for _, p := range a.paces {
-			p.set(every)
-		}
+	if watched := a.core.Watched(); watched != a.watched {
+		a.watched = watched
+		a.rounds.Watch(watched)
 	}
 	if w.Recall {
 		a.cancel()
 	}
 	switch {
 	case w.Sync != nil:
+		a.rounds.Awake()
 		a.fly(ctx, func(ctx context.Context) landing { return a.sync(ctx, w) })
 	case w.Catalog:
 		a.fly(ctx, func(ctx context.Context) landing { return a.refresh(ctx, w) })

@@ -25,8 +25,15 @@ import (
 //	  role: db
 //	probes:
 //	  - name: web
-//	    command: [/usr/bin/curl, -fsS, http://localhost/healthz]
-//	    timeout_seconds: 5
+//	    http: {url: http://localhost/healthz, contains: ok}
+//	  - name: database
+//	    unit: postgresql.service
+//	  - name: replica
+//	    command: [/usr/local/bin/check-replica, --quick]
+//	    timeout_seconds: 10
+//	health:
+//	  off: [pressure_cpu]
+//	  limits: {fsync: 0.5}
 //	mirrors:
 //	  - url: https://mirror-a.example/hotstick
 //	  - url: https://10.0.0.9/hotstick
@@ -45,6 +52,7 @@ type File struct {
 	// Labels are reported with the facts; failure domains are read from them.
 	Labels map[string]string `yaml:"labels"`
 	Probes []ProbeFile       `yaml:"probes"`
+	Health HealthFile        `yaml:"health"`
 	// Mirrors are other places that have the catalog. Only who administers the host
 	// can name them; the server cannot.
 	Mirrors []MirrorFile `yaml:"mirrors"`
@@ -59,21 +67,14 @@ type MirrorFile struct {
 	Certificate hotstick.Digest `yaml:"certificate"`
 }
 
-// ProbeFile configures one command probe.
-type ProbeFile struct {
-	Name    string   `yaml:"name"`
-	Command []string `yaml:"command"`
-	// TimeoutSeconds is 5 if it is not given.
-	TimeoutSeconds int `yaml:"timeout_seconds"`
-}
-
 // Limits of the configuration file.
 const (
 	MaxFile    = 1 << 20
 	maxLabels  = 64
-	maxProbes  = 16
+	maxProbes  = 32
 	maxMirrors = 8
-	maxTimeout = 60
+	maxTimeout = 60 // seconds
+	maxEvery   = 3600
 	maxLabel   = 128
 )
 
@@ -113,22 +114,11 @@ func (f File) Validate() error {
 			return fmt.Errorf("cannot use the label %q with a value of %d bytes: want a lower-case name and 1 to %d bytes", k, len(v), maxLabel)
 		}
 	}
-	if len(f.Probes) > maxProbes {
-		return fmt.Errorf("cannot use %d probes: the limit is %d", len(f.Probes), maxProbes)
+	if err := validateProbes(f.Probes); err != nil {
+		return err
 	}
-	seen := map[string]bool{}
-	for _, p := range f.Probes {
-		switch {
-		case !labelPattern.MatchString(p.Name):
-			return fmt.Errorf("cannot use %q as a probe's name: want lower-case letters, digits, dots and dashes", p.Name)
-		case seen[p.Name]:
-			return fmt.Errorf("cannot use two probes named %q", p.Name)
-		case len(p.Command) == 0 || p.Command[0] == "" || p.Command[0][0] != '/':
-			return fmt.Errorf("cannot use probe %q: its command must begin with an absolute path", p.Name)
-		case p.TimeoutSeconds < 0 || p.TimeoutSeconds > maxTimeout:
-			return fmt.Errorf("cannot use probe %q: its timeout is 1 to %d seconds", p.Name, maxTimeout)
-		}
-		seen[p.Name] = true
+	if err := f.Health.validate(); err != nil {
+		return err
 	}
 	return validateMirrors(f.Mirrors)
 }
@@ -187,20 +177,4 @@ func (m MirrorFile) transport() *http.Transport {
 	t.DisableKeepAlives, t.IdleConnTimeout, t.MaxIdleConnsPerHost = false, mirrorIdle, 1
 	t.ReadBufferSize, t.WriteBufferSize, t.MaxResponseHeaderBytes, t.DisableCompression = 4<<10, 4<<10, 32<<10, true
 	return t
-}
-
-// defaultTimeout is a command probe's if none is configured.
-const defaultTimeout = 5 * time.Second
-
-// Commands returns the configured probes.
-func (f File) Commands() []Probe {
-	var probes []Probe
-	for _, p := range f.Probes {
-		timeout := time.Duration(p.TimeoutSeconds) * time.Second
-		if timeout == 0 {
-			timeout = defaultTimeout
-		}
-		probes = append(probes, Command{Label: p.Name, Argv: p.Command, Timeout: timeout})
-	}
-	return probes
 }

@@ -3,7 +3,6 @@ package agent_test
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hotstick/hotstick/internal/agent"
 )
@@ -21,9 +20,30 @@ func TestAConfigurationIsReadStrictly(t *testing.T) {
 		{"label with markup", "labels: {\"<b>\": x}\n", "cannot use the label"},
 		{"empty label", "labels: {rack: \"\"}\n", "cannot use the label"},
 		{"probe by relative path", "probes:\n  - {name: web, command: [curl]}\n", "absolute path"},
-		{"probe without a command", "probes:\n  - {name: web}\n", "absolute path"},
 		{"two probes of one name", "probes:\n  - {name: a, command: [/x]}\n  - {name: a, command: [/y]}\n", "two probes"},
 		{"probe of an hour", "probes:\n  - {name: a, command: [/x], timeout_seconds: 3600}\n", "timeout"},
+		{"probe of nothing", "probes:\n  - {name: web}\n", "want one of command, http, tcp and unit"},
+		{"probe of two things", "probes:\n  - {name: web, tcp: \"a:1\", unit: a.service}\n", "want one of command, http, tcp and unit"},
+		{"probe of each kind", "probes:\n  - {name: a, tcp: \"[::1]:80\"}\n  - {name: b, unit: \"getty@tty1.service\", every_seconds: 10}\n" +
+			"  - {name: c, http: {url: \"https://a/b\", status: 204, contains: ok, certificate: \"sha256:" + strings.Repeat("ab", 32) + "\"}}\n", ""},
+		{"address without a port", "probes:\n  - {name: a, tcp: localhost}\n", "HOST:PORT"},
+		{"address with a word as port", "probes:\n  - {name: a, tcp: \"localhost:http\"}\n", "HOST:PORT"},
+		{"unit without its kind", "probes:\n  - {name: a, unit: nginx}\n", "full name"},
+		{"unit that is an option", "probes:\n  - {name: a, unit: \"--root=/x.service\"}\n", "full name"},
+		{"page of a file", "probes:\n  - {name: a, http: {url: \"file:///etc/passwd\"}}\n", "url must be"},
+		{"page with a password", "probes:\n  - {name: a, http: {url: \"http://u:p@a/\"}}\n", "password"},
+		{"page with an unknown key", "probes:\n  - {name: a, http: {url: \"http://a/\", follow: true}}\n", "unknown field \"follow\""},
+		{"page with a strange status", "probes:\n  - {name: a, http: {url: \"http://a/\", status: 99}}\n", "status is"},
+		{"page by a certificate without TLS", "probes:\n  - {name: a, http: {url: \"http://a/\", certificate: x}}\n", "https"},
+		{"page by a certificate that is no digest", "probes:\n  - {name: a, http: {url: \"https://a/\", certificate: x}}\n", "digest"},
+		{"probe once a day", "probes:\n  - {name: a, command: [/x], every_seconds: 86400}\n", "asked every"},
+		{"probe named like a built-in one", "probes:\n  - {name: fsync, command: [/x]}\n", "built-in"},
+		{"built-in probes", "health: {every_seconds: 30, off: [modules, slab], limits: {fsync: 0.5, memory: 0.9}}\n", ""},
+		{"built-in probe that does not exist", "health: {off: [fsnyc]}\n", "cannot switch off \"fsnyc\": the built-in probes are fsync, memory, modules"},
+		{"limit of one that measures nothing", "health: {limits: {modules: 1}}\n", "cannot limit \"modules\""},
+		{"limit that is none", "health: {limits: {fsync: .nan}}\n", "above 0"},
+		{"limit below zero", "health: {limits: {fsync: -1}}\n", "above 0"},
+		{"health with an unknown key", "health: {pressure: 1}\n", "unknown field"},
 		{"mirrors", "mirrors:\n  - url: https://a/catalog\n  - url: https://10.0.0.9:8443\n    certificate: sha256:" + strings.Repeat("ab", 32) + "\n", ""},
 		{"mirror that anybody can read along", "mirrors:\n  - url: http://a/catalog\n", "as a mirror"},
 		{"mirror with a password", "mirrors:\n  - url: https://u:p@a/catalog\n", "cannot use a mirror"},
@@ -45,16 +65,6 @@ func TestAnErrorShowsTheLine(t *testing.T) {
 	_, err := agent.ReadFile([]byte("server: https://s:1\nprobs:\n  - 1\n"))
 	if err == nil || !strings.Contains(err.Error(), ">  2 | probs:") || !strings.Contains(err.Error(), "^") {
 		t.Errorf("error is %v, want the line and a caret", err)
-	}
-}
-
-func TestAProbeHasATimeout(t *testing.T) {
-	file, err := agent.ReadFile([]byte("probes:\n  - {name: a, command: [/x]}\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c := file.Commands()[0].(agent.Command); c.Timeout != 5*time.Second || c.Label != "a" {
-		t.Errorf("the probe is %+v", c)
 	}
 }
 

@@ -92,14 +92,9 @@ func NewCore(cfg CoreConfig) *Core {
 // Due is the uptime at which Wake is to be called.
 func (c *Core) Due() time.Duration { return min(c.callDue(), c.syncDue(), c.mirrorDue()) }
 
-// ProbePace is how often the host's probes are to be asked. When it becomes
-// shorter they are asked at once.
-func (c *Core) ProbePace() time.Duration {
-	if c.host.loader.ProbesWanted {
-		return probeBusy
-	}
-	return probeIdle
-}
+// Watched reports whether an attempt is under way, so that the host's probes are to be
+// asked often, and at once when it begins.
+func (c *Core) Watched() bool { return c.host.loader.ProbesWanted }
 
 // Wake does what is due. Called early it does nothing.
 func (c *Core) Wake(ctx context.Context) Work {
@@ -114,9 +109,11 @@ func (c *Core) Wake(ctx context.Context) Work {
 	return c.ask(Work{})
 }
 
-// Heard takes a probe's answer. While the loader is at work it must know at once.
-func (c *Core) Heard(ctx context.Context, r hotstick.Reading) Work {
-	c.host.note(r)
+// Heard takes answers of probes. While the loader is at work it must know at once.
+func (c *Core) Heard(ctx context.Context, readings ...hotstick.Reading) Work {
+	for _, r := range readings {
+		c.host.note(r)
+	}
 	if c.host.loader.ProbesWanted {
 		c.call(ctx, link.Request{})
 	}

@@ -20,14 +20,14 @@
 //
 //	core := agent.NewCore(cfg)
 //	at core.Due()            work := core.Wake(ctx)
-//	a probe answered         work := core.Heard(ctx, reading)
+//	probes answered          work := core.Heard(ctx, readings...)
 //	work.Sync was answered   work := core.Arrive(ctx, resp, err)
 //	work.Catalog was done    work := core.Refreshed(ctx, version, err)
 //	work.Artifacts were too  work := core.Fetched(ctx)
 //	a mirror was followed    work := core.Mirrored(ctx, version, report)
 //
 // Each method returns the work that is wanted next, and may change Due and
-// ProbePace, so both are read again after each call. What was asked for must end
+// Watched, so both are read again after each call. What was asked for must end
 // within [Work].Within, with an error if need be, for until then no other check-in
 // departs. After [Work].Recall it ends with context.Canceled, unless it has ended
 // already. A crash of the agent is to forget the core and make a new one; the
@@ -61,6 +61,7 @@
 //	labels.json    the labels that the join line gave the host
 //	root.json      the catalog's root as enrolled; the loader pins its digest
 //	new-identity/  the same files of a new identity, while the host joins with it
+//	probe.fsync    what the probe fsync writes, again and again
 //	catalog/       the agent's verified copy of the catalog, and artifacts; the
 //	               loader verifies it again from here
 //	audit/         the newest checkpoint of the server's audit log that followed,

@@ -12,6 +12,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/agent"
+	"github.com/hotstick/hotstick/internal/agent/probe"
 	"github.com/hotstick/hotstick/internal/loader/link"
 	"github.com/hotstick/hotstick/internal/wire"
 )
@@ -314,16 +315,15 @@ func TestALoaderThatIsAwayDoesNotKeepTheHostFromCheckingIn(t *testing.T) {
 // fickle is a probe that a test can make ill.
 type fickle struct{ w *world }
 
-func (f fickle) Name() string { return "web" }
-func (f fickle) Ask(context.Context) (bool, string) {
+func (f fickle) Ask(context.Context, bool) probe.Answer {
 	f.w.mu.Lock()
 	defer f.w.mu.Unlock()
 	f.w.asked++
-	return f.w.ill == "", f.w.ill
+	return probe.Answer{Healthy: f.w.ill == "", Detail: f.w.ill}
 }
 
 func TestProbesAreAskedOftenWhileTheLoaderWantsThem(t *testing.T) {
-	withProbe := func(w *world, cfg *agent.Config) { cfg.Probes = []agent.Probe{fickle{w}} }
+	withProbe := func(w *world, cfg *agent.Config) { cfg.Probes = []probe.Probe{{Name: "web", Asker: fickle{w}}} }
 	run(t, withProbe, func(w *world) {
 		w.pass(5 * time.Minute)
 		if n := w.read(&w.asked); n > 7 {

@@ -13,12 +13,9 @@ const secureBootVariable = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11
 
 // Security reads what would keep a module out; what is unknown is empty or nil.
 func Security(fsys fs.FS) hotstick.SecurityFacts {
-	return hotstick.SecurityFacts{
-		Lockdown:          lockdown(line(fsys, "sys/kernel/security/lockdown")),
-		SignatureEnforced: flag(fsys, "sys/module/module/parameters/sig_enforce", "Y", "N"),
-		ModulesDisabled:   flag(fsys, "proc/sys/kernel/modules_disabled", "1", "0"),
-		SecureBoot:        secureBoot(fsys),
-	}
+	facts := ModulePosture(fsys)
+	facts.SecureBoot = secureBoot(fsys)
+	return facts
 }
 
 // lockdown returns the word in brackets of "[none] integrity confidentiality".

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/agent"
+	"github.com/hotstick/hotstick/internal/agent/probe"
 	"github.com/hotstick/hotstick/internal/driver/fake"
 	"github.com/hotstick/hotstick/internal/loader"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
@@ -238,7 +239,7 @@ func (h *Host) assemble() (*loader.Loader, *agent.Agent, func(), error) {
 	}
 	a := agent.New(agent.Config{
 		Host: id, Server: h.options.Server, Transport: session.Transport(), Loader: l, Catalog: files,
-		Observer: h.machine, Probes: []agent.Probe{probe{h.machine.Kernel}}, Uptime: h.machine.Uptime,
+		Observer: h.machine, Probes: []probe.Probe{{Name: "service", Asker: service{h.machine.Kernel}}}, Uptime: h.machine.Uptime,
 		Upkeep: session.Upkeep, Audit: remembered, Log: h.options.Log,
 	})
 	end := func() {

@@ -91,7 +91,7 @@ func TestAWarningOfTheKernelIsAFaultOnce(t *testing.T) {
 	if again, _, err := h.machine.Faults(newest); err != nil || len(again) != 0 {
 		t.Errorf("the warning was told twice: %v, %v", again, err)
 	}
-	healthy, _ := probe{h.Kernel()}.Ask(t.Context())
+	healthy := service{h.Kernel()}.Ask(t.Context(), false).Healthy
 	if !healthy {
 		t.Error("the probe fails though no module makes the host ill")
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/agent"
+	"github.com/hotstick/hotstick/internal/agent/probe"
 	"github.com/hotstick/hotstick/internal/driver/fake"
 )
 
@@ -45,17 +46,14 @@ func (m *machine) Patches(ctx context.Context) ([]hotstick.LoadedPatch, error) {
 	return m.Kernel.Observe(ctx)
 }
 
-// probe is the host's health probe: it fails as long as a module in effect makes
+// service is the host's health probe: it fails as long as a module in effect makes
 // it fail (see [fake.Behaviour]).
-type probe struct{ kernel *fake.Kernel }
+type service struct{ kernel *fake.Kernel }
 
-// Name implements [agent.Probe].
-func (probe) Name() string { return "service" }
-
-// Ask implements [agent.Probe].
-func (p probe) Ask(context.Context) (bool, string) {
-	if ill := p.kernel.State().Ill; ill != "" {
-		return false, ill
+// Ask implements [probe.Asker].
+func (s service) Ask(context.Context, bool) probe.Answer {
+	if ill := s.kernel.State().Ill; ill != "" {
+		return probe.Answer{Detail: ill}
 	}
-	return true, "ok"
+	return probe.Answer{Healthy: true, Detail: "ok"}
 }

@@ -36,6 +36,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/agent"
+	"github.com/hotstick/hotstick/internal/agent/probe"
 	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/driver/klp"
 	"github.com/hotstick/hotstick/internal/flagenv"
@@ -239,10 +240,14 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 	defer loader.Close()
 	log.Info("the agent is ready", "version", version.Version, "host", host, "server", s.file.Server, "mirrors", len(mirrors))
 	machine := os.DirFS("/")
+	probes, lacking := s.file.Asked(probe.Machine{Root: machine, Dir: s.file.State, Uptime: uptime})
+	if len(lacking) > 0 {
+		log.Info("some built-in probes are not asked: this kernel does not show what they read", "probes", lacking)
+	}
 	return agent.New(agent.Config{
 		Host: host, Server: s.file.Server, Transport: session.Transport(), Loader: loader, Catalog: client, Mirrors: mirrors,
 		Observer: &agent.Machine{Root: machine, Drivers: []driver.Observer{klp.NewObserver(machine)}, Hostname: s.file.Hostname, Labels: labels},
-		Probes:   s.file.Commands(), Uptime: uptime, Upkeep: session.Upkeep, Rest: debug.FreeOSMemory, Audit: remembered, Log: log,
+		Probes:   probes, Uptime: uptime, Upkeep: session.Upkeep, Rest: debug.FreeOSMemory, Audit: remembered, Log: log,
 	}).Run(ctx)
 }
 

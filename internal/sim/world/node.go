@@ -10,6 +10,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/agent"
+	"github.com/hotstick/hotstick/internal/agent/probe"
 	"github.com/hotstick/hotstick/internal/driver/fake"
 	"github.com/hotstick/hotstick/internal/loader"
 	"github.com/hotstick/hotstick/internal/loader/link"
@@ -209,9 +210,17 @@ func (n *node) startAgent() {
 	n.core = agent.NewCore(agent.CoreConfig{Host: n.id, Loader: port{n}, Observer: n.m, CatalogVersion: n.shelf.staged.Version,
 		Uptime: n.m.Uptime, Random: n.random})
 	n.w.fault(checker.FaultAgentUp, n)
-	n.pace = n.core.ProbePace()
+	n.pace = n.probePace()
 	n.asked = n.m.Uptime() - n.pace
 	n.plan()
+}
+
+// probePace is how often the host's probe is asked.
+func (n *node) probePace() time.Duration {
+	if n.core.Watched() {
+		return probe.PaceWatch
+	}
+	return probe.PaceRest
 }
 
 // plan plans the next thing that the agent does by itself.
@@ -219,7 +228,7 @@ func (n *node) plan() {
 	if n.core == nil {
 		return
 	}
-	if pace := n.core.ProbePace(); pace < n.pace {
+	if pace := n.probePace(); pace < n.pace {
 		n.asked = n.m.Uptime() - pace // asked at once
 		n.pace = pace
 	} else {

@@ -1,6 +1,7 @@
-package agent_test
+package probe_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -9,8 +10,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hotstick/hotstick/internal/agent"
+	"github.com/hotstick/hotstick/internal/agent/probe"
 )
+
+// within asks a probe that has so much time.
+func within(t *testing.T, timeout time.Duration, a probe.Asker) probe.Answer {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	defer cancel()
+	return a.Ask(ctx, false)
+}
 
 func TestWhatACommandProbeSays(t *testing.T) {
 	for _, c := range []struct {
@@ -28,26 +37,23 @@ func TestWhatACommandProbeSays(t *testing.T) {
 		{"no shell in between", []string{"/bin/echo", "$HOME; exit 1"}, time.Minute, true, "$HOME; exit 1"},
 		{"not UTF-8", []string{"/bin/sh", "-c", `printf 'a\377b'`}, time.Minute, true, "a?b"},
 	} {
-		probe := agent.Command{Label: "p", Argv: c.argv, Timeout: c.timeout}
-		healthy, detail := probe.Ask(t.Context())
-		if healthy != c.healthy || !strings.Contains(detail, c.detail) {
-			t.Errorf("%s: %t %q, want %t %q", c.what, healthy, detail, c.healthy, c.detail)
+		a := within(t, c.timeout, probe.Command{Argv: c.argv})
+		if a.Healthy != c.healthy || !strings.Contains(a.Detail, c.detail) {
+			t.Errorf("%s: %t %q, want %t %q", c.what, a.Healthy, a.Detail, c.healthy, c.detail)
 		}
 	}
 }
 
 func TestAProbesOutputIsBounded(t *testing.T) {
-	probe := agent.Command{Label: "p", Argv: []string{"/bin/sh", "-c", "head -c 10000000 /dev/zero | tr '\\0' x"}, Timeout: time.Minute}
-	if healthy, detail := probe.Ask(t.Context()); !healthy || len(detail) != 4<<10 {
-		t.Errorf("%t with %d bytes, want 4096", healthy, len(detail))
+	a := within(t, time.Minute, probe.Command{Argv: []string{"/bin/sh", "-c", "head -c 10000000 /dev/zero | tr '\\0' x"}})
+	if !a.Healthy || len(a.Detail) != 4<<10 {
+		t.Errorf("%t with %d bytes, want 4096", a.Healthy, len(a.Detail))
 	}
 }
 
 func TestAProbesChildrenEndWithIt(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "pid")
-	probe := agent.Command{Label: "p", Timeout: time.Second,
-		Argv: []string{"/bin/sh", "-c", "sleep 600 & echo $! > " + file + "; wait"}}
-	if healthy, _ := probe.Ask(t.Context()); healthy {
+	if a := within(t, time.Second, probe.Command{Argv: []string{"/bin/sh", "-c", "sleep 600 & echo $! > " + file + "; wait"}}); a.Healthy {
 		t.Fatal("a probe that never ends is healthy")
 	}
 	text, err := os.ReadFile(file)
