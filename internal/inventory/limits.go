@@ -53,6 +53,9 @@ func Check(req wire.SyncRequest) error {
 		if tooLong(maxText, r.Probe) || tooLong(hotstick.MaxEvidenceBytes, r.Detail) {
 			return fmt.Errorf("cannot use the check-in: a reading is too long")
 		}
+		if err := r.Measure.Validate(); err != nil {
+			return fmt.Errorf("cannot use the check-in: %w", err)
+		}
 	}
 	return checkReports(req.Reports)
 }

@@ -6,12 +6,40 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/kernel/klog"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 )
 
 // expectedTaint are the bits that loading an out-of-tree, unsigned live patch
 // sets: O (12), E (13) and K (15). Any other new bit is a sign of ill health.
 const expectedTaint = 1<<12 | 1<<13 | 1<<15
+
+// taintBits say what the kernel's taint bits mean, by their number and as the kernel's
+// own letters (source: Documentation/admin-guide/tainted-kernels.rst).
+var taintBits = [...]string{
+	"P: a proprietary module was loaded", "F: a module was loaded by force", "S: the hardware is out of specification",
+	"R: a module was unloaded by force", "M: the processor reported a machine check", "B: a page was in a bad state",
+	"U: a program asked for it", "D: the kernel died once (oops or BUG)", "A: an ACPI table was replaced",
+	"W: the kernel warned", "C: a staging driver was loaded", "I: a firmware bug is worked around",
+	"O: an out-of-tree module was loaded", "E: an unsigned module was loaded", "L: a processor locked up (soft lockup)",
+	"K: the kernel is live patched", "X: the distribution's own bit", "T: the kernel was built with structure randomisation",
+	"N: an in-kernel test was run", "J: user space used a mutating debug operation",
+}
+
+// taintWords names bits of a taint mask, the lowest first.
+func taintWords(bits uint64) string {
+	var words []string
+	for i := range 64 {
+		switch {
+		case bits&(1<<i) == 0:
+		case i < len(taintBits):
+			words = append(words, taintBits[i])
+		default:
+			words = append(words, fmt.Sprintf("bit %d", i))
+		}
+	}
+	return strings.Join(words, "; ")
+}
 
 // health is what is known of the host's health in this process.
 type health struct {
@@ -83,20 +111,53 @@ func (h *health) answered(since time.Duration) bool {
 	return true
 }
 
-// kernelAlarm judges the kernel log and the taint since the attempt began.
+// kernelAlarm judges the kernel log and the taint since the attempt began. A fault whose
+// trace names the patch speaks first: its module, or a function that it replaces.
 func kernelAlarm(a ledger.Attempt, faults []Fault, taint uint64) (*hotstick.Reason, []hotstick.Evidence) {
-	if len(faults) > 0 {
-		evidence := make([]hotstick.Evidence, 0, len(faults))
-		for _, f := range faults {
-			evidence = append(evidence, hotstick.Evidence{Kind: "kernel_log", Text: f.Text})
+	reason, evidence := (*hotstick.Reason)(nil), make([]hotstick.Evidence, 0, len(faults))
+	named := ""
+	for _, f := range faults {
+		if others(f, a.Level.Module) {
+			continue
 		}
-		line, _, _ := strings.Cut(faults[0].Text, "\n")
-		return &hotstick.Reason{Code: hotstick.ReasonKernelLog, Subject: faults[0].Kind, Detail: clip(line)}, boundEvidence(evidence)
+		evidence = append(evidence, hotstick.Evidence{Kind: "kernel_log", Text: f.Text})
+		line, _, _ := strings.Cut(f.Text, "\n")
+		name, ok := accuses(f, a.Level)
+		switch {
+		case ok && named == "":
+			named = name
+			reason = &hotstick.Reason{Code: hotstick.ReasonKernelLog, Subject: f.Kind, Detail: clip("names " + name + ": " + line)}
+		case reason == nil:
+			reason = &hotstick.Reason{Code: hotstick.ReasonKernelLog, Subject: f.Kind, Detail: clip(line)}
+		}
+	}
+	if reason != nil {
+		return reason, boundEvidence(evidence)
 	}
 	if fresh := taint &^ a.TaintBefore &^ expectedTaint; fresh != 0 {
-		return &hotstick.Reason{Code: hotstick.ReasonTaint, Detail: fmt.Sprintf("bits %#x are new", fresh)}, nil
+		return &hotstick.Reason{Code: hotstick.ReasonTaint, Detail: taintWords(fresh)}, nil
 	}
 	return nil, nil
+}
+
+// accuses reports by which name a fault accuses a level.
+func accuses(f Fault, level ledger.Level) (string, bool) {
+	if patch, module, ok := f.refuser(); ok {
+		return patch + ", which keeps " + module + " out", true
+	}
+	return klog.Names(f.Text, level.Module, level.Functions)
+}
+
+// others reports whether a fault is the doing of another live patch: one that keeps a
+// module from being loaded says so.
+func others(f Fault, module string) bool {
+	patch, _, ok := f.refuser()
+	return ok && patch != module
+}
+
+// refuser returns which live patch kept a module out, if that is the fault.
+func (f Fault) refuser() (patch, module string, ok bool) {
+	return klog.Fault{Kind: klog.Kind(f.Kind), Text: f.Text}.Refuser()
 }
 
 // clip bounds text that came from outside before it becomes part of a reason.

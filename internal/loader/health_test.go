@@ -35,6 +35,40 @@ func TestWhatTheKernelSaysAgainstAPatch(t *testing.T) {
 	}
 }
 
+func TestAFaultThatNamesThePatchSpeaksFirst(t *testing.T) {
+	level := ledger.Level{Module: "hotstick_fix_1", Functions: []string{"vmlinux:unix_ioctl"}}
+	other := Fault{Kind: "warning", Text: "WARNING: CPU: 0 PID: 1 at x.c:1 f+0x1/0x2\n g+0x1/0x2\n"}
+	ours := Fault{Kind: "oops", Text: "BUG: kernel NULL pointer dereference\nRIP: 0010:unix_ioctl+0x1/0x2\n"}
+	module := Fault{Kind: "warning", Text: "WARNING: CPU: 0 PID: 1 at x.c:1 f+0x1/0x2 [hotstick_fix_1]\n"}
+	keeps := Fault{Kind: "module_refused", Text: "livepatch: patch 'hotstick_fix_1' failed for module 'nfs', refusing to load module 'nfs'\n"}
+	foreign := Fault{Kind: "module_refused", Text: "livepatch: patch 'kpatch_7' failed for module 'nfs', refusing to load module 'nfs'\n"}
+	for _, c := range []struct {
+		what            string
+		faults          []Fault
+		subject, detail string
+		evidence        int
+	}{
+		{"somebody else's", []Fault{other}, "warning", "WARNING: CPU: 0 PID: 1 at x.c:1 f+0x1/0x2", 1},
+		{"the function's", []Fault{other, ours}, "oops", "names vmlinux:unix_ioctl: BUG: kernel NULL pointer dereference", 2},
+		{"the module's", []Fault{module}, "warning", "names hotstick_fix_1: WARNING: CPU: 0", 1},
+		{"a module that the patch keeps out", []Fault{other, keeps}, "module_refused", "names hotstick_fix_1, which keeps nfs out: livepatch: patch", 2},
+		{"a module that another patch keeps out", []Fault{foreign}, "", "", 0},
+	} {
+		reason, evidence := kernelAlarm(ledger.Attempt{Level: level}, c.faults, 0)
+		if (reason == nil) != (c.subject == "") || len(evidence) != c.evidence ||
+			reason != nil && (reason.Code != hotstick.ReasonKernelLog || reason.Subject != c.subject || !strings.HasPrefix(reason.Detail, c.detail)) {
+			t.Errorf("%s: %+v with %d pieces of evidence", c.what, reason, len(evidence))
+		}
+	}
+}
+
+func TestTaintIsTold(t *testing.T) {
+	reason, _ := kernelAlarm(ledger.Attempt{}, nil, 1<<7|1<<9|1<<12|1<<14|1<<40)
+	if want := "D: the kernel died once (oops or BUG); W: the kernel warned; L: a processor locked up (soft lockup); bit 40"; reason == nil || reason.Detail != want {
+		t.Errorf("%+v, want %q", reason, want)
+	}
+}
+
 func TestHowLongTheAgentIsSilent(t *testing.T) {
 	granted, permitted := ledger.Attempt{Plan: "p", LoadMillis: 10_000}, ledger.Attempt{LoadMillis: 10_000}
 	const now = 30 * time.Second

@@ -177,15 +177,30 @@ func loaded(patches []api.LoadedPatch) Table {
 }
 
 func readings(list []hotstick.Reading, now time.Time) Table {
-	t := Table{Header: []string{"PROBE", "HEALTH", "AGE", "DETAIL"}, Empty: "  No probe has answered yet."}
+	t := Table{Header: []string{"PROBE", "HEALTH", "VALUE", "USUAL", "LIMIT", "AGE", "DETAIL"}, Empty: "  No probe has answered yet."}
 	for _, r := range list {
 		health := Cell{Text: "healthy", State: "confirmed"}
 		if !r.Healthy {
 			health = Cell{Text: "failing", State: "failed"}
 		}
-		t.Rows = append(t.Rows, []Cell{text(r.Probe), health, {Text: since(r.At, now)}, text(r.Detail)})
+		value, usual, limit := measured(r.Measure)
+		t.Rows = append(t.Rows, []Cell{text(r.Probe), health, value, usual, limit, {Text: since(r.At, now)}, text(r.Detail)})
 	}
 	return t
+}
+
+// measured writes a probe's numbers; what is not known is empty.
+func measured(m *hotstick.Measure) (value, usual, limit Cell) {
+	if m == nil {
+		return value, usual, limit
+	}
+	number := func(x *float64) Cell {
+		if x == nil {
+			return Cell{}
+		}
+		return Cell{Text: Clean(m.Text(*x))}
+	}
+	return number(&m.Value), number(m.Usual), number(m.Limit)
 }
 
 func hostRollouts(list []api.HostRollout, now time.Time) Table {

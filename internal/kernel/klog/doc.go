@@ -14,6 +14,10 @@
 // the lines that follow, until its end mark, the next fault, or its limits. The
 // list follows the wording of Linux 6.1, 6.12 and 7.3.
 //
+// What says that the machine lacks something is no fault of the kernel: a failed
+// allocation of pages, a task that is killed for want of memory, an error of a disk or
+// of a file system. The probes of the host's health see these.
+//
 // # Who is named
 //
 // A trace names a module or function if one of its reliable frames lies there:

@@ -25,6 +25,8 @@ const (
 	Lockup Kind = "lockup"
 	// RCUStall: a processor or task held up a grace period.
 	RCUStall Kind = "rcu_stall"
+	// ModuleRefused: a live patch kept a module from being loaded (see [Refuser]).
+	ModuleRefused Kind = "module_refused"
 )
 
 // Fault is one sign of the kernel's ill health.
@@ -62,11 +64,27 @@ var beginnings = []struct {
 	{Oops, regexp.MustCompile(`^(general protection fault|invalid opcode|int3|divide error|double fault|traps: PANIC: double fault|stack segment|segment not present|alignment check|bounds|overflow|coprocessor segment overrun|invalid TSS)\b.*: [0-9a-f]{4} \[#\d+\]`)},
 	{Bug, regexp.MustCompile(`^kernel BUG at `)},
 	{Bug, regexp.MustCompile(`^BUG: `)},
-	{Bug, regexp.MustCompile(`^(Bad page state in process|kernel tried to execute NX-protected page|list_(add|del) corruption|Kernel stack is corrupted)`)},
+	{Bug, regexp.MustCompile(`^BUG \S+ \(.+\): `)}, // of a slab cache
+	{Bug, regexp.MustCompile(`^(Bad page state in process|kernel tried to execute NX-protected page|list_(add|del) (corruption|double)|Kernel stack is corrupted|CFI failure at )`)},
 	{Warning, regexp.MustCompile(`^WARNING: CPU: \d+`)},
 	{Warning, regexp.MustCompile(`^WARNING: .* at `)},
 	{Warning, regexp.MustCompile(`^WARNING: (possible |suspicious |inconsistent |bad |kernel stack |stack |lock held|Nested lock|still has locks)`)},
 	{Warning, regexp.MustCompile(`^(UBSAN: |refcount_t: )`)},
+	{ModuleRefused, refusedModule},
+}
+
+// refusedModule is how the kernel says that a live patch keeps a module out: the patch by
+// its own module's name, and the module.
+var refusedModule = regexp.MustCompile(`^livepatch: patch '([^']+)' failed for module '([^']+)', refusing to load module`)
+
+// Refuser returns which live patch kept a module from being loaded, by its module's name,
+// and the module that it kept out.
+func (f Fault) Refuser() (patch, module string, ok bool) {
+	m := refusedModule.FindStringSubmatch(f.Text)
+	if f.Kind != ModuleRefused || m == nil {
+		return "", "", false
+	}
+	return m[1], m[2], true
 }
 
 // cutHere is what the kernel prints before some faults.

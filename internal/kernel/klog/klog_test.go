@@ -120,6 +120,23 @@ func TestALineSpeaksOfAFault(t *testing.T) {
 		{"UBSAN: array-index-out-of-bounds in drivers/x.c:1:2", klog.Warning},
 		{"refcount_t: underflow; use-after-free.", klog.Warning},
 
+		{"BUG: KFENCE: use-after-free read in unix_ioctl+0x12/0x34", klog.Bug},
+		{"BUG kmalloc-64 (Not tainted): Poison overwritten", klog.Bug},
+		{"BUG: scheduling while atomic: cat/77/0x00000002", klog.Bug},
+		{"list_add double add: new=ffff888003a1b2c0, prev=ffff888003a1b2c0, next=ffff888003a1b2d0.", klog.Bug},
+		{"list_del corruption. prev->next should be ffff888003a1b2c0, but was dead000000000100.", klog.Bug},
+		{"CFI failure at unix_ioctl+0x12/0x34 (target: f+0x0/0x10; expected type: 0x12345678)", klog.Bug},
+		{"general protection fault, probably for non-canonical address 0xdead000000000100: 0000 [#1] PREEMPT SMP NOPTI", klog.Oops},
+		{"Oops: general protection fault, probably for non-canonical address 0xdead000000000100: 0000 [#1] PREEMPT SMP NOPTI", klog.Oops},
+		{"rcu: INFO: rcu_tasks detected stalls on tasks:", klog.RCUStall},
+		{"livepatch: patch 'hotstick_unix_ioctl_3' failed for module 'af_alg', refusing to load module 'af_alg'", klog.ModuleRefused},
+
+		{"livepatch: pre-patch callback failed for object 'af_alg'", ""},
+		{"livepatch: failed to register ftrace handler for function 'f' (-16)", ""},
+		{"stress: page allocation failure: order:5, mode:0xcc0(GFP_KERNEL), nodemask=(null),cpuset=/,mems_allowed=0", ""},
+		{"Out of memory: Killed process 812 (stress) total-vm:1024kB", ""},
+		{"I/O error, dev vda, sector 2048 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2", ""},
+		{"EXT4-fs error (device vda1): ext4_lookup:1785: inode #2: comm ls: deleted inode referenced: 12", ""},
 		{"livepatch: 'hotstick_unix_ioctl_1': patching complete", ""},
 		{"Modules linked in: hotstick_unix_ioctl_1(OEK)", ""},
 		{"hotstick_unix_ioctl_1: module verification failed: signature and/or required key missing - tainting kernel", ""},
@@ -135,6 +152,16 @@ func TestALineSpeaksOfAFault(t *testing.T) {
 		if kinds(faults) != string(test.want) {
 			t.Errorf("%q: found %q, want %q", test.line, kinds(faults), test.want)
 		}
+	}
+}
+
+func TestWhichPatchKeepsAModuleOut(t *testing.T) {
+	faults := klog.FindFaults("[    1.000000] livepatch: patch 'hotstick_a_3' failed for module 'af_alg', refusing to load module 'af_alg'\n")
+	if patch, module, ok := faults[0].Refuser(); !ok || patch != "hotstick_a_3" || module != "af_alg" {
+		t.Errorf("%q keeps %q out, %t", patch, module, ok)
+	}
+	if _, _, ok := (klog.Fault{Kind: klog.Bug, Text: faults[0].Text}).Refuser(); ok {
+		t.Error("another fault names a patch that keeps modules out")
 	}
 }
 
