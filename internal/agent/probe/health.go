@@ -42,7 +42,7 @@ type builtin struct {
 }
 
 // builtins is the table of the built-in probes that measure. docs/reference/probes.md
-// repeats it, and a test compares them.
+// repeats it, which a test compares.
 var builtins = []builtin{
 	{name: "fsync", unit: hotstick.UnitSeconds, limits: Limits{Floor: 0.02, Times: 4, Ceiling: 2, Window: 24}, watch: 5 * time.Second,
 		meter: func(m Machine) Meter { return fsync{m.Dir} }},
