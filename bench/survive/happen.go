@@ -181,9 +181,9 @@ func (t *trial) do(ctx context.Context, command string) error {
 // brake keeps a guest that skips idle time from idling, or lets it idle.
 func (t *trial) brake(ctx context.Context, on bool) error {
 	if on {
-		return t.do(ctx, "nice -n 19 sh -c 'while :; do :; done' >/dev/null 2>&1 & echo $! >/run/brake")
+		return t.do(ctx, "touch /run/brake; nice -n 19 sh -c 'while [ -e /run/brake ]; do :; done' >/dev/null 2>&1 &")
 	}
-	return t.do(ctx, "kill -9 $(cat /run/brake)")
+	return t.do(ctx, "rm /run/brake")
 }
 
 // setClock sets the guest's wall clock to a time after this machine's.

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/demo/host"
+)
+
+// event is one thing that happens to a host, planned or behind everybody's back.
+type event struct {
+	name string
+	// host is the number of the guest; rollouts concern all.
+	host int
+	do   func(context.Context, *run, *watcher) error
+}
+
+// What the scripts share: ours is the newest level of ours in the kernel, and settled
+// waits until no transition runs.
+const shellWords = `ours() { for p in /sys/kernel/livepatch/hotstick_unix_ioctl_*; do [ -e "$p" ] && echo "${p##*/}"; done | sort | tail -n 1; }
+settled() { n=0; while grep -qs 1 /sys/kernel/livepatch/*/transition && [ $n -lt 300 ]; do n=$((n+1)); usleep 100000; done; }
+off() { settled; [ -e "/sys/kernel/livepatch/$1" ] && echo 0 >"/sys/kernel/livepatch/$1/enabled"; settled; rmmod "$1"; }
+`
+
+// shell runs a script as somebody with a root shell on the host would.
+func shell(script string) func(context.Context, *run, *watcher) error {
+	return func(ctx context.Context, _ *run, w *watcher) error {
+		_, err := host.MustRun(ctx, w.guest, shellWords+script)
+		return err
+	}
+}
+
+// byHand puts a level of ours in effect, unless one is.
+const byHand = `settled; m=$(ours); if [ -z "$m" ]; then rmmod hotstick_unix_ioctl_1 hotstick_unix_ioctl_4 2>/dev/null; insmod /truth/hotstick_unix_ioctl_1.ko; fi; true`
+
+// circle are the events that come again and again.
+func circle() []event {
+	return []event{
+		{"somebody writes 0 to enabled", 0, shell(`settled; m=$(ours); [ -z "$m" ] || echo 0 >/sys/kernel/livepatch/$m/enabled`)},
+		{"somebody unloads the module", 0, shell(`settled; rmmod hotstick_unix_ioctl_1 hotstick_unix_ioctl_4; true`)},
+		{"somebody loads a level by hand", 0, shell(byHand)},
+		{"a foreign patch is put above ours", 1, shell(byHand + `; insmod /truth/hotstick_foreign.ko`)},
+		{"the foreign patch goes", 1, shell(`off hotstick_foreign`)},
+		{"a foreign patch replaces ours", 0, shell(`insmod /truth/hotstick_busy_target.ko && insmod /truth/hotstick_busy_1.ko`)},
+		{"the replacing patch goes", 0, shell(`off hotstick_busy_1; rmmod hotstick_busy_target; ` + byHand)},
+		{"the agent is stopped, and its patch disabled meanwhile", 1, stopAgent},
+		{"somebody loads a level by hand again", 1, shell(byHand)},
+		{"reboot -f", 1, reboot("reboot -f")},
+		{"a level by hand after the reboot", 1, shell(byHand)},
+		{"the kernel panics", 0, reboot("echo c >/proc/sysrq-trigger")},
+		{"a level by hand after the panic", 0, shell(byHand)},
+	}
+}
+
+// stopAgent stops an agent for so long that its host must be called stale, and writes 0
+// to enabled in the middle of it.
+func stopAgent(ctx context.Context, r *run, w *watcher) error {
+	if _, err := host.MustRun(ctx, w.guest, "kill -STOP $(pidof hotstick-agent)"); err != nil {
+		return err
+	}
+	w.stop(true)
+	defer w.stop(false)
+	if err := r.pause(ctx, r.rules.stale/2); err != nil {
+		return err
+	}
+	if err := shell(`settled; m=$(ours); [ -z "$m" ] || echo 0 >/sys/kernel/livepatch/$m/enabled`)(ctx, r, w); err != nil {
+		return err
+	}
+	if err := r.pause(ctx, r.rules.stale/2+2*r.allowance()); err != nil {
+		return err
+	}
+	_, err := host.MustRun(ctx, w.guest, "kill -CONT $(pidof hotstick-agent)")
+	return err
+}
+
+// reboot lets a kernel go down without a word and waits for the next one.
+func reboot(how string) func(context.Context, *run, *watcher) error {
+	return func(ctx context.Context, _ *run, w *watcher) error {
+		boot := w.guest.BootID()
+		// The answer may be lost with the kernel.
+		_, _, _ = w.guest.Run(ctx, "sync; "+how)
+		_, err := w.guest.WaitReboot(ctx, boot)
+		return err
+	}
+}
+
+// rollOut rolls a level out to both hosts by a signed plan.
+func rollOut(number int) event {
+	name := fmt.Sprintf("level-%d", number)
+	return event{"a plan brings level " + fmt.Sprint(number), 0, func(ctx context.Context, r *run, _ *watcher) error {
+		if err := r.house.Launch(ctx, name, fmt.Sprintf("%s@%d", line, number), "--probation", "5s", "--bake", "1s", "--transition", "30s", "--budget", "fleet=2"); err != nil {
+			return err
+		}
+		return host.Until(ctx, 3*time.Minute, "the rollout "+name, func(ctx context.Context) (bool, error) {
+			got, err := r.house.Client.Rollout(ctx, name)
+			return err == nil && (got.Status.Over() || got.Status == hotstick.Halted), nil
+		})
+	}}
+}
+
+// happen lets events happen until enough was sampled. Between two of them is the time
+// in which screens may still lag, and as much again in which they may not.
+func (r *run) happen(ctx context.Context) error {
+	list := append([]event{rollOut(1)}, circle()...)
+	list = append(list, rollOut(4))
+	for n := 0; ; n++ {
+		e := list[n%len(list)]
+		if n >= len(list) {
+			e = circle()[(n-len(list))%len(circle())]
+		}
+		began := r.clock()
+		if err := e.do(ctx, r, r.watchers[e.host]); err != nil {
+			return fmt.Errorf("%s: %w", e.name, err)
+		}
+		fmt.Fprintf(r.course, "%6.1fs %s (%.1f s)\n", r.clock().Seconds(), e.name, (r.clock() - began).Seconds())
+		r.events = append(r.events, e.name)
+		if err := r.pause(ctx, 2*r.allowance()); err != nil {
+			return err
+		}
+		if r.sampled() >= r.samples && n >= len(circle())/2 {
+			return nil
+		}
+	}
+}
+
+// pause waits, and fails if the context ends first.
+func (r *run) pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// rules are the times that a screen may take.
+type rules struct {
+	// heartbeat is how often a host with nothing to do checks in.
+	heartbeat time.Duration
+	// stale is how old a report may be before a screen must call it stale.
+	stale time.Duration
+	// gap is how far apart two looks at a kernel may be; what lies between two that are
+	// farther apart is not known, so nothing is judged by it.
+	gap time.Duration
+}
+
+// allowance is how far a screen may lag behind a kernel: two heartbeats.
+func (r rules) allowance() time.Duration { return 2 * r.heartbeat }
+
+// patch is one entry of /sys/kernel/livepatch.
+type patch struct {
+	module              string
+	enabled, transition bool
+	// order is its place in the stack, the highest on top; 0 where the kernel does not
+	// tell.
+	order int
+}
+
+// look is one look at a kernel over the serial line. Times are the harness's own, from
+// the start of the run.
+type look struct {
+	from, to time.Duration
+	boot     string
+	patches  []patch
+}
+
+// mute is a time in which a host can report nothing: it was down, or its agent was
+// stopped. until is 0 while it lasts.
+type mute struct{ from, until time.Duration }
+
+// truth is everything that was seen of one kernel, in the order of time.
+type truth struct {
+	looks []look
+	mutes []mute
+}
+
+// claim is what one face said of one host.
+type claim struct {
+	from, to   time.Duration
+	face, host string
+	// state is the face's word, and level what it says is in effect; empty for none.
+	// saysLevel: the face tells the level at all.
+	state, level string
+	saysLevel    bool
+}
+
+// Words of the faces that the judge knows. All others speak of a plan, and of them only
+// the level is judged.
+const (
+	wordApplied       = "applied"
+	wordUnpatched     = "unpatched"
+	wordStale         = "stale"
+	wordUnknown       = "unknown"
+	wordTransitioning = "transitioning"
+)
+
+// outcome is what the judge says of a claim.
+type outcome int
+
+const (
+	matches outcome = iota
+	// unjudged: the kernel was not looked at closely enough meanwhile.
+	unjudged
+	mismatch
+)
+
+// judge holds claims against kernels. levels names the level of each module of the
+// catalog; all other modules are foreign.
+type judge struct {
+	rules
+	levels map[string]string
+	hosts  map[string]*truth
+}
+
+// effect is what a kernel runs: the level of ours that is in effect on every task with
+// nothing foreign above it, none, or neither.
+func (j judge) effect(l look) (level string, certain bool) {
+	top, foreign := -1, -1
+	for _, p := range l.patches {
+		name, ours := j.levels[p.module]
+		switch {
+		case p.transition:
+			return "", false
+		case !p.enabled:
+		case !ours:
+			foreign = max(foreign, p.order)
+		case p.order > top:
+			top, level = p.order, name
+		}
+	}
+	return level, level == "" || foreign < top
+}
+
+// check judges one claim about one host: some moment that the face may still speak of
+// must have been as it says.
+func (j judge) check(c claim) (outcome, string) {
+	t := j.hosts[c.host]
+	if t == nil {
+		return mismatch, fmt.Sprintf("%s speaks of a host that there is not: %s", c.face, c.host)
+	}
+	if t.silent(c, j.stale+j.allowance()) {
+		if c.state == wordStale || c.state == wordUnknown {
+			return matches, ""
+		}
+		return mismatch, c.says() + " of a host that has been silent for longer than a report may be old"
+	}
+	if c.state == wordStale || c.state == wordUnknown || c.state == wordTransitioning && c.level == "" {
+		return matches, "" // it does not claim to know
+	}
+	from := t.reach(c.from-j.allowance(), j.allowance())
+	for i, l := range t.looks {
+		begin, end := l.from, l.to
+		if i > 0 {
+			begin = t.looks[i-1].to
+		}
+		if i+1 < len(t.looks) {
+			end = t.looks[i+1].from
+		}
+		if end < from || begin > c.to {
+			continue
+		}
+		if j.fits(c, l) {
+			return matches, ""
+		}
+	}
+	if t.gappy(from, c.to, j.gap) {
+		return unjudged, ""
+	}
+	return mismatch, c.says() + " and at no moment that it may still speak of was that so"
+}
+
+// fits reports whether a claim is true of a look.
+func (j judge) fits(c claim, l look) bool {
+	level, certain := j.effect(l)
+	switch c.state {
+	case wordApplied:
+		return certain && level != "" && (!c.saysLevel || level == c.level)
+	case wordUnpatched:
+		return certain && level == ""
+	}
+	// A word about a plan: its level, if it names one, was in effect.
+	return !c.saysLevel || c.level == "" || level == c.level
+}
+
+func (c claim) says() string {
+	return fmt.Sprintf("%s says %q with the level %q of %s at %.1f s", c.face, c.state, c.level, c.host, c.to.Seconds())
+}
+
+// silent reports whether the host could report nothing for so long before a claim that
+// its last report must be called stale.
+func (t *truth) silent(c claim, limit time.Duration) bool {
+	return slices.ContainsFunc(t.mutes, func(m mute) bool {
+		return m.from+limit < c.from && (m.until == 0 || m.until >= c.to)
+	})
+}
+
+// reach moves the beginning of what a claim may speak of to before any time in which
+// the host could not report.
+func (t *truth) reach(from, allowance time.Duration) time.Duration {
+	for _, m := range slices.Backward(t.mutes) {
+		if m.from-allowance < from && (m.until == 0 || m.until >= from) {
+			from = m.from - allowance
+		}
+	}
+	return from
+}
+
+// gappy reports whether the kernel was not looked at for too long in a time. A time in
+// which the host was mute is no gap: nothing new was reported of it.
+func (t *truth) gappy(from, to, gap time.Duration) bool {
+	last := from
+	within := func(a, b time.Duration) bool {
+		return b-a > gap && !slices.ContainsFunc(t.mutes, func(m mute) bool { return m.from <= b && (m.until == 0 || m.until >= a) })
+	}
+	for _, l := range t.looks {
+		if l.to < from || l.from > to {
+			continue
+		}
+		if within(last, l.from) {
+			return true
+		}
+		last = l.to
+	}
+	return within(last, to)
+}
+
+// count judges a number of hosts in a state, which is all that the metrics tell: so
+// many hosts must each be able to be called that.
+func (j judge) count(c claim, n int) (outcome, string) {
+	able, doubt := 0, false
+	for name := range j.hosts {
+		one := c
+		one.host = name
+		switch o, _ := j.check(one); o {
+		case matches:
+			able++
+		case unjudged:
+			able, doubt = able+1, true
+		}
+	}
+	switch {
+	case n > able:
+		return mismatch, fmt.Sprintf("%s counts %d hosts as %q at %.1f s, and %d can be", c.face, n, c.state, c.to.Seconds(), able)
+	case doubt:
+		return unjudged, ""
+	}
+	return matches, ""
+}
