@@ -15,6 +15,8 @@ T_WEB    := 240
 T_SIM    := 360
 T_EVIL   := 300
 T_SURVIVE := 6m
+T_TRUTH  := 9m
+SAMPLES  := 2000
 T_FUZZ   := 600
 FUZZ     := 2s
 
@@ -38,7 +40,7 @@ dev: build ## server, console and 200 simulated hosts, a rollout already moving
 	bin/hotstick dev $(ARGS)
 
 .PHONY: test
-test: setup-test check test-web test-unit fuzz sim evil survive-some test-guests ## everything, all set-up included
+test: setup-test check test-web test-unit fuzz sim evil survive-some truth-some test-guests ## everything, all set-up included
 
 .PHONY: setup-test
 setup-test:
@@ -100,6 +102,18 @@ survive: build ## twelve ways in which a patch or the world goes wrong, five tim
 .PHONY: survive-some
 survive-some: build ## three of the twelve, chosen by the commit
 	HOTSTICK_GUESTS=1 go test -count=1 -v -timeout $(T_SURVIVE) ./bench/survive/...
+
+.PHONY: truth
+truth: build console-packages ## what API, command line, console and metrics say, against the kernels of two guests; SAMPLES=10000
+	go run ./bench/truth -samples $(SAMPLES) $(ARGS)
+
+.PHONY: truth-some
+truth-some: build console-packages ## the same with 2,000 samples, as a test
+	HOTSTICK_GUESTS=1 go test -count=1 -v -timeout $(T_TRUTH) ./bench/truth/...
+
+.PHONY: console-packages
+console-packages:
+	@test -d $(WEB)/node_modules || (cd $(WEB) && npm ci --no-audit --no-fund --silent)
 
 .PHONY: test-web
 test-web: ## the console in Chromium
