@@ -43,10 +43,13 @@ func comesDownLate(ctx context.Context, t *trial) error {
 // goesBack waits until the kernel says that the patch is out of effect.
 func goesBack(ctx context.Context, t *trial) error {
 	return t.until(ctx, "the patch to be out of effect", func(context.Context) (bool, error) {
-		l, err := t.load()
-		if err == nil && t.want.stalls {
+		if t.want.stalls {
 			t.watchStall(ctx)
 		}
+		if led, err := t.ledger(ctx); err == nil && ended(led) == hotstick.Confirmed {
+			return false, fmt.Errorf("waiting for its way back: it is confirmed: %w", errOther)
+		}
+		l, err := t.load()
 		return l.back > 0, err
 	})
 }
@@ -101,6 +104,10 @@ func revertBadly(ctx context.Context, t *trial) error {
 // of one that stalls.
 const stallFor = 25 * time.Second
 
+// ballast leaves little room on the disk that the ledger is on, so that it is full
+// quickly.
+const ballast = "dd if=/dev/zero of=" + guest.StateDir + "/ballast bs=1M count=40 2>/dev/null && sync"
+
 // fillDisk fills the disk that the ledger is on, and makes room again when the patch
 // is out of effect.
 func fillDisk(ctx context.Context, t *trial) error {
@@ -108,14 +115,14 @@ func fillDisk(ctx context.Context, t *trial) error {
 		return err
 	}
 	fill := guest.StateDir + "/fill"
-	if err := t.do(ctx, "dd if=/dev/zero of="+fill+" bs=64k 2>/dev/null; dd if=/dev/zero of="+fill+"2 bs=1k 2>/dev/null; ! dd if=/dev/zero of="+fill+"3 bs=1k count=64 2>/dev/null"); err != nil {
+	if err := t.do(ctx, "dd if=/dev/zero of="+fill+" bs=64k 2>/dev/null; dd if=/dev/zero of="+fill+"2 bs=1k 2>/dev/null; ! echo x 2>/dev/null >"+fill+"3"); err != nil {
 		return err
 	}
 	t.traceCut = true
 	if err := goesBack(ctx, t); err != nil {
 		return err
 	}
-	return t.do(ctx, "rm -f "+fill+"*")
+	return t.do(ctx, "rm -f "+fill+"* "+guest.StateDir+"/ballast")
 }
 
 // leapClock sets the wall clock ten years ahead, then ten years back, then right.
