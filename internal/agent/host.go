@@ -74,7 +74,7 @@ func (c *Core) call(ctx context.Context, req link.Request) {
 func changed(old, now link.Response) bool {
 	return old.InEffect != now.InEffect || old.Busy != now.Busy ||
 		!slices.Equal(old.Plans, now.Plans) || !slices.Equal(old.Strikes, now.Strikes) || !slices.Equal(old.Bans, now.Bans) ||
-		!slices.Equal(old.Recalls, now.Recalls) || old.Root != now.Root || old.Off != now.Off ||
+		!slices.Equal(old.Recalls, now.Recalls) || !slices.Equal(old.Adopted, now.Adopted) || old.Root != now.Root || old.Off != now.Off ||
 		!equal(old.Expected, now.Expected) || !equal(old.Hold, now.Hold) || (old.Stall == nil) != (now.Stall == nil)
 }
 
@@ -118,6 +118,9 @@ func (c *Core) observe(ctx context.Context) error {
 		return err
 	}
 	facts.Security.Keys = h.loader.Keys
+	for i, m := range facts.Masters {
+		facts.Masters[i].Adopted = slices.Contains(h.loader.Adopted, m.System)
+	}
 	encoded, err := json.Marshal(facts)
 	if err != nil {
 		return err

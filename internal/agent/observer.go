@@ -8,6 +8,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/kernel"
+	"github.com/hotstick/hotstick/internal/kernel/masters"
 )
 
 // Machine observes the host whose root directory is given.
@@ -40,6 +41,7 @@ func (m *Machine) Facts(ctx context.Context) (hotstick.Facts, error) {
 	// A truth source that cannot be read leaves its patches out of the facts; the
 	// driver's capabilities say why.
 	facts.Livepatch.Patches, _ = m.Patches(ctx)
+	facts.Masters = masters.Find(m.Root, facts.Livepatch.Patches)
 	return facts, nil
 }
 

@@ -48,7 +48,7 @@ func Build(fsys fs.FS, arch string) (hotstick.KernelBuild, error) {
 	if err != nil {
 		return hotstick.KernelBuild{}, err
 	}
-	id, err := buildID(notes)
+	id, err := BuildID(notes)
 	if err != nil {
 		return hotstick.KernelBuild{}, err
 	}
@@ -62,15 +62,15 @@ func Build(fsys fs.FS, arch string) (hotstick.KernelBuild, error) {
 // noteBuildID is NT_GNU_BUILD_ID.
 const noteBuildID = 3
 
-// buildID finds the GNU build ID among ELF notes. Notes are in the machine's own
+// BuildID returns the GNU build ID among ELF notes, in hexadecimal. Notes are in the machine's own
 // byte order; both are tried, because a recorded tree may come from elsewhere.
-func buildID(notes []byte) (string, error) {
+func BuildID(notes []byte) (string, error) {
 	for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
 		if id, ok := findBuildID(notes, order); ok {
 			return hex.EncodeToString(id), nil
 		}
 	}
-	return "", errors.New("cannot find a build ID in /sys/kernel/notes")
+	return "", errors.New("cannot find a build ID among ELF notes")
 }
 
 func findBuildID(notes []byte, order binary.ByteOrder) ([]byte, bool) {

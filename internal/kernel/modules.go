@@ -73,3 +73,20 @@ func (m moduleLine) facts(fsys fs.FS) hotstick.ModuleFacts {
 		SrcVersion: line(fsys, "sys/module/"+m.name+"/srcversion"),
 	}
 }
+
+// ModuleBuildID returns the build ID that a loaded module was linked with, in
+// hexadecimal; empty if it has none, or if the caller may not know.
+func ModuleBuildID(fsys fs.FS, name string) string {
+	if !modulePattern.MatchString(name) {
+		return ""
+	}
+	notes, err := readFile(fsys, "sys/module/"+name+"/notes/.note.gnu.build-id", smallFile)
+	if err != nil {
+		return ""
+	}
+	id, err := BuildID(notes)
+	if err != nil {
+		return ""
+	}
+	return id
+}

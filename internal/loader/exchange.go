@@ -211,6 +211,7 @@ func (l *Loader) answer(refusals []link.Refusal) (link.Response, error) {
 		resp.Bans = append(resp.Bans, b.Patch)
 	}
 	resp.Recalls = l.recalls()
+	resp.Hold, resp.Adopted = l.led.Hold, l.takenOver()
 	if len(l.led.Roots) > 0 {
 		resp.Root = l.led.Root
 	}

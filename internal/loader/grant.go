@@ -62,6 +62,9 @@ type grantSituation struct {
 	downgrades []statement.Downgrade
 	// blocked is set if the patch is banned, recalled or struck.
 	blocked *hotstick.Reason
+	// master is another live-patch system that loads patches here by itself; empty if
+	// none does.
+	master string
 	// unhealthy is set if the host is ill before anything was loaded.
 	unhealthy *hotstick.Reason
 	// untouchable is why this host cannot do what the patch needs beside the kernel.
@@ -170,6 +173,10 @@ func early(s grantSituation) *hotstick.Reason {
 		waited = s.clock.Sub(s.plan.CreatedAt)
 	}
 	switch {
+	case s.led.Hold != nil:
+		return &hotstick.Reason{Code: hotstick.ReasonHeldOnHost, Subject: s.led.Hold.By, Detail: s.led.Hold.Reason}
+	case s.master != "":
+		return &hotstick.Reason{Code: hotstick.ReasonOtherMaster, Subject: s.master}
 	case !s.hasPatch:
 		return because(hotstick.ReasonNoArtifact, "the catalog does not list "+s.plan.Patch.String())
 	case s.expired && !planted.Bug("expired-catalog-starts"):

@@ -45,6 +45,10 @@ type Config struct {
 	// Dropped takes the recalls out of files that somebody has brought to this host,
 	// and returns the catalog with them, if any was new. Nil: nobody brings any.
 	Dropped func() (catalog.View, bool)
+	// Others are other live-patch systems on this host. Nil: there are none.
+	Others Others
+	// Journal takes what happened, for people on the host. Nil: nobody reads it.
+	Journal Journal
 	// Keys are those that the kernel takes module signatures from; only root is shown
 	// them, so the loader tells the agent. Nil: unknown.
 	Keys []hotstick.KernelKey
@@ -140,6 +144,12 @@ func New(cfg Config) (*Loader, error) {
 	if cfg.Labels == nil {
 		cfg.Labels = func() (map[string]string, error) { return nil, nil }
 	}
+	if cfg.Others == nil {
+		cfg.Others = alone{}
+	}
+	if cfg.Journal == nil {
+		cfg.Journal = noJournal{}
+	}
 	if cfg.Random == nil {
 		cfg.Random = rand.Reader
 	}
@@ -212,6 +222,8 @@ func (l *Loader) open() error {
 		l.cfg.Log.Error("cannot write the ledger; nothing is started until that works", "error", err)
 	}
 	failpoint.Here(failpoint.LoaderBootWritten)
+	healed := l.heal(old)
+	l.chronicle(&healed, &l.led)
 	return nil
 }
 
@@ -258,6 +270,7 @@ func (l *Loader) save(led ledger.Ledger) error {
 	old := l.led
 	l.led, l.saved, l.unsaved = led, led.Seq, false
 	l.tellChange(&old, &led)
+	l.chronicle(&old, &led)
 	return nil
 }
 
@@ -290,6 +303,7 @@ func (l *Loader) changeAnyway(f func(*ledger.Ledger)) {
 	f(&l.led)
 	l.unsaved = true
 	l.tellChange(&old, &l.led)
+	l.chronicle(&old, &l.led)
 }
 
 // saw takes the result of an observation. What keeps going wrong is logged once.

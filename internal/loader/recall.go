@@ -108,19 +108,25 @@ func (l *Loader) goBack(p ledger.Permit) bool {
 	if uptime-l.wayOut.since < l.cfg.Limits.RecallPatience {
 		return false
 	}
-	a := ledger.Attempt{Number: p.Attempt, Level: p.Level}
-	for _, record := range l.led.Plans {
-		if record.State == hotstick.Confirmed && record.Level != nil && record.Level.Patch == p.Level.Patch {
-			a = ledger.Attempt{Plan: record.ID, Number: record.Attempt, Level: *record.Level, Before: record.Before}
-		}
-	}
-	if err := l.openWayBack(a, reason); err != nil {
+	if err := l.openWayBack(l.wayBackOf(p), reason); err != nil {
 		// The way back must not depend on a disk; but a loader that cannot write has no
 		// attempt to resume, so it tries again.
 		l.cfg.Log.Error("cannot write that the recalled level goes back", "error", err)
 		return false
 	}
 	return true
+}
+
+// wayBackOf is the attempt that takes a confirmed level back: the plan's that brought it,
+// if that is still known. The caller holds mu.
+func (l *Loader) wayBackOf(p ledger.Permit) ledger.Attempt {
+	a := ledger.Attempt{Number: p.Attempt, Level: p.Level}
+	for _, record := range l.led.Plans {
+		if record.State == hotstick.Confirmed && record.Level != nil && record.Level.Patch == p.Level.Patch {
+			a = ledger.Attempt{Plan: record.ID, Number: record.Attempt, Level: *record.Level, Before: record.Before}
+		}
+	}
+	return a
 }
 
 // openWayBack makes an attempt that begins with its way back. The caller holds mu.

@@ -156,11 +156,14 @@ func confirm(l *ledger.Ledger, a ledger.Attempt, at moment) {
 // settleRevert says what may come back after the next reboot, now that the level
 // before is in effect again.
 func settleRevert(l *ledger.Ledger, a ledger.Attempt, at moment) {
-	if a.Plan == "" {
+	if a.Plan == "" && !byHand(a.Reason) {
 		// It came from its permit and was unhealthy: not twice in one boot.
 		hold(l.Permit, a.Level.Patch, at.boot)
 		hold(l.Former, a.Level.Patch, at.boot)
 		return
+	}
+	if l.Former != nil && l.Former.Level.Patch == a.Level.Patch && byHand(a.Reason) {
+		l.Former = nil // it had stepped in for the newest
 	}
 	if l.Permit == nil || l.Permit.Level.Patch != a.Level.Patch {
 		return

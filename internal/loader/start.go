@@ -55,6 +55,11 @@ func (l *Loader) grantSituation(ctx context.Context, grant statement.Grant, obse
 		capabilities: l.cfg.Driver.Capabilities(ctx), patches: l.patches, observed: observed,
 		before: l.levelInEffect(), downgrades: l.permitted(), unhealthy: l.health.unhealthy(),
 	}
+	for _, m := range l.cfg.Others.Masters(l.patches) {
+		if m.Active {
+			s.master = m.System
+		}
+	}
 	plan, err := l.knownPlan(grant.Plan)
 	if err != nil {
 		s.doubt = because(hotstick.ReasonNotInPlan, "the plan is not known here")

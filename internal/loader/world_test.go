@@ -90,6 +90,9 @@ type world struct {
 	dropped func() (catalog.View, bool)
 	// things are what patches touch beside the kernel; nil if nothing can be touched.
 	things touch.World
+	// others are the other live-patch systems, and journal what people read; nil for none.
+	others  loader.Others
+	journal loader.Journal
 	// trace takes what the loader tells; nil if nobody listens.
 	trace trace.Sink
 	// blind: the driver's truth source does not answer.
@@ -169,8 +172,9 @@ func (w *world) start() {
 		Driver: &watched{Kernel: w.machine, w: w}, Clock: host, Disk: w.disk, Kernel: host, Catalog: (*staging)(w), Limits: w.limits, Tasks: w.looks,
 		Identity: func() (ed25519.PublicKey, error) { return ed25519.PublicKey(identity.Public()), nil },
 		Labels:   func() (map[string]string, error) { return w.labels, w.labelsErr }, Trace: w.trace, Dropped: w.dropped,
-		Model: "Maker Product",
-		Touch: w.things,
+		Model:  "Maker Product",
+		Touch:  w.things,
+		Others: w.others, Journal: w.journal,
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -21,7 +21,10 @@ type Info struct {
 	// SrcVersion is the checksum of the module's sources; empty if the build did
 	// not make one.
 	SrcVersion string
-	License    string
+	// BuildID is the GNU build ID that the linker has put in, in hexadecimal; empty if
+	// there is none.
+	BuildID string
+	License string
 	// Arch is the architecture as uname -m prints it; empty if it is one that
 	// this package has no name for.
 	Arch string

@@ -3,10 +3,13 @@ package kmod
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
 	"strings"
+
+	"github.com/hotstick/hotstick/internal/kernel"
 )
 
 const (
@@ -51,7 +54,37 @@ func (f *file) readInfo() (Info, error) {
 	if info.Vermagic == "" {
 		return Info{}, refuse(NotModule, "no vermagic")
 	}
-	return info, nil
+	info.BuildID, err = f.buildID()
+	return info, err
+}
+
+const (
+	noteSection = ".note.gnu.build-id"
+	maxNote     = 1 << 10
+)
+
+// buildID returns the build ID in the module's note; empty if it has none.
+func (f *file) buildID() (string, error) {
+	s, err := f.only(noteSection)
+	var refused *Error
+	if errors.As(err, &refused) && refused.Problem == NotModule {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if s.size > maxNote {
+		return "", refuse(TooLarge, "%d bytes of %s; the limit is %d", s.size, noteSection, maxNote)
+	}
+	note, err := f.bytesAt(s.offset, s.size)
+	if err != nil {
+		return "", err
+	}
+	id, err := kernel.BuildID(note)
+	if err != nil {
+		return "", refuse(Malformed, "%s holds no build ID", noteSection)
+	}
+	return id, nil
 }
 
 // singular lists the keys on which a decision rests. The kernel takes the first

@@ -65,6 +65,14 @@ func (l *Ledger) validate() error {
 			return err
 		}
 	}
+	if err := l.Hold.Validate(); err != nil {
+		return fmt.Errorf("cannot read the ledger: %v", err)
+	}
+	if l.Adopted != nil {
+		if err := l.Adopted.validate(); err != nil {
+			return err
+		}
+	}
 	for _, p := range l.Plans {
 		if err := p.ID.Validate(); err != nil {
 			return fmt.Errorf("cannot read the ledger: %v", err)

@@ -92,6 +92,10 @@ type Ledger struct {
 	Roots []PinnedRoot    `json:"roots,omitempty"`
 	// Crashes are digests of crash records that earlier boots were judged by.
 	Crashes []hotstick.Digest `json:"crashes,omitempty"`
+	// Hold is set while a person on the host holds it: nothing new starts.
+	Hold *hotstick.HostHold `json:"hold,omitempty"`
+	// Adopted is the level that was taken over from another system; nil if none was.
+	Adopted *Adoption `json:"adopted,omitempty"`
 }
 
 // Boot is the boot in which the ledger was last written.
@@ -349,6 +353,10 @@ func (l *Ledger) Clone() Ledger {
 	if l.Former != nil {
 		p := *l.Former
 		c.Former = &p
+	}
+	if l.Adopted != nil {
+		a := *l.Adopted
+		c.Adopted = &a
 	}
 	return c
 }

@@ -96,6 +96,8 @@ type Response struct {
 	// Off says what switches Hotstick off on the host (see [hotstick.OffByFile]); empty
 	// if nothing does.
 	Off string `json:"off,omitempty" since:"2"`
+	// Adopted lists the systems (see [hotstick.Master]) from which a level was taken over.
+	Adopted []string `json:"adopted,omitempty" since:"2"`
 }
 
 // Refusal tells why a document was not taken.

@@ -115,9 +115,9 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 
 // admit says why a caller is not heard.
 func (s *Server) admit(conn net.Conn) error {
-	user, err := peer(conn)
-	if err == nil && user != 0 && !slices.Contains(s.users, user) {
-		err = fmt.Errorf("cannot serve user %d: only root and the agent's user are heard", user)
+	caller, err := Peer(conn)
+	if err == nil && caller.Uid != 0 && !slices.Contains(s.users, caller.Uid) {
+		err = fmt.Errorf("cannot serve user %d: only root and the agent's user are heard", caller.Uid)
 	}
 	return err
 }
@@ -168,15 +168,15 @@ func readRequest(lines *bufio.Reader) (Request, error) {
 	return req, req.Validate()
 }
 
-// peer returns the user ID of the process at the other end, as the kernel knows it.
-func peer(conn net.Conn) (uint32, error) {
+// Peer returns the credentials of the process at the other end, as the kernel knows it.
+func Peer(conn net.Conn) (unix.Ucred, error) {
 	unixConn, ok := conn.(*net.UnixConn)
 	if !ok {
-		return 0, errors.New("cannot tell who calls: not a Unix socket")
+		return unix.Ucred{}, errors.New("cannot tell who calls: not a Unix socket")
 	}
 	raw, err := unixConn.SyscallConn()
 	if err != nil {
-		return 0, fmt.Errorf("cannot tell who calls: %w", err)
+		return unix.Ucred{}, fmt.Errorf("cannot tell who calls: %w", err)
 	}
 	var cred *unix.Ucred
 	var credErr error
@@ -184,9 +184,9 @@ func peer(conn net.Conn) (uint32, error) {
 		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	})
 	if err := errors.Join(err, credErr); err != nil {
-		return 0, fmt.Errorf("cannot tell who calls: %w", err)
+		return unix.Ucred{}, fmt.Errorf("cannot tell who calls: %w", err)
 	}
-	return cred.Uid, nil
+	return *cred, nil
 }
 
 // readLine reads one line of at most MaxFrame bytes.

@@ -123,7 +123,9 @@ func (w *hostile) start() {
 	w.must(err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- serve(ctx, w.loader, w.socket, []uint32{uint32(os.Getuid())}, quiet) }()
+	go func() {
+		done <- serve(ctx, w.loader, settings{socket: w.socket, operator: w.socket + ".operator"}, []uint32{uint32(os.Getuid())}, quiet)
+	}()
 	w.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {

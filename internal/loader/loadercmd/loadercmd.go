@@ -35,8 +35,10 @@ import (
 	"github.com/hotstick/hotstick/internal/driver/klp/klpchange"
 	"github.com/hotstick/hotstick/internal/flagenv"
 	"github.com/hotstick/hotstick/internal/loader"
+	"github.com/hotstick/hotstick/internal/loader/journal"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/link"
+	"github.com/hotstick/hotstick/internal/loader/operate"
 	"github.com/hotstick/hotstick/internal/trace"
 	"github.com/hotstick/hotstick/internal/version"
 )
@@ -60,6 +62,7 @@ type settings struct {
 	agent     string
 	agentUser string
 	socket    string
+	operator  string
 	root      string
 	kmsg      string
 	config    string
@@ -112,6 +115,7 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	flags.StringVar(&s.agent, "agent", "/var/lib/hotstick/agent", "directory of the agent, from which catalog and identity are read")
 	flags.StringVar(&s.agentUser, "agent-user", defaultUser, "user, by name or number, whose agent is heard besides root's")
 	flags.StringVar(&s.socket, "socket", "/run/hotstick/loader.sock", "socket to listen on")
+	flags.StringVar(&s.operator, "operator-socket", "", "socket to listen on for root on this host, for hotstick-agent status, revert, hold and adopt (default: operator.sock beside --socket)")
 	flags.StringVar(&s.root, "root", "", "digest of the catalog's first root, as in the join line (sha256:…)")
 	flags.StringVar(&s.kmsg, "kmsg", "/dev/kmsg", "the kernel's log")
 	flags.StringVar(&s.config, "agent-config", "/etc/hotstick/agent.yaml", "the agent's configuration file, from which the host's labels are read; the agent must not be able to write it")
@@ -137,6 +141,9 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	}
 	if err := flagenv.Fill(flags, "HOTSTICK_LOADER_", os.LookupEnv); err != nil {
 		return nil, err
+	}
+	if s.operator == "" {
+		s.operator = filepath.Join(filepath.Dir(s.socket), "operator.sock")
 	}
 	switch *wake {
 	case "on":
@@ -185,6 +192,10 @@ func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 		defer func() { failed = errors.Join(failed, w.Close()) }()
 		sink = w
 	}
+	build, err := kernel.Build()
+	if err != nil {
+		return err
+	}
 	own := &ownCatalog{dir: filepath.Join(s.state, "catalog"), agent: s.agent, root: hotstick.Digest(s.root)}
 	box := &dropBox{dir: filepath.Join(s.state, "recalls"), own: own, log: log, looked: map[string]time.Time{}}
 	l, err := loader.New(loader.Config{
@@ -193,6 +204,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 		Identity: func() (ed25519.PublicKey, error) { return readIdentity(s.agent) },
 		Labels:   func() (map[string]string, error) { return ownLabels(s.config) },
 		Keys:     kernel.keys(), Model: kernel.model(), Tasks: newTaskWatch(os.DirFS("/")),
+		Others: others{os.DirFS("/"), build.Release}, Journal: journal.Open(s.state),
 		Limits: s.limits, Rest: debug.FreeOSMemory, Log: log, Trace: sink,
 		Touch: newStepper(s),
 	})
@@ -205,28 +217,39 @@ func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 	if s.newRoot {
 		return pinRoot(l, own)
 	}
-	return serve(ctx, l, s.socket, users, log)
+	return serve(ctx, l, s, users, log)
 }
 
-// serve listens to the agent and runs the loader until the context ends.
-func serve(ctx context.Context, l *loader.Loader, socket string, users []uint32, log *slog.Logger) error {
-	if err := os.MkdirAll(filepath.Dir(socket), 0o755); err != nil {
-		return fmt.Errorf("cannot make the socket's directory: %w", err)
+// serve listens to the agent, and to root, and runs the loader until the context ends.
+func serve(ctx context.Context, l *loader.Loader, s settings, users []uint32, log *slog.Logger) error {
+	for _, socket := range []string{s.socket, s.operator} {
+		if err := os.MkdirAll(filepath.Dir(socket), 0o755); err != nil {
+			return fmt.Errorf("cannot make the socket's directory: %w", err)
+		}
 	}
-	listener, err := link.Listen(socket)
+	listener, err := link.Listen(s.socket)
 	if err != nil {
 		return err
 	}
-	log.Info("the loader is ready", "version", version.Version, "socket", socket)
-	serving := make(chan error, 1)
+	operators, err := operate.Listen(s.operator)
+	if err != nil {
+		listener.Close()
+		return err
+	}
+	log.Info("the loader is ready", "version", version.Version, "socket", s.socket, "operator", s.operator)
+	serving := make(chan error, 2)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
 		defer cancel() // without its agent the loader is of no use; let it be restarted
 		serving <- link.NewServer(l, users, log).Serve(ctx, listener)
 	}()
+	go func() {
+		defer cancel()
+		serving <- operate.Serve(ctx, operators, l, log)
+	}()
 	err = l.Run(ctx)
-	return errors.Join(err, <-serving)
+	return errors.Join(err, <-serving, <-serving)
 }
 
 // defaultUser is the user that packages make for the agent.
