@@ -173,7 +173,7 @@ func (h HealthFile) validate() error {
 func (f File) Asked(m probe.Machine) (probes []probe.Probe, lacking []string) {
 	for _, p := range f.Probes {
 		every := time.Duration(p.EverySeconds) * time.Second
-		probes = append(probes, probe.Probe{Name: p.Name, Asker: p.asker(), Rest: every, Watch: every,
+		probes = append(probes, probe.Probe{Name: p.Name, Asker: p.asker(m), Rest: every, Watch: every,
 			Timeout: time.Duration(p.TimeoutSeconds) * time.Second})
 	}
 	builtin, lacking := probe.Health(m, probe.Settings{Rest: time.Duration(f.Health.EverySeconds) * time.Second,
@@ -181,14 +181,14 @@ func (f File) Asked(m probe.Machine) (probes []probe.Probe, lacking []string) {
 	return append(probes, builtin...), lacking
 }
 
-func (p ProbeFile) asker() probe.Asker {
+func (p ProbeFile) asker(m probe.Machine) probe.Asker {
 	switch {
 	case p.HTTP != nil:
 		return probe.HTTP{URL: p.HTTP.URL, Status: p.HTTP.Status, Contains: p.HTTP.Contains, Transport: p.HTTP.transport()}
 	case p.TCP != "":
 		return probe.TCP{Address: p.TCP}
 	case p.Unit != "":
-		return probe.Unit{Systemctl: probe.Systemctl, Unit: p.Unit}
+		return probe.Unit{Systemctl: probe.Systemctl, Root: m.Root, Unit: p.Unit}
 	}
 	return probe.Command{Argv: p.Command}
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/hotstick/hotstick/internal/agent/probe"
@@ -82,7 +83,9 @@ func TestWhatAUnitSays(t *testing.T) {
 		{"failed", "echo failed; exit 3", false, "the unit is failed"},
 		{"starting", "echo activating; exit 3", false, "the unit is activating"},
 		{"not there", "echo inactive; exit 4", false, "the unit is inactive"},
-		{"no bus", "echo 'Failed to connect to bus' >&2; exit 1", false, "Failed to connect"},
+		{"no bus, and no processes", "echo 'Failed to connect to bus' >&2; exit 1", false, "Failed to connect"},
+		{"no bus, and processes", "echo 'Failed to connect to bus' >&2; exit 1", true, "it has processes"},
+		{"stopped, and processes are left over", "echo inactive; exit 3", false, "the unit is inactive"},
 		{"silent", "exit 1", false, "cannot ask systemd"},
 		{"hung", "sleep 60", false, "no answer within"},
 	} {
@@ -90,11 +93,15 @@ func TestWhatAUnitSays(t *testing.T) {
 		if err := os.WriteFile(file, []byte("#!/bin/sh\n"+c.script+"\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
+		root := fstest.MapFS{}
+		if strings.Contains(c.what, ", and processes") {
+			root["sys/fs/cgroup/system.slice/a.service/cgroup.events"] = &fstest.MapFile{Data: []byte("populated 1\nfrozen 0\n")}
+		}
 		timeout := time.Minute
 		if c.what == "hung" {
 			timeout = 300 * time.Millisecond
 		}
-		if a := within(t, timeout, probe.Unit{Systemctl: file, Unit: "a.service"}); a.Healthy != c.healthy || !strings.Contains(a.Detail, c.detail) {
+		if a := within(t, timeout, probe.Unit{Systemctl: file, Root: root, Unit: "a.service"}); a.Healthy != c.healthy || !strings.Contains(a.Detail, c.detail) {
 			t.Errorf("%s: %t %q, want %t %q", c.what, a.Healthy, a.Detail, c.healthy, c.detail)
 		}
 	}
