@@ -40,6 +40,9 @@ type Config struct {
 	// Rest is called now and then when the agent has nothing to do. Nil does
 	// nothing.
 	Rest func()
+	// Told is called after each check-in, answered or not, and when the loader's state
+	// has changed. Nil does nothing.
+	Told func(Told)
 	// Audit remembers checkpoints of the server's audit log. Nil remembers nothing.
 	Audit *audit.Memory
 	Log   *slog.Logger
@@ -96,6 +99,9 @@ type Agent struct {
 	watched bool
 	// cancel ends what is under way.
 	cancel context.CancelFunc
+	// contact is with the server, and told what was told last.
+	contact Contact
+	told    Told
 }
 
 // landing hands the result of what was under way to the core.
@@ -163,6 +169,7 @@ func (a *Agent) Run(ctx context.Context) error {
 			work = land(ctx)
 		}
 		a.do(ctx, work)
+		a.tell()
 		timer.Reset(max(0, a.core.Due()-a.cfg.Uptime()))
 	}
 }
@@ -173,6 +180,16 @@ func (a *Agent) answer(ctx context.Context, readings []hotstick.Reading) {
 	case a.answers <- readings:
 	case <-ctx.Done():
 	}
+}
+
+// tell tells people on the host what is new.
+func (a *Agent) tell() {
+	now := Told{Contact: a.contact, Loader: a.core.host.loader, Reached: a.core.host.reached}
+	if a.cfg.Told == nil || now.Contact == a.told.Contact && now.Reached == a.told.Reached && !changed(a.told.Loader, now.Loader) {
+		return
+	}
+	a.told = now
+	a.cfg.Told(now)
 }
 
 // do does what the core asks for.
@@ -223,7 +240,12 @@ func (a *Agent) sync(ctx context.Context, w Work) landing {
 	if err == nil {
 		a.witness.take(resp.Audit)
 	}
-	return func(ctx context.Context) Work { return a.core.Arrive(ctx, resp, err) }
+	return func(ctx context.Context) Work {
+		if !errors.Is(err, context.Canceled) {
+			a.contact.ended(time.Now(), resp, err)
+		}
+		return a.core.Arrive(ctx, resp, err)
+	}
 }
 
 // refresh brings the agent's catalog up to date.

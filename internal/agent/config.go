@@ -49,6 +49,9 @@ type File struct {
 	Socket string `yaml:"socket"`
 	// Hostname replaces the kernel's in facts and enrolment.
 	Hostname string `yaml:"hostname"`
+	// Textfile is where metrics for node_exporter go; "off" for nowhere. It is
+	// DefaultTextfile if that can be written.
+	Textfile string `yaml:"textfile"`
 	// Labels are reported with the facts; failure domains are read from them.
 	Labels map[string]string `yaml:"labels"`
 	Probes []ProbeFile       `yaml:"probes"`
@@ -113,6 +116,9 @@ func (f File) Validate() error {
 		if !labelPattern.MatchString(k) || v == "" || len(v) > maxLabel {
 			return fmt.Errorf("cannot use the label %q with a value of %d bytes: want a lower-case name and 1 to %d bytes", k, len(v), maxLabel)
 		}
+	}
+	if f.Textfile != "" && f.Textfile != TextfileOff && !strings.HasPrefix(f.Textfile, "/") {
+		return fmt.Errorf("cannot use the textfile %q: want an absolute path, or off", f.Textfile)
 	}
 	if err := validateProbes(f.Probes); err != nil {
 		return err

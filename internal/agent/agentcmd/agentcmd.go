@@ -36,6 +36,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/agent"
+	"github.com/hotstick/hotstick/internal/agent/operatorcmd"
 	"github.com/hotstick/hotstick/internal/agent/probe"
 	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/driver/klp"
@@ -54,7 +55,7 @@ const usage = `Usage:
   hotstick-agent join --server URL --token TOKEN --ca DIGEST --root DIGEST [--label KEY=VALUE]…
   hotstick-agent run
   hotstick-agent --version
-`
+` + operatorcmd.Usage
 
 // gcPercent trades a little time for memory: the heap is some hundred kilobytes.
 const gcPercent = 25
@@ -70,6 +71,9 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	if len(args) == 1 && (args[0] == "--version" || args[0] == "version") {
 		fmt.Fprintln(stdout, version.Version)
 		return 0
+	}
+	if len(args) > 0 && operatorcmd.Knows(args[0]) {
+		return operatorcmd.Main(args, os.Stdin, stdout, stderr)
 	}
 	if len(args) == 0 || args[0] != "join" && args[0] != "run" {
 		fmt.Fprint(stderr, usage)
@@ -248,7 +252,27 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 		Host: host, Server: s.file.Server, Transport: session.Transport(), Loader: loader, Catalog: client, Mirrors: mirrors,
 		Observer: &agent.Machine{Root: machine, Drivers: []driver.Observer{klp.NewObserver(machine)}, Hostname: s.file.Hostname, Labels: labels},
 		Probes:   probes, Uptime: uptime, Upkeep: session.Upkeep, Rest: debug.FreeOSMemory, Audit: remembered, Log: log,
+		Told: telling(home, s.file.Server, agent.TextfileAt(s.file.Textfile), log),
 	}).Run(ctx)
+}
+
+// telling keeps what people and node_exporter on the host want to know. What cannot be
+// written is said once, and again when it is another cause.
+func telling(home *agent.Home, server, textfile string, log *slog.Logger) func(agent.Told) {
+	said := ""
+	return func(t agent.Told) {
+		t.Contact.Server = server
+		err := home.SaveContact(t.Contact)
+		if textfile != "" {
+			err = errors.Join(err, agent.SaveTextfile(textfile, t))
+		}
+		if err == nil {
+			said = ""
+		} else if err.Error() != said {
+			said = err.Error()
+			log.Warn("cannot tell people on the host", "error", err)
+		}
+	}
 }
 
 // enrol joins a host that has not joined yet. A server that is away is tried
