@@ -59,7 +59,9 @@
 // which nobody here verifies. Within the
 // catalog, delegates included, a patch level, an artifact's digest, and the pair of
 // kernel build and module name are unique: what a kernel lists can be traced to one
-// level. The level is the order: of one patch, the higher one is the newer.
+// level. The level is the order: of one patch, the higher one is the newer. What a patch
+// touches beside the kernel (hotstick.Touch, docs/reference/touches.md) is part of it;
+// a reader that does not know such a field refuses the metadata as a whole.
 //
 // # Delegations
 //

@@ -32,6 +32,8 @@ const publishHelp = `Reads manifest.yaml in FOLDER:
   replace: true                   # cumulative
   functions:
     - {object: vmlinux, name: unix_ioctl}
+  touches:                        # optional: docs/reference/touches.md
+    - {kind: sysctl, when: before, name: vm.swappiness, value: "7"}
   check: check.c                  # optional: shows the fault before, not after
   probe: /usr/lib/hotstick/probe  # optional: what agents ask on probation
   license: GPL-2.0
@@ -118,7 +120,7 @@ func (a *app) printPublished(patch hotstick.Patch) error {
 		for _, artifact := range patch.Artifacts {
 			text += fmt.Sprintf("  %s  %s  %s\n", artifact.Build, artifact.Module, artifact.Digest.Short())
 		}
-		return text
+		return text + show.Touches(patch)
 	}})
 }
 

@@ -128,6 +128,7 @@ func (a *app) plan(ctx context.Context, c *client.Client, request api.DraftReque
 	}
 	review := show.Review{Plan: plan, Hosts: draft.Hosts, LeftOut: draft.LeftOut, Previous: previousPlan(ctx, c, plan),
 		Needed: max(view.Trust.Approvals, plan.Approvals), SingleControl: view.Trust.AuthorMayApprove}
+	review.Level, _ = view.Patch(plan.Patch)
 	if len(plan.Emergency) > 0 {
 		t, err := statement.OpenTemplate(plan.Emergency, view.Trust, a.env.Now())
 		if err == nil {

@@ -89,12 +89,14 @@ func TargetsDifference(last, next catalog.Paper) []string {
 		if was < 0 {
 			d.add("patch %s: new, driver %s; %s", Clean(p.Ref.String()), Clean(p.Driver), Escape(p.Summary))
 			d.artifacts(hotstick.Patch{}, p)
+			d.touches(p)
 			continue
 		}
 		d.artifacts(last.Patches[was], p)
 		if !reflect.DeepEqual(described(last.Patches[was]), described(p)) {
 			d.add("patch %s: its description is another one; driver %s, functions %s; %s", Clean(p.Ref.String()), Clean(p.Driver),
 				Escape(strings.Join(p.Functions, ", ")), Escape(p.Summary))
+			d.touches(p)
 		}
 	}
 	for _, p := range last.Patches {

@@ -76,6 +76,7 @@ func Patch(d api.Patch, st Style) string {
 			text(a.Module), {Text: fmt.Sprint(a.SizeBytes)}, text(string(a.Digest))})
 	}
 	p.table(st, "Artifacts", t)
+	touches(&p, st, d.Patch)
 	vendorSigned(&p, st, d.Patch)
 	evidence(&p, st, d.Evidence)
 	return p.String()

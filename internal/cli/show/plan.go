@@ -25,6 +25,8 @@ type Review struct {
 	Approvers     []hotstick.Person
 	Needed        int
 	SingleControl bool
+	// Level is the plan's patch as the verified catalog has it.
+	Level hotstick.Patch
 	// Template names the emergency template that the plan runs under.
 	Template string
 }
@@ -47,6 +49,7 @@ func (r Review) Text(st Style) string {
 	r.rules(&p)
 	p.table(st, "Waves", r.waves())
 	p.table(st, "Kernel builds", r.lanes())
+	touches(&p, st, r.Level)
 	p.table(st, "Failure domains (as the server told; the root binds identity, build and wave)", r.domains(st))
 	r.leftOut(&p, st)
 	r.difference(&p, st)
