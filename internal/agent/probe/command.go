@@ -64,5 +64,5 @@ func (c *capped) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// text is what was kept, fit for JSON.
+// text is what was kept, fit for JSON; it is no longer than that.
 func (c *capped) text() string { return strings.ToValidUTF8(strings.TrimSpace(string(c.kept)), "?") }

@@ -225,6 +225,9 @@ func (p *asked) silent(now time.Time) hotstick.Reading {
 	return p.reading(Answer{Detail: fmt.Sprintf("no answer within %s", max(p.timeout(), now.Sub(p.since)).Truncate(time.Second/10))}, now)
 }
 
+// reading is what is told of an answer. The loader refuses a call with a longer detail.
 func (p *asked) reading(a Answer, now time.Time) hotstick.Reading {
-	return hotstick.Reading{Probe: p.Name, Healthy: a.Healthy, Detail: a.Detail, Measure: a.Measure, At: now.UTC().Truncate(time.Second)}
+	out := &capped{}
+	_, _ = out.Write([]byte(a.Detail)) // it never fails
+	return hotstick.Reading{Probe: p.Name, Healthy: a.Healthy, Detail: out.text(), Measure: a.Measure, At: now.UTC().Truncate(time.Second)}
 }

@@ -8,9 +8,11 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/agent/probe"
+	"github.com/hotstick/hotstick/internal/loader/link"
 )
 
 // asker is a probe that does what a test says.
@@ -144,6 +146,22 @@ func TestAProbeThatPanicsIsNotHealthy(t *testing.T) {
 		pass(time.Second)
 		if r := h.of("a"); len(r) != 1 || r[0].Healthy || !strings.Contains(r[0].Detail, "panicked: no") {
 			t.Errorf("it reads %+v", r)
+		}
+	})
+}
+
+func TestAProbeThatTalksOnAndOnIsCutShort(t *testing.T) {
+	long := asker(func(context.Context, bool) probe.Answer {
+		return probe.Answer{Detail: "x" + strings.Repeat("é", link.MaxDetailBytes)}
+	})
+	inRounds(t, []probe.Probe{{Name: "a", Asker: long}}, func(_ *probe.Rounds, h *heard) {
+		pass(time.Second)
+		r := h.of("a")
+		if len(r) != 1 || len(r[0].Detail) > link.MaxDetailBytes || !utf8.ValidString(r[0].Detail) {
+			t.Fatalf("%d readings, the first has %d bytes", len(r), len(r[0].Detail))
+		}
+		if err := (&link.Request{Readings: r}).Validate(); err != nil {
+			t.Error(err)
 		}
 	})
 }

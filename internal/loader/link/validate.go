@@ -34,6 +34,9 @@ func (r *Request) Validate() error {
 		if reading.Probe == "" || len(reading.Probe) > maxProbeName || len(reading.Detail) > MaxDetailBytes {
 			return fmt.Errorf("cannot take a reading with a name of %d and a detail of %d bytes", len(reading.Probe), len(reading.Detail))
 		}
+		if err := reading.Measure.Validate(); err != nil {
+			return err
+		}
 	}
 	return nil
 }
