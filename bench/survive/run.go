@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"math/rand/v2"
 	"path/filepath"
 	"regexp"
 	"sync"
@@ -36,17 +37,19 @@ type options struct {
 // drawn are so many scenarios that one commit tries.
 const drawn = 3
 
-// draw chooses scenarios by a commit's hash: every fourth of twelve, so that four
-// commits may try all, and scenarios of one kind, which stand side by side in the list,
-// are in different draws.
+// draw chooses scenarios by a commit's hash, of those that do not run by hand only.
 func draw(all []scenario, commit string) []scenario {
-	h := fnv.New32a()
+	h := fnv.New64a()
 	h.Write([]byte(commit))
-	groups := max(1, len(all)/drawn)
-	first := int(h.Sum32() % uint32(groups))
-	var out []scenario
-	for i := range min(drawn, len(all)) {
-		out = append(out, all[first+i*groups])
+	var able, out []scenario
+	for _, s := range all {
+		if !s.byHand {
+			able = append(able, s)
+		}
+	}
+	order := rand.New(rand.NewPCG(h.Sum64(), 0)).Perm(len(able))
+	for _, i := range order[:min(drawn, len(able))] {
+		out = append(out, able[i])
 	}
 	return out
 }

@@ -39,18 +39,16 @@ const byHand = `settled; m=$(ours); if [ -z "$m" ]; then rmmod hotstick_unix_ioc
 func circle() []event {
 	return []event{
 		{"somebody writes 0 to enabled", 0, shell(`settled; m=$(ours); [ -z "$m" ] || echo 0 >/sys/kernel/livepatch/$m/enabled`)},
+		{"the agent is stopped, and its patch disabled meanwhile", 1, stopAgent},
+		{"reboot -f", 1, reboot("reboot -f")},
 		{"somebody unloads the module", 0, shell(`settled; rmmod hotstick_unix_ioctl_1 hotstick_unix_ioctl_4; true`)},
 		{"somebody loads a level by hand", 0, shell(byHand)},
 		{"a foreign patch is put above ours", 1, shell(byHand + `; insmod /truth/hotstick_foreign.ko`)},
+		{"the kernel panics", 0, reboot("echo c >/proc/sysrq-trigger")},
 		{"the foreign patch goes", 1, shell(`off hotstick_foreign`)},
+		{"a level by hand after the panic", 0, shell(byHand)},
 		{"a foreign patch replaces ours", 0, shell(`insmod /truth/hotstick_busy_target.ko && insmod /truth/hotstick_busy_1.ko`)},
 		{"the replacing patch goes", 0, shell(`off hotstick_busy_1; rmmod hotstick_busy_target; ` + byHand)},
-		{"the agent is stopped, and its patch disabled meanwhile", 1, stopAgent},
-		{"somebody loads a level by hand again", 1, shell(byHand)},
-		{"reboot -f", 1, reboot("reboot -f")},
-		{"a level by hand after the reboot", 1, shell(byHand)},
-		{"the kernel panics", 0, reboot("echo c >/proc/sysrq-trigger")},
-		{"a level by hand after the panic", 0, shell(byHand)},
 	}
 }
 
@@ -68,7 +66,7 @@ func stopAgent(ctx context.Context, r *run, w *watcher) error {
 	if err := shell(`settled; m=$(ours); [ -z "$m" ] || echo 0 >/sys/kernel/livepatch/$m/enabled`)(ctx, r, w); err != nil {
 		return err
 	}
-	if err := r.pause(ctx, r.rules.stale/2+2*r.allowance()); err != nil {
+	if err := r.pause(ctx, r.rules.stale/2+r.allowance()+r.heartbeat); err != nil {
 		return err
 	}
 	_, err := host.MustRun(ctx, w.guest, "kill -CONT $(pidof hotstick-agent)")
@@ -100,15 +98,16 @@ func rollOut(number int) event {
 	}}
 }
 
-// happen lets events happen until enough was sampled. Between two of them is the time
-// in which screens may still lag, and as much again in which they may not.
+// happen lets every event happen, and goes on in a circle until enough was sampled.
+// Between two of them is the time in which screens may still lag, and a heartbeat more,
+// in which they may not.
 func (r *run) happen(ctx context.Context) error {
-	list := append([]event{rollOut(1)}, circle()...)
-	list = append(list, rollOut(4))
-	for n := 0; ; n++ {
-		e := list[n%len(list)]
-		if n >= len(list) {
-			e = circle()[(n-len(list))%len(circle())]
+	first := append([]event{rollOut(1)}, circle()...)
+	first = append(first, rollOut(4))
+	for n := 0; n < len(first) || r.sampled() < r.samples; n++ {
+		e := first[n%len(first)]
+		if n >= len(first) {
+			e = circle()[(n-len(first))%len(circle())]
 		}
 		began := r.clock()
 		if err := e.do(ctx, r, r.watchers[e.host]); err != nil {
@@ -116,13 +115,11 @@ func (r *run) happen(ctx context.Context) error {
 		}
 		fmt.Fprintf(r.course, "%6.1fs %s (%.1f s)\n", r.clock().Seconds(), e.name, (r.clock() - began).Seconds())
 		r.events = append(r.events, e.name)
-		if err := r.pause(ctx, 2*r.allowance()); err != nil {
+		if err := r.pause(ctx, r.allowance()+r.heartbeat); err != nil {
 			return err
 		}
-		if r.sampled() >= r.samples && n >= len(circle())/2 {
-			return nil
-		}
 	}
+	return nil
 }
 
 // pause waits, and fails if the context ends first.

@@ -56,7 +56,7 @@ func ofHosts(hosts []api.Host) []said {
 
 // apiFace asks the API as any client does.
 func apiFace(c *client.Client) face {
-	return face{"api", 100 * time.Millisecond, func(ctx context.Context) ([]said, error) {
+	return face{"api", 250 * time.Millisecond, func(ctx context.Context) ([]said, error) {
 		hosts, err := c.AllHosts(ctx, client.HostQuery{})
 		return ofHosts(hosts), err
 	}}
@@ -64,7 +64,7 @@ func apiFace(c *client.Client) face {
 
 // cliFace runs hotstick host list.
 func cliFace(h *house.House) face {
-	return face{"cli", 300 * time.Millisecond, func(ctx context.Context) ([]said, error) {
+	return face{"cli", 1000 * time.Millisecond, func(ctx context.Context) ([]said, error) {
 		r, err := h.Must(ctx, "host", "list", "-o", "json")
 		if err != nil {
 			return nil, err
@@ -98,7 +98,7 @@ func metricsFace(h *house.House) (face, error) {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(authority)
 	web := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}}}
-	return face{"metrics", 100 * time.Millisecond, func(ctx context.Context) ([]said, error) {
+	return face{"metrics", 250 * time.Millisecond, func(ctx context.Context) ([]said, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+h.Listen+"/metrics", nil)
 		if err != nil {
 			return nil, err
@@ -183,7 +183,7 @@ func (b *browser) close() error {
 
 // face reads the rows of the open page.
 func (b *browser) face() face {
-	return face{"console", 200 * time.Millisecond, func(context.Context) ([]said, error) {
+	return face{"console", 250 * time.Millisecond, func(context.Context) ([]said, error) {
 		if _, err := io.WriteString(b.in, "\n"); err != nil {
 			return nil, err
 		}
