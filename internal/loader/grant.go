@@ -44,10 +44,9 @@ type grantSituation struct {
 	// expired: the catalog's signatures over the patch are over.
 	expired bool
 
-	led      ledger.Ledger
-	host     hotstick.HostID
-	identity hotstick.Fingerprint
-	build    hotstick.KernelBuild
+	led   ledger.Ledger
+	host  hotstick.HostID
+	build hotstick.KernelBuild
 	// clock is the wall clock, and now the later time by which is judged what ends.
 	clock, now time.Time
 	uptime     time.Duration
@@ -116,7 +115,7 @@ func believe(s grantSituation) *hotstick.Reason {
 	case s.nonce == nonceStale && !planted.Bug("grant-never-expires") || g.TTLSeconds < 1 ||
 		g.TTLSeconds > statement.MaxGrantSeconds && !planted.Bug("long-life-taken"):
 		return because(hotstick.ReasonGrantExpired, "")
-	case (g.Host != s.host || g.Identity != s.identity) && !planted.Bug("grant-of-another-host"):
+	case (g.Host != s.host || g.Identity != s.led.Identity) && !planted.Bug("grant-of-another-host"):
 		return because(hotstick.ReasonNotInPlan, "the grant is for another host")
 	case s.led.Halted(g.Plan) && !planted.Bug("halted-plan-starts"):
 		return because(hotstick.ReasonPlanHalted, "")

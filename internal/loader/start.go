@@ -50,7 +50,7 @@ func (l *Loader) grantSituation(ctx context.Context, grant statement.Grant, obse
 	s := grantSituation{
 		grant: grant, nonce: l.nonces.judge(grant.Nonce, seconds(grant.TTLSeconds), uptime),
 		trust: l.view.Trust,
-		led:   l.led, host: hostID(l.led.Identity), identity: l.led.Identity, build: l.build,
+		led:   l.led, host: hostID(l.led.Identity), build: l.build,
 		clock: l.cfg.Clock.Now(), now: l.noEarlier(), uptime: uptime, settle: l.cfg.Limits.Settle,
 		capabilities: l.cfg.Driver.Capabilities(ctx), patches: l.patches, observed: observed,
 		before: l.levelInEffect(), downgrades: l.permitted(), unhealthy: l.health.unhealthy(),
