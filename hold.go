@@ -14,8 +14,8 @@ type HostHold struct {
 	Since  time.Time `json:"since"`
 }
 
-// What switches Hotstick off on a host: neither loads nor reverts anything while one
-// is there.
+// What switches Hotstick off on a host: nothing is loaded, applied again or taken out
+// while one is there, but that an attempt under way goes back first.
 const (
 	OffByFile        = "file"
 	OffByCommandLine = "command_line"

@@ -101,9 +101,9 @@ func (t *taking) crashed(line store.PlanHost, e store.Event) error {
 }
 
 // bidden reports whether a host goes back because somebody said so, and not on its
-// own readings: by an order or a recall.
+// own readings: by an order, a recall, or the off-switch on the host.
 func bidden(why *hotstick.Reason) bool {
-	return why != nil && (why.Code == hotstick.ReasonRevertOrdered || why.Code == hotstick.ReasonRecalled)
+	return why != nil && (why.Code == hotstick.ReasonRevertOrdered || why.Code == hotstick.ReasonRecalled || why.Code == hotstick.ReasonSwitchedOff)
 }
 
 // sticks marks the host when it takes a patch back out by itself. Where a revert

@@ -1,7 +1,10 @@
 package loader
 
 import (
+	"errors"
+	"io/fs"
 	"slices"
+	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/kernel/klog"
@@ -46,6 +49,28 @@ func wake(old ledger.Ledger, crashes []Crash, at moment) ledger.Ledger {
 	judgeBoot(&l, old.Boot.ID, clean, crashes, at)
 	account(&l, crashes)
 	return l
+}
+
+// MarkClean writes the mark of a clean stop into the ledger of a loader that has ended
+// by itself in this boot. A ledger of another boot is left alone: no loader has judged
+// how that one ended yet.
+func MarkClean(disk Disk, boot string, uptime time.Duration) error {
+	data, err := disk.Load()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	led, err := ledger.Decode(data)
+	if err != nil || led.Boot.ID != boot {
+		return err
+	}
+	led.Boot.Clean, led.Boot.ClockMillis = true, led.Clock(uptime)
+	if data, err = ledger.Encode(led); err != nil {
+		return err
+	}
+	return disk.Save(data)
 }
 
 // account remembers crash records, so that no later boot is judged by them.

@@ -182,6 +182,9 @@ func (l *Loader) numberFrom(seq uint64) {
 func (l *Loader) answer(refusals []link.Refusal) (link.Response, error) {
 	resp := link.Response{Boot: l.boot, InEffect: l.inEffect(l.patches), Keys: l.cfg.Keys, Refusals: refusals,
 		Stall: l.moving.report(l.cfg.Clock.Uptime(), l.cfg.Limits)}
+	if off := l.off(); off != nil {
+		resp.Off = off.Subject
+	}
 	if l.broken != nil {
 		return resp, nil
 	}

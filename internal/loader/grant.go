@@ -64,6 +64,8 @@ type grantSituation struct {
 	// master is another live-patch system that loads patches here by itself; empty if
 	// none does.
 	master string
+	// off is set if Hotstick is switched off on this host.
+	off *hotstick.Reason
 	// unhealthy is set if the host is ill before anything was loaded.
 	unhealthy *hotstick.Reason
 	// untouchable is why this host cannot do what the patch needs beside the kernel.
@@ -81,6 +83,9 @@ func judgeGrant(s grantSituation) (answer, *hotstick.Reason) {
 	}
 	if s.led.Attempt != nil {
 		return notNow, because(hotstick.ReasonOtherPlan, "")
+	}
+	if s.off != nil {
+		return notNow, s.off
 	}
 	if r := forbidden(s); r != nil {
 		return never, r

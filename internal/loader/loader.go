@@ -45,6 +45,8 @@ type Config struct {
 	// Dropped takes the recalls out of files that somebody has brought to this host,
 	// and returns the catalog with them, if any was new. Nil: nobody brings any.
 	Dropped func() (catalog.View, bool)
+	// Off says what switches Hotstick off on this host. Nil: nothing ever does.
+	Off func() Off
 	// Others are other live-patch systems on this host. Nil: there are none.
 	Others Others
 	// Journal takes what happened, for people on the host. Nil: nobody reads it.
@@ -105,6 +107,8 @@ type Loader struct {
 	moving course
 	// wayOut is the confirmed level that waits for an order to go back.
 	wayOut wayOut
+	// waiting: a permit's level is about to come back.
+	waiting bool
 	// dropLooked is when the loader last looked for recalls that were brought.
 	dropLooked time.Duration
 	// view is the last trusted catalog; viewed tells whether there is one.
@@ -363,14 +367,15 @@ func (l *Loader) ours() []ledger.Level {
 
 // Stop writes the mark of a clean stop. It is called when the process is told to
 // end, which may be the machine's shutdown; see package ledger for how a mere
-// restart differs.
+// restart differs. A loader that was idle and has ended is stood in for by [MarkClean].
 func (l *Loader) Stop() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.change(func(led *ledger.Ledger) { led.Boot.Clean = true })
 }
 
-// Run ticks until the context ends, at the pace that the work asks for.
+// Run ticks until the context ends, at the pace that the work asks for. It ends by
+// itself, with [ErrIdle], once [Limits].Idle is over.
 func (l *Loader) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -387,6 +392,11 @@ func (l *Loader) Run(ctx context.Context) error {
 			l.cfg.Rest()
 		}
 		rested = pace == paceIdle
+		if left, may := l.Idle(); may && left <= 0 {
+			return l.leave()
+		} else if may {
+			pace = min(pace, left)
+		}
 		timer.Reset(pace)
 	}
 }

@@ -23,6 +23,8 @@ func reapply(s permitSituation) (bool, *hotstick.Reason) {
 	switch {
 	case p == nil || s.led.Attempt != nil || p.AppliedBoot == s.boot || p.HeldBoot == s.boot:
 		return false, nil
+	case s.off != nil:
+		return false, s.off
 	case s.blocked != nil && !planted.Bug("banned-level-comes-back"):
 		return false, s.blocked
 	case p.Level.Build != s.build:
@@ -54,6 +56,8 @@ type permitSituation struct {
 	settle   time.Duration
 	patches  []hotstick.LoadedPatch
 	observed bool
+	// off is set if Hotstick is switched off on this host.
+	off *hotstick.Reason
 	// blocked is set if the level is banned, recalled or struck.
 	blocked *hotstick.Reason
 	// listed: the last trusted catalog, expired or not, lists these bytes for
@@ -73,20 +77,23 @@ func (l *Loader) idle(ctx context.Context) bool {
 	}
 	l.saveLate()
 	l.keepClock()
+	l.waiting = false
 	p := l.led.Permit
 	if p == nil {
 		return false
 	}
+	off := l.off()
 	if err == nil && p.AppliedBoot == l.boot && p.HeldBoot != l.boot {
 		l.noticeRemoval(*p, patches)
-		if p = l.led.Permit; p.HeldBoot != l.boot && l.goBack(*p) {
+		if p = l.led.Permit; p.HeldBoot != l.boot && off == nil && l.goBack(*p) {
 			return true
 		}
 	}
 	p = l.recallable()
-	ok, _ := reapply(permitSituation{led: l.led, permit: p, boot: l.boot, build: l.build, uptime: l.cfg.Clock.Uptime(),
-		settle: l.cfg.Limits.Settle, patches: patches, observed: err == nil,
+	ok, reason := reapply(permitSituation{led: l.led, permit: p, boot: l.boot, build: l.build, uptime: l.cfg.Clock.Uptime(),
+		settle: l.cfg.Limits.Settle, patches: patches, observed: err == nil, off: off,
 		blocked: l.blocked(p.Level.Patch), listed: l.listed(p.Level)})
+	l.waiting = ok || reason != nil && soon[reason.Code]
 	if !ok {
 		return false
 	}

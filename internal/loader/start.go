@@ -53,7 +53,7 @@ func (l *Loader) grantSituation(ctx context.Context, grant statement.Grant, obse
 		led:   l.led, host: hostID(l.led.Identity), build: l.build,
 		clock: l.cfg.Clock.Now(), now: l.noEarlier(), uptime: uptime, settle: l.cfg.Limits.Settle,
 		capabilities: l.cfg.Driver.Capabilities(ctx), patches: l.patches, observed: observed,
-		before: l.levelInEffect(), downgrades: l.permitted(), unhealthy: l.health.unhealthy(),
+		before: l.levelInEffect(), downgrades: l.permitted(), unhealthy: l.health.unhealthy(), off: l.off(),
 	}
 	for _, m := range l.cfg.Others.Masters(l.patches) {
 		if m.Active {
@@ -259,8 +259,10 @@ func (l *Loader) takeOrder(raw []byte) *hotstick.Reason {
 
 // orderBack opens the way back from a level that was confirmed before.
 func (l *Loader) orderBack(order statement.Order, reason *hotstick.Reason) *hotstick.Reason {
-	record := l.led.Plan(order.Plan)
+	record, off := l.led.Plan(order.Plan), l.off()
 	switch {
+	case off != nil:
+		return off
 	case record == nil || record.Level == nil:
 		return because(hotstick.ReasonNotInPlan, "this host took no part in the plan")
 	case record.State == hotstick.Reverted:

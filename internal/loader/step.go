@@ -26,7 +26,8 @@ type situation struct {
 	loadError string
 	// stop is set if the plan was halted or the patch banned since the intent.
 	stop *hotstick.Reason
-	// order is set if somebody who may ordered the host back, or a recall does.
+	// order is set if somebody who may ordered the host back, or a recall or the host's
+	// off-switch does.
 	order *hotstick.Reason
 	// alarm is the first sign of ill health since the load.
 	alarm *hotstick.Reason
@@ -58,6 +59,9 @@ type Limits struct {
 	// longer is reported as stalled, and helped for TransitionHelp. Then it is reversed.
 	// Where the plan's limit is the shorter one, that holds.
 	TransitionWait, TransitionHelp time.Duration
+	// Idle is how long a loader that has nothing to do waits for a call before it ends;
+	// 0 is for ever.
+	Idle time.Duration
 }
 
 // DefaultLimits are used where nothing else is configured. Those of a transition are what

@@ -107,6 +107,9 @@ func (l *Loader) look(ctx context.Context) (situation, bool) {
 	if a.Plan != "" && l.led.Halted(a.Plan) {
 		s.stop = because(hotstick.ReasonPlanHalted, "")
 	}
+	if off := l.off(); off != nil && s.order == nil && a.Phase != hotstick.Reverting {
+		s.order = off
+	}
 	if a.Before != nil {
 		s.beforeBlocked = l.blocked(a.Before.Patch) != nil
 	}

@@ -127,7 +127,7 @@ func (r Reading) blames() (k kind, bad bool) {
 	switch r.State {
 	case hotstick.Reverting, hotstick.Reverted:
 		switch code(r) {
-		case hotstick.ReasonRevertOrdered, hotstick.ReasonRecalled, hotstick.ReasonOperator:
+		case hotstick.ReasonRevertOrdered, hotstick.ReasonRecalled, hotstick.ReasonOperator, hotstick.ReasonSwitchedOff:
 			return k, false
 		case hotstick.ReasonTransitionStalled, hotstick.ReasonAgentSilent:
 			return refused, true

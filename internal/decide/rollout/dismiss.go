@@ -42,7 +42,7 @@ func judgedAs(cause hotstick.ReasonCode) hotstick.HostState {
 		return hotstick.Quarantined
 	case hotstick.ReasonCleanShutdown:
 		return hotstick.Interrupted
-	case hotstick.ReasonTransitionStalled, hotstick.ReasonAgentSilent, hotstick.ReasonRevertOrdered, hotstick.ReasonRecalled, hotstick.ReasonOperator,
+	case hotstick.ReasonTransitionStalled, hotstick.ReasonAgentSilent, hotstick.ReasonRevertOrdered, hotstick.ReasonRecalled, hotstick.ReasonOperator, hotstick.ReasonSwitchedOff,
 		hotstick.ReasonProbeFailed, hotstick.ReasonKernelLog, hotstick.ReasonTaint, hotstick.ReasonRemovedOutside:
 		return hotstick.Reverted
 	}

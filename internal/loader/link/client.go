@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hotstick/hotstick/internal/strictjson"
@@ -14,7 +16,8 @@ import (
 
 // Client calls a loader over its socket. It is safe for concurrent use; calls go
 // one after the other. After an error it connects anew, so it survives the
-// loader's restart.
+// loader's restart; and where the loader has ended since the last call, which it does
+// when it has nothing to do, the call is made again at once.
 type Client struct {
 	path string
 
@@ -55,7 +58,12 @@ func (c *Client) Exchange(ctx context.Context, req Request) (Response, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	reused := c.conn != nil
 	resp, err := c.exchange(ctx, req)
+	if reused && hungUp(err) {
+		c.drop()
+		resp, err = c.exchange(ctx, req)
+	}
 	for errors.Is(err, ErrRefused) && c.protocol > 1 {
 		// An older loader cannot read the call. It says so of any malformed call, and
 		// cuts the caller off.
@@ -67,6 +75,11 @@ func (c *Client) Exchange(ctx context.Context, req Request) (Response, error) {
 		c.drop()
 	}
 	return resp, err
+}
+
+// hungUp reports whether the other end was closed before it answered.
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
 }
 
 func (c *Client) exchange(ctx context.Context, req Request) (Response, error) {

@@ -124,7 +124,8 @@ func (w *hostile) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- serve(ctx, w.loader, settings{socket: w.socket, operator: w.socket + ".operator"}, []uint32{uint32(os.Getuid())}, quiet)
+		done <- serve(ctx, w.loader, doors{newDoor(w.socket, link.Listen, nil), newDoor(w.socket+".operator", operate.Listen, nil)},
+			[]uint32{uint32(os.Getuid())}, quiet)
 	}()
 	w.stop = sync.OnceFunc(func() {
 		cancel()

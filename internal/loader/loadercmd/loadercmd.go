@@ -47,6 +47,8 @@ import (
 const (
 	exitFailed = 1
 	exitUsage  = 2
+	// exitIdle: there was nothing to do. Its unit does not start it again then.
+	exitIdle = 100
 )
 
 // gcPercent trades a little time for memory, and memoryLimit more where somebody makes
@@ -74,6 +76,10 @@ type settings struct {
 	anew, newRoot bool
 	// steps is how what needs more rights than the loader has is started.
 	steps string
+	// off is the file that switches Hotstick off. markClean: write the mark of a clean
+	// stop, and end.
+	off       string
+	markClean bool
 }
 
 // Main runs the program and returns its exit code.
@@ -99,7 +105,12 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	if err := run(ctx, *s, log); err != nil {
+	err = run(ctx, *s, log)
+	if errors.Is(err, loader.ErrIdle) {
+		log.Info("nothing to do; the next call starts a loader again")
+		return exitIdle
+	}
+	if err != nil {
 		log.Error("the loader ends", "error", err)
 		return exitFailed
 	}
@@ -124,6 +135,9 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	flags.DurationVar(&s.limits.Settle, "settle", loader.DefaultLimits.Settle, "how old a boot must be before anything is loaded")
 	flags.DurationVar(&s.limits.TransitionWait, "transition-wait", loader.DefaultLimits.TransitionWait, "how long a transition is left to the kernel before it counts as stalled, is reported, and is helped")
 	flags.DurationVar(&s.limits.TransitionHelp, "transition-help", loader.DefaultLimits.TransitionHelp, "how long a stalled transition is helped before it is reversed; a plan's own limit holds where it is the shorter one")
+	flags.DurationVar(&s.limits.Idle, "idle-exit", loader.DefaultLimits.Idle, "end, with exit code 100, when there was nothing to do and nobody called for so long; a grant lives for 60s and is refused by another loader than the one that asked for it; 0 never ends")
+	flags.StringVar(&s.off, "off-file", "/etc/hotstick/off", "file that switches Hotstick off on this host as long as it is there")
+	flags.BoolVar(&s.markClean, "mark-clean", false, "write that the machine goes down cleanly, where no loader runs, and end; for the unit that is stopped at shutdown")
 	wake := flags.String("wake", "on", "keep CPUs awake while a transition begins, which makes it fast: on, off, or isolated for those too that isolcpus or nohz_full keep apart")
 	flags.BoolVar(&s.anew, "new-identity", false, "pin the agent's identity in the place of the old one, and end; after hotstick-agent join --new-identity, while no other loader runs")
 	flags.BoolVar(&s.newRoot, "new-root", false, "pin the root that --root names in the place of the old one, and end; after that root was put into the agent's directory as root.json, while no other loader runs")
@@ -159,17 +173,22 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	default:
 		return nil, fmt.Errorf("cannot use --steps=%s: it is systemd or direct", s.steps)
 	}
-	if err := hotstick.Digest(s.root).Validate(); err != nil {
+	if err := hotstick.Digest(s.root).Validate(); err != nil && !s.markClean {
 		return nil, fmt.Errorf("cannot start without the digest of the catalog's root: give --root from the join line (%v)", err)
 	}
-	if s.limits.AgentSilence < time.Second || s.limits.Settle < 0 || s.limits.TransitionWait < time.Second || s.limits.TransitionHelp < time.Second {
-		return nil, errors.New("cannot use these limits: --agent-silence, --transition-wait and --transition-help are at least 1s, and --settle is not negative")
+	if s.limits.AgentSilence < time.Second || s.limits.Settle < 0 || s.limits.Idle < 0 || s.limits.TransitionWait < time.Second || s.limits.TransitionHelp < time.Second {
+		return nil, errors.New("cannot use these limits: --agent-silence, --transition-wait and --transition-help are at least 1s, --settle and --idle-exit are not negative")
 	}
 	return &s, nil
 }
 
-// run puts the loader together and serves until the context ends.
+// run puts the loader together and serves until the context ends, or until there is
+// nothing to do.
 func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
+	if s.markClean {
+		return markClean(s, log)
+	}
+	entrances := newDoors(s, inherited(os.Getenv))
 	users, err := agentUsers(s.agentUser)
 	if err != nil {
 		return err
@@ -203,6 +222,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 		Catalog: own, Root: own.root, Dropped: box.take,
 		Identity: func() (ed25519.PublicKey, error) { return readIdentity(s.agent) },
 		Labels:   func() (map[string]string, error) { return ownLabels(s.config) },
+		Off:      newOffSwitch(s.off, os.DirFS("/")).state,
 		Keys:     kernel.keys(), Model: kernel.model(), Tasks: newTaskWatch(os.DirFS("/")),
 		Others: others{os.DirFS("/"), build.Release}, Journal: journal.Open(s.state),
 		Limits: s.limits, Rest: debug.FreeOSMemory, Log: log, Trace: sink,
@@ -217,26 +237,27 @@ func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 	if s.newRoot {
 		return pinRoot(l, own)
 	}
-	return serve(ctx, l, s, users, log)
+	for {
+		err := serve(ctx, l, entrances, users, log)
+		if left, may := l.Idle(); !errors.Is(err, loader.ErrIdle) || may && left <= 0 {
+			return err
+		} // a call came while the socket was being closed: there is something to do again
+	}
 }
 
-// serve listens to the agent, and to root, and runs the loader until the context ends.
-func serve(ctx context.Context, l *loader.Loader, s settings, users []uint32, log *slog.Logger) error {
-	for _, socket := range []string{s.socket, s.operator} {
-		if err := os.MkdirAll(filepath.Dir(socket), 0o755); err != nil {
-			return fmt.Errorf("cannot make the socket's directory: %w", err)
-		}
-	}
-	listener, err := link.Listen(s.socket)
+// serve listens to the agent, and to root, and runs the loader until the context ends, or
+// until the loader has nothing to do. No call is under way when it returns.
+func serve(ctx context.Context, l *loader.Loader, entrances doors, users []uint32, log *slog.Logger) error {
+	listener, err := entrances.agent.open()
 	if err != nil {
 		return err
 	}
-	operators, err := operate.Listen(s.operator)
+	operators, err := entrances.operator.open()
 	if err != nil {
 		listener.Close()
 		return err
 	}
-	log.Info("the loader is ready", "version", version.Version, "socket", s.socket, "operator", s.operator)
+	log.Info("the loader is ready", "version", version.Version, "socket", entrances.agent.path, "operator", entrances.operator.path)
 	serving := make(chan error, 2)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -249,6 +270,7 @@ func serve(ctx context.Context, l *loader.Loader, s settings, users []uint32, lo
 		serving <- operate.Serve(ctx, operators, l, log)
 	}()
 	err = l.Run(ctx)
+	cancel()
 	return errors.Join(err, <-serving, <-serving)
 }
 
