@@ -5,6 +5,7 @@ VERSION  ?= $(shell git describe --always --dirty 2>/dev/null || echo devel)
 LDFLAGS  := -s -w -X github.com/hotstick/hotstick/internal/version.Version=$(VERSION)
 GOFLAGS_ := -trimpath -ldflags '$(LDFLAGS)'
 STATICCHECK := v0.8.2
+NFPM     := v2.45.2
 WEB      := internal/ui/web
 PYTHON   ?= python3
 
@@ -28,6 +29,15 @@ help: ## print this menu
 build: ## build the commands into bin/
 	@mkdir -p bin
 	go build $(GOFLAGS_) -o bin/ ./cmd/...
+
+# A version that deb and rpm compare as they should: v1.2.3 is 1.2.3, and what has no
+# tag comes before every version that has one, in the order of its commits.
+PACKAGE_VERSION ?= $(shell git describe --tags --exact-match 2>/dev/null | sed 's/^v//; s/-/~/g' | grep . || git log -1 --format=0~git%cd.%h --date=format:%Y%m%d%H%M%S)
+ARCH ?= $(shell go env GOARCH)
+
+.PHONY: packages
+packages: build ## deb and rpm of server, agent and loader in bin/packages
+	@scripts/packages bin bin/packages $(PACKAGE_VERSION) $(ARCH) $(NFPM)
 
 .PHONY: demo
 demo: ## the main job on real kernels: ARGS="--exit -o json" for machines
