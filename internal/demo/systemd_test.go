@@ -29,10 +29,14 @@ var takenOver []byte
 
 // unitFiles is what a package installs besides the programs.
 var unitFiles = map[string]string{
-	"hotstick-loader.service": "/usr/lib/systemd/system/hotstick-loader.service",
-	"hotstick-agent.service":  "/usr/lib/systemd/system/hotstick-agent.service",
-	"hotstick.sysusers":       "/usr/lib/sysusers.d/hotstick.conf",
-	"hotstick.tmpfiles":       "/usr/lib/tmpfiles.d/hotstick.conf",
+	"hotstick-loader.service":      "/usr/lib/systemd/system/hotstick-loader.service",
+	"hotstick-loader.socket":       "/usr/lib/systemd/system/hotstick-loader.socket",
+	"hotstick-loader.path":         "/usr/lib/systemd/system/hotstick-loader.path",
+	"hotstick-loader-boot.service": "/usr/lib/systemd/system/hotstick-loader-boot.service",
+	"hotstick-agent.service":       "/usr/lib/systemd/system/hotstick-agent.service",
+	"hotstick-agent.sysusers":      "/usr/lib/sysusers.d/hotstick-agent.conf",
+	"hotstick-loader.tmpfiles":     "/usr/lib/tmpfiles.d/hotstick-loader.conf",
+	"hotstick-agent.tmpfiles":      "/usr/lib/tmpfiles.d/hotstick-agent.conf",
 }
 
 const (
@@ -47,6 +51,18 @@ type debianHost struct {
 	t   *testing.T
 	ctx context.Context
 	m   *machine
+	// config is what the guest is booted with.
+	config guest.Config
+}
+
+// installed is what is on a host before it has joined.
+type installed struct {
+	agent, loader string
+	// units is the directory of the units, and where says what becomes of each file.
+	units string
+	where map[string]string
+	// more are other files.
+	more []guest.File
 }
 
 // TestTheUnitsOnADebianWithSystemd installs the units as a package does and lets them
@@ -61,10 +77,9 @@ func TestTheUnitsOnADebianWithSystemd(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	h := mustDebianHost(t, ctx)
-	for _, step := range []struct {
-		name string
-		run  func(*debianHost)
-	}{
+	h.boot(installed{agent: h.Programs.Agent, loader: h.Programs.Loader, units: "../../deploy/systemd", where: unitFiles}, guest.Config{})
+	h.join("systemd-tmpfiles --create hotstick-loader.conf hotstick-agent.conf")
+	h.steps([]debianStep{
 		{"both units run, and nothing has failed", bothRun},
 		{"each process has the rights that it needs and no more", fewRights},
 		{"files and socket belong to whom they should", owners},
@@ -72,22 +87,35 @@ func TestTheUnitsOnADebianWithSystemd(t *testing.T) {
 		{"both units are restarted during probation, and it ends well", restartedInProbation},
 		{"an agent that was taken over gets nothing", agentTakenOver},
 		{"what systemd itself says of the units", exposure},
-	} {
+	})
+}
+
+// debianStep is one thing that is tried, on what the steps before it left.
+type debianStep struct {
+	name string
+	run  func(*debianHost)
+}
+
+// steps runs them until one fails.
+func (h *debianHost) steps(steps []debianStep) {
+	t := h.t
+	for _, step := range steps {
 		began := time.Now()
 		if !t.Run(step.name, func(t *testing.T) {
 			h.t = t
 			step.run(h)
 		}) {
 			h.t = t
-			log, _, _ := h.m.serial(ctx, "systemctl status --no-pager -l hotstick-loader hotstick-agent; journalctl --no-pager -n 60; cat "+ledgerFile+"; find /var/lib/systemd/pstore /sys/fs/pstore")
+			log, _, _ := h.m.serial(h.ctx, "systemctl status --no-pager -l hotstick-loader hotstick-agent; journalctl --no-pager -n 60; cat "+ledgerFile+"; find /var/lib/systemd/pstore /sys/fs/pstore")
 			console, _ := h.m.ConsoleLog()
 			t.Fatalf("the guest says\n%s\nand its console ends with\n%s", log, console[max(0, len(console)-3000):])
 		}
+		h.t = t
 		t.Logf("%s: %.1f s", step.name, elapsed(began))
 	}
 }
 
-// mustDebianHost starts a server and a guest, installs the units and joins.
+// mustDebianHost starts a server.
 func mustDebianHost(t *testing.T, ctx context.Context) *debianHost {
 	t.Helper()
 	var course bytes.Buffer
@@ -102,11 +130,7 @@ func mustDebianHost(t *testing.T, ctx context.Context) *debianHost {
 		}
 	})
 	h := &debianHost{demo: d, t: t, ctx: ctx}
-	began := time.Now()
 	h.must0(d.stepInitialise(ctx))
-	h.boot()
-	t.Logf("server and guest are up after %.1f s", elapsed(began))
-	h.install()
 	return h
 }
 
@@ -117,9 +141,10 @@ func (h *debianHost) must0(err error) {
 	}
 }
 
-// boot boots the guest with the programs, the units and a patch to load.
-func (h *debianHost) boot() {
+// boot boots a guest with the programs, the units and a patch to load.
+func (h *debianHost) boot(on installed, c guest.Config) {
 	h.t.Helper()
+	began := time.Now()
 	say := h.rec.progress
 	k, err := kernelpkg.Fetch(h.ctx, h.cache, kernelpkg.Want{Line: "6.1", Which: kernelpkg.Oldest}, say)
 	h.must0(err)
@@ -129,13 +154,13 @@ func (h *debianHost) boot() {
 	h.must0(err)
 	h.kernels = []kernelpkg.Kernel{k}
 	h.m = &machine{name: "debian", kernel: k}
-	files := []guest.File{
-		{Path: "/usr/sbin/hotstick-agent", Mode: 0o755, Source: h.Programs.Agent},
-		{Path: "/usr/sbin/hotstick-loader", Mode: 0o755, Source: h.Programs.Loader},
+	files := append([]guest.File{
+		{Path: "/usr/sbin/hotstick-agent", Mode: 0o755, Source: on.agent},
+		{Path: "/usr/sbin/hotstick-loader", Mode: 0o755, Source: on.loader},
 		{Path: "/demo/taken-over", Mode: 0o755, Data: takenOver},
-	}
-	for name, path := range unitFiles {
-		files = append(files, guest.File{Path: path, Source: filepath.Join("../../deploy/systemd", name)})
+	}, on.more...)
+	for name, path := range on.where {
+		files = append(files, guest.File{Path: path, Source: filepath.Join(on.units, name)})
 	}
 	for _, folder := range []string{"busy-1", "busy-target"} {
 		ko, err := k.BuildModule(h.ctx, filepath.Join(h.patches, folder), filepath.Join(h.Dir, "build"))
@@ -145,20 +170,31 @@ func (h *debianHost) boot() {
 			h.levels[1] = &level{number: 1, folder: filepath.Join(h.patches, folder), module: busyModule, artifacts: map[string]string{k.Release: ko}}
 		}
 	}
-	h.m.Guest, err = guest.Start(h.ctx, guest.Config{Name: h.m.name, Dir: filepath.Join(h.Dir, h.m.name), Kernel: k,
-		Busybox: busybox, Debian: image, Network: true, Files: files, MemoryMB: 1024})
+	c.Name, c.Dir, c.Kernel, c.Busybox, c.Debian = h.m.name, filepath.Join(h.Dir, h.m.name), k, busybox, image
+	c.Network, c.Files, c.MemoryMB = true, files, 1024
+	h.config = c
+	h.startGuest()
+	h.t.Logf("the guest is up after %.1f s", elapsed(began))
+}
+
+// startGuest starts the guest as it is configured.
+func (h *debianHost) startGuest() {
+	h.t.Helper()
+	var err error
+	h.m.Guest, err = guest.Start(h.ctx, h.config)
 	h.must0(err)
 	h.guests = []*machine{h.m}
 	h.m.bootID, err = h.m.WaitBoot(h.ctx)
 	h.must0(err)
 }
 
-// install does what a package's installation and an administrator do.
-func (h *debianHost) install() {
+// join does what an administrator does by hand, and what a package's installation does
+// where there is none.
+func (h *debianHost) join(directories string) {
 	h.t.Helper()
 	root, err := os.ReadFile(filepath.Join(h.Dir, "keys", "root.json"))
 	h.must0(err)
-	h.on("systemctl is-system-running --wait; systemd-sysusers && systemd-tmpfiles --create hotstick.conf && systemctl daemon-reload && " +
+	h.on("systemctl is-system-running --wait; systemd-sysusers && " + directories + " && systemctl daemon-reload && " +
 		"systemctl enable --quiet hotstick-loader hotstick-agent")
 	h.put("/etc/hotstick/loader.env", fmt.Sprintf("HOTSTICK_LOADER_ROOT=%s\nHOTSTICK_LOADER_SETTLE=2s\n", hotstick.NewDigest(root)))
 	h.put("/etc/hotstick/agent.yaml", fmt.Sprintf("server: %s\nprobes:\n  - name: always\n    command: [/bin/true]\n", h.GuestURL()))
@@ -278,7 +314,7 @@ func stoppedInTransition(h *debianHost) {
 	h.eventually("grep -qs 1 " + transition)
 
 	began := time.Now()
-	h.on("systemctl stop hotstick-loader")
+	h.on("systemctl stop hotstick-loader.socket hotstick-loader")
 	if took := time.Since(began); took > 30*time.Second {
 		h.t.Errorf("the loader took %s to end", took)
 	}

@@ -26,7 +26,7 @@ type Config struct {
 
 	MemoryMB int    // 512 if 0; at least 256
 	CPUs     int    // 1 if 0
-	Disk     string // ext4 image, made (64 MB, sparse) if missing; without one, state lives in memory
+	Disk     string // ext4 image, made (64 MB, sparse, or a copy of Debian) if missing; without one, state ends with QEMU
 	Debian   string // ext4 image with a Debian, see kernelpkg.Debian; its systemd is PID 1 then
 	Network  bool   // a card with user networking: this machine's loopback is 10.0.2.2 in the guest
 
@@ -143,8 +143,8 @@ func (c Config) complete() (Config, error) {
 			return c, fmt.Errorf("cannot start guest %s: kernel parameter %q has a line break", c.Name, p)
 		}
 	}
-	if c.Debian != "" && (c.Disk != "" || len(c.Services) > 0) {
-		return c, fmt.Errorf("cannot start guest %s: a Debian is its own disk, and its services are units", c.Name)
+	if c.Debian != "" && len(c.Services) > 0 {
+		return c, fmt.Errorf("cannot start guest %s: in a Debian its services are units", c.Name)
 	}
 	return c, c.checkServices()
 }

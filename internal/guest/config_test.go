@@ -39,7 +39,6 @@ func TestAConfigThatCannotWorkIsRefused(t *testing.T) {
 		}},
 		{"has user ID -1", func(c *Config) { c.Services = []Service{{Name: "a", Argv: []string{"/a"}, UID: -1}} }},
 		{"only emulation (tcg) counts instructions", func(c *Config) { c.SkipIdle, c.Accel = true, AccelKVM }},
-		{"a Debian is its own disk", func(c *Config) { c.Debian, c.Disk = "/image", "/disk" }},
 		{"its services are units", func(c *Config) { c.Debian, c.Services = "/image", []Service{{Name: "a", Argv: []string{"/a"}}} }},
 		{"which is not KEY=VALUE", func(c *Config) {
 			c.Services = []Service{{Name: "a", Argv: []string{"/a"}, Env: []string{"oops"}}}
@@ -95,6 +94,10 @@ func TestADebianIsSharedAndNeverWrittenTo(t *testing.T) {
 	}
 	if args := commandLine(c, "/run/s"); !slices.Contains(args, "if=virtio,format=raw,snapshot=on,cache=unsafe,file=/images/a,,b.img") {
 		t.Errorf("QEMU is told %q", args)
+	}
+	c.Disk = "/own"
+	if args := commandLine(c, "/run/s"); !slices.Contains(args, "if=virtio,format=raw,cache=unsafe,file=/own") || strings.Contains(strings.Join(args, " "), "a,,b") {
+		t.Errorf("with a disk of its own QEMU is told %q", args)
 	}
 }
 

@@ -35,6 +35,21 @@ func makeDisk(ctx context.Context, path string) error {
 	return nil
 }
 
+// copyDebian makes a guest's own disk of the image that all share, unless it is there;
+// without a name there is none. What is empty in the image takes no room.
+func copyDebian(ctx context.Context, image, path string) error {
+	if path == "" {
+		return nil
+	}
+	if _, err := os.Stat(path); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if out, err := exec.CommandContext(ctx, "cp", "--sparse=always", image, path).CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot make a disk: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
 // filesName is a disk with the caller's files for a guest with Debian, in the guest's
 // directory. In the initramfs they would have to be unpacked again after every reset,
 // into memory that held code, which takes emulation a minute.

@@ -108,6 +108,9 @@ func makeDrives(ctx context.Context, c Config) error {
 		}
 	}
 	if c.Debian != "" {
+		if err := copyDebian(ctx, c.Debian, c.Disk); err != nil {
+			return err
+		}
 		return makeFilesDisk(ctx, c.Dir, c.Files)
 	}
 	if c.Disk != "" {

@@ -53,8 +53,10 @@ func commandLine(c Config, socket string) []string {
 	if c.Debian != "" {
 		// What the guest writes goes to a file of its own that ends with QEMU, so all
 		// guests share the image, and a reboot finds what the boot before wrote.
-		args = append(args, "-drive", "if=virtio,format=raw,snapshot=on,cache=unsafe,file="+comma(c.Debian),
-			"-drive", "if=virtio,format=raw,readonly=on,file="+comma(filepath.Join(c.Dir, filesName)))
+		if c.Disk == "" {
+			args = append(args, "-drive", "if=virtio,format=raw,snapshot=on,cache=unsafe,file="+comma(c.Debian))
+		}
+		args = append(args, "-drive", "if=virtio,format=raw,readonly=on,file="+comma(filepath.Join(c.Dir, filesName)))
 	}
 	if c.Network {
 		args = append(args, "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=")
