@@ -93,6 +93,8 @@ type world struct {
 	// others are the other live-patch systems, and journal what people read; nil for none.
 	others  loader.Others
 	journal loader.Journal
+	// off is what switches Hotstick off.
+	off loader.Off
 	// trace takes what the loader tells; nil if nobody listens.
 	trace trace.Sink
 	// blind: the driver's truth source does not answer.
@@ -175,6 +177,7 @@ func (w *world) start() {
 		Model:  "Maker Product",
 		Touch:  w.things,
 		Others: w.others, Journal: w.journal,
+		Off: func() loader.Off { return w.off },
 	})
 	if err != nil {
 		w.t.Fatal(err)
