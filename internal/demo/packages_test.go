@@ -44,7 +44,7 @@ func TestThePackagesOnADebianWithSystemd(t *testing.T) {
 	h := mustDebianHost(t, ctx)
 	h.boot(installed{agent: filepath.Join(old, "bin", "hotstick-agent"), loader: filepath.Join(old, "bin", "hotstick-loader"),
 		units: filepath.Join(old, "deploy", "systemd"), where: previousFiles, more: debs(t)},
-		guest.Config{Disk: filepath.Join(h.dir, "debian.img")})
+		guest.Config{Disk: filepath.Join(h.Dir, "debian.img")})
 	t.Cleanup(func() { h.m.Kill() })
 	h.join("systemd-tmpfiles --create hotstick.conf")
 	h.steps([]debianStep{
@@ -87,23 +87,9 @@ func debs(t *testing.T) []guest.File {
 	return files
 }
 
-const transitionFile = "/sys/kernel/livepatch/" + busyModule + "/transition"
-
 // refusedInTransition lets the version before start a patch that a sleeping task stalls.
 func refusedInTransition(h *debianHost) {
-	h.on("insmod /demo/hotstick_busy_target.ko && systemd-run --quiet --unit=reader cat /dev/hotstick_busy")
-	h.must0(h.publish(h.ctx, h.levels[1]))
-	_, err := h.must(h.ctx, "rollout", "plan", "busy@1", "--name", "units", "--select", "true", "--author", author,
-		"--key", h.key(author), "--probation", "25s", "--bake", "2s", "--transition", "5m", "--budget", "fleet=1", "--yes")
-	h.must0(err)
-	for _, person := range approvers {
-		_, err := h.must(h.ctx, "rollout", "approve", "units", "--key", h.key(person), "--yes")
-		h.must0(err)
-	}
-	_, err = h.must(h.ctx, "rollout", "start", "units")
-	h.must0(err)
-	h.eventually("grep -qs 1 " + transitionFile)
-
+	h.stalledRollout("25s")
 	before := h.on("sha256sum /usr/sbin/hotstick-*; systemctl show -P MainPID hotstick-loader hotstick-agent")
 	for _, name := range []string{"hotstick-loader", "hotstick-agent"} {
 		out, code, err := h.m.serial(h.ctx, "HOTSTICK_PACKAGE_WAIT=1 dpkg --force-depends -i /demo/"+firstVersion+"/"+name+".deb")
@@ -162,7 +148,7 @@ func nextVersion(h *debianHost) {
 // endsForWantOfWork takes agent and server away for good.
 func endsForWantOfWork(h *debianHost) {
 	h.on("systemctl mask --now hotstick-agent")
-	h.server.kill()
+	h.KillServer()
 	h.on("echo HOTSTICK_LOADER_IDLE_EXIT=3s >>/etc/hotstick/loader.env && systemctl restart hotstick-loader")
 	h.eventually("test $(systemctl is-active hotstick-loader) = inactive")
 	if got := h.on("systemctl show -P Result -P ExecMainStatus -P NRestarts hotstick-loader; systemctl is-active hotstick-loader.socket"); strings.Join(strings.Fields(got), " ") != "success 100 0 active" {

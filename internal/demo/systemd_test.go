@@ -16,7 +16,6 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
 	"github.com/hotstick/hotstick/internal/demo/host"
-	"github.com/hotstick/hotstick/internal/demo/house"
 	"github.com/hotstick/hotstick/internal/guest"
 	"github.com/hotstick/hotstick/internal/guest/kernelpkg"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
@@ -296,29 +295,28 @@ func owners(h *debianHost) {
 	}
 }
 
-// stoppedInTransition lets a task sleep in the function that is patched, so the
-// transition stalls, and stops the loader's unit meanwhile.
-func stoppedInTransition(h *debianHost) {
+// transitionFile says 1 as long as the kernel moves tasks to or from the patch.
+const transitionFile = "/sys/kernel/livepatch/" + busyModule + "/transition"
+
+// stalledRollout lets a task sleep in the function that is patched, and starts a rollout
+// of the patch: its transition stalls until the unit reader ends.
+func (h *debianHost) stalledRollout(probation string) {
+	h.t.Helper()
 	h.on("insmod /demo/hotstick_busy_target.ko && systemd-run --quiet --unit=reader cat /dev/hotstick_busy")
 	h.must0(h.publish(h.ctx, h.levels[1]))
-	_, err := h.Must(h.ctx, "rollout", "plan", "busy@1", "--name", "units", "--select", "true", "--author", house.Author,
-		"--key", h.Key(house.Author), "--probation", "20s", "--bake", "2s", "--transition", "5m", "--budget", "fleet=1", "--yes")
-	h.must0(err)
-	for _, person := range house.Approvers() {
-		_, err := h.Must(h.ctx, "rollout", "approve", "units", "--key", h.Key(person), "--yes")
-		h.must0(err)
-	}
-	_, err = h.Must(h.ctx, "rollout", "start", "units")
-	h.must0(err)
-	transition := "/sys/kernel/livepatch/" + busyModule + "/transition"
-	h.eventually("grep -qs 1 " + transition)
+	h.must0(h.Launch(h.ctx, "units", "busy@1", "--probation", probation, "--bake", "2s", "--transition", "5m", "--budget", "fleet=1"))
+	h.eventually("grep -qs 1 " + transitionFile)
+}
 
+// stoppedInTransition stops the loader's unit during a transition.
+func stoppedInTransition(h *debianHost) {
+	h.stalledRollout("20s")
 	began := time.Now()
 	h.on("systemctl stop hotstick-loader.socket hotstick-loader")
 	if took := time.Since(began); took > 30*time.Second {
 		h.t.Errorf("the loader took %s to end", took)
 	}
-	if got := h.on("systemctl show -P Result -P ExecMainStatus -P ExecMainCode hotstick-loader; cat " + transition); strings.Join(strings.Fields(got), " ") != "success 1 0 1" &&
+	if got := h.on("systemctl show -P Result -P ExecMainStatus -P ExecMainCode hotstick-loader; cat " + transitionFile); strings.Join(strings.Fields(got), " ") != "success 1 0 1" &&
 		strings.Join(strings.Fields(got), " ") != "success 0 1 1" {
 		h.t.Errorf("after the stop systemd and the kernel say %q", got)
 	}
