@@ -13,7 +13,8 @@ import (
 	"github.com/hotstick/hotstick/internal/guest/kernelpkg"
 )
 
-// diskSize is the size of a guest's disk. The file is sparse.
+// diskSize is the size of a guest's disk, and the room that a disk of files has beside
+// them. The file is sparse.
 const diskSize = 64 << 20
 
 // makeDisk makes an empty ext4 image unless it is there.
@@ -26,7 +27,7 @@ func makeDisk(ctx context.Context, path string) error {
 	// Under another name until it is whole, so a killed mkfs leaves no disk.
 	tmp := path + ".new"
 	defer os.Remove(tmp)
-	if err := mkfs(ctx, tmp); err != nil {
+	if err := mkfs(ctx, tmp, diskSize); err != nil {
 		return err
 	}
 	if err := os.Rename(tmp, path); err != nil {
@@ -62,11 +63,13 @@ func makeFilesDisk(ctx context.Context, dir string, files []File) error {
 		return fmt.Errorf("cannot make a disk: %w", err)
 	}
 	defer os.RemoveAll(tree)
+	size := int64(diskSize)
 	for _, f := range files {
 		data, err := f.content()
 		if err != nil {
 			return err
 		}
+		size += int64(len(data))
 		path := filepath.Join(tree, f.Path)
 		err = os.MkdirAll(filepath.Dir(path), 0o755)
 		if err == nil {
@@ -79,11 +82,11 @@ func makeFilesDisk(ctx context.Context, dir string, files []File) error {
 			return fmt.Errorf("cannot put %s into guest: %w", f.Path, err)
 		}
 	}
-	return mkfs(ctx, filepath.Join(dir, filesName), "-d", tree)
+	return mkfs(ctx, filepath.Join(dir, filesName), size, "-d", tree)
 }
 
 // mkfs makes a new ext4 image.
-func mkfs(ctx context.Context, path string, args ...string) error {
+func mkfs(ctx context.Context, path string, size int64, args ...string) error {
 	program, err := exec.LookPath("mkfs.ext4")
 	if err != nil {
 		if program, err = exec.LookPath("/sbin/mkfs.ext4"); err != nil {
@@ -93,7 +96,7 @@ func mkfs(ctx context.Context, path string, args ...string) error {
 	if err := os.WriteFile(path, nil, 0o644); err != nil {
 		return fmt.Errorf("cannot make a disk: %w", err)
 	}
-	if err := os.Truncate(path, diskSize); err != nil {
+	if err := os.Truncate(path, size); err != nil {
 		return fmt.Errorf("cannot make a disk: %w", err)
 	}
 	out, err := exec.CommandContext(ctx, program, append(args, "-q", "-F", "-m", "0", path)...).CombinedOutput()
