@@ -31,17 +31,24 @@ func newEstate(t *testing.T) *estate {
 	if os.Geteuid() != 0 {
 		t.Skip("a loader runs as root")
 	}
-	programs := built(t)
-	e := &estate{T: t, dir: t.TempDir(), programs: programs, address: freeAddress(t), hosts: []string{"web-1", "web-2"}}
+	e := foundEstate(t, built(t))
+	e.hosts = []string{"web-1", "web-2"}
+	for _, h := range e.hosts {
+		e.join(h)
+	}
+	eventually(t, "both hosts to check in", func() bool { return len(e.seen(e.owner())) == len(e.hosts) })
+	return e
+}
+
+// foundEstate founds a server of these programs, and starts it.
+func foundEstate(t *testing.T, programs string) *estate {
+	t.Helper()
+	e := &estate{T: t, dir: t.TempDir(), programs: programs, address: freeAddress(t)}
 	e.units = newUnits(t, e.path("units"))
 	e.must(e.owner().run("hotstick init --data " + e.path("data") + " --keys " + e.path("keys") + " --listen " + e.address +
 		" --person ada --person grace --person edsger"))
 	e.units.add("hotstick-server", e.env(), e.program("hotstick"), "server", "--data", e.path("data"))
 	e.units.start("hotstick-server")
-	for _, h := range e.hosts {
-		e.join(h)
-	}
-	eventually(t, "both hosts to check in", func() bool { return len(e.seen(e.owner())) == len(e.hosts) })
 	return e
 }
 
