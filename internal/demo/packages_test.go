@@ -22,6 +22,10 @@ var previousFiles = map[string]string{
 	"hotstick.tmpfiles":       "/usr/lib/tmpfiles.d/hotstick.conf",
 }
 
+// installPath is where the commands of an administrator are: the guest's own come before
+// them, and one of those is another dpkg.
+const installPath = "export PATH=/usr/sbin:/usr/bin:/sbin:/bin; "
+
 // Versions of the packages that are installed one after the other.
 const (
 	firstVersion  = "1.0.0"
@@ -38,12 +42,12 @@ func TestThePackagesOnADebianWithSystemd(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("the Debian for guests is made by root")
 	}
+	old, packages := previous(t), debs(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Minute)
 	defer cancel()
-	old := previous(t)
 	h := mustDebianHost(t, ctx)
 	h.boot(installed{agent: filepath.Join(old, "bin", "hotstick-agent"), loader: filepath.Join(old, "bin", "hotstick-loader"),
-		units: filepath.Join(old, "deploy", "systemd"), where: previousFiles, more: debs(t)},
+		units: filepath.Join(old, "deploy", "systemd"), where: previousFiles, more: packages},
 		guest.Config{Disk: filepath.Join(h.Dir, "debian.img")})
 	t.Cleanup(func() { h.m.Kill() })
 	h.join("systemd-tmpfiles --create hotstick.conf")
@@ -92,7 +96,7 @@ func refusedInTransition(h *debianHost) {
 	h.stalledRollout("25s")
 	before := h.on("sha256sum /usr/sbin/hotstick-*; systemctl show -P MainPID hotstick-loader hotstick-agent")
 	for _, name := range []string{"hotstick-loader", "hotstick-agent"} {
-		out, code, err := h.m.serial(h.ctx, "HOTSTICK_PACKAGE_WAIT=1 dpkg --force-depends -i /demo/"+firstVersion+"/"+name+".deb")
+		out, code, err := h.m.serial(h.ctx, installPath+"HOTSTICK_PACKAGE_WAIT=1 dpkg --force-depends -i /demo/"+firstVersion+"/"+name+".deb")
 		h.must0(err)
 		if code == 0 || !strings.Contains(out, "cannot do this now: the kernel is in transition ("+busyModule+")") {
 			h.t.Errorf("in a transition dpkg ended with %d: %s", code, out)
@@ -106,7 +110,7 @@ func refusedInTransition(h *debianHost) {
 }
 
 func takenOverByPackages(h *debianHost) {
-	h.t.Log(h.on("cd /demo/" + firstVersion + " && dpkg -i hotstick-loader.deb hotstick-agent.deb hotstick.deb"))
+	h.t.Log(h.on(installPath + "cd /demo/" + firstVersion + " && dpkg -i hotstick-loader.deb hotstick-agent.deb hotstick.deb"))
 	if got := h.on("systemctl is-active hotstick-loader.socket hotstick-loader.path hotstick-loader-boot hotstick-loader hotstick-agent"); got != strings.TrimSpace(strings.Repeat("active\n", 5)) {
 		h.t.Errorf("systemd says %q", got)
 	}
@@ -129,8 +133,8 @@ func (h *debianHost) runsInstalled() {
 
 func nextVersion(h *debianHost) {
 	before := h.pid(loaderUnit) + h.pid(agentUnit)
-	h.on("cd /demo/" + secondVersion + " && dpkg -i hotstick-loader.deb hotstick-agent.deb hotstick.deb")
-	if got := h.on("dpkg-query -W -f '${Package} ${Version} ${Status}\n' 'hotstick*'"); strings.Count(got, secondVersion+" install ok installed") != 3 {
+	h.on(installPath + "cd /demo/" + secondVersion + " && dpkg -i hotstick-loader.deb hotstick-agent.deb hotstick.deb")
+	if got := h.on(installPath + "dpkg-query -W -f '${Package} ${Version} ${Status}\n' 'hotstick*'"); strings.Count(got, secondVersion+" install ok installed") != 3 {
 		h.t.Errorf("dpkg says %s", got)
 	}
 	if after := h.pid(loaderUnit) + h.pid(agentUnit); after == before {
@@ -227,7 +231,7 @@ func switchedOff(h *debianHost) {
 			if in.where != "the host" {
 				continue
 			}
-			h.t.Logf("%s:%d: %s\n%s", page, in.line, in.text, h.on(in.text))
+			h.t.Logf("%s:%d: %s\n%s", page, in.line, in.text, h.on(installPath+in.text))
 		}
 	}
 }
@@ -246,7 +250,7 @@ func hangingLoader(h *debianHost) {
 }
 
 func removed(h *debianHost) {
-	out := h.on("dpkg -r hotstick-agent hotstick-loader hotstick")
+	out := h.on(installPath + "dpkg -r hotstick-agent hotstick-loader hotstick")
 	if !strings.Contains(out, "stay in effect") || !strings.Contains(out, "echo 0 > /sys/kernel/livepatch/"+busyModule+"/enabled") {
 		h.t.Errorf("dpkg says %s", out)
 	}
@@ -256,7 +260,7 @@ func removed(h *debianHost) {
 	if got := h.on("ls /usr/sbin/ | grep -c hotstick; test -e " + ledgerFile + " && echo kept; systemctl list-units --no-legend --all 'hotstick-[al]*' | grep -v not-found; true"); got != "0\nkept" {
 		h.t.Errorf("after the removal there is %q", got)
 	}
-	out = h.on("dpkg --purge hotstick-agent hotstick-loader hotstick")
+	out = h.on(installPath + "dpkg --purge hotstick-agent hotstick-loader hotstick")
 	if !strings.Contains(out, "This host forgets") || !strings.Contains(out, "identity is deleted") {
 		h.t.Errorf("dpkg says %s", out)
 	}

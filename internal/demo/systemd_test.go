@@ -28,14 +28,15 @@ var takenOver []byte
 
 // unitFiles is what a package installs besides the programs.
 var unitFiles = map[string]string{
-	"hotstick-loader.service":      "/usr/lib/systemd/system/hotstick-loader.service",
-	"hotstick-loader.socket":       "/usr/lib/systemd/system/hotstick-loader.socket",
-	"hotstick-loader.path":         "/usr/lib/systemd/system/hotstick-loader.path",
-	"hotstick-loader-boot.service": "/usr/lib/systemd/system/hotstick-loader-boot.service",
-	"hotstick-agent.service":       "/usr/lib/systemd/system/hotstick-agent.service",
-	"hotstick-agent.sysusers":      "/usr/lib/sysusers.d/hotstick-agent.conf",
-	"hotstick-loader.tmpfiles":     "/usr/lib/tmpfiles.d/hotstick-loader.conf",
-	"hotstick-agent.tmpfiles":      "/usr/lib/tmpfiles.d/hotstick-agent.conf",
+	"hotstick-loader.service":         "/usr/lib/systemd/system/hotstick-loader.service",
+	"hotstick-loader.socket":          "/usr/lib/systemd/system/hotstick-loader.socket",
+	"hotstick-loader-operator.socket": "/usr/lib/systemd/system/hotstick-loader-operator.socket",
+	"hotstick-loader.path":            "/usr/lib/systemd/system/hotstick-loader.path",
+	"hotstick-loader-boot.service":    "/usr/lib/systemd/system/hotstick-loader-boot.service",
+	"hotstick-agent.service":          "/usr/lib/systemd/system/hotstick-agent.service",
+	"hotstick-agent.sysusers":         "/usr/lib/sysusers.d/hotstick-agent.conf",
+	"hotstick-loader.tmpfiles":        "/usr/lib/tmpfiles.d/hotstick-loader.conf",
+	"hotstick-agent.tmpfiles":         "/usr/lib/tmpfiles.d/hotstick-agent.conf",
 }
 
 const (
@@ -312,7 +313,7 @@ func (h *debianHost) stalledRollout(probation string) {
 func stoppedInTransition(h *debianHost) {
 	h.stalledRollout("20s")
 	began := time.Now()
-	h.on("systemctl stop hotstick-loader.socket hotstick-loader")
+	h.on("systemctl stop hotstick-loader.socket hotstick-loader-operator.socket hotstick-loader")
 	if took := time.Since(began); took > 30*time.Second {
 		h.t.Errorf("the loader took %s to end", took)
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/hotstick/hotstick/internal/loader"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/link"
+	"github.com/hotstick/hotstick/internal/loader/operate"
 	"github.com/hotstick/hotstick/internal/statement"
 )
 
