@@ -59,6 +59,13 @@ type grantSituation struct {
 	before *ledger.Level
 	// downgrades are those that hold now.
 	downgrades []statement.Downgrade
+	obstacles
+	// staged: the artifact's bytes are on the loader's own disk.
+	staged bool
+}
+
+// obstacles are what on the host itself speaks against an attempt.
+type obstacles struct {
 	// blocked is set if the patch is banned, recalled or struck.
 	blocked *hotstick.Reason
 	// master is another live-patch system that loads patches here by itself; empty if
@@ -70,8 +77,6 @@ type grantSituation struct {
 	unhealthy *hotstick.Reason
 	// untouchable is why this host cannot do what the patch needs beside the kernel.
 	untouchable *hotstick.Reason
-	// staged: the artifact's bytes are on the loader's own disk.
-	staged bool
 }
 
 // judgeGrant says whether an attempt may start. It is pure. The order matters:

@@ -53,7 +53,8 @@ func (l *Loader) grantSituation(ctx context.Context, grant statement.Grant, obse
 		led:   l.led, host: hostID(l.led.Identity), build: l.build,
 		clock: l.cfg.Clock.Now(), now: l.noEarlier(), uptime: uptime, settle: l.cfg.Limits.Settle,
 		capabilities: l.cfg.Driver.Capabilities(ctx), patches: l.patches, observed: observed,
-		before: l.levelInEffect(), downgrades: l.permitted(), unhealthy: l.health.unhealthy(), off: l.off(),
+		before: l.levelInEffect(), downgrades: l.permitted(),
+		obstacles: obstacles{unhealthy: l.health.unhealthy(), off: l.off()},
 	}
 	for _, m := range l.cfg.Others.Masters(l.patches) {
 		if m.Active {
