@@ -45,9 +45,10 @@ func TestACrashIsReportedWithItsPrint(t *testing.T) {
 	p := w.publish("fix@1", fake.Behaviour{})
 	w.offer(p, 1)
 	w.pass(2 * time.Second)
+	w.machine.Crash("")
 	w.reboot(false)
 	var prints []hotstick.CrashPrint
-	for _, r := range w.exchange().Reports {
+	for _, r := range w.reports {
 		if r.Crash != nil {
 			if r.State != hotstick.Quarantined {
 				t.Errorf("a report of %s has a print", r.State)
