@@ -18,6 +18,17 @@ type Drift struct {
 	// as expected: it happened between the two. Before is zero if there was none.
 	Since  time.Time `json:"since"`
 	Before time.Time `json:"before,omitzero"`
+	// Pending: it was seen in one check-in only, or the host has only just booted. It is
+	// not shown yet, nor acted on.
+	Pending bool `json:"pending,omitempty"`
+}
+
+// Shown returns the drift that a person is told of; nil if there is none.
+func (d *Drift) Shown() *Drift {
+	if d == nil || d.Pending {
+		return nil
+	}
+	return d
 }
 
 // DriftKind says what happened to a host outside Hotstick. The set is closed.

@@ -15,7 +15,7 @@ var floors = []string{
 	"", "api", "internal/version", "internal/flagenv", "internal/failpoint", "internal/durable", "internal/planted", "internal/steady",
 	"internal/strictjson", "internal/statement", "catalog",
 	"internal/kernel", "internal/audit", "internal/wire", "internal/trace",
-	"internal/decide/gate = internal/decide/compat = internal/decide/why",
+	"internal/decide/gate = internal/decide/compat = internal/decide/why = internal/decide/drift",
 	"internal/decide/policy", "internal/decide/planner", "internal/decide/rollout", "internal/decide/rehearse",
 	"internal/driver", "internal/store", "internal/identity", "internal/guest",
 	"internal/loader", "internal/agent",

@@ -27,7 +27,9 @@ type clearFlags struct {
 	ban   bool
 	// recall lifts recalls.
 	recall bool
-	life   string
+	// crashes lifts the stops on kinds of machines.
+	crashes bool
+	life    string
 }
 
 func (a *app) clearMake() *cobra.Command {
@@ -37,7 +39,8 @@ func (a *app) clearMake() *cobra.Command {
 		Short: "Write and sign a clear; others sign it with clear sign",
 		Long: `A clear says that a level may be used again: --ban lifts its ban, --recall the recalls
 that its publishers signed up to now, --host the strikes of a host, and allows the level
-again where it was reverted. It holds once as many persons have signed it as the catalog
+again where it was reverted. --crashes lets it start again on the kinds of machines that
+crashed with it (hotstick crash list); so does every clear that names no host. It holds once as many persons have signed it as the catalog
 asks for:
 
   hotstick clear make unix-ioctl@2 --ban --host web-1 --key ada.pem --out clear.json
@@ -50,8 +53,11 @@ asks for:
 			if err != nil {
 				return err
 			}
-			if !f.ban && !f.recall && len(f.hosts) == 0 {
-				return usage("--ban lifts the ban, --recall the recalls, --host HOST a host's strikes; an empty list is never all", "cannot make a clear that lifts nothing")
+			switch {
+			case !f.ban && !f.recall && !f.crashes && len(f.hosts) == 0:
+				return usage("--ban lifts the ban, --recall the recalls, --crashes the stops after crashes, --host HOST a host's strikes; an empty list is never all", "cannot make a clear that lifts nothing")
+			case f.crashes && len(f.hosts) > 0:
+				return usage("make two clears", "cannot lift the stops after crashes in a clear of single hosts")
 			}
 			life, ok := parseSpan(f.life)
 			if !ok {
@@ -67,6 +73,7 @@ asks for:
 	cmd.Flags().StringSliceVar(&f.hosts, "host", nil, "lift this host's strikes; may be repeated")
 	cmd.Flags().BoolVar(&f.ban, "ban", false, "lift the ban")
 	cmd.Flags().BoolVar(&f.recall, "recall", false, "lift the recalls that were signed up to now")
+	cmd.Flags().BoolVar(&f.crashes, "crashes", false, "lift the stops on kinds of machines that crashed with it")
 	cmd.Flags().StringVar(&f.life, "life", "7d", "how long it may be handed in and reach hosts")
 	_ = cmd.RegisterFlagCompletionFunc("host", a.completeHosts())
 	return cmd
@@ -99,6 +106,9 @@ func clearText(said statement.Clear, names []string) string {
 	}
 	if said.Recall {
 		fmt.Fprintf(&b, "  its recalls up to %s are lifted, fleet-wide\n", said.IssuedAt.UTC().Format(time.RFC3339))
+	}
+	if len(said.Hosts) == 0 {
+		b.WriteString("  it may start again on the kinds of machines that crashed with it\n")
 	}
 	for i, h := range said.Hosts {
 		name := ""
@@ -148,6 +158,9 @@ func cleared(r api.ClearResult) string {
 	}
 	if r.Recall {
 		parts = append(parts, "its recalls are lifted")
+	}
+	if len(r.Hosts) == 0 {
+		parts = append(parts, "its stops after crashes are lifted")
 	}
 	if n := len(r.Hosts); n > 0 {
 		parts = append(parts, fmt.Sprintf("allowed again on %d hosts", n))

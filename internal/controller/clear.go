@@ -37,6 +37,9 @@ func (c *Controller) Clear(ctx context.Context, raw []byte, who hotstick.Person)
 		if err := lift(tx, clearance); err != nil {
 			return err
 		}
+		if err := liftPrints(tx, clearance); err != nil {
+			return err
+		}
 		if err := c.checkRecall(clearance); err != nil {
 			return err
 		}
@@ -72,6 +75,26 @@ func lift(tx store.Tx, clearance statement.Clear) error {
 			"cannot clear %s: it was banned again after this clear was signed", clearance.Patch)
 	}
 	return tx.Bans().Delete(clearance.Patch)
+}
+
+// liftPrints ends the stops of the clear's level on the kinds of machines that crashed
+// with it. A clear of single hosts does not: it says nothing of other machines.
+func liftPrints(tx store.Tx, clearance statement.Clear) error {
+	if len(clearance.Hosts) > 0 {
+		return nil
+	}
+	stops, err := tx.Bans().CrashStops(clearance.Patch)
+	if err != nil {
+		return err
+	}
+	for _, s := range stops {
+		if s.At.Truncate(time.Second).After(clearance.IssuedAt) {
+			return refuse(CodeConflict, "sign a new clear, if this crash is to be forgiven too",
+				"cannot clear %s: %s went down with it after this clear was signed", clearance.Patch, s.HostName)
+		}
+	}
+	_, err = tx.Bans().LiftPrints(clearance.Patch)
+	return err
 }
 
 // checkRecall refuses a clear of recalls to which one came after it was signed: that

@@ -214,7 +214,7 @@ func bad(e store.Event) bool {
 		case hotstick.Reverting, hotstick.Reverted, hotstick.Failed, hotstick.Quarantined, hotstick.Lost:
 			return true
 		}
-	case inventory.HostStruck, inventory.HostRecalled, inventory.PatchBanned, inventory.PlanReverting, inventory.FleetStopped:
+	case inventory.HostStruck, inventory.HostRecalled, inventory.PatchBanned, inventory.PatchStopped, inventory.PlanReverting, inventory.FleetStopped:
 		return true
 	}
 	return false

@@ -323,7 +323,7 @@ func (c *Controller) grantable(tx store.Tx, id hotstick.PlanID, req wire.SyncReq
 	if err != nil || !tx.Now().Before(body.NotAfter) || trusted.ExpiredFor(plan.Patch, tx.Now()) || c.outdated(body) {
 		return none(err)
 	}
-	wanted, err := wanted(tx, body, line)
+	wanted, err := wanted(tx, body, line, host)
 	return plan, line, wanted, err
 }
 
@@ -331,10 +331,15 @@ func (c *Controller) grantable(tx store.Tx, id hotstick.PlanID, req wire.SyncReq
 // wants it back or keeps it out, its window is open, and changes are not frozen.
 // The decider takes other admissions back, but only once no older grant lives; a
 // new one must not prolong that.
-func wanted(tx store.Tx, body hotstick.Plan, line store.PlanHost) (bool, error) {
+func wanted(tx store.Tx, body hotstick.Plan, line store.PlanHost, host store.Host) (bool, error) {
 	now := tx.Now()
-	if line.Recall != nil || !body.Open(line.Listed.Calendar, now) {
+	if inventory.Barred(host) != nil || line.Recall != nil || !body.Open(line.Listed.Calendar, now) {
 		return false, nil
+	}
+	stops, err := tx.Bans().CrashStops(body.Patch)
+	print := hotstick.CrashPrint{Patch: body.Patch, Build: line.Listed.Build, Model: inventory.Model(host)}
+	if err != nil || inventory.CrashedElsewhere(stops, print) != nil && !planted.Bug("crash-print-ignored") {
+		return false, err
 	}
 	out, err := tx.Hosts().Exclusion(line.Listed.Host)
 	switch {

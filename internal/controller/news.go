@@ -36,7 +36,7 @@ func (n *news) read(e store.Event) {
 		if key := (holder{e.Plan, e.Host}); (taken || e.Kind == inventory.SlotsReleased) && n.first(key) {
 			n.slots = append(n.slots, key)
 		}
-	case inventory.PatchBanned, inventory.PatchCleared, inventory.FleetStopped, inventory.FleetLifted,
+	case inventory.PatchBanned, inventory.PatchStopped, inventory.PatchCleared, inventory.FleetStopped, inventory.FleetLifted,
 		inventory.FleetFrozen, inventory.FleetThawed, inventory.CatalogPublished, inventory.LogDisputed, inventory.LogReconciled,
 		inventory.StatementTaken:
 		n.fleet = true

@@ -24,9 +24,8 @@ func (c *Controller) Take(ctx context.Context, req wire.SyncRequest, silentAfter
 	}
 	err := c.Update(ctx, func(tx store.Tx) error {
 		var err error
-		taken, err = inventory.TakeJudged(tx, req, silentAfter, func(line store.PlanHost, heard time.Time) *hotstick.Reason {
-			return c.together(line, heard, tx.Now())
-		})
+		taken, err = inventory.TakeJudged(tx, req, silentAfter, inventory.Judges{Modules: c.index(),
+			Together: func(line store.PlanHost, heard time.Time) *hotstick.Reason { return c.together(line, heard, tx.Now()) }})
 		return err
 	})
 	if err == nil && c.quiet != nil {

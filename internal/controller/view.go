@@ -89,6 +89,13 @@ func (c *Controller) frame(tx store.Tx, plan store.Plan, body hotstick.Plan) (ro
 	if f.Recalled, err = Recalled(tx, c.catalog.View(), plan.Patch); err != nil {
 		return f, err
 	}
+	stops, err := tx.Bans().CrashStops(plan.Patch)
+	if err != nil {
+		return f, err
+	}
+	for _, s := range stops {
+		f.Crashes = append(f.Crashes, rollout.Crash{Print: s.Print, Host: s.HostName})
+	}
 	freezes, err := tx.Bans().Freezes()
 	for _, z := range freezes {
 		if z.Until.After(tx.Now()) {
@@ -151,6 +158,8 @@ func (c *Controller) viewHost(line store.PlanHost, h store.Host, patch hotstick.
 			RevertedBefore: slices.Contains(h.Reverted, patch),
 			InEffect:       c.inEffect(h),
 			Excluded:       cloned(h),
+			Barred:         inventory.Barred(h),
+			Model:          inventory.Model(h),
 		},
 	}
 	if !line.State.HoldsSlot() {
@@ -219,6 +228,11 @@ func (c *Controller) inEffect(h store.Host) hotstick.PatchRef {
 	if len(h.Patches) == 0 {
 		return hotstick.PatchRef{}
 	}
+	return inventory.Read(h, c.index(), h.LastSeen, 0).Level
+}
+
+// index tells which modules are the catalog's.
+func (c *Controller) index() inventory.Modules {
 	view := c.catalog.View()
 	c.modules.mu.Lock()
 	if c.modules.index == nil || c.modules.version != view.Version {
@@ -226,7 +240,7 @@ func (c *Controller) inEffect(h store.Host) hotstick.PatchRef {
 	}
 	index := c.modules.index
 	c.modules.mu.Unlock()
-	return inventory.Read(h, index, h.LastSeen, 0).Level
+	return index
 }
 
 // limitsAt returns the limits for a decision at now: until the grace after a

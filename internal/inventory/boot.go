@@ -109,7 +109,7 @@ func (t *taking) begin(l store.Lineage, verdict Verdict) (bool, error) {
 			return false, err
 		}
 	}
-	if verdict == VerdictRestored {
+	if t.restored = verdict == VerdictRestored; t.restored {
 		return true, t.event(store.Event{Kind: HostRestored, Evidence: differences(older, t.speaker())})
 	}
 	return true, nil

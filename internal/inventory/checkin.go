@@ -26,13 +26,22 @@ type Taken struct {
 	Cloned bool
 	// Doubtful: two machines may use the identity; soon more will be known.
 	Doubtful bool
+	// Unsettled: what the next check-in says is judged together with this one.
+	Unsettled bool
 }
 
 // Take stores one check-in. The caller has run [Check] on it and knows from the
 // connection that it comes from this host. SilentAfter is how long a host may be
 // silent before its return is worth an event.
 func Take(tx store.Tx, req wire.SyncRequest, silentAfter time.Duration) (Taken, error) {
-	return TakeJudged(tx, req, silentAfter, func(store.PlanHost, time.Time) *hotstick.Reason { return nil })
+	return TakeJudged(tx, req, silentAfter, Judges{Together: func(store.PlanHost, time.Time) *hotstick.Reason { return nil }})
+}
+
+// Judges are what a caller knows beside a host's own words.
+type Judges struct {
+	Together Together
+	// Modules tells which live patches are ours. Nil: nobody knows, and no drift is seen.
+	Modules Modules
 }
 
 // Together says of a host that went down, and was last heard of at a time, with which
@@ -42,7 +51,7 @@ type Together func(line store.PlanHost, heard time.Time) *hotstick.Reason
 
 // TakeJudged is [Take] for a caller who knows what went down together: a crash
 // without a trace is judged an interruption then.
-func TakeJudged(tx store.Tx, req wire.SyncRequest, silentAfter time.Duration, together Together) (Taken, error) {
+func TakeJudged(tx store.Tx, req wire.SyncRequest, silentAfter time.Duration, by Judges) (Taken, error) {
 	h, err := tx.Hosts().Get(req.Host)
 	if err != nil {
 		return Taken{}, err
@@ -55,7 +64,7 @@ func TakeJudged(tx store.Tx, req wire.SyncRequest, silentAfter time.Duration, to
 			return Taken{}, err
 		}
 	}
-	t := taking{tx: tx, req: req, old: h, host: h, together: together}
+	t := taking{tx: tx, req: req, old: h, host: h, together: by.Together, modules: by.Modules}
 	if counts, err := t.boot(); err != nil || !counts {
 		return Taken{Host: h, WantFacts: t.wantFacts, Cloned: t.cloned, Doubtful: t.doubtful()}, err
 	}
@@ -69,6 +78,12 @@ func TakeJudged(tx store.Tx, req wire.SyncRequest, silentAfter time.Duration, to
 	if err := t.health(); err != nil {
 		return Taken{}, err
 	}
+	if err := t.transition(); err != nil {
+		return Taken{}, err
+	}
+	if err := t.drift(); err != nil {
+		return Taken{}, err
+	}
 	if err := t.returned(silentAfter); err != nil {
 		return Taken{}, err
 	}
@@ -79,7 +94,7 @@ func TakeJudged(tx store.Tx, req wire.SyncRequest, silentAfter time.Duration, to
 	if len(req.Reports) > 0 {
 		failpoint.Here(failpoint.ServerReportsTaken)
 	}
-	return Taken{Host: t.host, Counted: true, WantFacts: t.wantFacts, Doubtful: t.doubtful()}, tx.Hosts().Put(t.host)
+	return Taken{Host: t.host, Counted: true, WantFacts: t.wantFacts, Doubtful: t.doubtful(), Unsettled: t.unsettled()}, tx.Hosts().Put(t.host)
 }
 
 // taking is one check-in on its way into the store.
@@ -90,6 +105,8 @@ type taking struct {
 	wantFacts bool
 	cloned    bool // not counted, and of a boot that was followed
 	together  Together
+	modules   Modules
+	restored  bool // the machine was put back to an earlier moment
 }
 
 func (t *taking) event(e store.Event) error {
@@ -118,9 +135,13 @@ func (t *taking) facts() error {
 func (t *taking) loader() error {
 	was, is := t.old.Loader, t.req.Loader
 	t.host.Loader = store.HostLoader{InEffect: is.InEffect, Busy: is.Busy, Plans: is.Plans,
-		CatalogVersion: is.CatalogVersion, Strikes: is.Strikes, Bans: is.Bans, Recalls: is.Recalls, Root: is.Root}
+		CatalogVersion: is.CatalogVersion, Strikes: is.Strikes, Bans: is.Bans, Recalls: is.Recalls, Root: is.Root,
+		Expected: is.Expected, Stall: is.Stall, Hold: is.Hold, Off: is.Off}
 	if is.Nonce == "" { // the agent did not reach a loader that can answer
 		t.host.Loader.Busy = was.Busy
+	}
+	if err := t.held(); err != nil {
+		return err
 	}
 	if was.InEffect != is.InEffect {
 		if err := t.event(store.Event{Kind: HostEffect, Patch: is.InEffect}); err != nil {
@@ -159,17 +180,22 @@ func (t *taking) loader() error {
 	return t.refusals(is.Refusals)
 }
 
-// health notes when a probe of the host begins to fail, and when none fails any
-// more.
+// health notes when a probe of the host begins to fail or a transition to stall, and
+// when neither is so any more.
 func (t *taking) health() error {
 	i := slices.IndexFunc(t.req.Readings, func(r hotstick.Reading) bool { return !r.Healthy })
+	stall := t.req.Loader.Stall
 	switch {
+	case i < 0 && stall != nil && t.old.IllSince == nil:
+		now := t.tx.Now()
+		t.host.IllSince = &now
+		return t.event(store.Event{Kind: HostIll, Reason: &hotstick.Reason{Code: hotstick.ReasonTransitionStalled, Subject: stall.Module}})
 	case i >= 0 && t.old.IllSince == nil:
 		now, failing := t.tx.Now(), t.req.Readings[i]
 		t.host.IllSince = &now
 		return t.event(store.Event{Kind: HostIll, Reason: &hotstick.Reason{Code: hotstick.ReasonProbeFailed, Subject: failing.Probe},
 			Evidence: []hotstick.Evidence{{Kind: "probe", Text: failing.Detail}}})
-	case i < 0 && t.old.IllSince != nil:
+	case i < 0 && stall == nil && t.old.IllSince != nil:
 		t.host.IllSince = nil
 		return t.event(store.Event{Kind: HostWell})
 	}

@@ -64,6 +64,19 @@ const (
 	// attempt in the plan, for Reason. The order follows as the budget of reverts
 	// allows.
 	HostRecalled = "host.recalled"
+	// HostDrifted: the kernel is not as expected, and Hotstick did not do it; State is the
+	// kind, Patch what should be in effect, and the evidence what is and between which
+	// check-ins it happened. HostAligned: it is as expected again.
+	HostDrifted = "host.drifted"
+	HostAligned = "host.aligned"
+	// HostStalled: a transition does not end; State is its module. HostUnstalled: none
+	// stalls any more.
+	HostStalled   = "host.stalled"
+	HostUnstalled = "host.unstalled"
+	// HostHeld: somebody on the host holds it, or has switched Hotstick off there, for
+	// Reason. HostUnheld: neither is so any more.
+	HostHeld   = "host.held"
+	HostUnheld = "host.unheld"
 	// SlotsReleased: the host no longer counts against its disruption budgets.
 	SlotsReleased = "slots.released"
 	// GrantIssued: a grant was signed for the host.
@@ -87,6 +100,9 @@ const (
 
 	// PatchBanned: nobody may arm the patch any more.
 	PatchBanned = "patch.banned"
+	// PatchStopped: the host (Host) went down with Patch, for Reason, and no machine with
+	// its kernel build and model arms it any more; the evidence names both.
+	PatchStopped = "patch.crash_stopped"
 	// PatchCleared: a clear that enough persons signed was taken in; State is its
 	// digest. It lifts the ban if Reason.Code is banned, and what was held against the
 	// hosts that it lists.

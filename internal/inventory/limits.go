@@ -23,6 +23,8 @@ const (
 	maxLabelValue  = 255
 	maxReadings    = wire.MaxReadings
 	maxListed      = 4096
+	maxMasters     = 32
+	maxModel       = 256
 )
 
 // Check reports the first thing in a check-in that is malformed or beyond a
@@ -34,6 +36,9 @@ func Check(req wire.SyncRequest) error {
 	if len(req.Loader.Nonce) > 256 || len(req.Loader.Plans) > maxListed ||
 		len(req.Loader.Strikes) > maxListed || len(req.Loader.Bans) > maxListed || len(req.Loader.Recalls) > maxListed {
 		return fmt.Errorf("cannot use the check-in: the loader's state is beyond its limits")
+	}
+	if err := checkLoader(req.Loader); err != nil {
+		return err
 	}
 	if req.Facts != nil {
 		if err := CheckFacts(*req.Facts); err != nil {
@@ -60,6 +65,31 @@ func Check(req wire.SyncRequest) error {
 	return checkReports(req.Reports)
 }
 
+// checkLoader looks at what the loader says beside its lists.
+func checkLoader(l wire.LoaderState) error {
+	for _, err := range []error{l.Stall.Validate(), l.Hold.Validate()} {
+		if err != nil {
+			return fmt.Errorf("cannot use the check-in: %v", err)
+		}
+	}
+	if l.Off != "" && l.Off != hotstick.OffByFile && l.Off != hotstick.OffByCommandLine {
+		return fmt.Errorf("cannot use the check-in: nobody knows what switches this host off")
+	}
+	return nil
+}
+
+func checkMasters(masters []hotstick.Master) error {
+	if len(masters) > maxMasters {
+		return fmt.Errorf("cannot use the facts: more than %d other masters", maxMasters)
+	}
+	for _, m := range masters {
+		if tooLong(maxText, m.System, m.Unit) || len(m.Modules) > maxPatches || tooLong(maxText, m.Modules...) {
+			return fmt.Errorf("cannot use the facts: another master is beyond its limits")
+		}
+	}
+	return nil
+}
+
 func checkReports(reports []hotstick.Report) error {
 	for _, r := range reports {
 		if r.Plan != "" {
@@ -69,6 +99,9 @@ func checkReports(reports []hotstick.Report) error {
 		}
 		if r.Reason != nil && tooLong(hotstick.MaxEvidenceBytes, r.Reason.Subject, r.Reason.Detail) {
 			return fmt.Errorf("cannot use the check-in: a report's reason is too long")
+		}
+		if err := r.Crash.Validate(); err != nil {
+			return fmt.Errorf("cannot use the check-in: a report's crash is malformed")
 		}
 		for _, e := range r.Evidence {
 			if tooLong(maxText, e.Kind) || tooLong(hotstick.MaxEvidenceBytes, e.Text) {
@@ -84,7 +117,7 @@ func CheckFacts(f hotstick.Facts) error {
 	if err := f.Kernel.Build.Validate(); err != nil {
 		return fmt.Errorf("cannot use the facts: the kernel build is malformed")
 	}
-	if tooLong(maxText, f.Host.Hostname, f.Host.MachineID, f.Host.Distribution, f.Kernel.Version, f.Security.Lockdown) ||
+	if tooLong(maxModel, f.Host.Model) || tooLong(maxText, f.Host.Hostname, f.Host.MachineID, f.Host.Distribution, f.Kernel.Version, f.Security.Lockdown) ||
 		tooLong(maxCommandLine, f.Kernel.CommandLine) {
 		return fmt.Errorf("cannot use the facts: a text is too long")
 	}
@@ -103,6 +136,9 @@ func CheckFacts(f hotstick.Facts) error {
 		if tooLong(maxText, d.Driver, string(d.TrustClass), d.Truth) || len(d.Rollback) > 8 {
 			return fmt.Errorf("cannot use the facts: a driver's text is too long")
 		}
+	}
+	if err := checkMasters(f.Masters); err != nil {
+		return err
 	}
 	for k, v := range f.Labels {
 		if k == "" || len(k) > maxLabelKey || len(v) > maxLabelValue {

@@ -19,6 +19,13 @@ const (
 	NotifySelf   = "host.reverted"
 	NotifyClone  = "host.cloned"
 	NotifyStop   = "fleet.stopped"
+	// NotifyDrift: a host's kernel is not as expected. NotifyAligned: it is again.
+	NotifyDrift   = "host.drifted"
+	NotifyAligned = "host.aligned"
+	// NotifyStall: a transition does not end.
+	NotifyStall = "host.stalled"
+	// NotifyCrash: a level is stopped on one kind of machine.
+	NotifyCrash = "patch.crash_stopped"
 	// NotifyApproval: a plan waits for approvers.
 	NotifyApproval = "rollout.approval_wanted"
 	// NotifyFinish: a rollout completed.

@@ -21,15 +21,19 @@ func Repeats(before, now *wire.SyncRequest) bool {
 		now.Facts == nil && now.FactsDigest == before.FactsDigest && len(now.Reports) == 0 && len(b.Refusals) == 0 &&
 		a.InEffect == b.InEffect && a.Busy == b.Busy && (a.Nonce == "") == (b.Nonce == "") && a.CatalogVersion == b.CatalogVersion &&
 		slices.Equal(a.Plans, b.Plans) && slices.Equal(a.Strikes, b.Strikes) && slices.Equal(a.Bans, b.Bans) && slices.Equal(a.Recalls, b.Recalls) &&
+		a.Stall == nil && b.Stall == nil && a.Off == b.Off && alike(a.Hold, b.Hold) && alike(a.Expected, b.Expected) &&
 		slices.EqualFunc(before.Readings, now.Readings, func(x, y hotstick.Reading) bool { return x.Probe == y.Probe && x.Healthy == y.Healthy }) &&
 		(len(before.Patches)+len(now.Patches) == 0 || reflect.DeepEqual(before.Patches, now.Patches))
 }
+
+// alike reports whether two values that may be missing are the same.
+func alike[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
 
 // Steady reports whether the next check-in of a host is certain to count, and to tell
 // nothing new about who speaks under its identity, if it comes from whoever made this
 // one, which was counted.
 func Steady(taken Taken, req *wire.SyncRequest) bool {
-	if !taken.Counted || taken.WantFacts || taken.Cloned || taken.Doubtful || taken.Host.Lineage.Cloned != nil || taken.Host.Lineage.Returns > 0 {
+	if !taken.Counted || taken.Unsettled || taken.WantFacts || taken.Cloned || taken.Doubtful || taken.Host.Lineage.Cloned != nil || taken.Host.Lineage.Returns > 0 {
 		return false
 	}
 	next := taking{req: *req, old: taken.Host}

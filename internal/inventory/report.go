@@ -71,6 +71,9 @@ func (t *taking) report(r hotstick.Report) error {
 	if err := t.tx.Plans().PutHost(line); err != nil {
 		return err
 	}
+	if err := t.stopPrint(line, r); err != nil {
+		return err
+	}
 	return t.stateEvent(e, state)
 }
 

@@ -125,7 +125,9 @@ type Order struct {
 }
 
 // Clear lifts a ban, the recalls, and the strikes of the listed hosts, for one patch
-// level.
+// level. One that lists no host also lifts the stops on kinds of machines that crashed
+// with the level (see hotstick.CrashPrint), up to when it was issued; such a one may do
+// nothing else.
 type Clear struct {
 	Patch hotstick.PatchRef `json:"patch"`
 	// Hosts whose strike is lifted; empty lifts no strike.

@@ -120,8 +120,6 @@ func (c Clear) Validate() error {
 		return err
 	}
 	switch {
-	case len(c.Hosts) == 0 && !c.Ban && !c.Recall:
-		return errors.New("cannot use a clear that lifts nothing: name hosts, the ban, or the recalls")
 	case len(c.Hosts) > MaxClearHosts:
 		return fmt.Errorf("cannot use a clear for %d hosts: the limit is %d", len(c.Hosts), MaxClearHosts)
 	case !c.NotAfter.After(c.IssuedAt):

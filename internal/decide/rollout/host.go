@@ -264,12 +264,28 @@ func (r *Rollout) absence(h *Host, silent bool, e *edges) *hotstick.Reason {
 	switch {
 	case excluded(h, e):
 		return h.Excluded
+	case h.Barred != nil:
+		return h.Barred
+	case r.crashed(h) != nil:
+		return r.crashed(h)
 	case !r.calendarOf(h).left:
 		return &hotstick.Reason{Code: hotstick.ReasonWindowClosed, Subject: h.Listed.Calendar}
 	case silent:
 		return &hotstick.Reason{Code: hotstick.ReasonHostSilent, Subject: h.Listed.Name}
 	case !h.IllSince.IsZero(): // its probation would blame the patch
 		return &hotstick.Reason{Code: hotstick.ReasonProbeFailed, Subject: h.Listed.Name}
+	}
+	return nil
+}
+
+// crashed says which host of the same kernel build and model went down with the patch,
+// or nil.
+func (r *Rollout) crashed(h *Host) *hotstick.Reason {
+	print := hotstick.CrashPrint{Patch: r.plan.Patch, Build: h.Listed.Build, Model: h.Model}
+	for _, c := range r.frame.Crashes {
+		if c.Print == print && !planted.Bug("crash-print-ignored") {
+			return &hotstick.Reason{Code: hotstick.ReasonCrashedElsewhere, Subject: c.Host}
+		}
 	}
 	return nil
 }
@@ -308,7 +324,8 @@ func (r *Rollout) isBack(h *Host, silent bool, e *edges) bool {
 	}
 	switch h.Reason.Code {
 	case hotstick.ReasonHostSilent, hotstick.ReasonProbeFailed, hotstick.ReasonExcluded, hotstick.ReasonCloned,
-		hotstick.ReasonStruck, hotstick.ReasonRevertedBefore, hotstick.ReasonWindowClosed:
+		hotstick.ReasonStruck, hotstick.ReasonRevertedBefore, hotstick.ReasonWindowClosed,
+		hotstick.ReasonCrashedElsewhere, hotstick.ReasonHeldOnHost, hotstick.ReasonSwitchedOff, hotstick.ReasonOtherMaster:
 		return true
 	}
 	return false
@@ -341,6 +358,10 @@ func (r *Rollout) admittedPhase(h *Host, silent bool, e *edges) (phase, hotstick
 		why = h.Recall
 	case excluded(h, e):
 		why = h.Excluded
+	case h.Barred != nil:
+		why = h.Barred
+	case r.crashed(h) != nil:
+		why = r.crashed(h)
 	case silent:
 		why = &hotstick.Reason{Code: hotstick.ReasonHostSilent, Subject: h.Listed.Name}
 	}

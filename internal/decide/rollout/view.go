@@ -34,6 +34,9 @@
 //   - A canary that was skipped, that failed for a cause of its own, or whose window
 //     is more than [FarWindow] away is replaced by the first of its stand-ins that
 //     could start. Where it comes back, it starts once its wave has passed.
+//   - One whose kernel build and model are those of a host that went down with the
+//     patch, or on which a person or another system keeps everything from starting, is
+//     passed over in the same way: nothing is granted to it, in this plan or another.
 //   - An interrupted host is tried again: at once, after a minute, after five
 //     minutes; then it is skipped for the cause that cut it short.
 //   - The plan is completed when every host is terminal and no skipped one can come
@@ -134,9 +137,17 @@ type Frame struct {
 	// Recalled is the recall of the plan's patch that no clear has lifted, nil if there
 	// is none. It halts the plan, and sends its hosts back if it says so.
 	Recalled *hotstick.Recall
+	// Crashes are the kinds of machines on which the patch is stopped.
+	Crashes []Crash
 	// Freezes are the change freezes that are known now, past ones left out.
 	Freezes []Freeze
 	Limits  Limits
+}
+
+// Crash says that the patch took a machine of a kind down, and which host that was.
+type Crash struct {
+	Print hotstick.CrashPrint
+	Host  string
 }
 
 // Freeze is a time in which nothing starts. Reverts go on.
@@ -219,6 +230,11 @@ type Posture struct {
 	// Excluded is why an operator keeps the host out, with Until, or why it is out
 	// until somebody acts; nil otherwise.
 	Excluded *hotstick.Reason
+	// Barred is what on the host itself keeps anything from starting there; nil if nothing
+	// does.
+	Barred *hotstick.Reason
+	// Model is the machine's maker and product; empty if it does not say.
+	Model string
 	// IllSince is since when the host's own probes fail while no attempt of ours is
 	// under way; zero if they do not.
 	IllSince time.Time

@@ -38,7 +38,7 @@ var remedies = map[hotstick.ReasonCode]string{
 	hotstick.ReasonDowngrade:          "An older level needs a downgrade statement signed by the approvers.",
 	hotstick.ReasonHeldOnHost:         "Whoever holds the host lets it go, on the host: hotstick-agent unhold",
 	hotstick.ReasonSwitchedOff:        "Remove the file /etc/hotstick/off on the host, or hotstick=off from its kernel command line.",
-	hotstick.ReasonCrashedElsewhere:   "Read the crash first. Lifting the stop needs a clear signed by the approvers: hotstick clear make PATCH@LEVEL --key FILE",
+	hotstick.ReasonCrashedElsewhere:   "Read the crash first. Lifting the stop needs a clear signed by the approvers: hotstick clear make PATCH@LEVEL --crashes --key FILE",
 	hotstick.ReasonNotReversible:      "Use a level with a better way back, or sign a waiver to the policy.",
 	hotstick.ReasonTouchFailed:        "Look at the reason's detail on the host, and put that right; then a new attempt may be made.",
 	hotstick.ReasonOtherMaster:        "Adopt the host on the host itself: hotstick-agent adopt; or stop the other system.",

@@ -23,7 +23,7 @@ var reading = []string{
 	"PlanTable.Get", "PlanTable.List", "PlanTable.Unfinished", "PlanTable.Hosts", "PlanTable.Host", "PlanTable.OfHost",
 	"SlotTable.List", "SlotTable.Held",
 	"EventTable.List", "EventTable.Head", "EventTable.Leaf", "EventTable.ReadHashes", "EventTable.Mark",
-	"BanTable.Get", "BanTable.List", "BanTable.StopAll", "BanTable.Freezes", "BanTable.Statements",
+	"BanTable.Get", "BanTable.List", "BanTable.StopAll", "BanTable.Freezes", "BanTable.Statements", "BanTable.CrashStops",
 	"TokenTable.Get", "TokenTable.List", "TokenTable.Account", "TokenTable.Accounts",
 	"OutboxTable.Due",
 }
@@ -133,6 +133,10 @@ func TestAWriteWithoutItsLeafIsFound(t *testing.T) {
 		{"a lifted ban", func(tx store.Tx) error { return tx.Bans().Delete(hotstick.PatchRef{}) }, store.Event{Kind: inventory.PatchCleared}},
 		{"a clear", func(tx store.Tx) error { return tx.Bans().PutStatement(store.Statement{Digest: "d", Kind: "clear"}) }, store.Event{Kind: inventory.PatchCleared, State: "d"}},
 		{"a waiver", func(tx store.Tx) error { return tx.Bans().PutStatement(store.Statement{Digest: "d", Kind: "waiver"}) }, store.Event{Kind: inventory.StatementTaken, State: "d"}},
+		{"a crash stop", func(tx store.Tx) error { return tx.Bans().StopPrint(store.CrashStop{Host: host}) }, store.Event{Kind: inventory.PatchStopped, Host: host}},
+		{"a drift", func(tx store.Tx) error {
+			return tx.Hosts().Put(store.Host{ID: host, Name: "db-1", Drift: &hotstick.Drift{Kind: hotstick.DriftRemoved}})
+		}, store.Event{Kind: inventory.HostDrifted, Host: host}},
 		{"a stop", func(tx store.Tx) error { return tx.Bans().SetStopAll(true) }, store.Event{Kind: inventory.FleetStopped}},
 		{"a freeze", func(tx store.Tx) error { _, err := tx.Bans().Freeze(store.Freeze{}); return err }, store.Event{Kind: inventory.FleetFrozen}},
 		{"a token", func(tx store.Tx) error { return tx.Tokens().Put(store.Token{Digest: "d", Kind: "api"}) }, store.Event{Kind: "token.made", State: "api"}},
@@ -202,8 +206,8 @@ func TestWhatIsNoChangeNeedsNoLeaf(t *testing.T) {
 // leaf, or is said anew in every check-in. Of its lineage only the clone is told. A field that somebody adds is in neither.
 var (
 	told = []string{"Identity", "Revoked", "Facts", "Name", "Boot", "Boots", "IllSince", "Reported", "Reverted", "InEffect", "Plans", "Strikes",
-		"Group", "Lineage", "Root"}
-	observed = []string{"ID", "Enrolled", "FactsDigest", "Patches", "Seq", "LastSeen", "Readings", "Busy", "CatalogVersion", "Bans", "Recalls"}
+		"Group", "Lineage", "Root", "Drift", "Stall", "Hold", "Off"}
+	observed = []string{"ID", "Enrolled", "FactsDigest", "Patches", "Seq", "LastSeen", "Readings", "Busy", "CatalogVersion", "Bans", "Recalls", "Expected"}
 )
 
 func TestEveryFieldOfAHostIsToldOrObserved(t *testing.T) {

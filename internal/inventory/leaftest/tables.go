@@ -57,6 +57,10 @@ func hostChanges(old, now store.Host) []change {
 		{"a host's boots", old.Boots, now.Boots, []string{inventory.HostBooted}},
 		{"a host's level", old.Loader.InEffect, now.Loader.InEffect, []string{inventory.HostEffect}},
 		{"a host's health", old.IllSince, now.IllSince, []string{inventory.HostIll, inventory.HostWell}},
+		{"a host's drift", shape(old.Drift), shape(now.Drift), []string{inventory.HostDrifted, inventory.HostAligned}},
+		{"a host's stall", stalling(old), stalling(now), []string{inventory.HostStalled, inventory.HostUnstalled}},
+		{"a host's hold", old.Loader.Hold, now.Loader.Hold, []string{inventory.HostHeld, inventory.HostUnheld}},
+		{"a host's off-switch", old.Loader.Off, now.Loader.Off, []string{inventory.HostHeld, inventory.HostUnheld}},
 		{"a host's reports", old.Reported, now.Reported, []string{inventory.HostState, inventory.HostReport, inventory.HostPermit, inventory.HostCrashed}},
 	} {
 		if !reflect.DeepEqual(f.old, f.now) {
@@ -66,6 +70,22 @@ func hostChanges(old, now store.Host) []change {
 	out = append(out, members("a plan in a host's ledger", old.Loader.Plans, now.Loader.Plans, inventory.HostAnnounced, "")...)
 	out = append(out, members("a host's strike", old.Loader.Strikes, now.Loader.Strikes, inventory.HostStruck, inventory.HostUnstruck)...)
 	return append(out, members("a host's mark", old.Reverted, now.Reverted, inventory.HostMarked, inventory.HostCleared)...)
+}
+
+// shape is what of a drift is told of.
+func shape(d *hotstick.Drift) string {
+	if d = d.Shown(); d == nil {
+		return ""
+	}
+	return string(d.Kind) + " " + d.Module
+}
+
+// stalling names the module whose transition stalls.
+func stalling(h store.Host) string {
+	if h.Loader.Stall == nil {
+		return ""
+	}
+	return h.Loader.Stall.Module
 }
 
 // members lists what a list gained and lost; losing is no change if no kind of
@@ -298,6 +318,20 @@ func (t bans) PutStatement(s store.Statement) error {
 // ReplaceStatement implements [store.BanTable].
 func (t bans) ReplaceStatement(s store.Statement) error {
 	return t.after(t.BanTable.ReplaceStatement(s), change{what: "a statement that is signed anew", kinds: []string{inventory.StatementTaken}, state: string(s.Digest)})
+}
+
+// StopPrint implements [store.BanTable].
+func (t bans) StopPrint(s store.CrashStop) error {
+	return t.after(t.BanTable.StopPrint(s), change{what: "a crash print's stop", kinds: []string{inventory.PatchStopped}, host: s.Host})
+}
+
+// LiftPrints implements [store.BanTable].
+func (t bans) LiftPrints(ref hotstick.PatchRef) (int, error) {
+	n, err := t.BanTable.LiftPrints(ref)
+	if err != nil || n == 0 {
+		return n, err
+	}
+	return n, t.after(nil, change{what: "the end of a crash print's stop", kinds: []string{inventory.PatchCleared}})
 }
 
 func (t bans) after(err error, c change) error {

@@ -1,0 +1,116 @@
+package drift_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/decide/drift"
+)
+
+var t0 = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// says reads a check-in such as "boot=a want=2 has=1 foreign=kpatch_x"; want=- is an
+// attempt under way, want=0 the kernel as it booted.
+func says(text string) (h drift.Host, restored bool) {
+	level := func(n string) hotstick.PatchRef {
+		if n == "0" {
+			return hotstick.PatchRef{}
+		}
+		return hotstick.PatchRef{Name: "fix", Level: int(n[0] - '0')}
+	}
+	h = drift.Host{Boot: "a", Build: hotstick.KernelBuild{BuildID: "1"}, Expected: &hotstick.PatchRef{}}
+	for _, word := range strings.Fields(text) {
+		key, value, _ := strings.Cut(word, "=")
+		switch key {
+		case "boot":
+			h.Boot = value
+		case "build":
+			h.Build.BuildID = value
+		case "want":
+			if h.Expected = nil; value != "-" {
+				ref := level(value)
+				h.Expected = &ref
+			}
+		case "has":
+			h.InEffect = level(value)
+		case "foreign":
+			h.Foreign = value
+		case "disabled":
+			h.Disabled = value
+		case "unclear":
+			h.Unclear = true
+		case "restored":
+			restored = true
+		default:
+			panic(word)
+		}
+	}
+	return h, restored
+}
+
+func TestAHostDrifts(t *testing.T) {
+	const well = "want=1 has=1"
+	for _, c := range []struct {
+		name string
+		// heard are check-ins, ten seconds apart.
+		heard []string
+		want  hotstick.DriftKind
+	}{
+		{"nothing happened", []string{well, well}, ""},
+		{"nothing is loaded and nothing should be", []string{"", ""}, ""},
+		{"one check-in is no proof", []string{well, "want=1 has=0"}, ""},
+		{"somebody removed the level", []string{well, "want=1 has=0", "want=1 has=0"}, hotstick.DriftRemoved},
+		{"somebody disabled it", []string{well, "want=1 has=0 disabled=m", "want=1 has=0 disabled=m"}, hotstick.DriftDisabled},
+		{"and then removed it", []string{well, "want=1 has=0 disabled=m", "want=1 has=0 disabled=m", "want=1 has=0"}, hotstick.DriftRemoved},
+		{"somebody put it back", []string{well, "want=1 has=0", "want=1 has=0", well}, ""},
+		{"another level than expected", []string{well, "want=2 has=1", "want=2 has=1"}, hotstick.DriftRemoved},
+		{"a vendor's patch", []string{well, "want=1 has=1 foreign=v unclear", "want=1 has=1 foreign=v unclear"}, hotstick.DriftForeign},
+		{"a vendor's patch where none of ours is", []string{"", "foreign=v", "foreign=v"}, hotstick.DriftForeign},
+		{"a level of ours of which the ledger knows nothing", []string{"", "has=1", "has=1"}, hotstick.DriftForeign},
+		{"an attempt of ours", []string{well, "want=- has=0", "want=- has=0", "want=2 has=2"}, ""},
+		{"what was known stays during an attempt", []string{well, "want=1 has=0", "want=1 has=0", "want=- has=0"}, hotstick.DriftRemoved},
+		{"what was known stays while the kernel moves", []string{well, "want=1 has=0", "want=1 has=0", "want=1 unclear"}, hotstick.DriftRemoved},
+		{"a boot has time to settle", []string{well, "boot=b want=1", "boot=b want=1", "boot=b want=1 has=1"}, ""},
+		{"the level does not come back", []string{well, "boot=b want=1", "boot=b want=1", "boot=b want=1", "boot=b want=1", "boot=b want=1", "boot=b want=1", "boot=b want=1"}, hotstick.DriftRebooted},
+		{"another kernel", []string{well, "boot=b build=2 want=0"}, hotstick.DriftKernel},
+		{"another kernel stays", []string{well, "boot=b build=2 want=0", "boot=b build=2 want=0"}, hotstick.DriftKernel},
+		{"a second boot of it is its choice", []string{well, "boot=b build=2 want=0", "boot=c build=2 want=0"}, ""},
+		{"a level for the other kernel", []string{well, "boot=b build=2 want=0", "boot=b build=2 want=3 has=3"}, ""},
+		{"a level that a ban keeps from coming back", []string{well, "boot=b want=0", "boot=b want=0"}, ""},
+		{"a snapshot", []string{"want=2 has=2", "want=1 has=1 restored", well}, hotstick.DriftSnapshot},
+		{"a snapshot that made no difference", []string{well, "want=1 has=1 restored", well}, ""},
+		{"a snapshot that we made good", []string{"want=2 has=2", "want=1 has=1 restored", "want=- has=1", "want=2 has=2"}, ""},
+	} {
+		var was *hotstick.Drift
+		var before drift.Host
+		for i, text := range c.heard {
+			now, restored := says(text)
+			at := t0.Add(time.Duration(i) * 10 * time.Second)
+			if i == 0 {
+				before = now
+				continue
+			}
+			was = drift.Judge(drift.Situation{Was: was, Before: before, Now: now, Heard: at.Add(-10 * time.Second), At: at, Restored: restored})
+			before = now
+		}
+		got := hotstick.DriftKind("")
+		if d := was.Shown(); d != nil {
+			got = d.Kind
+		}
+		if got != c.want {
+			t.Errorf("%s: the host drifts %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestDriftIsSaidToHaveHappenedBetweenTwoCheckIns(t *testing.T) {
+	well, _ := says("want=1 has=1")
+	gone, _ := says("want=1 has=0")
+	first := drift.Judge(drift.Situation{Before: well, Now: gone, Heard: t0, At: t0.Add(time.Second)})
+	second := drift.Judge(drift.Situation{Was: first, Before: gone, Now: gone, Heard: t0.Add(time.Second), At: t0.Add(2 * time.Second)})
+	if second.Pending || !second.Before.Equal(t0) || !second.Since.Equal(t0.Add(time.Second)) || second.Expected.Level != 1 {
+		t.Errorf("got %+v", second)
+	}
+}
