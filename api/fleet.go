@@ -33,9 +33,32 @@ type Overview struct {
 	Unreconciled bool `json:"unreconciled,omitempty"`
 	// Freezes are the change freezes that hold or are to come.
 	Freezes []Freeze `json:"freezes,omitempty"`
+	// Drifting counts hosts whose kernel is not as expected, Stalled those on which a
+	// transition does not end.
+	Drifting int `json:"drifting,omitempty"`
+	Stalled  int `json:"stalled,omitempty"`
+	// Crashes are the levels that are stopped on one kind of machine.
+	Crashes []CrashStop `json:"crashes,omitempty"`
 	// Excluded counts the hosts that operators keep out of rollouts: a gap.
 	Excluded int       `json:"excluded,omitempty"`
 	At       time.Time `json:"at"`
+}
+
+// CrashStop keeps a level from one kind of machine, because a machine of that kind went
+// down with it.
+type CrashStop struct {
+	hotstick.CrashPrint
+	// Host went down, Name is what it was called, and Reason is why that is blamed on the
+	// level.
+	Host   hotstick.HostID `json:"host"`
+	Name   string          `json:"name"`
+	Reason *Reason         `json:"reason,omitempty"`
+	At     time.Time       `json:"at"`
+}
+
+// CrashStopList lists the stops that no clear has lifted.
+type CrashStopList struct {
+	Crashes []CrashStop `json:"crashes"`
 }
 
 // Expiry is the end of one signed file of the catalog.
@@ -83,6 +106,15 @@ type Host struct {
 	Strikes []hotstick.PatchRef `json:"strikes,omitempty"`
 	Labels  map[string]string   `json:"labels,omitempty"`
 	Boots   int                 `json:"boots"`
+	// Drift is set while the kernel is not as expected for a cause that is not Hotstick.
+	Drift *hotstick.Drift `json:"drift,omitempty"`
+	// Stall is the transition that does not end.
+	Stall *hotstick.Stall `json:"stall,omitempty"`
+	// Hold is set while a person on the host holds it; Off says what switches Hotstick off
+	// there (file or command_line); Masters are other systems that load live patches.
+	Hold    *hotstick.HostHold `json:"hold,omitempty"`
+	Off     string             `json:"off,omitempty"`
+	Masters []hotstick.Master  `json:"masters,omitempty"`
 }
 
 // HostList is one page of hosts.

@@ -50,6 +50,11 @@ func (c *Client) Freezes(ctx context.Context) (api.FreezeList, error) {
 	return ask[api.FreezeList](ctx, c, call{method: http.MethodGet, path: "/api/v1/freezes"})
 }
 
+// Crashes lists the levels that are stopped on a kind of machine that crashed.
+func (c *Client) Crashes(ctx context.Context) (api.CrashStopList, error) {
+	return ask[api.CrashStopList](ctx, c, call{method: http.MethodGet, path: "/api/v1/crashes"})
+}
+
 // Unfreeze removes a freeze by its ID.
 func (c *Client) Unfreeze(ctx context.Context, id string, req api.ActionRequest) (api.FreezeList, error) {
 	return ask[api.FreezeList](ctx, c, call{method: http.MethodPost, path: "/api/v1/freezes/" + url.PathEscape(id) + "/remove", body: req})

@@ -40,7 +40,7 @@ func (a *app) clearMake() *cobra.Command {
 		Long: `A clear says that a level may be used again: --ban lifts its ban, --recall the recalls
 that its publishers signed up to now, --host the strikes of a host, and allows the level
 again where it was reverted. --crashes lets it start again on the kinds of machines that
-crashed with it (hotstick crash list); so does every clear that names no host. It holds once as many persons have signed it as the catalog
+crashed with it (hotstick patch crashes); so does every clear that names no host. It holds once as many persons have signed it as the catalog
 asks for:
 
   hotstick clear make unix-ioctl@2 --ban --host web-1 --key ada.pem --out clear.json

@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) host() *cobra.Command {
-	return noun("host", "The machines of the fleet", a.hostAdd(), a.hostList(), a.hostShow(),
+	return noun("host", "The machines of the fleet", a.hostAdd(), a.hostList(), a.hostDrift(), a.hostShow(),
 		a.hostExclude(), a.hostInclude(), a.hostUnclone(), a.hostWriteOff())
 }
 
@@ -82,7 +82,7 @@ func (a *app) hostList() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&q.Search, "search", "", "only hosts whose name, ID or kernel release contains this")
-	flags.StringVar(&q.State, "state", "", "only hosts in this state, such as quarantined or stale")
+	flags.StringVar(&q.State, "state", "", "only hosts in this state, such as quarantined or stale; or drifting, stalled or held")
 	flags.StringVar(&q.Build, "build", "", "only hosts of this kernel build ID")
 	flags.IntVar(&q.Limit, "limit", 0, "at most so many hosts; 0 is all")
 	return cmd

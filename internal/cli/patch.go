@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) patch() *cobra.Command {
-	return noun("patch", "The catalog of signed patches", a.patchList(), a.patchShow(), a.patchPublish(), a.patchBan())
+	return noun("patch", "The catalog of signed patches", a.patchList(), a.patchShow(), a.patchPublish(), a.patchBan(), a.patchCrashes())
 }
 
 func (a *app) patchList() *cobra.Command {

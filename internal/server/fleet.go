@@ -73,6 +73,11 @@ func (s *Server) overview(ctx context.Context, _ *empty) (*body[api.Overview], e
 		}
 		out = m.Overview(f)
 		out.Freezes = m.Freezes
+		stops, err := tx.Bans().CrashStops(hotstick.PatchRef{})
+		if err != nil {
+			return err
+		}
+		out.Crashes = view.CrashStops(stops)
 		kept, err := excludedNow(tx)
 		out.Excluded = len(kept)
 		return err
@@ -98,7 +103,7 @@ func (s *Server) openRollouts(tx store.Tx) ([]api.RolloutSummary, error) {
 
 type hostsInput struct {
 	Search string `query:"search" doc:"Part of a name, an ID or a release"`
-	State  string `query:"state" doc:"One state of a host, such as applied or stale"`
+	State  string `query:"state" doc:"One state of a host, such as applied or stale; or drifting, stalled or held"`
 	Build  string `query:"build" doc:"A kernel build ID"`
 	Limit  int    `query:"limit" minimum:"0" maximum:"1000" doc:"Hosts on a page; 100 if not given"`
 	Page   string `query:"page" doc:"Token of the page"`

@@ -118,6 +118,9 @@ type fleetCollector struct {
 	expiry *prometheus.Desc
 	soon   *prometheus.Desc
 	recall *prometheus.Desc
+	drift  *prometheus.Desc
+	stall  *prometheus.Desc
+	crash  *prometheus.Desc
 }
 
 func newFleetCollector(s *Server) *fleetCollector {
@@ -131,12 +134,15 @@ func newFleetCollector(s *Server) *fleetCollector {
 		expiry: desc("hotstick_catalog_expiry_timestamp_seconds", "When the first signature of an offline key on the catalog expires.", nil, nil),
 		soon:   desc("hotstick_catalog_expiring", "Files of the catalog that people must sign again within 7 days, or that have expired.", nil, nil),
 		recall: desc("hotstick_recalls", "Patch levels that are recalled and that no clear has lifted.", nil, nil),
+		drift:  desc("hotstick_hosts_drifting", "Hosts whose kernel is not as expected, by what somebody did to them.", []string{"kind"}, nil),
+		stall:  desc("hotstick_hosts_stalled", "Hosts on which a transition does not end.", nil, nil),
+		crash:  desc("hotstick_crash_stops", "Levels that are stopped on a kind of machine that crashed, once for each kind.", nil, nil),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *fleetCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.hosts, c.plans, c.slots, c.stop, c.behind, c.expiry, c.soon, c.recall} {
+	for _, d := range []*prometheus.Desc{c.hosts, c.plans, c.slots, c.stop, c.behind, c.expiry, c.soon, c.recall, c.drift, c.stall, c.crash} {
 		ch <- d
 	}
 }
@@ -195,7 +201,22 @@ func (c *fleetCollector) collect(tx store.Tx, ch chan<- prometheus.Metric) error
 	gauge(c.expiry, float64(signed.Expires.Unix()))
 	gauge(c.soon, float64(len(m.Trusted.ExpiresWithin(m.Now, catalog.ExpiryWarning))))
 	gauge(c.recall, float64(len(m.Recalls)))
-	return nil
+	return c.survives(tx, m, gauge)
+}
+
+// survives counts what happens to hosts beside rollouts.
+func (c *fleetCollector) survives(tx store.Tx, m view.Moment, gauge func(*prometheus.Desc, float64, ...string)) error {
+	census, err := c.s.census(tx, m)
+	if err != nil {
+		return err
+	}
+	for _, kind := range hotstick.DriftKinds() {
+		gauge(c.drift, float64(census.Drifting[kind]), string(kind))
+	}
+	gauge(c.stall, float64(census.Stalled))
+	stops, err := tx.Bans().CrashStops(hotstick.PatchRef{})
+	gauge(c.crash, float64(len(stops)))
+	return err
 }
 
 func (s *Server) metricsPage() http.Handler {

@@ -61,6 +61,7 @@ func routes() []route {
 		{method: "POST", path: "/api/v1/hosts/{id}/include", rule: ruleSteer, body: smallBody, summary: "End a host's exclusion", bind: handle((*Server).include)},
 		{method: "POST", path: "/api/v1/hosts/{id}/unclone", rule: ruleSteer, body: smallBody, summary: "End the quarantine of a host that was cloned", bind: handle((*Server).unclone)},
 		{method: "POST", path: "/api/v1/hosts/{id}/write-off", rule: ruleSteer, body: smallBody, summary: "Give a host up for good and free its slots", bind: handle((*Server).writeOff)},
+		{method: "GET", path: "/api/v1/crashes", rule: ruleRead, summary: "Levels that are stopped on a kind of machine that crashed", bind: handle((*Server).crashes)},
 		{method: "GET", path: "/api/v1/exclusions", rule: ruleRead, summary: "Hosts that are kept out of rollouts", bind: handle((*Server).exclusions)},
 		{method: "POST", path: "/api/v1/join-tokens", rule: ruleEnrol, body: smallBody, summary: "Make a join token", bind: handle((*Server).makeJoinToken)},
 		{method: "GET", path: "/api/v1/join-tokens", rule: ruleEnrol, summary: "Join tokens that may still be used", bind: handle((*Server).joinTokens)},

@@ -27,6 +27,7 @@ var mirrored = map[string]any{
 	"CellList": api.CellList{}, "CellGroup": api.CellGroup{}, "Lane": api.Lane{}, "CalendarUse": api.CalendarUse{}, "Freeze": api.Freeze{},
 	"FreezeList": api.FreezeList{}, "StandIn": api.StandIn{}, "PlanLink": api.PlanLink{}, "Spread": api.Spread{}, "Blast": api.Blast{},
 	"RehearsedStop": api.RehearsedStop{}, "RehearsedPatch": api.RehearsedPatch{}, "Rehearsal": api.Rehearsal{}, "RehearsalModel": api.RehearsalModel{}, "Change": api.Change{}, "Problem": api.Problem{},
+	"CrashStop": api.CrashStop{}, "Drift": hotstick.Drift{}, "Blocker": hotstick.Blocker{}, "Stall": hotstick.Stall{}, "HostHold": hotstick.HostHold{}, "Master": hotstick.Master{}, "Measure": hotstick.Measure{},
 }
 
 var (

@@ -22,7 +22,7 @@ func Hosts(hosts []api.Host, st Style) Table {
 	}
 	t.Header = append(t.Header, "REASON")
 	for _, h := range hosts {
-		row := []Cell{text(h.Name), {Text: Clean(h.State), State: h.State}, hostLevel(h), text(h.Build.Release), seen(h, st.Now)}
+		row := []Cell{text(h.Name), hostState(h), hostLevel(h), text(h.Build.Release), seen(h, st.Now)}
 		if st.Wide {
 			row = append(row, text(string(h.ID)), text(h.Build.BuildID), text(refs(h.Strikes)), text(labels(h.Labels)))
 		}
@@ -95,7 +95,7 @@ func Host(d api.HostDetail, st Style) string {
 	var p page
 	h := d.Host
 	p.line("%s", st.Bold(Clean(h.Name)))
-	p.field("State", "%s", st.paint(h.State, Cell{Text: Clean(h.State), State: h.State}.shaped(st)))
+	p.field("State", "%s", st.paint(hostState(h).State, hostState(h).shaped(st)))
 	if h.Reason != nil {
 		p.field("Reason", "%s", Escape(reasonText(*h.Reason)))
 	}
@@ -107,6 +107,7 @@ func Host(d api.HostDetail, st Style) string {
 	p.field("Strikes", "%s", Escape(orNone(refs(h.Strikes))))
 	p.field("Last seen", "%s", seen(h, st.Now).Text)
 	p.field("Enrolled", "%s, %s seen", d.Enrolled.UTC().Format(time.RFC3339), plural(h.Boots, "boot", "boots"))
+	survives(&p, h)
 	if e := d.Excluded; e != nil {
 		p.field("Excluded", "until %s by %s: %s", e.Until.UTC().Format(time.RFC3339), Clean(string(e.By)), Escape(e.Reason))
 	}
@@ -215,8 +216,8 @@ func hostRollouts(list []api.HostRollout, now time.Time) Table {
 // Why answers what a host is doing, why, and what would change it.
 func Why(w api.Why, st Style) string {
 	var p page
-	state := Cell{Text: Clean(w.Host.State), State: w.Host.State}
-	p.line("%s is %s, %s.", st.Bold(Clean(w.Host.Name)), st.paint(w.Host.State, state.shaped(st)), effect(w.Host))
+	state := hostState(w.Host)
+	p.line("%s is %s, %s.", st.Bold(Clean(w.Host.Name)), st.paint(state.State, state.shaped(st)), effect(w.Host))
 	for _, l := range w.Lines {
 		p.line("  %s", Escape(l))
 	}

@@ -56,6 +56,12 @@ type Host struct {
 	InEffect hotstick.PatchRef
 	Build    hotstick.KernelBuild
 	Strikes  []hotstick.PatchRef
+	// Drift, Stall and Barred are what the host says beside its level: how it differs from
+	// what is expected, which transition does not end, and what keeps anything from
+	// starting there. Each may be nil.
+	Drift  *hotstick.Drift
+	Stall  *hotstick.Stall
+	Barred *hotstick.Reason
 	// At is what the host's remedies are about.
 	At Place
 	// Rollout is the host's line in the newest plan that concerns it, if any.
@@ -83,6 +89,10 @@ func Explain(h Host) (lines []string, changes string) {
 	}
 	for _, s := range h.Strikes {
 		lines = append(lines, fmt.Sprintf("It went down once with %s and refuses it until a signed clear.", s))
+	}
+	said, does := survives(h)
+	if lines = append(lines, said...); changes == "" {
+		changes = does
 	}
 	if h.Rollout == nil {
 		return append(lines, "No rollout concerns it."), changes

@@ -12,6 +12,9 @@ type Census struct {
 	// Silent were not heard of lately, Struck hold a strike.
 	Silent, Struck int
 	Builds         map[hotstick.KernelBuild]Runs
+	// Drifting counts hosts by how they drift, Stalled those on which a transition stalls.
+	Drifting map[hotstick.DriftKind]int
+	Stalled  int
 }
 
 // Runs is what the hosts of one kernel build truthfully run.
@@ -32,6 +35,7 @@ func (m Moment) Census(hosts []store.Host) Census {
 		if len(h.Loader.Strikes) > 0 {
 			c.Struck++
 		}
+		c.drifts(m, h)
 		if h.Facts == nil {
 			continue
 		}

@@ -109,6 +109,18 @@ func steeredText(e store.Event, host, who string) (string, bool) {
 		return e.Patch.String() + " was taken back out of " + host + " and needs a signed clear to come back.", true
 	case inventory.HostCleared:
 		return host + " may take " + e.Patch.String() + " again.", true
+	case inventory.HostDrifted:
+		return driftText(e, host), true
+	case inventory.HostAligned:
+		return host + " is as expected again.", true
+	case inventory.HostStalled:
+		return "A transition of " + host + " does not end.", true
+	case inventory.HostUnstalled:
+		return "No transition of " + host + " stalls any more.", true
+	case inventory.HostHeld:
+		return host + " holds back on its own.", true
+	case inventory.HostUnheld:
+		return host + " holds nothing back any more.", true
 	case inventory.HostExcluded:
 		return who + " keeps " + host + " out of rollouts.", true
 	case inventory.HostIncluded:
@@ -159,6 +171,8 @@ func fleetText(e store.Event, who string) string {
 		return fmt.Sprintf("%s took a token back (%s).", who, e.State)
 	case inventory.PatchBanned:
 		return e.Patch.String() + " was banned."
+	case inventory.PatchStopped:
+		return fmt.Sprintf("%s was stopped on machines like %s (%s).", e.Patch, subject(e.HostName, string(e.Host)), subject(evidence(e, "model"), "model unknown"))
 	case inventory.PatchCleared:
 		return e.Patch.String() + " was cleared by a signed statement."
 	case inventory.StatementTaken:
@@ -244,6 +258,17 @@ func stateText(state string) string {
 		return "on probation"
 	}
 	return state
+}
+
+// driftText says how a host drifts, what was found, and when it happened.
+func driftText(e store.Event, host string) string {
+	meaning, _ := hotstick.DriftKind(e.State).Meaning()
+	expected := "the kernel as it booted"
+	if !e.Patch.IsZero() {
+		expected = e.Patch.String()
+	}
+	return fmt.Sprintf("%s drifts. %s", host, strings.TrimSpace(fmt.Sprintf("%s Found %s in the place of %s, %s.", meaning,
+		subject(evidence(e, "found"), "something else"), expected, subject(evidence(e, "when"), "at an unknown time"))))
 }
 
 func effectText(host string, level hotstick.PatchRef) string {

@@ -42,6 +42,7 @@ func (m Moment) Host(h store.Host, lines []store.PlanHost) api.Host {
 	if h.Facts != nil {
 		out.Build, out.Labels = h.Facts.Kernel.Build, h.Facts.Labels
 	}
+	m.survives(h, &out)
 	line, concerns := m.concerning(lines)
 	at := of(m.place(m.Plans[line.Plan]), h.Name)
 	out.State = hostState(truth, line, concerns)
@@ -173,6 +174,10 @@ func (m Moment) explained(h store.Host, lines []store.PlanHost) why.Host {
 	if h.Facts != nil {
 		out.Build = h.Facts.Kernel.Build
 	}
+	out.Drift, out.Barred = h.Drift.Shown(), inventory.Barred(h)
+	if !out.Silent {
+		out.Stall = h.Loader.Stall
+	}
 	if l, ok := m.concerning(lines); ok {
 		plan := m.Plans[l.Plan]
 		out.At = of(m.place(plan), h.Name)
@@ -182,8 +187,25 @@ func (m Moment) explained(h store.Host, lines []store.PlanHost) why.Host {
 	return out
 }
 
-// Matches reports whether a host's line is in the given state; empty matches all.
-func Matches(h api.Host, state string) bool { return state == "" || h.State == state }
+// Matches reports whether a host's line is in the given state, or drifts, stalls or is
+// held; empty matches all.
+func Matches(h api.Host, state string) bool {
+	switch state {
+	case OnlyDrifting:
+		return h.Drift != nil
+	case OnlyStalled:
+		return h.Stall != nil
+	case OnlyHeld:
+		return held(h)
+	}
+	return state == "" || h.State == state
+}
 
 // KnownState reports whether a filter names a state that exists.
-func KnownState(state string) bool { return state == "" || slices.Contains(States(), state) }
+func KnownState(state string) bool {
+	switch state {
+	case "", OnlyDrifting, OnlyStalled, OnlyHeld:
+		return true
+	}
+	return slices.Contains(States(), state)
+}

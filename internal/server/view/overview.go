@@ -29,7 +29,7 @@ type Fleet struct {
 
 // Overview makes the first page.
 func (m Moment) Overview(f Fleet) api.Overview {
-	o := api.Overview{Hosts: f.Census.Hosts, Silent: f.Census.Silent, Struck: f.Census.Struck, Rollouts: []api.RolloutSummary{}, Awaiting: []api.RolloutSummary{},
+	o := api.Overview{Hosts: f.Census.Hosts, Silent: f.Census.Silent, Struck: f.Census.Struck, Drifting: f.Census.drifting(), Stalled: f.Census.Stalled, Rollouts: []api.RolloutSummary{}, Awaiting: []api.RolloutSummary{},
 		Bans: Bans(f.Bans), Recalls: m.Recalls, Expiring: m.expiring(), Events: Events(f.Events), StopAll: f.StopAll, Unreconciled: f.Unreconciled, At: m.Now}
 	for _, r := range f.Rollouts {
 		if r.Status == hotstick.Proposed {

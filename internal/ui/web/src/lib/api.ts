@@ -17,7 +17,8 @@ export interface KernelBuild { release: string; arch: string; build_id: string }
 export interface PatchRef { name: string; level: number }
 export interface Timing { load_millis?: number; transition_millis?: number; revert_millis?: number }
 export interface Evidence { kind: string; text: string }
-export interface Reading { probe: string; healthy: boolean; detail?: string; at: string }
+export interface Measure { value: number; unit?: string; usual?: number; limit?: number }
+export interface Reading { probe: string; healthy: boolean; detail?: string; at: string; measure?: Measure }
 
 export interface Session { person: string; roles: List<string>; rights: List<Right>; single_control: boolean; version: string }
 export interface JoinToken { token: string; expires: string; command: string }
@@ -43,11 +44,19 @@ export interface Overview {
   headline: string; hosts: number; silent: number; struck: number; coverage: List<BuildCoverage>;
   rollouts: List<RolloutSummary>; awaiting: List<RolloutSummary>; bans: List<Ban>; recalls?: List<Recall>; expiring?: List<Expiry>; events: List<Event>;
   stop_all: boolean; freezes?: List<Freeze>; excluded?: number; at: string;
+  drifting?: number; stalled?: number; crashes?: List<CrashStop>;
 }
+export interface CrashStop { patch: PatchRef; build: KernelBuild; model?: string; host: string; name: string; reason?: Reason; at: string }
+export interface Drift { kind: string; expected: PatchRef; found: PatchRef; module?: string; master?: string; since: string; before?: string }
+export interface Blocker { pid: number; tid: number; command: string; kernel?: boolean; state?: string; unit?: string; cause: string; function?: string; stack?: List<string> }
+export interface Stall { module: string; state: string; for_millis: number; tasks: number; blockers?: List<Blocker> }
+export interface HostHold { by: string; reason?: string; since: string }
+export interface Master { system: string; unit?: string; active: boolean; adopted?: boolean; modules?: List<string> }
 
 export interface Host {
   id: string; name: string; build: KernelBuild; state: string; in_effect: PatchRef; reason?: Reason;
   last_seen: string; silent: boolean; strikes?: List<PatchRef>; labels?: Record<string, string> | null; boots: number;
+  drift?: Drift; stall?: Stall; hold?: HostHold; off?: string; masters?: List<Master>;
 }
 export interface HostList { hosts: List<Host>; total: number; next?: string }
 export interface LoadedPatch {

@@ -1,0 +1,65 @@
+package view
+
+import (
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/api"
+	"github.com/hotstick/hotstick/internal/decide/why"
+	"github.com/hotstick/hotstick/internal/inventory"
+	"github.com/hotstick/hotstick/internal/store"
+)
+
+// What a list of hosts can be narrowed to beside their states.
+const (
+	OnlyDrifting = "drifting"
+	OnlyStalled  = "stalled"
+	OnlyHeld     = "held"
+)
+
+// CrashStops makes the levels that are stopped on a kind of machine readable.
+func CrashStops(stops []store.CrashStop) []api.CrashStop {
+	out := make([]api.CrashStop, len(stops))
+	for i, s := range stops {
+		at := why.Place{Host: s.HostName, Patch: s.Print.Patch}
+		out[i] = api.CrashStop{CrashPrint: s.Print, Host: s.Host, Name: s.HostName, Reason: Reason(&s.Reason, at), At: s.At}
+	}
+	return out
+}
+
+// survives fills in what the host itself says beside the level: how it drifts, what
+// stalls, and what holds it back. Of a host that is silent nobody knows what stalls.
+func (m Moment) survives(h store.Host, out *api.Host) {
+	out.Drift, out.Hold, out.Off = h.Drift.Shown(), h.Loader.Hold, h.Loader.Off
+	if h.Facts != nil {
+		out.Masters = h.Facts.Masters
+	}
+	if !out.Silent {
+		out.Stall = h.Loader.Stall
+	}
+}
+
+// drifts counts a host's drift and stall.
+func (c *Census) drifts(m Moment, h store.Host) {
+	if d := h.Drift.Shown(); d != nil {
+		if c.Drifting == nil {
+			c.Drifting = map[hotstick.DriftKind]int{}
+		}
+		c.Drifting[d.Kind]++
+	}
+	if h.Loader.Stall != nil && !m.Silent(h) {
+		c.Stalled++
+	}
+}
+
+// drifting counts all hosts that drift.
+func (c Census) drifting() (n int) {
+	for _, hosts := range c.Drifting {
+		n += hosts
+	}
+	return n
+}
+
+// held reports whether something on the host itself keeps anything from starting there.
+func held(h api.Host) bool {
+	facts := &hotstick.Facts{Masters: h.Masters}
+	return inventory.Barred(store.Host{Facts: facts, Loader: store.HostLoader{Hold: h.Hold, Off: h.Off}}) != nil
+}
