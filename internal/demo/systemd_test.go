@@ -282,6 +282,7 @@ func owners(h *debianHost) {
 	for path, want := range map[string]string{
 		"/run/hotstick":                        "755 root",
 		"/run/hotstick/loader.sock":            "666 root",
+		"/run/hotstick/operator.sock":          "600 root",
 		"/var/lib/hotstick":                    "755 root",
 		"/var/lib/hotstick/loader":             "700 root",
 		"/var/lib/hotstick/loader/ledger.json": "600 root",

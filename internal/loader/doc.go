@@ -84,6 +84,15 @@
 // otherwise the loader reports the level as confirmed with the reason crash, for the
 // server's rates to count, and applies it again by its permit.
 //
+// # A person on the host
+//
+// Root on the host may look, hold, revert, and adopt what another live-patch system has
+// loaded, on a socket of its own (package operate); neither server nor agent is needed
+// for it. It happens between two steps, never within one. A hold keeps new attempts from
+// starting and nothing else. What a person has taken out has no permit any more. An
+// adopted level is one whose very bytes the signed catalog lists for this build; what its
+// system's unit was is in the ledger before anybody changes the unit.
+//
 // # A hostile agent
 //
 // Whoever takes the agent over has its user, its directory and its end of the socket.
