@@ -145,10 +145,14 @@ func knownBuilds(ctx context.Context, c *client.Client) ([]hotstick.KernelBuild,
 }
 
 // checkModule looks into an artifact once more, right before it is signed.
-func checkModule(_ hotstick.Patch, artifact hotstick.Artifact, data []byte) error {
+func checkModule(patch hotstick.Patch, artifact hotstick.Artifact, data []byte) error {
 	info, err := kmod.Read(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return err
+	}
+	if info.Marks.Contradicts(patch.Reversibility) {
+		hint := fmt.Sprintf("write reversibility: %s into the manifest, or build the patch without them", info.Marks.Reversibility())
+		return fail(exitRefused, hint, "cannot publish %s as %s: the module shows %s", artifact.Module, patch.Reversibility, info.Marks)
 	}
 	return checkInfo(artifact.Module, info, artifact)
 }

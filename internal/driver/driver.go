@@ -58,6 +58,9 @@ type Load struct {
 	Replaces []string
 	// Build is the kernel build the bytes were made for.
 	Build hotstick.KernelBuild
+	// Promised is the way back that the signed manifest promises; empty where nobody
+	// asked. A file that shows a worse one is refused.
+	Promised hotstick.Reversibility
 }
 
 // Refusal is the error of a driver that declined a change or whose kernel did.

@@ -143,6 +143,8 @@ func JudgeFile(info kmod.Info, load Load, running hotstick.KernelBuild) error {
 		return Refuse(hotstick.ReasonWrongBuild, "the module was built for release %s; %s is running", info.Release(), running.Release)
 	case info.Arch != running.Arch:
 		return Refuse(hotstick.ReasonWrongBuild, "the module was built for architecture %q; %s is running", info.Arch, running.Arch)
+	case info.Marks.Contradicts(load.Promised):
+		return Refuse(hotstick.ReasonNotReversible, "the manifest promises %s and the module shows %s, so %s is the best: publish it with that reversibility", load.Promised, info.Marks, info.Marks.Reversibility())
 	}
 	return nil
 }

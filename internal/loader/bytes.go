@@ -42,7 +42,7 @@ func (l *Loader) hand(ctx context.Context, a ledger.Attempt, level ledger.Level,
 	}
 	l.tellAct(trace.KindLoad, a, level.Module, cause)
 	failpoint.Here(failpoint.LoaderLoadBefore)
-	err = l.cfg.Driver.Load(ctx, driver.Load{Module: level.Module, File: file, Replaces: replaces, Build: level.Build})
+	err = l.cfg.Driver.Load(ctx, driver.Load{Module: level.Module, File: file, Replaces: replaces, Build: level.Build, Promised: level.Reversibility})
 	failpoint.Here(failpoint.LoaderLoadAfter)
 	return err
 }

@@ -24,6 +24,10 @@ func Compose(info Info) []byte {
 	self := make([]byte, nameOffset+nameBytes)
 	copy(self[nameOffset:len(self)-1], info.Name)
 	names := []byte("\x00.modinfo\x00" + selfSection + "\x00.shstrtab\x00")
+	symbols, symbolNames := composeSymbols(info.Marks)
+	if symbols != nil {
+		names = append(names, ".symtab\x00.strtab\x00"...)
+	}
 
 	var out bytes.Buffer
 	out.Write(make([]byte, headerBytes))
@@ -41,18 +45,24 @@ func Compose(info Info) []byte {
 	add(modinfoSection, 1, modinfo.Bytes())
 	add(selfSection, 1, self)
 	add(".shstrtab", sectionStr, names)
+	namesAt := len(table)/sectionBytes - 1
+	if symbols != nil {
+		add(".symtab", sectionSym, symbols)
+		binary.LittleEndian.PutUint32(table[len(table)-sectionBytes+40:], uint32(len(table)/sectionBytes)) // the next one has their names
+		add(".strtab", sectionStr, symbolNames)
+	}
 	tableAt := out.Len()
 	out.Write(table)
 
 	file := out.Bytes()
-	writeHeader(file, uint64(tableAt), len(table)/sectionBytes)
+	writeHeader(file, uint64(tableAt), len(table)/sectionBytes, namesAt)
 	if info.Signed {
 		file = appendSignature(file)
 	}
 	return file
 }
 
-func writeHeader(file []byte, tableAt uint64, sections int) {
+func writeHeader(file []byte, tableAt uint64, sections, namesAt int) {
 	le := binary.LittleEndian
 	copy(file, "\x7fELF\x02\x01\x01")
 	le.PutUint16(file[16:], typeRel)
@@ -62,7 +72,7 @@ func writeHeader(file []byte, tableAt uint64, sections int) {
 	le.PutUint16(file[52:], headerBytes)
 	le.PutUint16(file[58:], sectionBytes)
 	le.PutUint16(file[60:], uint16(sections))
-	le.PutUint16(file[62:], uint16(sections-1))
+	le.PutUint16(file[62:], uint16(namesAt))
 }
 
 // appendSignature appends sixteen bytes in the place of a signature; they sign
@@ -73,4 +83,33 @@ func appendSignature(file []byte) []byte {
 	tail[n+2] = 2 // PKEY_ID_PKCS7
 	binary.BigEndian.PutUint32(tail[n+8:], n)
 	return append(append(file, tail...), signatureMarker...)
+}
+
+// composeSymbols writes the symbols that show the marks; nil if there are none.
+func composeSymbols(m Marks) (symbols, names []byte) {
+	if m == (Marks{}) {
+		return nil, nil
+	}
+	names = []byte{0}
+	add := func(name string, kind byte, defined uint16) {
+		s := make([]byte, symbolBytes)
+		binary.LittleEndian.PutUint32(s, uint32(len(names)))
+		s[4] = kind
+		binary.LittleEndian.PutUint16(s[6:], defined)
+		symbols, names = append(symbols, s...), append(append(names, name...), 0)
+	}
+	add("init_module", 2, 1)
+	if !m.NoExit {
+		add("cleanup_module", 2, 1)
+	}
+	if m.Callbacks {
+		add("pre_patch_callback", 2, 1)
+	}
+	if m.States {
+		add("klp_get_state", 0, 0)
+	}
+	if m.Shadow {
+		add("klp_shadow_alloc", 0, 0)
+	}
+	return symbols, names
 }

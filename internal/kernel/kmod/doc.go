@@ -7,7 +7,8 @@
 // "~Module signature appended~\n". [Read] looks at the file header, the section
 // table, the section names, the section .modinfo (NUL-separated key=value
 // entries) and the name field of .gnu.linkonce.this_module, which is the name
-// the kernel will really use. Everything else, code above all, is passed over.
+// the kernel will really use. Of the table of symbols it looks at the names, for what they
+// tell of the way back (see [Marks]). Everything else, code above all, is passed over.
 //
 // # What is refused
 //
@@ -16,7 +17,7 @@
 // given twice, a name in .modinfo that differs from the one in the module's own
 // structure. Each refusal is an [*Error] with a [Problem] from a closed set.
 // Memory use is bounded by the section table and the sizes of three sections,
-// each with its own limit.
+// and the symbols, each with its own limit.
 //
 // Signatures are noticed, not verified: the kernel does that itself where it is
 // told to, and Hotstick trusts the catalog's digest, not the file.

@@ -25,6 +25,8 @@ type Info struct {
 	// there is none.
 	BuildID string
 	License string
+	// Marks are what its symbols show of the way back.
+	Marks Marks
 	// Arch is the architecture as uname -m prints it; empty if it is one that
 	// this package has no name for.
 	Arch string

@@ -19,6 +19,7 @@ const (
 	maxSectionNames = 2 << 20
 	maxModinfo      = 256 << 10
 	maxSignature    = 64 << 10
+	maxSymbols      = 16 << 20
 )
 
 // Layout of ELF64, from the System V ABI.
@@ -51,6 +52,9 @@ func Read(r io.ReaderAt, size int64) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
+	if info.Marks, err = f.readMarks(); err != nil {
+		return Info{}, err
+	}
 	info.Signed = signature != nil
 	info.SignedBy, _ = Signer(signature)
 	info.SignedHash = hashOf(signature)
@@ -76,6 +80,7 @@ type section struct {
 	name         string
 	kind         uint32
 	offset, size uint64
+	link         uint32
 }
 
 // bytesAt reads n bytes at off, both already known to lie inside the file.
@@ -168,7 +173,7 @@ func (f *file) readSections() error {
 		h := raw[i*sectionBytes:]
 		s := section{
 			nameAt: f.order.Uint32(h), kind: f.order.Uint32(h[4:]),
-			offset: f.order.Uint64(h[24:]), size: f.order.Uint64(h[32:]),
+			offset: f.order.Uint64(h[24:]), size: f.order.Uint64(h[32:]), link: f.order.Uint32(h[40:]),
 		}
 		if i > 0 && s.kind != sectionNone && !f.holds(s.offset, s.size) {
 			return refuse(Truncated, "section %d lies outside the file", i)

@@ -124,6 +124,9 @@ type Level struct {
 	Build     hotstick.KernelBuild `json:"build"`
 	Replace   bool                 `json:"replace"`
 	Functions []string             `json:"functions,omitempty"`
+	// Reversibility is what the manifest promised; empty of a level that was taken before
+	// loaders kept it.
+	Reversibility hotstick.Reversibility `json:"reversibility,omitempty"`
 	// Touches are those of the signed patch.
 	Touches []hotstick.Touch `json:"touches,omitempty"`
 	// ProbationSeconds and TransitionSeconds are the limits of the plan that

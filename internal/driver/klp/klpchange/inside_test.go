@@ -70,7 +70,7 @@ func TestInsideTheDriverKeepsItsPromises(t *testing.T) {
 func pause() { <-time.After(200 * time.Millisecond) }
 
 // keepBusy lets a process sleep in the function that hotstick_busy_1 patches.
-func keepBusy(t *testing.T, dir string) {
+func keepBusy(t *testing.T, dir string) *os.Process {
 	t.Helper()
 	insertPlain(t, filepath.Join(dir, "hotstick_busy_target.ko"))
 	reader := exec.Command("/bin/cat", "/dev/hotstick_busy")
@@ -84,11 +84,12 @@ func keepBusy(t *testing.T, dir string) {
 	for range 100 {
 		stack, err := os.ReadFile("/proc/" + strconv.Itoa(reader.Process.Pid) + "/stack")
 		if err == nil && strings.Contains(string(stack), "hotstick_busy_wait") {
-			return
+			return reader.Process
 		}
 		pause()
 	}
 	t.Fatal("the reader does not sleep in hotstick_busy_wait")
+	return nil
 }
 
 // insertPlain loads a module that is no live patch, if it is not loaded yet.

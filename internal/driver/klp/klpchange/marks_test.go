@@ -1,0 +1,46 @@
+package klpchange_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/hotstick/hotstick/internal/guest/kernelpkg"
+	"github.com/hotstick/hotstick/internal/kernel/kmod"
+)
+
+// What a compiler makes of a patch's source still shows its way back.
+func TestRealModulesShowTheirWayBack(t *testing.T) {
+	if os.Getenv("HOTSTICK_GUESTS") != "1" {
+		t.Skip("builds modules for real kernels and downloads their headers once; set HOTSTICK_GUESTS=1, as `make test` does")
+	}
+	for _, line := range lines {
+		k, err := kernelpkg.Fetch(t.Context(), "", kernelpkg.Want{Line: line}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for source, want := range map[string]kmod.Marks{
+			"testdata/marked":                         {Callbacks: true, States: true, Shadow: true, NoExit: true},
+			filepath.Join(patchesDir, "unix-ioctl-1"): {},
+			filepath.Join(patchesDir, "busy-1"):       {},
+		} {
+			file, err := k.BuildModule(t.Context(), source, t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := os.Open(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			stat, err := f.Stat()
+			if err != nil {
+				t.Fatal(err)
+			}
+			info, err := kmod.Read(f, stat.Size())
+			f.Close()
+			if err != nil || info.Marks != want {
+				t.Errorf("%s for %s shows %q (%v), want %q", source, line, info.Marks, err, want)
+			}
+		}
+	}
+}

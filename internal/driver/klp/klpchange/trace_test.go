@@ -1,0 +1,147 @@
+package klpchange_test
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/driver"
+	"github.com/hotstick/hotstick/internal/driver/klp/klpchange"
+	"github.com/hotstick/hotstick/internal/kernel"
+	"github.com/hotstick/hotstick/internal/kernel/klog"
+)
+
+// Waking CPUs hurries nobody who may not be hurried: as long as a task sleeps in the
+// function that is patched, the transition must not end. This is longer than the kernel
+// takes to signal the tasks by itself.
+func TestInsideATaskAsleepInTheFunctionHoldsTheTransition(t *testing.T) {
+	dir := needGuest(t)
+	changer := klpchange.New(klpchange.Waking{})
+	t.Cleanup(func() { takeAllOut(t, changer) })
+	reader := keepBusy(t, dir)
+	build, err := kernel.Build(os.DirFS("/"), kernel.Machine())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(filepath.Join(dir, "hotstick_busy_1.ko"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := changer.Load(t.Context(), driver.Load{Module: "hotstick_busy_1", File: f, Build: build}); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	for looks := 0; time.Since(start) < 20*time.Second; looks++ {
+		if looks%20 == 0 {
+			if err := changer.Help(t.Context(), "hotstick_busy_1"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if patches, err := changer.Observe(t.Context()); err != nil || len(patches) != 1 || patches[0].State != hotstick.TransitionIn {
+			t.Fatalf("after %v: %+v, %v", time.Since(start), patches, err)
+		}
+		pause()
+	}
+	if err := reader.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	for range 300 {
+		if patches, err := changer.Observe(t.Context()); err == nil && len(patches) == 1 && patches[0].State == hotstick.InEffect {
+			return
+		}
+		pause()
+	}
+	t.Error("the task is gone, and the transition does not end")
+}
+
+// traced is what the kernel's own debug log says of one load.
+type traced struct {
+	took time.Duration
+	// running are the tasks that the first pass refused because they ran.
+	running []string
+}
+
+// slow is the length of a transition from which on it cannot have ended in its first pass.
+const slow = 300 * time.Millisecond
+
+// The kernel itself says why a transition takes a second: the first pass meets tasks that
+// run, most often those that idle, and the next pass is a second later. Where it meets none
+// the transition ends at once. How often it meets none is what the CPUs that are kept awake
+// change; BenchmarkTransition counts that, on a machine that does nothing else.
+func TestInsideTheTraceNamesTheIdleTasks(t *testing.T) {
+	dir := needGuest(t)
+	for file, text := range map[string]string{
+		"/proc/dynamic_debug/control": "file kernel/livepatch/transition.c +p",
+		"/proc/sys/kernel/printk":     "1", // a slow console would take part in what is measured
+	} {
+		if err := os.WriteFile(file, []byte(text), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	idle := 0
+	for range 6 {
+		for _, m := range modes[:2] {
+			trace := mustTrace(t, dir, m)
+			if slices.ContainsFunc(trace.running, func(task string) bool { return strings.HasPrefix(task, "swapper/") }) {
+				idle++
+			}
+			fmt.Printf("trace: %-9s %7.1f ms, running at the first pass: %s\n", m.name, float64(trace.took.Microseconds())/1000, cmp.Or(strings.Join(trace.running, " "), "none"))
+			if refused := len(trace.running) > 0; refused != (trace.took > slow) {
+				t.Errorf("%s took %v with %v running at the first pass", m.name, trace.took, trace.running)
+			}
+		}
+	}
+	if idle == 0 {
+		t.Error("no first pass met an idle task")
+	}
+}
+
+// mustTrace loads a level once and reads what the kernel says of it.
+func mustTrace(t *testing.T, dir string, m mode) (trace traced) {
+	t.Helper()
+	log, err := klog.OpenKmsg(klog.KmsgPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	if err := log.SkipAll(); err != nil {
+		t.Fatal(err)
+	}
+	calls := klpchange.Running(m.waking)
+	timed(t, m, func() error {
+		f, err := os.Open(filepath.Join(dir, "hotstick_unix_ioctl_1.ko"))
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		return calls.Finit(f)
+	})
+	var began time.Duration
+	if _, err := log.Read(100_000, func(r klog.Record) {
+		// livepatch: klp_try_switch_task: swapper/1:0 is running
+		before, is := strings.CutSuffix(r.Text, " is running")
+		switch {
+		case strings.Contains(r.Text, "starting patching transition"):
+			began = r.Uptime
+		case strings.Contains(r.Text, "patching complete"):
+			trace.took = r.Uptime - began
+		case is && r.Uptime-began < 500*time.Millisecond:
+			trace.running = append(trace.running, before[strings.LastIndex(before, " ")+1:])
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if trace.took == 0 {
+		t.Error("the kernel log tells of no transition")
+	}
+	timed(t, m, func() error { return calls.Disable("hotstick_unix_ioctl_1") })
+	unload(t, calls)
+	return trace
+}
