@@ -124,6 +124,9 @@ type LoadedPatch struct {
 	StackOrder int `json:"stack_order,omitempty"`
 	// Functions are written OBJECT:FUNCTION,POSITION.
 	Functions []string `json:"functions,omitempty"`
+	// Waiting are the modules that the patch changes and that are not patched now, because
+	// they are not loaded; they are patched when they are. Kernels before 6.1 do not tell.
+	Waiting []string `json:"waiting,omitempty" since:"2"`
 }
 
 // Effect is what a driver's truth source says of one loaded patch.

@@ -237,12 +237,14 @@ func TestOptionalAttributesOfAPatch(t *testing.T) {
 	patches, err := kernel.Livepatches(machine(map[string]string{
 		dir + "enabled": "1\n", dir + "transition": "0\n", dir + "replace": "0\n", dir + "stack_order": "3\n",
 		dir + "nf_tables/nft_do_chain,2/.keep": "x", dir + "nf_tables/patched": "0\n",
+		dir + "vmlinux/unix_ioctl,1/.keep": "x", dir + "vmlinux/patched": "1\n", dir + "xfs/xfs_read,1/.keep": "x",
 	}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	mustEqual(t, patches, []hotstick.LoadedPatch{{
-		Module: "p", State: hotstick.InEffect, Replace: new(false), StackOrder: 3, Functions: []string{"nf_tables:nft_do_chain,2"},
+		Module: "p", State: hotstick.InEffect, Replace: new(false), StackOrder: 3, Functions: []string{"nf_tables:nft_do_chain,2", "vmlinux:unix_ioctl,1", "xfs:xfs_read,1"},
+		Waiting: []string{"nf_tables"},
 	}})
 }
 

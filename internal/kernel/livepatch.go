@@ -89,7 +89,7 @@ func readLivepatch(fsys fs.FS, name string) (hotstick.LoadedPatch, bool) {
 	if n, err := strconv.ParseUint(line(fsys, dir+"/stack_order"), 10, 16); err == nil {
 		p.StackOrder = int(n)
 	}
-	p.Functions = readFunctions(fsys, dir)
+	p.Functions, p.Waiting = readObjects(fsys, dir)
 	if p.State == hotstick.EffectUnknown && !exists(fsys, dir) {
 		return hotstick.LoadedPatch{}, false
 	}
@@ -125,17 +125,20 @@ func stateOf(enabled, transition bool) hotstick.Effect {
 	return hotstick.Disabled
 }
 
-// readFunctions lists OBJECT:FUNCTION,POSITION from the directories below a
-// patch.
-func readFunctions(fsys fs.FS, dir string) []string {
+// readObjects lists OBJECT:FUNCTION,POSITION from the directories below a patch, and the
+// objects of which the kernel says that they are not patched. Where it says nothing, as
+// before 6.1, there is no telling.
+func readObjects(fsys fs.FS, dir string) (functions, waiting []string) {
 	objects, err := fs.ReadDir(fsys, dir)
 	if err != nil {
-		return nil
+		return nil, nil
 	}
-	var functions []string
 	for _, object := range objects {
 		if !object.IsDir() {
 			continue
+		}
+		if patched := flag(fsys, dir+"/"+object.Name()+"/patched", "1", "0"); patched != nil && !*patched {
+			waiting = append(waiting, object.Name())
 		}
 		entries, err := fs.ReadDir(fsys, dir+"/"+object.Name())
 		if err != nil {
@@ -147,5 +150,5 @@ func readFunctions(fsys fs.FS, dir string) []string {
 			}
 		}
 	}
-	return functions
+	return functions, waiting
 }

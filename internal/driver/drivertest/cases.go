@@ -26,6 +26,8 @@ var cases = []struct {
 	{"a patch for another kernel build is refused", (*world).refusesOtherBuild},
 	{"a file that holds another module than announced is refused", (*world).refusesOtherName},
 	{"a load never puts a foreign patch at risk", (*world).sparesForeign},
+	{"a foreign patch that is stacked on ours is seen and left alone", (*world).leavesStacked},
+	{"a foreign transition is seen and left alone", (*world).leavesForeignTransition},
 	{"what cannot be read is unknown and stays so", (*world).admitsIgnorance},
 	{"a call that was given up changes nothing", (*world).obeysContext},
 }
@@ -193,6 +195,41 @@ func (w *world) sparesForeign() {
 	w.mustRefuse(w.load(w.Newer, "some_other_module"), hotstick.ReasonForeignPatch)
 	w.mustBe(w.Newer.Name, "")
 	w.mustBe(w.Good.Name, hotstick.InEffect)
+}
+
+func (w *world) leavesStacked() {
+	w.mustApply(w.Good)
+	w.Insert(w.Stacked)
+	w.mustBecome(w.Stacked.Name, hotstick.InEffect)
+	w.mustBe(w.Good.Name, hotstick.InEffect)
+	for _, p := range w.observe() {
+		if p.Module == w.Stacked.Name && p.Replace != nil && *p.Replace {
+			w.t.Errorf("%s is said to replace", p.Module)
+		}
+		if first := p.Module == w.Good.Name; p.StackOrder != 0 && p.StackOrder != map[bool]int{true: 1, false: 2}[first] {
+			w.t.Errorf("%s has the place %d", p.Module, p.StackOrder)
+		}
+	}
+	if r := w.mustRefuse(w.load(w.Newer, w.Good.Name), hotstick.ReasonForeignPatch); r.Retry {
+		w.t.Error("it says that trying again may help")
+	}
+	w.mustDisable(w.Good.Name)
+	w.mustBecome(w.Good.Name, hotstick.Disabled)
+	w.mustUnload(w.Good.Name)
+	w.mustBe(w.Stacked.Name, hotstick.InEffect)
+	w.mustRefuse(w.load(w.Good), hotstick.ReasonForeignPatch)
+}
+
+func (w *world) leavesForeignTransition() {
+	w.Insert(w.Stalling)
+	w.mustBe(w.Stalling.Name, hotstick.TransitionIn)
+	if r := w.mustRefuse(w.load(w.Good), hotstick.ReasonTransitionBusy); !r.Retry {
+		w.t.Error("it does not say that trying again may help")
+	}
+	w.mustDisable(w.Good.Name)
+	w.mustUnload(w.Good.Name)
+	w.mustBe(w.Stalling.Name, hotstick.TransitionIn)
+	w.mustReverse()
 }
 
 func (w *world) admitsIgnorance() {

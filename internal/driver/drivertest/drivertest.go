@@ -25,6 +25,10 @@ type World struct {
 	// Stalling is a live patch whose way in does not end by itself, and whose
 	// reversal does.
 	Stalling Module
+	// Stacked is a live patch that replaces none.
+	Stacked Module
+	// Insert loads a module behind the driver's back, as somebody else would.
+	Insert func(Module)
 	// NotLivepatch is a module for this build without the mark.
 	NotLivepatch Module
 	// OtherBuild is a live patch for another release.

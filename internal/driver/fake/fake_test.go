@@ -43,7 +43,7 @@ func TestTheFakeKeepsTheDriversPromises(t *testing.T) {
 		c := newClock()
 		k := fake.New(fake.Config{
 			Name: "a", Build: build, Clock: c.Now, Transition: 3 * time.Second,
-			Behaviours: map[string]fake.Behaviour{"stalling": {Stall: true}},
+			Behaviours: map[string]fake.Behaviour{"stalling": {Stall: true}, "stacked": {Stacks: true}},
 		})
 		plain, other := livepatch("plain"), livepatch("other")
 		plain.Livepatch = false
@@ -52,11 +52,25 @@ func TestTheFakeKeepsTheDriversPromises(t *testing.T) {
 			Changer: k, Build: build,
 			Good: writeModule(t, livepatch("good")), Newer: writeModule(t, livepatch("newer")),
 			Stalling: writeModule(t, livepatch("stalling")), NotLivepatch: writeModule(t, plain), OtherBuild: writeModule(t, other),
+			Stacked: writeModule(t, livepatch("stacked")), Insert: func(m drivertest.Module) { insert(t, k, m) },
 			Pause:  func() { c.now = c.now.Add(time.Second) },
 			Blind:  func(module string) { k.Behave(module, fake.Behaviour{Unreadable: true}) },
 			Forced: func() bool { return strings.Contains(logText(k), "forcing") },
 		}
 	})
+}
+
+// insert loads a module behind the driver's back.
+func insert(t *testing.T, k *fake.Kernel, m drivertest.Module) {
+	t.Helper()
+	f, err := os.Open(m.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := k.Calls().Finit(f); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func logText(k *fake.Kernel) string {

@@ -84,8 +84,12 @@ func prepare(t testing.TB, ctx context.Context) (all []prepared) {
 func buildModules(t testing.TB, ctx context.Context, k kernelpkg.Kernel) string {
 	t.Helper()
 	dir := t.TempDir()
+	sources := []string{"testdata/stacked"}
 	for _, name := range []string{"unix-ioctl-1", "unix-ioctl-2", "busy-1", "busy-target"} {
-		if _, err := k.BuildModule(ctx, filepath.Join(patchesDir, name), dir); err != nil {
+		sources = append(sources, filepath.Join(patchesDir, name))
+	}
+	for _, source := range sources {
+		if _, err := k.BuildModule(ctx, source, dir); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -167,8 +171,8 @@ func runInside(t *testing.T, ctx context.Context, config guest.Config) {
 			}
 		})
 	}
-	// Six tests, one of which has a case for each of the driver's promises.
-	if code != 0 || passed < 22 || t.Failed() {
+	// Seven tests, one of which has a case for each of the driver's promises.
+	if code != 0 || passed < 25 || t.Failed() {
 		t.Errorf("%d tests passed; exit code %d:\n%s", passed, code, out)
 	}
 }

@@ -59,6 +59,8 @@ func TestInsideTheDriverKeepsItsPromises(t *testing.T) {
 			Good: module("hotstick_unix_ioctl_1"), Newer: module("hotstick_unix_ioctl_2"), Stalling: module("hotstick_busy_1"),
 			NotLivepatch: module("hotstick_busy_target"),
 			OtherBuild:   drivertest.Module{Name: "hotstick_unix_ioctl_1", Path: filepath.Join(dir, "other", "hotstick_unix_ioctl_1.ko")},
+			Stacked:      module("hotstick_stacked"),
+			Insert:       func(m drivertest.Module) { insertFile(t, klpchange.Running(klpchange.Waking{}), m.Path) },
 			Pause:        pause,
 			Blind:        func(module string) { hidden["sys/kernel/livepatch/"+module+"/enabled"] = true },
 			Forced:       func() bool { return forced(t) },
@@ -72,7 +74,7 @@ func pause() { <-time.After(200 * time.Millisecond) }
 // keepBusy lets a process sleep in the function that hotstick_busy_1 patches.
 func keepBusy(t *testing.T, dir string) *os.Process {
 	t.Helper()
-	insertPlain(t, filepath.Join(dir, "hotstick_busy_target.ko"))
+	insertFile(t, klpchange.Running(klpchange.Waking{}), filepath.Join(dir, "hotstick_busy_target.ko"))
 	reader := exec.Command("/bin/cat", "/dev/hotstick_busy")
 	if err := reader.Start(); err != nil {
 		t.Fatal(err)
@@ -92,17 +94,47 @@ func keepBusy(t *testing.T, dir string) *os.Process {
 	return nil
 }
 
-// insertPlain loads a module that is no live patch, if it is not loaded yet.
-func insertPlain(t *testing.T, path string) {
+// insertFile loads a module without a driver's care, if it is not loaded yet.
+func insertFile(t *testing.T, calls klpchange.Calls, path string) {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if err := klpchange.Running(klpchange.Waking{}).Finit(f); err != nil && !errors.Is(err, unix.EEXIST) {
+	if err := calls.Finit(f); err != nil && !errors.Is(err, unix.EEXIST) {
 		t.Fatal(err)
 	}
+}
+
+// A patch may change a module that is loaded later; until then the kernel says so.
+func TestInsideAPatchWaitsForItsModule(t *testing.T) {
+	dir := needGuest(t)
+	calls := klpchange.Running(klpchange.Waking{})
+	changer := klpchange.NewWith(os.DirFS("/"), calls)
+	t.Cleanup(func() { takeAllOut(t, changer) })
+	if err := calls.Delete("hotstick_busy_target"); err != nil && !errors.Is(err, unix.ENOENT) {
+		t.Fatal(err)
+	}
+	insertFile(t, calls, filepath.Join(dir, "hotstick_busy_1.ko"))
+	become := func(waiting ...string) {
+		t.Helper()
+		var patches []hotstick.LoadedPatch
+		for range 300 {
+			var err error
+			if patches, err = changer.Observe(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if len(patches) == 1 && patches[0].State == hotstick.InEffect && slices.Equal(patches[0].Waiting, waiting) {
+				return
+			}
+			pause()
+		}
+		t.Fatalf("want it in effect and waiting for %v, have %+v", waiting, patches)
+	}
+	become("hotstick_busy_target")
+	insertFile(t, calls, filepath.Join(dir, "hotstick_busy_target.ko"))
+	become()
 }
 
 // takeAllOut disables and unloads every live patch, so that the next case finds

@@ -124,7 +124,7 @@ func mustRefuse(t *testing.T, err error, code hotstick.ReasonCode, detail string
 
 func TestTheDriverKeepsItsPromisesOnASimulatedKernel(t *testing.T) {
 	drivertest.Run(t, func(t *testing.T) drivertest.World {
-		m := boot(t, map[string]fake.Behaviour{"stalling": {Stall: true}}, nil)
+		m := boot(t, map[string]fake.Behaviour{"stalling": {Stall: true}, "stacked": {Stacks: true}}, nil)
 		plain, other := livepatch("plain"), livepatch("other")
 		plain.Livepatch = false
 		other.Vermagic = "6.12.0-1-amd64 SMP "
@@ -132,6 +132,7 @@ func TestTheDriverKeepsItsPromisesOnASimulatedKernel(t *testing.T) {
 			Changer: m, Build: build,
 			Good: writeModule(t, livepatch("good")), Newer: writeModule(t, livepatch("newer")),
 			Stalling: writeModule(t, livepatch("stalling")), NotLivepatch: writeModule(t, plain), OtherBuild: writeModule(t, other),
+			Stacked: writeModule(t, livepatch("stacked")), Insert: func(module drivertest.Module) { insertFile(t, m.kernel.Calls(), module.Path) },
 			Pause: func() { m.now = m.now.Add(time.Second) },
 			Blind: func(module string) { m.hidden["sys/kernel/livepatch/"+module+"/transition"] = true },
 			Forced: func() bool {
@@ -315,14 +316,7 @@ func TestWhatIsNotOursIsNotTouched(t *testing.T) {
 // insert loads a module behind the driver's back.
 func insert(t *testing.T, m *machine, info kmod.Info) {
 	t.Helper()
-	f, err := os.Open(writeModule(t, info).Path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := m.kernel.Calls().Finit(f); err != nil {
-		t.Fatal(err)
-	}
+	insertFile(t, m.kernel.Calls(), writeModule(t, info).Path)
 	m.now = m.now.Add(time.Minute)
 }
 
@@ -451,5 +445,26 @@ func TestNothingHereCanForce(t *testing.T) {
 		if strings.Contains(string(source), "unix.DeleteModule(") && !strings.Contains(string(source), "unix.DeleteModule(module, unix.O_NONBLOCK)") {
 			t.Errorf("%s unloads with other flags than O_NONBLOCK", name)
 		}
+	}
+}
+
+// A promise of the manifest is held against the file before the kernel is asked.
+func TestAWorseWayBackThanPromisedIsRefusedBeforeTheLoad(t *testing.T) {
+	m := boot(t, nil, nil)
+	marked := livepatch("good")
+	marked.Marks = kmod.Marks{Shadow: true}
+	f, err := os.Open(writeModule(t, marked).Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	load := driver.Load{Module: "good", File: f, Build: build, Promised: hotstick.ReversibleLive}
+	mustRefuse(t, m.Load(t.Context(), load), hotstick.ReasonNotReversible, "shadow variables")
+	if len(m.calls.made) != 0 {
+		t.Errorf("the kernel was asked: %v", m.calls.made)
+	}
+	load.Promised = hotstick.ReversibleDowngrade
+	if err := m.Load(t.Context(), load); err != nil {
+		t.Error(err)
 	}
 }
