@@ -151,8 +151,7 @@ func checkModule(patch hotstick.Patch, artifact hotstick.Artifact, data []byte) 
 		return err
 	}
 	if info.Marks.Contradicts(patch.Reversibility) {
-		hint := fmt.Sprintf("write reversibility: %s into the manifest, or build the patch without them", info.Marks.Reversibility())
-		return fail(exitRefused, hint, "cannot publish %s as %s: the module shows %s", artifact.Module, patch.Reversibility, info.Marks)
+		return fmt.Errorf("cannot publish %s as %s: the module shows %s; write reversibility: %s into its manifest", artifact.Module, patch.Reversibility, info.Marks, info.Marks.Reversibility())
 	}
 	return checkInfo(artifact.Module, info, artifact)
 }

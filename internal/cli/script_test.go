@@ -55,6 +55,7 @@ func (p patient) Run() int {
 //	enrol NAME FILE            join a host with the line in FILE, and end
 //	module FILE PATCH LEVEL N  write the module of a level for the Nth kernel build
 //	plainmodule FILE N         write a module that is no live patch
+//	shadowmodule FILE N        write one of unix-ioctl@1 that uses shadow variables
 //	grow FILE BYTES            make a file longer, without content
 //	howto PAGE SECTION FILE…   write the shell blocks of a section of docs/how-to
 //
@@ -71,7 +72,7 @@ func TestScripts(t *testing.T) {
 		Setup:               setUp,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "await": await, "hosts": runHosts, "host": runHost, "enrol": enrol,
-			"module": writeModule, "plainmodule": writePlainModule, "grow": grow, "howto": howto,
+			"module": writeModule, "plainmodule": writePlainModule, "shadowmodule": writeShadowModule, "grow": grow, "howto": howto,
 		},
 		Condition: func(name string) (bool, error) {
 			if name != "ci" {
@@ -254,6 +255,15 @@ func writePlainModule(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	info := sim.Module("unix-ioctl", 1, build(ts, args[1]))
 	info.Livepatch = false
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), kmod.Compose(info), 0o644))
+}
+
+func writeShadowModule(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: shadowmodule FILE N")
+	}
+	info := sim.Module("unix-ioctl", 1, build(ts, args[1]))
+	info.Marks.Shadow = true
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), kmod.Compose(info), 0o644))
 }
 

@@ -198,3 +198,17 @@ func TestALoaderThatWasRestartedInAStallGoesOnCounting(t *testing.T) {
 	w.pass(37 * time.Second)
 	w.mustEnd(hotstick.Reverted, hotstick.ReasonTransitionStalled)
 }
+
+func TestAModuleThatShowsAWorseWayBackThanItsManifestIsNotLoaded(t *testing.T) {
+	w := newWorld(t)
+	w.marks = kmod.Marks{Shadow: true}
+	w.offer(w.publish("fix@1", fake.Behaviour{}), 1)
+	w.pass(5 * time.Second)
+	w.mustEnd(hotstick.Failed, hotstick.ReasonNotReversible)
+	w.mustRun(hotstick.PatchRef{})
+	for _, r := range w.machine.State().Log {
+		if strings.Contains(r.Text, "enabling patch") {
+			t.Errorf("the kernel was handed the module: %s", r.Text)
+		}
+	}
+}

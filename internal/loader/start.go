@@ -180,7 +180,7 @@ func (l *Loader) start(s grantSituation, document hotstick.Digest) *hotstick.Rea
 	artifact, _ := s.patch.Artifact(l.build)
 	intent, err := l.intent(ledger.Level{
 		Patch: s.patch.Ref, Driver: s.patch.Driver, Module: artifact.Module, Artifact: artifact.Digest,
-		Build: l.build, Replace: s.patch.Replace, Functions: s.patch.Functions, Touches: s.patch.Touches,
+		Build: l.build, Replace: s.patch.Replace, Functions: s.patch.Functions, Touches: s.patch.Touches, Reversibility: s.patch.Reversibility,
 		ProbationSeconds: s.plan.ProbationSeconds, TransitionSeconds: s.plan.TransitionSeconds,
 	})
 	if err != nil {

@@ -45,6 +45,8 @@ func drawSituation(t *rapid.T) situation {
 				State: rapid.SampledFrom(hotstick.Effects()).Draw(t, "state of "+module)})
 		}
 	}
+	s.moving = s.moving.follow(s.patches, s.uptime, nil)
+	s.moving.since -= time.Duration(rapid.IntRange(0, 40).Draw(t, "moving for")) * time.Second
 	return s
 }
 
@@ -73,6 +75,11 @@ func TestEveryStepKeepsTheRules(t *testing.T) {
 		case doUnload:
 			if a.module == "foreign" || state != hotstick.Disabled || s.transition() {
 				t.Fatalf("%s is unloaded from %+v", a.module, s)
+			}
+		case doHelp:
+			own := a.module == s.attempt.Level.Module || s.attempt.Before != nil && a.module == s.attempt.Before.Module
+			if !own || !s.observed || s.moving.module != a.module || s.uptime-s.moving.since < s.limits.TransitionWait {
+				t.Fatalf("%s is helped from %+v", a.module, s)
 			}
 		case doMove:
 			if !canMove(s.attempt.Phase, a.to) {

@@ -72,6 +72,8 @@ type world struct {
 	loader  *loader.Loader
 	limits  loader.Limits
 	looks   *look
+	// marks are what the modules published from now on show of their way back.
+	marks kmod.Marks
 	// loads counts load calls by module, over all boots.
 	loads map[string]int
 	plans map[hotstick.PlanID][]hotstick.PlanHost
@@ -252,7 +254,7 @@ func (w *world) publish(ref string, does fake.Behaviour) hotstick.Patch {
 		w.t.Fatal(err)
 	}
 	module := strings.ReplaceAll(fmt.Sprintf("%s_%d", r.Name, r.Level), "-", "_")
-	data := kmod.Compose(kmod.Info{Name: module, License: "GPL", Livepatch: true, Arch: build.Arch,
+	data := kmod.Compose(kmod.Info{Name: module, License: "GPL", Livepatch: true, Arch: build.Arch, Marks: w.marks,
 		Vermagic: build.Release + " SMP preempt mod_unload modversions "})
 	artifact := hotstick.Artifact{Build: build, Digest: hotstick.NewDigest(data), SizeBytes: int64(len(data)), Module: module}
 	p := hotstick.Patch{Ref: r, Driver: fake.Name, Reversibility: hotstick.ReversibleLive, Replace: !does.Stacks,
