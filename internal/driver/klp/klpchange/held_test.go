@@ -17,6 +17,9 @@ import (
 	"github.com/hotstick/hotstick/internal/kernel/klog"
 )
 
+// The tests of this file stand before those of inside_test.go, whose last one locks the
+// kernel.
+
 // Waking CPUs hurries nobody who may not be hurried: as long as a task sleeps in the
 // function that is patched, the transition must not end. This is longer than the kernel
 // takes to signal the tasks by itself.
