@@ -23,7 +23,7 @@ func TestTheVersionBeforeAndThisOneWorkInEveryMix(t *testing.T) {
 			e := foundEstate(t, versions[server])
 			for _, agent := range []string{"old", "new"} {
 				for _, loader := range []string{"old", "new"} {
-					host := agent + "-agent-" + loader + "-loader"
+					host := agent + "-" + loader // short, for sockets are in its directory
 					mix := *e
 					mix.programs = e.path("programs", host)
 					for program, from := range map[string]string{"hotstick": server, "hotstick-agent": agent, "hotstick-loader": loader} {

@@ -155,7 +155,7 @@ func endsForWantOfWork(h *debianHost) {
 	h.KillServer()
 	h.on("echo HOTSTICK_LOADER_IDLE_EXIT=3s >>/etc/hotstick/loader.env && systemctl restart hotstick-loader")
 	h.eventually("test $(systemctl is-active hotstick-loader) = inactive")
-	if got := h.on("systemctl show -P Result -P ExecMainStatus -P NRestarts hotstick-loader; systemctl is-active hotstick-loader.socket"); strings.Join(strings.Fields(got), " ") != "success 100 0 active" {
+	if got := h.on("systemctl show -P Result -P ExecMainStatus -P NRestarts hotstick-loader; systemctl is-active hotstick-loader.socket"); strings.Join(strings.Fields(got), " ") != "success 0 100 active" {
 		h.t.Errorf("of the loader that ended systemd says %q", got)
 	}
 	if led := h.ledger(); led.Boot.Clean || led.Permit == nil {

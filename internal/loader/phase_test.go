@@ -24,7 +24,7 @@ func TestTheDrawnPhasesAreTheTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(have) != drawPhases() {
-		t.Errorf("%s is not what the table says: run go test -run Drawn -update ./internal/loader", file)
+		t.Errorf("%s is not what the table says: run go test ./internal/loader -run Drawn -update", file)
 	}
 }
 
@@ -52,6 +52,7 @@ func drawPhases() string {
 	}
 	b.WriteString("```\n")
 	b.WriteString(unreadableText)
+	b.WriteString(touchText)
 	b.WriteString(recallText)
 	return b.String()
 }
@@ -83,6 +84,15 @@ the plan then lets the host wait for a new attempt, dismisses it, or writes it o
 A transition that does not end is another case, for there the kernel answers: the way back
 waits for it and goes on when it ends. The check-ins show the transition; whoever moves the
 task that keeps it, or reboots the host, ends the wait.
+`
+
+// touchText says when what belongs to a patch beside the kernel is changed.
+const touchText = `
+## What else a patch touches
+
+Sysctls, modules, services and commands of a patch's manifest are changed in the phases armed (before the load) and
+applying (after the transition), and put back in reverting. An attempt that ends without a load puts them back while it is
+armed. [Touches](touches.md) has the order and what happens when one fails.
 `
 
 // recallText says what a recall does in each phase.

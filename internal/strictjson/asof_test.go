@@ -12,11 +12,11 @@ type nested struct {
 }
 
 type grown struct {
-	Name  string           `json:"name"`
+	Name  string            `json:"name"`
 	List  []nested          `json:"list,omitempty"`
 	Map   map[string]nested `json:"map,omitempty"`
 	One   *nested           `json:"one,omitempty"`
-	Later string           `json:"later,omitempty" since:"2"`
+	Later string            `json:"later,omitempty" since:"2"`
 	kept  int
 }
 
