@@ -153,14 +153,14 @@ func checkPatches(patches []hotstick.LoadedPatch) error {
 		return fmt.Errorf("cannot use the check-in: %d live patches are above the limit of %d", len(patches), maxPatches)
 	}
 	for _, p := range patches {
-		if tooLong(maxText, p.Module, p.Driver) || len(p.Functions) > maxFunctions {
+		if tooLong(maxText, p.Module, p.Driver) || len(p.Functions) > maxFunctions || len(p.Waiting) > maxFunctions {
 			return fmt.Errorf("cannot use the check-in: a live patch is beyond its limits")
 		}
 		if !knownEffect(p.State) {
 			return fmt.Errorf("cannot use the check-in: a live patch is in a state that is not known here")
 		}
-		if tooLong(maxText, p.Functions...) {
-			return fmt.Errorf("cannot use the check-in: a function's name is too long")
+		if tooLong(maxText, p.Functions...) || tooLong(maxText, p.Waiting...) {
+			return fmt.Errorf("cannot use the check-in: a function's name, or a module's, is too long")
 		}
 	}
 	return nil

@@ -118,7 +118,7 @@ func CloneDrift(d *hotstick.Drift) *hotstick.Drift {
 }
 
 func clonePatch(p hotstick.LoadedPatch) hotstick.LoadedPatch {
-	p.Replace, p.Functions = pointer(p.Replace), list(p.Functions)
+	p.Replace, p.Functions, p.Waiting = pointer(p.Replace), list(p.Functions), list(p.Waiting)
 	return p
 }
 
