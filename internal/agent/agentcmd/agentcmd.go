@@ -243,7 +243,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 	loader := link.Dial(s.file.Socket)
 	defer loader.Close()
 	log.Info("the agent is ready", "version", version.Version, "host", host, "server", s.file.Server, "mirrors", len(mirrors))
-	machine := os.DirFS("/")
+	machine := machineTree()
 	probes, lacking := s.file.Asked(probe.Machine{Root: machine, Dir: s.file.State, Uptime: uptime})
 	if len(lacking) > 0 {
 		log.Info("some built-in probes are not asked: this kernel does not show what they read", "probes", lacking)

@@ -198,7 +198,8 @@ func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 		return err
 	}
 	defer disk.Close()
-	kernel, err := newRunning(os.DirFS("/"), s.kmsg)
+	tree, driver := underneath(s.waking)
+	kernel, err := newRunning(tree, s.kmsg)
 	if err != nil {
 		return err
 	}
@@ -218,7 +219,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 	own := &ownCatalog{dir: filepath.Join(s.state, "catalog"), agent: s.agent, root: hotstick.Digest(s.root)}
 	box := &dropBox{dir: filepath.Join(s.state, "recalls"), own: own, log: log, looked: map[string]time.Time{}}
 	l, err := loader.New(loader.Config{
-		Driver: klpchange.New(s.waking), Clock: clock{}, Disk: disk, Kernel: kernel,
+		Driver: driver, Clock: clock{}, Disk: disk, Kernel: kernel,
 		Catalog: own, Root: own.root, Dropped: box.take,
 		Identity: func() (ed25519.PublicKey, error) { return readIdentity(s.agent) },
 		Labels:   func() (map[string]string, error) { return ownLabels(s.config) },

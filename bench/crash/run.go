@@ -1,0 +1,515 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/api"
+	"github.com/hotstick/hotstick/internal/failpoint"
+)
+
+// options say what to run.
+type options struct {
+	dir, programs string
+	points        []failpoint.Point
+	kills         int
+	seed          string
+	planted       string
+	limit         time.Duration
+	course        io.Writer
+}
+
+// run is one server with its hosts, and what is still to be done to them.
+type run struct {
+	options
+	sockets   string
+	house     *house
+	hosts     []*host
+	visitors  int
+	machines  []*machine
+	processes []*process
+	todo      plan
+	// missed counts how often a target was armed in its scenario and not reached.
+	missed    map[target]int
+	unreached []target
+	scenario  scenario
+	rounds    map[scenario]int
+	began     time.Time
+}
+
+// fleet is how many hosts take part in every rollout.
+const fleet = 3
+
+// giveUp is after how many rounds a target that was not reached counts as unreachable.
+const giveUp = 4
+
+func newRun(ctx context.Context, o options) (*run, error) {
+	r := &run{options: o, todo: choose(o.points, o.kills, o.seed), missed: map[target]int{}, rounds: map[scenario]int{}, began: time.Now()}
+	var err error
+	if r.sockets, err = os.MkdirTemp("", "hs-"); err != nil {
+		return nil, err
+	}
+	if r.house, err = newHouse(ctx, o.dir, o.programs); err != nil {
+		return r, err
+	}
+	r.processes = append(r.processes, r.house.process)
+	if err := r.house.process.start(&pool{}); err != nil {
+		return r, err
+	}
+	for i := range fleet {
+		x, err := r.join(ctx, fmt.Sprintf("n%d", i+1), &pool{})
+		if err != nil {
+			return r, err
+		}
+		r.hosts = append(r.hosts, x)
+		if err := errors.Join(x.up(&pool{}, &pool{}), r.present(ctx, x)); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// all does rounds until every kill was made or could not be.
+func (r *run) all(ctx context.Context) error {
+	if err := r.round(ctx, good); err != nil { // so that there is a level to go back to
+		return err
+	}
+	for r.todo.left() > 0 {
+		for _, s := range scenarios {
+			for turns := 0; len(r.todo[s]) > 0 && turns < 2; turns++ {
+				if err := r.round(ctx, s); err != nil {
+					return fmt.Errorf("round %q: %w", s, err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// round arms the programs, does what the scenario says, and takes back what was not
+// reached.
+func (r *run) round(ctx context.Context, s scenario) error {
+	r.scenario = s
+	r.rounds[s]++
+	began, before := time.Now(), len(r.kills())
+	deeds := map[scenario]func(context.Context) error{good: r.good, bad: r.bad, stall: r.stall, ban: r.ban, reboot: r.reboot,
+		crash: r.crash, join: r.visit, backup: r.backup}
+	err := deeds[s](ctx)
+	if err == nil {
+		err = r.disarm(ctx)
+	}
+	fmt.Fprintf(r.course, "%7.1fs  %-7s %2d kills in %4.1fs, %d to do\n", time.Since(r.began).Seconds(), s, len(r.kills())-before, time.Since(began).Seconds(), r.todo.left())
+	return errors.Join(err, r.trouble())
+}
+
+func (r *run) pool(program string, n int) *pool {
+	return &pool{left: r.todo.take(r.scenario, program, n)}
+}
+
+// arm arms the server and the hosts.
+func (r *run) arm(n int) {
+	agents, loaders := r.pool(failpoint.Agent, n), r.pool(failpoint.Loader, n)
+	r.house.process.rearm(r.pool(failpoint.Server, n))
+	for _, x := range r.hosts {
+		x.loader.rearm(loaders)
+		x.agent.rearm(agents)
+	}
+}
+
+// disarm ends every program that is armed, so that it starts again unarmed, and puts
+// back what was not reached.
+func (r *run) disarm(ctx context.Context) error {
+	back := func(program string, p *process) {
+		p.mu.Lock()
+		left := p.pool.left
+		p.pool.left = nil
+		armed := p.armed
+		p.mu.Unlock()
+		for _, name := range left {
+			r.todo[r.scenario] = append(r.todo[r.scenario], target{name, program})
+		}
+		if armed != "" {
+			r.miss(target{armed, program})
+			p.rearm(&pool{})
+		}
+	}
+	back(failpoint.Server, r.house.process)
+	for _, x := range r.hosts {
+		back(failpoint.Loader, x.loader)
+		back(failpoint.Agent, x.agent)
+	}
+	return until(ctx, "the server", func(ctx context.Context) (bool, error) {
+		err := r.house.client.Ready(ctx)
+		return err == nil, err
+	})
+}
+
+// miss puts a target back to the front, or gives it up.
+func (r *run) miss(t target) {
+	if r.missed[t]++; r.missed[t] >= giveUp {
+		r.unreached = append(r.unreached, t)
+		return
+	}
+	r.todo[r.scenario] = slices.Insert(r.todo[r.scenario], 0, t)
+}
+
+func (r *run) kills() []kill {
+	var all []kill
+	for _, p := range r.processes {
+		p.mu.Lock()
+		all = append(all, p.kills...)
+		p.mu.Unlock()
+	}
+	return all
+}
+
+func (r *run) trouble() error {
+	var all []error
+	for _, p := range r.processes {
+		all = append(all, p.trouble())
+	}
+	return errors.Join(all...)
+}
+
+// good rolls a level out to every host.
+func (r *run) good(ctx context.Context) error {
+	r.arm(12)
+	for _, x := range r.hosts { // as a crash after plan-kept leaves it
+		if err := os.WriteFile(filepath.Join(x.dir, "loader", "kept", "stray"), []byte("x"), 0o600); err != nil {
+			return err
+		}
+	}
+	p, err := r.house.publish(ctx, "good")
+	if err != nil {
+		return err
+	}
+	plan, err := r.house.roll(ctx, p, r.hosts)
+	if err != nil {
+		return err
+	}
+	if err := r.over(ctx, plan, hotstick.Completed); err != nil {
+		return err
+	}
+	return r.settled(ctx, p.module(), r.hosts...)
+}
+
+// over waits for a plan's end.
+func (r *run) over(ctx context.Context, plan hotstick.PlanID, want hotstick.PlanStatus) error {
+	var last api.Rollout
+	err := until(ctx, "the end of plan "+plan.Short(), func(ctx context.Context) (bool, error) {
+		got, err := r.house.client.Rollout(ctx, string(plan))
+		if err != nil {
+			return false, err
+		}
+		last = got
+		return got.Status == want, r.trouble()
+	})
+	if err != nil {
+		err = fmt.Errorf("%w; it is %s (%+v): %v; %s", err, last.Status, last.Reason, last.States, last.Headline)
+	}
+	return err
+}
+
+// settled waits until nothing is open on the hosts, all reports are taken, and a module
+// is in effect.
+func (r *run) settled(ctx context.Context, module string, hosts ...*host) error {
+	for _, x := range hosts {
+		err := until(ctx, x.name+" to settle", func(ctx context.Context) (bool, error) {
+			led, err := x.ledger()
+			switch {
+			case err != nil:
+				return false, err
+			case led.Attempt != nil:
+				return false, fmt.Errorf("an attempt is %s", led.Attempt.Phase)
+			case len(led.Reports) > 0:
+				return false, fmt.Errorf("%d reports wait", len(led.Reports))
+			}
+			err = x.runs(ctx, module)
+			return err == nil, errors.Join(err, r.trouble())
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// running is the module that is in effect on a host.
+func running(ctx context.Context, x *host) (string, error) {
+	patches, err := x.machine.kernel.Observe(ctx)
+	for _, p := range patches {
+		if p.State == hotstick.InEffect {
+			return p.Module, err
+		}
+	}
+	return "", err
+}
+
+// withdrawn rolls a level out that does not stay, and waits until the first host has the
+// level before again.
+func (r *run) withdrawn(ctx context.Context, kind string, does func(p published)) error {
+	r.arm(6)
+	first := r.hosts[0]
+	before, err := running(ctx, first)
+	if err != nil {
+		return err
+	}
+	p, err := r.house.publish(ctx, kind)
+	if err != nil {
+		return err
+	}
+	does(p)
+	plan, err := r.house.roll(ctx, p, r.hosts)
+	if err != nil {
+		return err
+	}
+	err = until(ctx, "the way back of "+first.name, func(context.Context) (bool, error) {
+		led, err := first.ledger()
+		if err != nil {
+			return false, err
+		}
+		record := led.Plan(plan)
+		return record != nil && (record.State == hotstick.Reverted || record.State == hotstick.Failed), r.trouble()
+	})
+	if err != nil {
+		return err
+	}
+	for _, x := range r.hosts {
+		x.machine.well()
+	}
+	return errors.Join(r.halt(ctx, plan), r.settled(ctx, before, first))
+}
+
+// halt ends a plan unless it is over.
+func (r *run) halt(ctx context.Context, plan hotstick.PlanID) error {
+	err := again(ctx, "halt", func(ctx context.Context) error {
+		got, err := r.house.client.Rollout(ctx, string(plan))
+		if err != nil || got.Status.Over() {
+			return err
+		}
+		_, err = r.house.client.Halt(ctx, string(plan), api.ActionRequest{Reason: "enough was seen"})
+		return err
+	})
+	r.house.ack("halt "+plan.Short(), func(ctx context.Context) error {
+		got, err := r.house.client.Rollout(ctx, string(plan))
+		if err == nil && !got.Status.Over() {
+			err = fmt.Errorf("it is %s", got.Status)
+		}
+		return err
+	})
+	return err
+}
+
+func (r *run) bad(ctx context.Context) error {
+	return r.withdrawn(ctx, "bad", func(published) {})
+}
+
+func (r *run) stall(ctx context.Context) error {
+	return r.withdrawn(ctx, "stall", func(p published) {
+		for _, x := range r.hosts {
+			x.machine.stalls(p.module())
+		}
+	})
+}
+
+// ban forbids three levels in three ways.
+func (r *run) ban(ctx context.Context) error {
+	r.arm(3)
+	recalled, err := r.house.publish(ctx, "recalled")
+	if err != nil {
+		return err
+	}
+	banned, err := r.house.publish(ctx, "banned")
+	if err != nil {
+		return err
+	}
+	halted, err := r.house.publish(ctx, "halted")
+	if err != nil {
+		return err
+	}
+	if err := r.house.recall(ctx, recalled.patch.Ref); err != nil {
+		return err
+	}
+	err = again(ctx, "ban", func(ctx context.Context) error {
+		_, err := r.house.client.Ban(ctx, banned.patch.Ref, api.BanRequest{Reason: "it was found to be bad"})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	plan, err := r.house.roll(ctx, halted, r.hosts)
+	if err != nil {
+		return err
+	}
+	knows := func(what string, so func(x *host) (bool, error)) error {
+		for _, x := range r.hosts {
+			err := until(ctx, x.name+" to know "+what, func(context.Context) (bool, error) { return so(x) })
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	err = knows("the plan", func(x *host) (bool, error) {
+		led, err := x.ledger()
+		return led.Plan(plan) != nil, err
+	})
+	if err = errors.Join(err, r.halt(ctx, plan)); err != nil {
+		return err
+	}
+	err = knows("halt and ban", func(x *host) (bool, error) {
+		led, err := x.ledger()
+		return led.Halted(plan) && led.Banned(banned.patch.Ref) && led.Attempt == nil, err
+	})
+	r.house.ack("ban", func(ctx context.Context) error {
+		got, err := r.house.client.Patch(ctx, banned.patch.Ref)
+		if err == nil && got.Ban == nil {
+			err = errors.New("it is not banned")
+		}
+		return err
+	})
+	return errors.Join(err, r.good(ctx))
+}
+
+// reboot restarts every host cleanly; the confirmed level comes back by itself.
+func (r *run) reboot(ctx context.Context) error {
+	for _, x := range r.hosts {
+		module, err := running(ctx, x)
+		if err != nil {
+			return err
+		}
+		if err := x.down(syscall.SIGTERM); err != nil {
+			return err
+		}
+		x.machine.kernel.Boot()
+		if err := x.up(&pool{}, r.pool(failpoint.Loader, 3)); err != nil {
+			return err
+		}
+		if err := r.settled(ctx, module, x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// visitor is a host that joins for one round.
+func (r *run) visitor(ctx context.Context, agents, loaders *pool) (*host, error) {
+	r.visitors++
+	x, err := r.join(ctx, fmt.Sprintf("v%d", r.visitors), agents)
+	if err != nil {
+		return nil, err
+	}
+	if err := x.up(&pool{}, loaders); err != nil {
+		return nil, err
+	}
+	return x, r.present(ctx, x)
+}
+
+// present waits until a host has checked in.
+func (r *run) present(ctx context.Context, x *host) error {
+	return until(ctx, x.name+" to check in", func(ctx context.Context) (bool, error) {
+		led, err := x.ledger()
+		if err != nil || led.Identity == "" {
+			return false, err
+		}
+		seen, err := r.house.client.Host(ctx, string(x.id))
+		return err == nil && seen.Host.Boots > 0, errors.Join(err, r.trouble())
+	})
+}
+
+// leave takes a visitor out of the fleet.
+func (r *run) leave(ctx context.Context, x *host) error {
+	armed := map[string]failpoint.Name{failpoint.Loader: x.loader.idle(), failpoint.Agent: x.agent.idle()}
+	err := errors.Join(x.down(syscall.SIGTERM), again(ctx, "write off", func(ctx context.Context) error {
+		_, err := r.house.client.WriteOff(ctx, string(x.id), api.ActionRequest{Reason: "the visit is over"})
+		return err
+	}))
+	// What its processes missed is put back by hand: they are not of the fleet.
+	for program, p := range map[string]*process{failpoint.Loader: x.loader, failpoint.Agent: x.agent} {
+		for _, name := range p.pool.left {
+			r.todo[r.scenario] = append(r.todo[r.scenario], target{name, program})
+		}
+		if armed[program] != "" {
+			r.miss(target{armed[program], program})
+		}
+	}
+	return err
+}
+
+// visit lets a new host join.
+func (r *run) visit(ctx context.Context) error {
+	r.house.process.rearm(r.pool(failpoint.Server, 2))
+	agents := r.pool(failpoint.Agent, 6)
+	x, err := r.visitor(ctx, agents, r.pool(failpoint.Loader, 1))
+	for _, name := range agents.left {
+		r.todo[join] = append(r.todo[join], target{name, failpoint.Agent})
+	}
+	if err != nil {
+		return err
+	}
+	return r.leave(ctx, x)
+}
+
+// crash lets a host go down uncleanly on probation.
+func (r *run) crash(ctx context.Context) error {
+	x, err := r.visitor(ctx, &pool{}, &pool{})
+	if err != nil {
+		return err
+	}
+	p, err := r.house.publish(ctx, "killer")
+	if err != nil {
+		return err
+	}
+	plan, err := r.house.roll(ctx, p, []*host{x})
+	if err != nil {
+		return err
+	}
+	err = until(ctx, x.name+" to be on probation", func(context.Context) (bool, error) {
+		led, err := x.ledger()
+		return err == nil && led.Attempt != nil && led.Attempt.Phase == hotstick.Probation, errors.Join(err, r.trouble())
+	})
+	if err == nil {
+		err = x.down(syscall.SIGKILL)
+	}
+	if err != nil {
+		return err
+	}
+	x.machine.kernel.Boot()
+	if err := x.up(&pool{}, r.pool(failpoint.Loader, 1)); err != nil {
+		return err
+	}
+	if err := r.settled(ctx, "", x); err != nil {
+		return err
+	}
+	led, err := x.ledger()
+	if err == nil && !led.Struck(p.patch.Ref) {
+		err = fmt.Errorf("%s went down with %s and has no strike", x.name, p.patch.Ref)
+	}
+	return errors.Join(err, r.halt(ctx, plan), r.leave(ctx, x))
+}
+
+// backup makes a backup, and puts it back elsewhere.
+func (r *run) backup(ctx context.Context) error {
+	file := filepath.Join(r.dir, fmt.Sprintf("backup-%d.tar", r.rounds[backup]))
+	p, err := r.process(r.dir, "backup", "never", nil, []string{filepath.Join(r.programs, "hotstick"), "server", "backup", "--data", r.house.data(), file})
+	if err != nil {
+		return err
+	}
+	p.once = true
+	if err := p.start(r.pool(failpoint.Backup, 8)); err != nil {
+		return err
+	}
+	<-p.done
+	if err := p.trouble(); err != nil {
+		return err
+	}
+	return r.cli(ctx, "server", "restore", file, "--data", file+".restored")
+}
