@@ -76,7 +76,8 @@ func choose(points []failpoint.Point, n int, seed string) plan {
 	return chosen
 }
 
-// take takes up to n targets of a program out of a scenario.
+// take takes up to n targets of a program out of a scenario, in the order of the table,
+// which is about the order in which they are reached.
 func (p plan) take(s scenario, program string, n int) []failpoint.Name {
 	var taken []failpoint.Name
 	p[s] = slices.DeleteFunc(p[s], func(t target) bool {
@@ -86,6 +87,11 @@ func (p plan) take(s scenario, program string, n int) []failpoint.Name {
 		taken = append(taken, t.point)
 		return true
 	})
+	all := failpoint.Points()
+	rank := func(name failpoint.Name) int {
+		return slices.IndexFunc(all, func(p failpoint.Point) bool { return p.Name == name })
+	}
+	slices.SortStableFunc(taken, func(a, b failpoint.Name) int { return rank(a) - rank(b) })
 	return taken
 }
 

@@ -157,6 +157,18 @@ func (p *process) rearm(arms *pool) {
 	if p.pool = arms; p.armed == "" && len(arms.left) == 0 {
 		return
 	}
+	p.kill()
+}
+
+// restart ends the program by a signal, so that it starts anew with the next point.
+func (p *process) restart() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.kill()
+}
+
+// kill ends the program; it is started again. The caller holds mu.
+func (p *process) kill() {
 	p.moved = true
 	_ = p.cmd.Process.Kill() // it may have died just now
 }

@@ -114,11 +114,11 @@ func (r *run) pool(program string, n int) *pool {
 	return &pool{left: r.todo.take(r.scenario, program, n)}
 }
 
-// arm arms the server and the hosts.
-func (r *run) arm(n int) {
+// arm arms the server and these hosts.
+func (r *run) arm(n int, hosts ...*host) {
 	agents, loaders := r.pool(failpoint.Agent, n), r.pool(failpoint.Loader, n)
 	r.house.process.rearm(r.pool(failpoint.Server, n))
-	for _, x := range r.hosts {
+	for _, x := range hosts {
 		x.loader.rearm(loaders)
 		x.agent.rearm(agents)
 	}
@@ -181,7 +181,7 @@ func (r *run) trouble() error {
 
 // good rolls a level out to every host.
 func (r *run) good(ctx context.Context) error {
-	r.arm(12)
+	r.arm(40, r.hosts...)
 	for _, x := range r.hosts { // as a crash after plan-kept leaves it
 		if err := os.WriteFile(filepath.Join(x.dir, "loader", "kept", "stray"), []byte("x"), 0o600); err != nil {
 			return err
@@ -210,7 +210,11 @@ func (r *run) over(ctx context.Context, plan hotstick.PlanID, want hotstick.Plan
 			return false, err
 		}
 		last = got
-		return got.Status == want, r.trouble()
+		if got.Status == hotstick.Running && got.States[hotstick.Interrupted] > 0 {
+			// An attempt that was interrupted twice waits for minutes, or for a person.
+			_, err = r.house.client.Retry(ctx, string(plan), api.RetryRequest{Failed: true, Reason: "it was killed"})
+		}
+		return got.Status == want, errors.Join(err, r.trouble())
 	})
 	if err != nil {
 		err = fmt.Errorf("%w; it is %s (%+v): %v; %s", err, last.Status, last.Reason, last.States, last.Headline)
@@ -256,8 +260,8 @@ func running(ctx context.Context, x *host) (string, error) {
 // withdrawn rolls a level out that does not stay, and waits until the first host has the
 // level before again.
 func (r *run) withdrawn(ctx context.Context, kind string, does func(p published)) error {
-	r.arm(6)
-	first := r.hosts[0]
+	first := r.hosts[0] // the canary, and the only one that gets so far
+	r.arm(6, first)
 	before, err := running(ctx, first)
 	if err != nil {
 		return err
@@ -284,6 +288,7 @@ func (r *run) withdrawn(ctx context.Context, kind string, does func(p published)
 	}
 	for _, x := range r.hosts {
 		x.machine.well()
+		x.agent.restart() // an idle agent would ask its probe in a minute only
 	}
 	return errors.Join(r.halt(ctx, plan), r.settled(ctx, before, first))
 }
@@ -322,7 +327,7 @@ func (r *run) stall(ctx context.Context) error {
 
 // ban forbids three levels in three ways.
 func (r *run) ban(ctx context.Context) error {
-	r.arm(3)
+	r.arm(3, r.hosts...)
 	recalled, err := r.house.publish(ctx, "recalled")
 	if err != nil {
 		return err

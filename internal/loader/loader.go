@@ -216,8 +216,6 @@ func (l *Loader) open() error {
 	at := l.moment(nil)
 	at.model = l.cfg.Model
 	l.led = wake(old, crashes, at)
-	l.tellBoot(&old, &l.led)
-	l.tellChange(&old, &l.led)
 	if len(l.led.Strikes) > len(old.Strikes) {
 		failpoint.Here(failpoint.LoaderStrikeBeforeSave)
 	}
@@ -225,6 +223,8 @@ func (l *Loader) open() error {
 		l.unsaved = true
 		l.cfg.Log.Error("cannot write the ledger; nothing is started until that works", "error", err)
 	}
+	l.tellBoot(&old, &l.led)
+	l.tellChange(&old, &l.led)
 	failpoint.Here(failpoint.LoaderBootWritten)
 	healed := l.heal(old)
 	l.chronicle(&healed, &l.led)
