@@ -15,6 +15,7 @@ T_GUESTS := 20m
 T_WEB    := 240
 T_SIM    := 360
 T_EVIL   := 300
+T_CRASH  := 420
 T_SURVIVE := 6m
 T_TRUTH  := 9m
 SAMPLES  := 2000
@@ -50,7 +51,7 @@ dev: build ## server, console and 200 simulated hosts, a rollout already moving
 	bin/hotstick dev $(ARGS)
 
 .PHONY: test
-test: setup-test check test-web test-unit fuzz sim evil survive-some test-guests ## everything, all set-up included
+test: setup-test check test-web test-unit fuzz sim evil crash survive-some test-guests ## everything, all set-up included
 
 .PHONY: setup-test
 setup-test:
@@ -124,6 +125,25 @@ truth-some: build console-packages ## the same with 2,000 samples, as a test
 .PHONY: console-packages
 console-packages:
 	@test -d $(WEB)/node_modules || (cd $(WEB) && npm ci --no-audit --no-fund --silent)
+
+.PHONY: build-lab
+build-lab:
+	@mkdir -p bin/lab
+	go build -trimpath -tags lab -o bin/lab/ ./cmd/hotstick ./cmd/hotstick-agent ./cmd/hotstick-loader
+
+.PHONY: crash
+crash: build-lab ## 200 times kill -9 at failpoints of real programs, chosen by the commit; ARGS="-o json" for machines
+	timeout $(T_CRASH) go run ./bench/crash -kills 200 $(ARGS)
+
+.PHONY: crash-full
+crash-full: build-lab ## kill -9 at every failpoint, 25 times each
+	go run ./bench/crash -each 25 $(ARGS)
+
+.PHONY: crash-planted
+crash-planted: ## the same with a bug in the loaders, which must be found: BUG=intent-not-durable
+	@mkdir -p bin/lab-planted
+	go build -trimpath -tags lab,planted -o bin/lab-planted/ ./cmd/hotstick ./cmd/hotstick-agent ./cmd/hotstick-loader
+	! go run ./bench/crash -programs bin/lab-planted -planted $(or $(BUG),intent-not-durable) -kills 20 -only loader/ $(ARGS)
 
 .PHONY: test-web
 test-web: ## the console in Chromium

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/hotstick/hotstick/internal/durable"
 	"github.com/hotstick/hotstick/internal/strictjson"
 )
 
@@ -264,8 +265,11 @@ func (c *Client) floor() (time.Time, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return time.Time{}, nil
 	}
+	if err == nil {
+		data, err = durable.Unseal(data)
+	}
 	if err != nil {
-		return time.Time{}, err
+		return time.Time{}, fmt.Errorf("cannot read %s: %w", c.disk.path(floorFile), err)
 	}
 	var doc floorDocument
 	if err := strictjson.Unmarshal(data, &doc); err != nil {
@@ -284,5 +288,5 @@ func (c *Client) sawEnd(now, floor time.Time) {
 
 func (c *Client) setFloor(now time.Time) error {
 	text := now.UTC().Truncate(time.Second).Format(time.RFC3339)
-	return c.disk.write(floorFile, []byte(`{"refreshed":"`+text+`"}`+"\n"))
+	return c.disk.write(floorFile, durable.Seal([]byte(`{"refreshed":"`+text+`"}`)))
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/durable"
 	"github.com/hotstick/hotstick/internal/strictjson"
 )
 
@@ -78,8 +79,11 @@ func (c *Client) seenRecalls() ([]hotstick.Recall, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	if err == nil {
+		data, err = durable.Unseal(data)
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cannot read %s: %w", c.disk.path(recallsFile), err)
 	}
 	var doc recallsDocument
 	if err := strictjson.Unmarshal(data, &doc); err != nil {
@@ -104,7 +108,7 @@ func (c *Client) learn(recalls []hotstick.Recall) ([]hotstick.Recall, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot keep a recall: %w", err)
 	}
-	return all, c.disk.write(recallsFile, data)
+	return all, c.disk.write(recallsFile, durable.Seal(data))
 }
 
 // TakeRecalls takes the recalls out of a file that somebody has brought: targets

@@ -93,7 +93,7 @@ func newHouse(ctx context.Context, dir, programs string) (*house, error) {
 }
 
 // patience is how long anything may take before it counts as lost.
-const patience = 60 * time.Second
+const patience = 100 * time.Second
 
 // again repeats a call while the server is away, as people do. A server that said no is
 // asked no more, unless already says that it had done so before it died.

@@ -57,10 +57,15 @@ func (h *Home) Identity() (statement.Signer, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(h.path("identity.pub")); errors.Is(err, fs.ErrNotExist) {
-		if err := statement.SavePublic(h.path("identity.pub"), signer.Public()); err != nil {
-			return nil, err
-		}
+	public, err := statement.LoadPublic(h.path("identity.pub"))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return signer, statement.SavePublic(h.path("identity.pub"), signer.Public())
+	case err != nil:
+		return nil, err
+	case !public.Equal(ed25519.PublicKey(signer.Public())):
+		// A key that a disk has garbled is a key still, and that of nobody.
+		return nil, fmt.Errorf("cannot use the host's identity: %s and its public half do not belong together: %w", h.path("identity.key"), durable.ErrDamaged)
 	}
 	return signer, nil
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/hotstick/hotstick/internal/durable"
 	"github.com/hotstick/hotstick/internal/strictjson"
 )
 
@@ -18,7 +19,7 @@ func (h *Home) saveLabels(labels map[string]string) error {
 	if err != nil {
 		return fmt.Errorf("cannot encode the labels: %w", err)
 	}
-	return h.write("labels.json", data, 0o644)
+	return h.write("labels.json", durable.Seal(data), 0o644)
 }
 
 // Labels are the labels of the host: those of its join line and those of its
@@ -27,6 +28,9 @@ func (h *Home) Labels(configured map[string]string) (map[string]string, error) {
 	data, err := os.ReadFile(h.path("labels.json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return configured, nil
+	}
+	if err == nil {
+		data, err = durable.Unseal(data)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the labels of the join line: %w", err)

@@ -62,6 +62,9 @@ func OpenMemory(dir string) (*Memory, error) {
 		return m, nil
 	}
 	if err == nil {
+		data, err = durable.Unseal(data)
+	}
+	if err == nil {
 		m.kept, err = ParseCheckpoint(data)
 	}
 	if err != nil {
@@ -134,11 +137,11 @@ func (m *Memory) Take(offer []byte, trust hotstick.Trust, proof []Hash) (Step, e
 // keep makes the offer the kept checkpoint, and the kept one history.
 func (m *Memory) keep(offer []byte, offered Checkpoint) error {
 	if m.history && m.note != nil {
-		if err := durable.Replace(filepath.Join(m.dir, historyDir), historyName(m.kept), 0o600, m.note); err != nil {
+		if err := durable.Replace(filepath.Join(m.dir, historyDir), historyName(m.kept), 0o600, durable.Seal(m.note)); err != nil {
 			return err
 		}
 	}
-	if err := durable.Replace(m.dir, keptFile, 0o600, offer); err != nil {
+	if err := durable.Replace(m.dir, keptFile, 0o600, durable.Seal(offer)); err != nil {
 		return err
 	}
 	m.note, m.kept = slices.Clone(offer), offered
@@ -199,6 +202,9 @@ func (m *Memory) Heads() ([]Head, error) {
 	for _, name := range names {
 		data, err := os.ReadFile(filepath.Join(m.dir, historyDir, name))
 		if err != nil {
+			return nil, fmt.Errorf("cannot read the remembered checkpoints: %w", err)
+		}
+		if data, err = durable.Unseal(data); err != nil {
 			return nil, fmt.Errorf("cannot read the remembered checkpoints: %w", err)
 		}
 		c, err := ParseCheckpoint(data)

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hotstick/hotstick/internal/loader/ledger"
 )
 
 // estate is a server with two hosts, as it stood before something bad happened: real
@@ -152,9 +154,9 @@ func (e *estate) epoch(host string) uint64 {
 	e.Helper()
 	data, err := os.ReadFile(e.path(host, "loader", "ledger.json"))
 	e.must("", err)
-	var ledger struct{ Epoch uint64 }
-	e.must("", json.Unmarshal(data, &ledger))
-	return ledger.Epoch
+	led, err := ledger.Decode(data)
+	e.must("", err)
+	return led.Epoch
 }
 
 // stolen is the estate after a thief took the whole data directory along and runs a

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/durable"
 	"github.com/hotstick/hotstick/internal/strictjson"
 )
 
@@ -18,12 +19,16 @@ func Encode(l Ledger) ([]byte, error) {
 	if len(data) > MaxBytes {
 		return nil, fmt.Errorf("cannot write a ledger of %d bytes: the limit is %d", len(data), MaxBytes)
 	}
-	return append(data, '\n'), nil
+	return durable.Seal(data), nil
 }
 
 // Decode reads a ledger's document strictly. An error means that nothing in it
 // may be relied on.
 func Decode(data []byte) (Ledger, error) {
+	data, err := durable.Unseal(data)
+	if err != nil {
+		return Ledger{}, fmt.Errorf("cannot read the ledger: %w", err)
+	}
 	if len(data) > MaxBytes+1 {
 		return Ledger{}, fmt.Errorf("cannot read a ledger of %d bytes: the limit is %d", len(data), MaxBytes)
 	}

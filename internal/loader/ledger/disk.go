@@ -56,9 +56,12 @@ func Peek(path string) (Ledger, error) {
 	return Decode(data)
 }
 
+// sealBytes bounds the line that seals a ledger.
+const sealBytes = 128
+
 // Load returns the ledger's bytes; the error is fs.ErrNotExist if there is none.
 func (d *Dir) Load() ([]byte, error) {
-	return readBounded(filepath.Join(d.path, "ledger.json"), MaxBytes+1)
+	return readBounded(filepath.Join(d.path, "ledger.json"), MaxBytes+sealBytes)
 }
 
 // Save replaces the ledger durably.

@@ -4,7 +4,8 @@
 // # Format
 //
 // The ledger is one JSON document with the schema "hotstick/ledger/v1", at most
-// [MaxBytes] long. It is always replaced as a whole: written to a temporary file,
+// [MaxBytes] long, and a last line with its SHA-256, so that what a disk does to it is
+// found. It is always replaced as a whole: written to a temporary file,
 // synced, renamed over the old one, and the directory synced. A reader therefore
 // sees the old document or the new one, never a mixture. Reading is strict: an
 // unknown field, a missing or newer schema, or a value outside its closed set
