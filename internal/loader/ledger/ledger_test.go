@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/durable"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 )
 
@@ -67,10 +68,15 @@ func TestALedgerOfTheFirstVersionIsRead(t *testing.T) {
 }
 
 func TestAMalformedLedgerIsRefused(t *testing.T) {
-	good, err := ledger.Encode(full())
+	sealed, err := ledger.Encode(full())
 	if err != nil {
 		t.Fatal(err)
 	}
+	plain, err := durable.Unseal(sealed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := append(plain, '\n')
 	for _, c := range []struct{ what, from, to, want string }{
 		{"a newer schema", "ledger/v1", "ledger/v2", "ledger/v2"},
 		{"an unknown field", `{"schema"`, `{"extra":1,"schema"`, "extra"},
@@ -89,9 +95,20 @@ func TestAMalformedLedgerIsRefused(t *testing.T) {
 		if text == string(good) {
 			t.Fatalf("%s: %q is not in %s", c.what, c.from, good)
 		}
-		if _, err := ledger.Decode([]byte(text)); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := ledger.Decode(durable.Seal([]byte(text))); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error is %v, want it to say %q", c.what, err, c.want)
 		}
+	}
+}
+
+func TestALedgerThatADiskHasChangedIsRefused(t *testing.T) {
+	sealed, err := ledger.Encode(full())
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := strings.Replace(string(sealed), `"seq":3`, `"seq":7`, 1)
+	if _, err := ledger.Decode([]byte(changed)); changed == string(sealed) || !errors.Is(err, durable.ErrDamaged) {
+		t.Errorf("a ledger with another number: %v", err)
 	}
 }
 
