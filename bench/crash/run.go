@@ -48,6 +48,9 @@ type run struct {
 // fleet is how many hosts take part in every rollout.
 const fleet = 3
 
+// mostServer is how often the server is killed in one round.
+const mostServer = 6
+
 // giveUp is after how many rounds a target that was not reached counts as unreachable.
 const giveUp = 4
 
@@ -117,7 +120,8 @@ func (r *run) pool(program string, n int) *pool {
 // arm arms the server and these hosts.
 func (r *run) arm(n int, hosts ...*host) {
 	agents, loaders := r.pool(failpoint.Agent, n), r.pool(failpoint.Loader, n)
-	r.house.process.rearm(r.pool(failpoint.Server, n))
+	// Agents wait ever longer for a server that is away again and again.
+	r.house.process.rearm(r.pool(failpoint.Server, min(n, mostServer)))
 	for _, x := range hosts {
 		x.loader.rearm(loaders)
 		x.agent.rearm(agents)
