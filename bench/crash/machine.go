@@ -56,6 +56,9 @@ func newMachine(dir, name, socket string) (*machine, error) {
 	mux.HandleFunc("POST /delete", func(w http.ResponseWriter, r *http.Request) {
 		m.answer(w, m.kernel.Calls().Delete(r.FormValue("module")))
 	})
+	mux.HandleFunc("POST /help", func(w http.ResponseWriter, r *http.Request) {
+		m.answer(w, m.kernel.Calls().Help(r.FormValue("module")))
+	})
 	m.server = &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
 	go func() { _ = m.server.Serve(listener) }() // until it is closed
 	return m, nil

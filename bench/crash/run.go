@@ -23,7 +23,6 @@ type options struct {
 	kills         int
 	seed          string
 	planted       string
-	limit         time.Duration
 	course        io.Writer
 }
 

@@ -112,13 +112,3 @@ func (w *watcher) stop(stopped bool) {
 		w.truth.mutes[n-1].until = now
 	}
 }
-
-// newest is the last look.
-func (w *watcher) newest() look {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.truth.looks) == 0 {
-		return look{}
-	}
-	return w.truth.looks[len(w.truth.looks)-1]
-}

@@ -468,10 +468,7 @@ var touchable = []hotstick.Touch{
 // upgrade offers the next level, which may be ill, with the plug pulled somewhere.
 func (h *touchHistory) upgrade() {
 	h.level++
-	var touches []hotstick.Touch
-	for _, t := range rapid.SliceOfNDistinct(rapid.SampledFrom(touchable), 0, 4, hotstick.Touch.Thing).Draw(h.rt, "touches") {
-		touches = append(touches, t)
-	}
+	touches := rapid.SliceOfNDistinct(rapid.SampledFrom(touchable), 0, 4, hotstick.Touch.Thing).Draw(h.rt, "touches")
 	does := fake.Behaviour{}
 	if rapid.IntRange(0, 3).Draw(h.rt, "ill") == 0 {
 		does.Ill = "503"

@@ -4,8 +4,8 @@
 // programs of a host can be killed while their kernel goes on. It is in lab builds only.
 //
 // The other process listens on a Unix socket and speaks HTTP: GET /open?name=… answers
-// with a [File], POST /finit, /disable and /delete answer with an errno as text, 0 for
-// success. bench/crash has it.
+// with a [File], POST /finit, /disable, /delete and /help answer with an errno as text, 0
+// for success. bench/crash has it.
 package elsewhere
 
 import (

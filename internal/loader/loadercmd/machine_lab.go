@@ -46,3 +46,11 @@ func (c calls) Disable(module string) error {
 func (c calls) Delete(module string) error {
 	return c.k.Call("/delete?module="+url.QueryEscape(module), nil)
 }
+
+// Help implements klpchange.Calls.
+func (c calls) Help(module string) error {
+	return c.k.Call("/help?module="+url.QueryEscape(module), nil)
+}
+
+// Listen implements klpchange.Calls: a simulated kernel explains nothing.
+func (calls) Listen() (heard func() []string) { return func() []string { return nil } }
