@@ -71,14 +71,11 @@ type traced struct {
 	running []string
 }
 
-// slow is the length of a transition from which on it cannot have ended in its first pass.
-const slow = 300 * time.Millisecond
-
 // The kernel itself says why a transition takes a second: the first pass meets tasks that
 // run, most often those that idle, and the next pass is a second later. Where it meets none
 // the transition ends at once. How often it meets none is what the CPUs that are kept awake
-// change; BenchmarkTransition counts that, on a machine that does nothing else.
-func TestInsideTheTraceNamesTheIdleTasks(t *testing.T) {
+// change. It runs in a guest of BenchmarkTransition only, and prints rows.
+func TestMeasureTheTrace(t *testing.T) {
 	dir := needGuest(t)
 	for file, text := range map[string]string{
 		"/proc/dynamic_debug/control": "file kernel/livepatch/transition.c +p",
@@ -88,21 +85,11 @@ func TestInsideTheTraceNamesTheIdleTasks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	idle := 0
 	for range 6 {
 		for _, m := range modes[:2] {
 			trace := mustTrace(t, dir, m)
-			if slices.ContainsFunc(trace.running, func(task string) bool { return strings.HasPrefix(task, "swapper/") }) {
-				idle++
-			}
-			fmt.Printf("trace: %-9s %7.1f ms, refused because running: %s\n", m.name, float64(trace.took.Microseconds())/1000, cmp.Or(strings.Join(trace.running, " "), "none"))
-			if refused := len(trace.running) > 0; refused != (trace.took > slow) {
-				t.Errorf("%s took %v with %v refused because running", m.name, trace.took, trace.running)
-			}
+			fmt.Printf("row: trace of %-9s %7.1f ms, refused because running: %s\n", m.name, float64(trace.took.Microseconds())/1000, cmp.Or(strings.Join(trace.running, " "), "none"))
 		}
-	}
-	if idle == 0 {
-		t.Error("no pass met an idle task")
 	}
 }
 

@@ -66,8 +66,8 @@ func (w Waking) during(fsys fs.FS, change func() error) error {
 // cpus lists those that this process may use and that are to be woken.
 func (w Waking) cpus(fsys fs.FS) (cpus []int) {
 	var allowed unix.CPUSet
-	if w.Off || unix.SchedGetaffinity(0, &allowed) != nil {
-		return nil
+	if w.Off || unix.SchedGetaffinity(0, &allowed) != nil || allowed.Count() < 2 {
+		return nil // a lone CPU is the one that makes the change
 	}
 	left := map[int]bool{}
 	if !w.Isolated {

@@ -25,6 +25,9 @@ func TestIsolatedCPUsAreLeftAloneWithoutConsent(t *testing.T) {
 	if err := unix.SchedGetaffinity(0, &allowed); err != nil {
 		t.Fatal(err)
 	}
+	if allowed.Count() < 2 {
+		t.Skip("a lone CPU is never woken")
+	}
 	all := Waking{}.cpus(fstest.MapFS{})
 	if len(all) != allowed.Count() {
 		t.Fatalf("woken are %v of %d", all, allowed.Count())
