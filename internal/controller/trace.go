@@ -74,6 +74,9 @@ func (c *Controller) emit(tx store.Tx, e store.Event) error {
 		err = c.emitGrant(tx, e, out)
 	case inventory.PatchBanned:
 		out.Kind = trace.KindBan
+	case inventory.PatchStopped:
+		out.Kind = trace.KindCrashStop
+		err = c.fillCrash(tx, e, &out)
 	case inventory.PatchCleared, inventory.HostCleared:
 		out.Kind, out.To = trace.KindClear, ""
 	case inventory.FleetStopped:
@@ -199,8 +202,20 @@ func (c *Controller) emitGrant(tx store.Tx, e store.Event, out trace.Event) erro
 	}
 	c.tracer.sink.Emit(trace.Event{T: out.T, Node: c.tracer.node, Kind: trace.KindGrant, Plan: e.Plan, Host: e.Host, Patch: e.Patch,
 		Boot: h.Boot, Epoch: c.catalog.View().Trust.Epoch, Generation: e.Generation, Attempt: line.Attempt,
-		Wave: waveOf(line), Grant: hotstick.Digest(e.State)})
+		Wave: waveOf(line), Grant: hotstick.Digest(e.State), Detail: inventory.Model(h)})
 	return nil
+}
+
+// fillCrash names the kind of machine on which a level is stopped.
+func (c *Controller) fillCrash(tx store.Tx, e store.Event, out *trace.Event) error {
+	line, err := tx.Plans().Host(e.Plan, e.Host)
+	out.To = line.Listed.Build.BuildID
+	for _, v := range e.Evidence {
+		if v.Kind == "model" {
+			out.Detail = v.Text
+		}
+	}
+	return err
 }
 
 // stateBefore is the state that the same thing had before an event: of a host in a

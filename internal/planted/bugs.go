@@ -34,6 +34,7 @@ func Bugs() []Planted {
 		{"empty-selects-all", "an empty selector selects every host"},
 		{"halt-not-checked", "a grant is not conditional on the plan's status"},
 		{"ban-not-checked", "a grant is not conditional on the bans"},
+		{"crash-print-ignored", "a level starts on machines of a kind that crashed with it"},
 		{"change-unaudited", "a host's row changes without an audit leaf"},
 		{"budget-off-by-one", "a domain takes one host more than its budget"},
 		{"probation-frees-slot", "a host on probation gives its slot back"},

@@ -4,7 +4,7 @@ package trace
 func Kinds() []Kind {
 	return []Kind{
 		KindBegin, KindFault,
-		KindPlan, KindPlanStatus, KindHostState, KindGate, KindGrant, KindSlot, KindBan, KindClear, KindStopAll, KindShown, KindWriteOff, KindLeaf,
+		KindPlan, KindPlanStatus, KindHostState, KindGate, KindGrant, KindSlot, KindBan, KindClear, KindCrashStop, KindStopAll, KindShown, KindWriteOff, KindLeaf,
 		KindBoot, KindDown, KindSeen, KindIntent, KindLoad, KindPhase, KindKernel, KindDisable, KindUnload, KindForce, KindStrike, KindLearned, KindRefused,
 	}
 }

@@ -46,12 +46,16 @@ const (
 	KindGate Kind = "gate"
 	// KindGrant: a grant was signed and committed. Plan, Host, Boot, Epoch, Attempt,
 	// Wave, Grant.
+	// Detail is the model of the host's machine.
 	KindGrant Kind = "grant"
 	// KindSlot: To is taken or free; Domains has the one domain; Plan, Host.
 	KindSlot Kind = "slot"
 	// KindBan, KindClear: Patch; for a clear Host too if it lifts a strike.
 	KindBan   Kind = "ban"
 	KindClear Kind = "clear"
+	// KindCrashStop: Patch is stopped on machines of the kernel build To (its build ID) and
+	// the model Detail, because Host went down with it.
+	KindCrashStop Kind = "crash_stop"
 	// KindStopAll: To is on or off.
 	KindStopAll Kind = "stop_all"
 	// KindShown: what a screen says of a host. Host, Boot, Patch, To is the state.

@@ -2,6 +2,7 @@ package checker
 
 import (
 	"encoding/json"
+	"maps"
 	"strings"
 
 	"github.com/hotstick/hotstick"
@@ -59,8 +60,11 @@ func (f *fleet) server(e *trace.Event) {
 		f.slot(e)
 	case trace.KindBan:
 		f.banned[e.Patch] = true
+	case trace.KindCrashStop:
+		f.stopped[hotstick.CrashPrint{Patch: e.Patch, Build: hotstick.KernelBuild{BuildID: e.To}, Model: e.Detail}] = true
 	case trace.KindClear:
 		delete(f.banned, e.Patch)
+		maps.DeleteFunc(f.stopped, func(p hotstick.CrashPrint, _ bool) bool { return e.Host == "" && p.Patch == e.Patch })
 	case trace.KindStopAll:
 		f.stopAll = e.To == "on"
 	case trace.KindWriteOff:

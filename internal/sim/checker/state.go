@@ -20,6 +20,9 @@ type fleet struct {
 	planOrder []*plan
 	artifacts map[hotstick.Digest]GroundArtifact
 	banned    map[hotstick.PatchRef]bool
+	// stopped are the kinds of machines on which a level is stopped; of a build only its
+	// ID is known.
+	stopped   map[hotstick.CrashPrint]bool
 	stopAll   bool
 	owned     bool
 	failing   bool // the store
@@ -172,7 +175,7 @@ type line struct {
 
 func newFleet() *fleet {
 	return &fleet{hosts: map[hotstick.HostID]*host{}, plans: map[hotstick.PlanID]*plan{},
-		artifacts: map[hotstick.Digest]GroundArtifact{}, banned: map[hotstick.PatchRef]bool{}, grants: map[hotstick.Digest]int64{}, clears: map[hotstick.Digest]bool{},
+		artifacts: map[hotstick.Digest]GroundArtifact{}, banned: map[hotstick.PatchRef]bool{}, stopped: map[hotstick.CrashPrint]bool{}, grants: map[hotstick.Digest]int64{}, clears: map[hotstick.Digest]bool{},
 		orders: orders{out: map[hotstick.HostID]int{}}}
 }
 
@@ -233,7 +236,7 @@ func (f *fleet) apply(e *trace.Event) {
 	case trace.KindFault:
 		f.fault(e)
 	case trace.KindPlan, trace.KindPlanStatus, trace.KindHostState, trace.KindGate, trace.KindGrant, trace.KindSlot,
-		trace.KindBan, trace.KindClear, trace.KindStopAll, trace.KindShown, trace.KindWriteOff, trace.KindLeaf:
+		trace.KindBan, trace.KindClear, trace.KindCrashStop, trace.KindStopAll, trace.KindShown, trace.KindWriteOff, trace.KindLeaf:
 		f.server(e)
 	default:
 		if e.Host != "" {

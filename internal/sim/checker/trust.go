@@ -17,6 +17,8 @@ func trustRules() []Rule {
 			Text: "A host arms only for a plan that enough persons besides its author have signed as it is; single control where the trust says so."},
 		{ID: "S14", Name: "known bad stays bad", check: knownBad,
 			Text: "After a ban no server grants the patch, and no host that learned of it, or of a recall, arms it, until a clear."},
+		{ID: "S14p", Name: "a crash stops its kind", check: crashStops,
+			Text: "After a level was stopped on a kind of machine that crashed with it, no server grants it to another of that kind, in any plan, until a clear."},
 		{ID: "S14m", Name: "nothing bad is forgotten", check: forgotten,
 			Text: "A host forgets no ban and no strike but by a clear, and never a halt, over all restarts and reboots."},
 		{ID: "S14c", Name: "nobody lifts alone", check: liftedTogether,
@@ -87,6 +89,22 @@ func fourEyes(f *fleet, e *trace.Event) (bool, string) {
 	}
 	if !f.plan(e.Plan).known() {
 		return true, "nobody signed this plan: it is an edited copy of another one"
+	}
+	return true, ""
+}
+
+func crashStops(f *fleet, e *trace.Event) (bool, string) {
+	if e.Kind != trace.KindGrant || len(f.stopped) == 0 {
+		return false, ""
+	}
+	p := f.plan(e.Plan)
+	listed, ok := p.listed[e.Host]
+	if !p.known() || !ok {
+		return false, ""
+	}
+	print := hotstick.CrashPrint{Patch: p.body.Plan.Patch, Build: hotstick.KernelBuild{BuildID: listed.Build.BuildID}, Model: e.Detail}
+	if f.stopped[print] {
+		return true, "a grant was given on a kind of machine that crashed with " + print.Patch.String()
 	}
 	return true, ""
 }
