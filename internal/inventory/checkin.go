@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"time"
 
@@ -121,7 +122,8 @@ func (t *taking) facts() error {
 		t.wantFacts = t.old.Facts == nil || t.old.FactsDigest != t.req.FactsDigest
 		return nil
 	}
-	if t.old.Facts != nil && t.old.FactsDigest == t.req.FactsDigest {
+	// Facts of one digest can differ: an older protocol leaves out what it does not know.
+	if t.old.Facts != nil && t.old.FactsDigest == t.req.FactsDigest && reflect.DeepEqual(store.CloneFacts(t.old.Facts), store.CloneFacts(t.req.Facts)) {
 		return nil
 	}
 	t.host.Facts, t.host.FactsDigest = t.req.Facts, t.req.FactsDigest

@@ -129,6 +129,24 @@ func TestARackThatIsLostStopsNothing(t *testing.T) {
 	}
 }
 
+// TestAnAgentThatSpeaksTheNewerProtocolSaysWhatTheOlderOneLeftOut: the digest is of the
+// facts as the agent has them, and stays the same.
+func TestAnAgentThatSpeaksTheNewerProtocolSaysWhatTheOlderOneLeftOut(t *testing.T) {
+	w := newWorld(t, hotstick.Waiting)
+	w.take(checkIn("b1", 1))
+	req := modelled("b1", 2)
+	req.Facts.Masters = []hotstick.Master{{System: "kpatch", Active: true}}
+	taken := w.take(req)
+	if Model(taken.Host) != model || Barred(taken.Host) == nil {
+		t.Errorf("model %q, masters %+v", Model(taken.Host), taken.Host.Facts.Masters)
+	}
+	events := len(w.kinds())
+	req.Seq = 3
+	if w.take(req); len(w.kinds()) != events {
+		t.Errorf("the same facts again made %v", w.kinds()[events:])
+	}
+}
+
 // ours says which modules are ours.
 func ours(module string, _ hotstick.KernelBuild) (hotstick.PatchRef, bool) {
 	return patch, module == "unix_ioctl_2"
