@@ -56,7 +56,7 @@ func Judge(s Situation) *hotstick.Drift {
 		return d
 	}
 	if s.Now.Expected == nil && s.Now.Foreign == "" || s.Now.Unclear && s.Now.Foreign == "" {
-		return s.Was
+		return s.remembered()
 	}
 	kind, there := s.Now.differs(s.booted())
 	switch {
@@ -93,6 +93,15 @@ func (s Situation) happened() *hotstick.Drift {
 		return nil
 	}
 	return &d
+}
+
+// remembered is what is known while nobody can tell: what was, and that the host has
+// booted, for what is missing later in this boot went with it.
+func (s Situation) remembered() *hotstick.Drift {
+	if s.Was.Shown() != nil || s.Before.Boot == s.Now.Boot || s.Before.Expected == nil || s.Before.Expected.IsZero() {
+		return s.Was
+	}
+	return &hotstick.Drift{Kind: hotstick.DriftRebooted, Expected: *s.Before.Expected, Since: s.At, Before: s.Heard, Pending: true}
 }
 
 // stands reports whether what happened before still counts, although nothing else
