@@ -144,6 +144,18 @@ func trustTales() []tale {
 			s.admitted("h1")
 			s.arm("h1")
 		}},
+		{"S14p", "a grant on a kind of machine that crashed", nil, func(s *story, bad bool) {
+			s.server(trace.Event{Kind: trace.KindCrashStop, Patch: newer.patch, Host: "h3", To: buildA.BuildID, Detail: pick(bad, "Maker One", "Maker Two")})
+			s.admit("h1")
+			s.grant("h1", func(e *trace.Event) { e.Detail = "Maker One" })
+		}},
+		{"S14p", "a grant after a clear of single hosts", nil, func(s *story, bad bool) {
+			for _, r := range []release{older, newer} {
+				s.server(trace.Event{Kind: trace.KindCrashStop, Patch: r.patch, Host: "h3", To: buildA.BuildID})
+			}
+			s.server(trace.Event{Kind: trace.KindClear, Patch: newer.patch, Host: pick[hotstick.HostID](bad, "h3", "")})
+			s.admitted("h1")
+		}},
 		{"S14m", "a ban is forgotten", nil, func(s *story, bad bool) {
 			s.learn("h1", learnedBan)
 			s.learn("h1", pick(bad, "nothing", learnedClear))
