@@ -50,7 +50,8 @@ const (
 	KindGrant Kind = "grant"
 	// KindSlot: To is taken or free; Domains has the one domain; Plan, Host.
 	KindSlot Kind = "slot"
-	// KindBan, KindClear: Patch; for a clear Host too if it lifts a strike.
+	// KindBan, KindClear: Patch; for a clear Host too if it lifts a strike, and To is
+	// crashes if it ends the stops of crashes only.
 	KindBan   Kind = "ban"
 	KindClear Kind = "clear"
 	// KindCrashStop: Patch is stopped on machines of the kernel build To (its build ID) and

@@ -63,7 +63,9 @@ func (f *fleet) server(e *trace.Event) {
 	case trace.KindCrashStop:
 		f.stopped[hotstick.CrashPrint{Patch: e.Patch, Build: hotstick.KernelBuild{BuildID: e.To}, Model: e.Detail}] = true
 	case trace.KindClear:
-		delete(f.banned, e.Patch)
+		if e.To != "crashes" {
+			delete(f.banned, e.Patch)
+		}
 		maps.DeleteFunc(f.stopped, func(p hotstick.CrashPrint, _ bool) bool { return e.Host == "" && p.Patch == e.Patch })
 	case trace.KindStopAll:
 		f.stopAll = e.To == "on"

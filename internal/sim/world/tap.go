@@ -175,6 +175,7 @@ func (p tapPlans) PutHost(h store.PlanHost) error {
 		}
 		e.Kind, e.From, e.To, e.Cause, e.Boot = trace.KindGrant, "", "", "", host.Boot
 		e.Uptime = p.t.Now().UnixMilli()
+		e.Detail = inventory.Model(host)
 		p.t.note(e)
 	}
 	return nil
@@ -232,6 +233,24 @@ func (b tapBans) Delete(ref hotstick.PatchRef) error {
 		b.t.note(trace.Event{Kind: trace.KindClear, Patch: ref})
 	}
 	return err
+}
+
+// StopPrint implements [store.BanTable].
+func (b tapBans) StopPrint(s store.CrashStop) error {
+	err := b.BanTable.StopPrint(s)
+	if err == nil {
+		b.t.note(trace.Event{Kind: trace.KindCrashStop, Patch: s.Print.Patch, Host: s.Host, To: s.Print.Build.BuildID, Detail: s.Print.Model})
+	}
+	return err
+}
+
+// LiftPrints implements [store.BanTable].
+func (b tapBans) LiftPrints(ref hotstick.PatchRef) (int, error) {
+	n, err := b.BanTable.LiftPrints(ref)
+	if err == nil && n > 0 {
+		b.t.note(trace.Event{Kind: trace.KindClear, Patch: ref, To: "crashes"})
+	}
+	return n, err
 }
 
 // SetStopAll implements [store.BanTable].
