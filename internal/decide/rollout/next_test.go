@@ -125,6 +125,25 @@ func TestNext(t *testing.T) {
 	}
 }
 
+// TestAHostOfALaterWaveSaysWhatKeepsItOut: a wave that is not open is not why.
+func TestAHostOfALaterWaveSaysWhatKeepsItOut(t *testing.T) {
+	for want, change := range map[hotstick.ReasonCode]func(*rollout.View){
+		hotstick.ReasonWaveNotOpen: func(*rollout.View) {},
+		hotstick.ReasonHeldOnHost: func(v *rollout.View) {
+			v.Hosts[1].Barred = &hotstick.Reason{Code: hotstick.ReasonHeldOnHost}
+		},
+		hotstick.ReasonCrashedElsewhere: func(v *rollout.View) {
+			v.Crashes = []rollout.Crash{{Print: hotstick.CrashPrint{Patch: v.Plan.Patch, Build: v.Hosts[1].Listed.Build}, Host: "z"}}
+		},
+	} {
+		v := fleet("a/x/0:waiting b/x/1:waiting")
+		change(&v)
+		if why := rollout.Open(v).Why("b", t0); why == nil || why.Code != want {
+			t.Errorf("it waits for %+v, want %s", why, want)
+		}
+	}
+}
+
 func TestNothingStartsWhen(t *testing.T) {
 	tests := []struct {
 		name   string

@@ -72,7 +72,7 @@ func cutShort(h *Host) bool {
 func (r *Rollout) waits(i int32) *hotstick.Reason {
 	h, s := &r.hosts[i], &r.at[i]
 	why := r.cause(i)
-	if s.phase == leaving || s.phase == absent && h.Excluded != nil && why.Code == h.Excluded.Code {
+	if s.phase == leaving || s.phase == absent && keptOut(h, why.Code) {
 		return &why
 	}
 	if closed := r.shut(s.cell.wave.index, r.lanes[s.lane]); closed != nil {
@@ -104,6 +104,12 @@ func (r *Rollout) waits(i int32) *hotstick.Reason {
 		return &hotstick.Reason{Code: hotstick.ReasonUnderWay, Detail: fmt.Sprintf("%d of the plan's hosts are under way, %d run the level", r.risked, r.evidence)}
 	}
 	return nil
+}
+
+// keptOut reports whether a host is absent for a reason that stands until somebody acts,
+// whether or not its wave is open.
+func keptOut(h *Host, why hotstick.ReasonCode) bool {
+	return why == hotstick.ReasonCrashedElsewhere || h.Excluded != nil && why == h.Excluded.Code || h.Barred != nil && why == h.Barred.Code
 }
 
 // standsBy tells a stand-in that its canary is at work.
