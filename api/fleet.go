@@ -108,10 +108,11 @@ type Host struct {
 	Boots   int                 `json:"boots"`
 	// Drift is set while the kernel is not as expected for a cause that is not Hotstick.
 	Drift *hotstick.Drift `json:"drift,omitempty"`
-	// Stall is the transition that does not end.
+	// Stall is the transition that does not end; in a list of hosts without its blockers.
 	Stall *hotstick.Stall `json:"stall,omitempty"`
 	// Hold is set while a person on the host holds it; Off says what switches Hotstick off
-	// there (file or command_line); Masters are other systems that load live patches.
+	// there (file or command_line); Masters are other systems that load live patches,
+	// in a list of hosts without their modules.
 	Hold    *hotstick.HostHold `json:"hold,omitempty"`
 	Off     string             `json:"off,omitempty"`
 	Masters []hotstick.Master  `json:"masters,omitempty"`

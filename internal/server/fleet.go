@@ -138,7 +138,7 @@ func (s *Server) hosts(ctx context.Context, in *hostsInput) (*body[api.HostList]
 			if err != nil {
 				return err
 			}
-			out.Hosts = append(out.Hosts, m.Host(h, lines))
+			out.Hosts = append(out.Hosts, view.Listed(m.Host(h, lines)))
 		}
 		if len(hosts) == filter.Limit {
 			out.Next = encodePage(hosts[len(hosts)-1].Cursor())
@@ -169,7 +169,7 @@ func filtered(waits *waiting, m view.Moment, f store.HostFilter, state string, o
 			switch {
 			case skipping:
 			case len(out.Hosts) < limit:
-				out.Hosts = append(out.Hosts, line)
+				out.Hosts = append(out.Hosts, view.Listed(line))
 				if len(out.Hosts) == limit {
 					out.Next = encodePage(h.Cursor())
 				}

@@ -1,6 +1,8 @@
 package view
 
 import (
+	"slices"
+
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
 	"github.com/hotstick/hotstick/internal/decide/why"
@@ -35,6 +37,20 @@ func (m Moment) survives(h store.Host, out *api.Host) {
 	if !out.Silent {
 		out.Stall = h.Loader.Stall
 	}
+}
+
+// Listed is a host in a list: without the tasks that keep its transition and the modules
+// of its other masters, of which one host may tell megabytes.
+func Listed(h api.Host) api.Host {
+	if h.Stall != nil {
+		stall := *h.Stall
+		stall.Blockers, h.Stall = nil, &stall
+	}
+	h.Masters = slices.Clone(h.Masters)
+	for i := range h.Masters {
+		h.Masters[i].Modules = nil
+	}
+	return h
 }
 
 // drifts counts a host's drift and stall.
