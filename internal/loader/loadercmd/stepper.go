@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -54,6 +55,8 @@ type stepAnswer struct {
 // stepper touches things by steps: the loader itself may not. What it can read, it
 // reads.
 type stepper struct {
+	// one step at a time: there is one place for a request.
+	one     sync.Mutex
 	dir     string
 	systemd bool
 	// argv starts a step as a child.
@@ -93,12 +96,32 @@ func (p *stepper) Set(ctx context.Context, t hotstick.Touch, value string) error
 
 // ask starts a step and waits for its end.
 func (p *stepper) ask(ctx context.Context, t hotstick.Touch, value *string) (string, error) {
+	p.one.Lock()
+	defer p.one.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, stepTime)
 	defer cancel()
 	request := stepRequest{ID: rand.Text(), Touch: t, Value: value}
 	if err := putStep(p.dir, "request.json", request); err != nil {
 		return "", err
 	}
+	out, ended := p.start(ctx)
+	if _, err := os.Lstat(filepath.Join(p.dir, "request.json")); err == nil && ended == nil && p.systemd {
+		// A step of the loader before this one ran still, and systemd waited for that one.
+		out, ended = p.start(ctx)
+	}
+	var answer stepAnswer
+	err := readStep(p.dir, "answer.json", &answer)
+	switch {
+	case err != nil || answer.ID != request.ID:
+		return "", fmt.Errorf("cannot touch the %s: the step gave no answer (%v): %.500s", t.Thing(), ended, strings.TrimSpace(out))
+	case answer.Error != "":
+		return "", errors.New(answer.Error)
+	}
+	return answer.Value, nil
+}
+
+// start starts a step, and returns at its end what was said.
+func (p *stepper) start(ctx context.Context) (string, error) {
 	argv := p.argv
 	if p.systemd {
 		argv = []string{"systemctl", "--no-ask-password", "start", stepUnit}
@@ -108,16 +131,8 @@ func (p *stepper) ask(ctx context.Context, t hotstick.Touch, value *string) (str
 	cmd.Env = append(os.Environ(), "SYSTEMD_IGNORE_CHROOT=1")
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.WaitDelay = time.Second
-	ended := cmd.Run()
-	var answer stepAnswer
-	err := readStep(p.dir, "answer.json", &answer)
-	switch {
-	case err != nil || answer.ID != request.ID:
-		return "", fmt.Errorf("cannot touch the %s: the step gave no answer (%v): %.500s", t.Thing(), ended, strings.TrimSpace(out.String()))
-	case answer.Error != "":
-		return "", errors.New(answer.Error)
-	}
-	return answer.Value, nil
+	err := cmd.Run()
+	return out.String(), err
 }
 
 // putStep writes one of the two files as a whole.
