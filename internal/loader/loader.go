@@ -127,8 +127,10 @@ type attemptRun struct {
 	// mayLoad: this process wrote the intent and has not asked for the load.
 	mayLoad   bool
 	loadError string
-	loadedAt  time.Duration
-	order     *hotstick.Reason
+	// refused is why the kernel did not take the attempt's level.
+	refused  *hotstick.Reason
+	loadedAt time.Duration
+	order    *hotstick.Reason
 	// touchFailed is why a touch of the attempt could not be made, and touchedAt when
 	// putting one back failed last.
 	touchFailed *hotstick.Reason

@@ -3,12 +3,15 @@ package loader_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver/fake"
 	"github.com/hotstick/hotstick/internal/loader"
+	"github.com/hotstick/hotstick/internal/loader/operate"
+	"github.com/hotstick/hotstick/internal/loader/touch"
 )
 
 var switchedOff = loader.Off{By: hotstick.OffByFile, Why: "pages all night"}
@@ -60,6 +63,7 @@ func TestWhatIsSwitchedOffTakesNothingOut(t *testing.T) {
 	w.off = switchedOff
 	w.exchange(w.order(id, nil))
 	w.mustRefuse(hotstick.ReasonSwitchedOff)
+	w.mustBeRefused(operate.Request{Action: operate.Revert, Reason: "by hand"}, hotstick.ReasonSwitchedOff)
 	w.recall(p, hotstick.RecallRevert)
 	w.exchange()
 	w.pass(10 * time.Second)
@@ -67,6 +71,24 @@ func TestWhatIsSwitchedOffTakesNothingOut(t *testing.T) {
 	w.off = loader.Off{}
 	w.pass(time.Second)
 	w.mustRun(hotstick.PatchRef{})
+}
+
+func TestWhatIsSwitchedOffUndoesNoCommandOfAnEarlierBoot(t *testing.T) {
+	w := newWorld(t)
+	s := newThings(w)
+	w.mustConfirm(w.publishTouching("fix@1", fake.Behaviour{}, command("mark", true)))
+	s.did = nil
+	w.off = loader.Off{By: hotstick.OffByCommandLine}
+	w.reboot(true)
+	w.pass(20 * time.Second)
+	if len(s.did) != 0 {
+		t.Fatalf("switched off, the loader did %q", s.did)
+	}
+	w.off = loader.Off{}
+	w.pass(time.Second)
+	if len(s.did) == 0 || !strings.HasSuffix(s.did[0], "="+touch.Undone+"@0") {
+		t.Fatalf("switched on again, the loader did %q", s.did)
+	}
 }
 
 func TestWhatIsSwitchedOffComesBackOnceTheSwitchIsGone(t *testing.T) {

@@ -101,6 +101,8 @@ func (l *Loader) revertByHand(who operate.Caller, text string) operate.Answer {
 		return refuse(hotstick.ReasonForeignPatch, "no level of Hotstick's is confirmed here")
 	case l.levelInEffect() == nil || l.levelInEffect().Patch != p.Level.Patch:
 		return refuse(hotstick.ReasonRemovedOutside, fmt.Sprintf("%s is not in effect", p.Level.Patch))
+	case l.off() != nil:
+		return operate.Answer{Refused: l.off()}
 	default:
 		ref = p.Level.Patch
 		if err := l.openWayBack(l.wayBackOf(*p), reason); err != nil {

@@ -80,13 +80,16 @@ func (l *Loader) grantSituation(ctx context.Context, grant statement.Grant, obse
 	s.patch, s.hasPatch = l.view.Patch(plan.Patch)
 	s.expired = l.view.ExpiredFor(plan.Patch, l.judged())
 	s.blocked = l.blocked(plan.Patch)
-	s.untouchable = l.untouchable(ctx, s.patch.Touches)
 	if artifact, ok := s.patch.Artifact(l.build); ok {
 		if err := l.take(ctx, artifact.Digest); err == nil {
 			s.staged = true
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			l.cfg.Log.Warn("cannot take the artifact", "error", err)
 		}
+	}
+	// To look at things may take a step, so nobody makes a loader do it by old grants.
+	if l.led.Attempt == nil && believe(s) == nil {
+		s.untouchable = l.untouchable(ctx, s.patch.Touches)
 	}
 	return s
 }

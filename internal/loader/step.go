@@ -24,6 +24,8 @@ type situation struct {
 	// loadError is what the driver said if the load ended in an error that is
 	// not a refusal: the kernel decides what really happened.
 	loadError string
+	// refused is set if the driver refused the attempt's level: nothing was loaded.
+	refused *hotstick.Reason
 	// stop is set if the plan was halted or the patch banned since the intent.
 	stop *hotstick.Reason
 	// order is set if somebody who may ordered the host back, or a recall or the host's
@@ -129,6 +131,9 @@ func nextOfKernel(s situation) action {
 
 // nextArmed: the intent is durable, the load may not have happened.
 func nextArmed(s situation) action {
+	if s.refused != nil {
+		return move(hotstick.Failed, s.refused)
+	}
 	since := s.sincePhase()
 	if !s.observed {
 		switch {

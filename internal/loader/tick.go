@@ -33,6 +33,10 @@ const (
 	paceQuietClock = 10 * time.Minute
 )
 
+// slowTick is the age from which a tick begins no other step: what a person on the host
+// orders waits for its end.
+const slowTick = time.Second
+
 // maxSteps bounds the steps of one tick; what is left is done in the next one.
 const maxSteps = 16
 
@@ -42,7 +46,11 @@ func (l *Loader) Tick(ctx context.Context) time.Duration {
 	l.stepping.Lock()
 	defer l.stepping.Unlock()
 	l.takeDropped()
-	for range maxSteps {
+	began := l.cfg.Clock.Uptime()
+	for i := range maxSteps {
+		if i > 0 && l.cfg.Clock.Uptime()-began >= slowTick {
+			break
+		}
 		s, open := l.look(ctx)
 		l.examine(false)
 		if !open {
@@ -99,7 +107,7 @@ func (l *Loader) look(ctx context.Context) (situation, bool) {
 	uptime := l.cfg.Clock.Uptime()
 	s := situation{
 		attempt: a, patches: patches, observed: err == nil, uptime: uptime,
-		mayLoad: l.run.mayLoad, loadError: l.run.loadError, order: l.run.order,
+		mayLoad: l.run.mayLoad, loadError: l.run.loadError, refused: l.run.refused, order: l.run.order,
 		silence: l.health.silence(a, uptime), answered: l.health.answered(millis(a.SinceMillis)),
 		moving: l.moving, limits: l.cfg.Limits, touching: l.touching(uptime),
 	}
@@ -180,7 +188,7 @@ func (l *Loader) act(ctx context.Context, s situation, a action) bool {
 		return true
 	case doTouch:
 		l.touch(ctx, a.step)
-		return true
+		return ctx.Err() == nil
 	case doHelp:
 		l.help(ctx, a.module)
 		return false
@@ -203,7 +211,7 @@ func (l *Loader) act(ctx context.Context, s situation, a action) bool {
 		err := l.cfg.Driver.Unload(ctx, a.module)
 		failpoint.Here(failpoint.LoaderUnloadAfter)
 		if s.attempt.Phase == hotstick.Armed && err != nil {
-			l.move(s, move(hotstick.Failed, refusal(err)))
+			l.unloadable(refusal(err))
 			return true
 		}
 		if s.attempt.Phase == hotstick.Probation && err != nil {
@@ -241,13 +249,20 @@ func (l *Loader) load(ctx context.Context, s situation) bool {
 	}
 	var refused *driver.Refusal
 	if errors.As(err, &refused) {
-		l.changeAnyway(func(led *ledger.Ledger) { advance(led, hotstick.Failed, &refused.Reason, l.moment(s.patches)) })
-		l.ended()
+		l.run.refused = &refused.Reason
 		return true
 	}
 	l.cfg.Log.Error("the load ended in an error; the kernel decides what happened", "error", err)
 	l.run.loadError = clip(err.Error())
 	return true
+}
+
+// unloadable ends an attempt before its load. What it touched is put back first, so the end
+// itself is a later step.
+func (l *Loader) unloadable(reason *hotstick.Reason) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.run.refused = reason
 }
 
 // wayBack judges the result of a step on the way back: what is refused for good

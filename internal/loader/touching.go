@@ -133,8 +133,8 @@ func (l *Loader) touch(ctx context.Context, step touch.Step) {
 		return
 	}
 	err := l.touchForward(ctx, step)
-	if err == nil {
-		return
+	if err == nil || ctx.Err() != nil {
+		return // a loader that is told to stop has not failed; the next one goes on
 	}
 	l.cfg.Log.Error("cannot touch what the patch touches", "touch", step.Record.Touch.String(), "error", err)
 	l.mu.Lock()
@@ -191,6 +191,9 @@ func (l *Loader) noteBefore(r ledger.Touched, now string) (ledger.Touched, error
 // touchBack puts one thing back, and drops its record.
 func (l *Loader) touchBack(ctx context.Context, step touch.Step) {
 	note, err := l.restore(ctx, step.Record)
+	if err != nil && ctx.Err() != nil {
+		return // nobody knows whether it was done; the next loader tries it
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil {
@@ -279,11 +282,12 @@ func (l *Loader) note(t hotstick.Touch, text string) {
 }
 
 // leftover undoes what commands of an earlier boot did. It reports whether there was
-// anything to do.
+// anything to do. What is switched off runs no command, for it may be the very one for
+// which it was switched off.
 func (l *Loader) leftover(ctx context.Context) bool {
 	l.mu.Lock()
 	step, more := touch.Leftover(l.led.Touched, l.boot)
-	more = more && l.broken == nil && l.led.Attempt == nil
+	more = more && l.broken == nil && l.led.Attempt == nil && ctx.Err() == nil && l.off() == nil
 	l.mu.Unlock()
 	if more {
 		l.touchBack(ctx, step)

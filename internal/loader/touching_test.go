@@ -33,7 +33,11 @@ type things struct {
 	broken map[string]string
 	// calls counts changes. The plug is pulled around the one with the number plug.
 	calls, plug int
-	before      bool
+	// reads counts looks.
+	reads int
+	// stop, if set, tells the loader to stop in the midst of a change, which cuts it short.
+	stop   func()
+	before bool
 }
 
 var errBroken = errors.New("input/output error")
@@ -50,6 +54,7 @@ func newThings(w *world) *things {
 
 // Read implements touch.World.
 func (s *things) Read(_ context.Context, t hotstick.Touch) (string, error) {
+	s.reads++
 	if t.Kind == hotstick.TouchCommand {
 		return "", nil
 	}
@@ -63,6 +68,10 @@ func (s *things) Read(_ context.Context, t hotstick.Touch) (string, error) {
 // Set implements touch.World. Nothing may be changed that the ledger does not tell of.
 func (s *things) Set(_ context.Context, t hotstick.Touch, value string) error {
 	s.calls++
+	if s.stop != nil {
+		s.stop()
+		return errBroken
+	}
 	if s.calls == s.plug && s.before {
 		panic(pulled{})
 	}
@@ -563,5 +572,61 @@ func (h *touchHistory) check() {
 		if known && value != want || !known && value == touch.Done {
 			h.rt.Fatalf("with %v the %s is %q, want %q; it did %q; %s", running, thing, value, want, h.s.did, h.w.states())
 		}
+	}
+}
+
+func TestWhatWasTouchedBeforeARefusedLoadIsPutBack(t *testing.T) {
+	w := newWorld(t)
+	s := newThings(w)
+	w.offer(w.publishTouching("fix@1", fake.Behaviour{Refuse: hotstick.ReasonKernelRefused}, sysctl("vm.a", "1")), 1)
+	w.pass(2 * time.Second)
+	w.mustEnd(hotstick.Failed, hotstick.ReasonKernelRefused)
+	s.mustBe("sysctl vm/a=0")
+	if left := w.ledger().Touched; len(left) != 0 {
+		t.Errorf("the ledger still has %+v", left)
+	}
+	if !slices.Equal(s.did, []string{"sysctl vm/a=1@0", "sysctl vm/a=0@0"}) {
+		t.Errorf("the loader did %q", s.did)
+	}
+}
+
+func TestALoaderThatIsToldToStopInATouchHasNotFailed(t *testing.T) {
+	w := newWorld(t)
+	s := newThings(w)
+	w.mustConfirm(w.publishTouching("fix@1", fake.Behaviour{}, command("mark", true)))
+	w.machine.Boot()
+	w.now = w.now.Add(time.Second)
+	w.start()
+	told, stop := context.WithCancel(t.Context())
+	s.did, s.stop = nil, stop
+	w.loader.Tick(told)
+	if r := w.ledger().Touched; told.Err() == nil || len(r) != 1 || r[0].Tries != 0 {
+		t.Fatalf("told to stop in the midst of undoing a command, the ledger has %+v", r)
+	}
+	s.stop = nil
+	w.start()
+	w.pass(time.Second)
+	if len(s.did) == 0 || !strings.HasSuffix(s.did[0], "="+touch.Undone+"@0") {
+		t.Fatalf("the next loader did %q", s.did)
+	}
+}
+
+func TestAnOldGrantMakesNoLoaderLookAtThings(t *testing.T) {
+	w := newWorld(t)
+	s := newThings(w)
+	p := w.publishTouching("fix@1", fake.Behaviour{}, sysctl("vm.a", "1"))
+	raw, id := w.plan(p, nil)
+	w.exchange(raw)
+	old := w.grant(id, 1, nil)
+	w.pass(5 * time.Minute)
+	before := s.reads
+	w.exchange(old)
+	w.mustRefuse(hotstick.ReasonGrantExpired)
+	if s.reads != before {
+		t.Errorf("an old grant made the loader read %d things", s.reads-before)
+	}
+	w.exchange(w.grant(id, 1, nil))
+	if s.reads == before {
+		t.Error("a good grant was judged without a look at what it touches")
 	}
 }
