@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/hotstick/hotstick/internal/durable"
 	"github.com/hotstick/hotstick/internal/loader/link"
 	"github.com/hotstick/hotstick/internal/strictjson"
 	"github.com/hotstick/hotstick/internal/wire"
@@ -67,16 +68,13 @@ func (h *Home) SaveContact(c Contact) error {
 }
 
 // LoadContact reads the contact from an agent's directory; fs.ErrNotExist if there was
-// none yet.
+// none yet. Root reads it, and the agent may have put anything there.
 func LoadContact(dir string) (Contact, error) {
-	data, err := os.ReadFile(filepath.Join(dir, contactFile))
+	data, err := durable.ReadUntrusted(filepath.Join(dir, contactFile), maxContact)
 	if err != nil {
 		return Contact{}, err
 	}
 	var c Contact
-	if len(data) > maxContact {
-		return Contact{}, errors.New("cannot read the agent's last contact: it is too long")
-	}
 	if err := strictjson.Unmarshal(data, &c); err != nil {
 		return Contact{}, fmt.Errorf("cannot read the agent's last contact: %v", err)
 	}
@@ -90,11 +88,14 @@ func replaceLoosely(path string, data []byte) error {
 	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
-	if err := os.WriteFile(temp, data, 0o644); err != nil {
+	// The directory may be that of another program, which must not have a link followed.
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
+	_, err = f.Write(data)
 	// The umask of a unit is stricter than what others need to read.
-	if err := os.Chmod(temp, 0o644); err != nil {
+	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
 	return os.Rename(temp, path)

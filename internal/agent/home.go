@@ -147,5 +147,9 @@ func (h *Home) write(name string, data []byte, mode os.FileMode) error {
 // LoadIdentity reads the public half of a host's identity from an agent's
 // directory; the loader pins it.
 func LoadIdentity(dir string) (ed25519.PublicKey, error) {
-	return statement.LoadPublic(filepath.Join(dir, "identity.pub"))
+	data, err := durable.ReadUntrusted(filepath.Join(dir, "identity.pub"), statement.MaxIdentityBytes)
+	if err != nil {
+		return nil, err
+	}
+	return statement.DecodeIdentity(data)
 }

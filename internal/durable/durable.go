@@ -1,5 +1,6 @@
 // Package durable writes small files so that a crash at any point, of the process
-// or of the machine, leaves the old content or the new one and never a part.
+// or of the machine, leaves the old content or the new one and never a part; and reads those
+// that somebody else may have written.
 package durable
 
 import (

@@ -163,6 +163,26 @@ func LoadPublic(path string) (ed25519.PublicKey, error) {
 	return ed25519.PublicKey(key), nil
 }
 
+// MaxIdentityBytes bounds the file of a host's public identity key.
+const MaxIdentityBytes = 4 << 10
+
+// DecodeIdentity reads the content of the file of a host's public identity key, which
+// whoever reads it has no reason to trust: one Ed25519 key in PEM, and nothing else.
+func DecodeIdentity(data []byte) (ed25519.PublicKey, error) {
+	block, rest := pem.Decode(data)
+	if block == nil || len(rest) > 0 {
+		return nil, errors.New("cannot read the host's identity: it is not one key in PEM")
+	}
+	key, err := ParsePublic(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the host's identity: %w", err)
+	}
+	if key.Algorithm() != hotstick.KeyEd25519 {
+		return nil, errors.New("cannot use the host's identity: it is not an Ed25519 key")
+	}
+	return ed25519.PublicKey(key), nil
+}
+
 // LoadAnyPublic reads a public key file that [SavePublic] wrote.
 func LoadAnyPublic(path string) (hotstick.TrustedKey, error) {
 	block, _, err := readPEM(path)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver/klp"
+	"github.com/hotstick/hotstick/internal/durable"
 	"github.com/hotstick/hotstick/internal/loader/operate"
 )
 
@@ -115,7 +116,7 @@ func (s *session) diskChecks() []check {
 	var checks []check
 	for _, dir := range []string{s.state, filepath.Join(filepath.Dir(s.state), "loader")} {
 		info, err := os.Stat(dir)
-		checks = append(checks, say("directory", err == nil && info.Mode().Perm()&0o022 == 0, dir, fail, fmt.Sprintf("%s: %s", dir, stateOf(info, err)), "systemd-tmpfiles --create hotstick.conf"))
+		checks = append(checks, say("directory", err == nil && info.Mode().Perm()&0o022 == 0, dir, fail, fmt.Sprintf("%s: %s", dir, stateOf(info, err)), "systemd-tmpfiles --create"))
 		var st unix.Statfs_t
 		if err != nil || unix.Statfs(dir, &st) != nil {
 			continue
@@ -150,10 +151,13 @@ func (s *session) contactChecks(v hostView) []check {
 	}
 }
 
+// maxCertificate bounds the file of the agent's certificate and key, in bytes.
+const maxCertificate = 64 << 10
+
 // certificate looks at the agent's certificate.
 func (s *session) certificate() check {
 	const name = "certificate"
-	data, err := os.ReadFile(filepath.Join(s.state, "tls.pem"))
+	data, err := durable.ReadUntrusted(filepath.Join(s.state, "tls.pem"), maxCertificate)
 	if err != nil {
 		return check{name, warn, err.Error(), "the host has not joined, or only root may look: hotstick-agent join"}
 	}

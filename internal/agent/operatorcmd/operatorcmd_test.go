@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -250,5 +251,27 @@ func TestTheContactIsShown(t *testing.T) {
 	}
 	if _, out, _ := d.types("", "status"); !strings.Contains(out, "answered 1m0s ago") || !strings.Contains(out, "3 check-ins failed since: no route") {
 		t.Errorf("status says\n%s", out)
+	}
+}
+
+func TestAnAgentThatPutsAPipeInItsDirectoryDoesNotStopThePersonWhoLooks(t *testing.T) {
+	for _, name := range []string{"contact.json", "tls.pem", "identity.pub"} {
+		d := newDesk(t)
+		if err := syscall.Mkfifo(filepath.Join(d.dir, name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan string, 1)
+		go func() {
+			_, out, _ := d.types("", "doctor")
+			done <- out
+		}()
+		select {
+		case out := <-done:
+			if name == "tls.pem" && !strings.Contains(out, "not a regular file") {
+				t.Errorf("doctor said %s", out)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("doctor waits for %s", name)
+		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/catalog"
+	"github.com/hotstick/hotstick/internal/durable"
 	"github.com/hotstick/hotstick/internal/loader"
 )
 
@@ -54,11 +55,11 @@ func (c *ownCatalog) pinned() ([]byte, error) {
 		return nil, fmt.Errorf("cannot look for the catalog's root: %w", err)
 	}
 	for _, path := range kept {
-		if data, err := readUntrusted(path, catalog.MaxRootBytes); err == nil && hotstick.NewDigest(data) == c.root {
+		if data, err := durable.ReadUntrusted(path, catalog.MaxRootBytes); err == nil && hotstick.NewDigest(data) == c.root {
 			return data, nil
 		}
 	}
-	data, err := readUntrusted(filepath.Join(c.agent, "root.json"), catalog.MaxRootBytes)
+	data, err := durable.ReadUntrusted(filepath.Join(c.agent, "root.json"), catalog.MaxRootBytes)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the catalog's root that the agent enrolled with: %w", err)
 	}

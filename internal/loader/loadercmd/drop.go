@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick/catalog"
+	"github.com/hotstick/hotstick/internal/durable"
 )
 
 // maxDropped bounds the files that are looked at.
@@ -40,7 +41,7 @@ func (d *dropBox) take() (catalog.View, bool) {
 			continue
 		}
 		d.looked[e.Name()] = info.ModTime()
-		data, err := readUntrusted(filepath.Join(d.dir, e.Name()), catalog.MaxTargetsBytes)
+		data, err := durable.ReadUntrusted(filepath.Join(d.dir, e.Name()), catalog.MaxTargetsBytes)
 		if err != nil {
 			d.log.Warn("cannot read a dropped file", "file", e.Name(), "error", err)
 			continue

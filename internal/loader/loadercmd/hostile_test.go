@@ -19,6 +19,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver/fake"
+	"github.com/hotstick/hotstick/internal/durable"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/link"
 	"github.com/hotstick/hotstick/internal/statement"
@@ -235,7 +236,7 @@ func TestALeaseOnAFileDoesNotHoldTheLoaderUp(t *testing.T) {
 		t.Skipf("this file system has no leases: %v", err)
 	}
 	began := time.Now()
-	if data, err := readUntrusted(path, 100); !errors.Is(err, unix.EWOULDBLOCK) {
+	if data, err := durable.ReadUntrusted(path, 100); !errors.Is(err, unix.EWOULDBLOCK) {
 		t.Errorf("read %q, %v", data, err)
 	}
 	if took := time.Since(began); took > 5*time.Second {

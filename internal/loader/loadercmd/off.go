@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/durable"
 	"github.com/hotstick/hotstick/internal/loader"
 )
 
@@ -39,7 +40,7 @@ func (o offSwitch) state() loader.Off {
 	if _, err := os.Lstat(o.file); errors.Is(err, fs.ErrNotExist) {
 		return loader.Off{}
 	}
-	text, _ := readUntrusted(o.file, maxOff) // what it says is for people only
+	text, _ := durable.ReadUntrusted(o.file, maxOff) // what it says is for people only
 	why, _, _ := strings.Cut(string(text), "\n")
 	return loader.Off{By: hotstick.OffByFile, Why: strings.TrimSpace(why)}
 }

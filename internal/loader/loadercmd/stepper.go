@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/durable"
 	"github.com/hotstick/hotstick/internal/loader/touch"
 	"github.com/hotstick/hotstick/internal/loader/touch/onhost"
 	"github.com/hotstick/hotstick/internal/strictjson"
@@ -152,7 +153,7 @@ func putStep(dir, name string, v any) error {
 }
 
 func readStep(dir, name string, v any) error {
-	data, err := readUntrusted(filepath.Join(dir, name), maxStepBytes)
+	data, err := durable.ReadUntrusted(filepath.Join(dir, name), maxStepBytes)
 	if err != nil {
 		return err
 	}
