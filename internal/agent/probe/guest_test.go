@@ -142,8 +142,8 @@ func mustProbed(t *testing.T) *probedGuest {
 			{Path: "/usr/sbin/hotstick-probes", Mode: 0o755, Source: program},
 			{Path: "/usr/lib/systemd/system/hotstick-agent.service", Source: units + "hotstick-agent.service"},
 			{Path: "/etc/systemd/system/hotstick-agent.service.d/probes.conf", Data: []byte(dropIn)},
-			{Path: "/usr/lib/sysusers.d/hotstick.conf", Source: units + "hotstick.sysusers"},
-			{Path: "/usr/lib/tmpfiles.d/hotstick.conf", Source: units + "hotstick.tmpfiles"},
+			{Path: "/usr/lib/sysusers.d/hotstick-agent.conf", Source: units + "hotstick-agent.sysusers"},
+			{Path: "/usr/lib/tmpfiles.d/hotstick-agent.conf", Source: units + "hotstick-agent.tmpfiles"},
 		}})
 	if err != nil {
 		t.Fatal(err)
