@@ -101,6 +101,24 @@ func TestTheSameSeedDoesTheSame(t *testing.T) {
 	}
 }
 
+func TestALoaderThatWasNotThereKnowsHowTheHostIsBeforeItJudgesAGrant(t *testing.T) {
+	s := newStage(t, 1)
+	s.departs()
+	s.core.Heard(t.Context(), hotstick.Reading{Probe: "web"})
+	s.arrive(&wire.SyncResponse{NextMillis: 100}, nil)
+	for range 3 {
+		s.departs() // whoever was told of the probe may have ended since
+		s.arrive(&wire.SyncResponse{NextMillis: 100}, nil)
+	}
+	s.departs()
+	calls := len(s.calls)
+	s.arrive(&wire.SyncResponse{NextMillis: 100, Documents: []json.RawMessage{json.RawMessage(`{"payload":"x"}`)}}, nil)
+	with := s.calls[calls:]
+	if len(with) == 0 || len(with[0].Documents) != 1 || len(with[0].Readings) != 1 || with[0].Readings[0].Probe != "web" {
+		t.Errorf("the loader was called with %+v", with)
+	}
+}
+
 func TestNothingElseDepartsWhileSomethingIsUnderWay(t *testing.T) {
 	s := newStage(t, 1)
 	s.departs()

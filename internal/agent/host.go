@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 
@@ -44,12 +45,22 @@ func (h *hostState) note(r hotstick.Reading) {
 	h.fresh = h.fresh[max(0, len(h.fresh)-link.MaxReadings):]
 }
 
+// newestReadings are those of all probes.
+func (h *hostState) newestReadings() []hotstick.Reading {
+	return slices.SortedFunc(maps.Values(h.readings), compareProbes)
+}
+
 // call exchanges what there is with the loader: its documents go in, its state
 // and reports come back. A loader that is not there is tried again later.
 func (c *Core) call(ctx context.Context, req link.Request) {
 	h := &c.host
 	h.called = c.cfg.Uptime()
 	req.Readings, req.Acknowledged = h.fresh, c.server.acknowledged
+	if len(req.Documents) > 0 && !h.loader.Busy {
+		// The loader that the last readings went to may have ended since; what is asked of
+		// this one rests on how the host is.
+		req.Readings = h.newestReadings()
+	}
 	resp, err := c.cfg.Loader.Exchange(ctx, req)
 	if err != nil {
 		if !h.away {
@@ -145,10 +156,7 @@ func (c *Core) request() *wire.SyncRequest {
 	if h.factsDigest != c.server.factsDigest {
 		req.Facts = &h.facts
 	}
-	for _, r := range h.readings {
-		req.Readings = append(req.Readings, r)
-	}
-	slices.SortFunc(req.Readings, func(x, y hotstick.Reading) int { return compareProbes(x, y) })
+	req.Readings = h.newestReadings()
 	if c.server.active {
 		req.HoldSeconds = holdSeconds
 	}
