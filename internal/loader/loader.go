@@ -134,7 +134,9 @@ type attemptRun struct {
 	// touchFailed is why a touch of the attempt could not be made, and touchedAt when
 	// putting one back failed last.
 	touchFailed *hotstick.Reason
-	touchedAt   time.Duration
+	// movedAt is when a transition was seen last.
+	movedAt   time.Duration
+	touchedAt time.Duration
 }
 
 // New starts a loader: it reads the ledger and brings it into this boot, which
@@ -319,6 +321,9 @@ func (l *Loader) saw(patches []hotstick.LoadedPatch, err error) {
 		l.tellKernel(l.patches, patches)
 		l.patches, l.blind = patches, ""
 		l.moving = l.moving.follow(patches, l.cfg.Clock.Uptime(), l.led.Attempt)
+		if l.moving.module != "" {
+			l.run.movedAt = l.cfg.Clock.Uptime()
+		}
 		return
 	}
 	if l.blind != err.Error() {

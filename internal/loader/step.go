@@ -43,7 +43,9 @@ type situation struct {
 	touching      touching
 	// moving is the transition that runs, as this process has followed it.
 	moving course
-	limits Limits
+	// movedAt is the uptime at which this process has last seen a transition.
+	movedAt time.Duration
+	limits  Limits
 }
 
 // Limits are the loader's own limits of time.
@@ -320,9 +322,9 @@ func (s situation) unknown() bool {
 }
 
 // overdue reports whether the way back has taken so long that it has failed, unless
-// a transition runs.
+// a transition runs. What comes after one, however long that took, has its full time.
 func (s situation) overdue() bool {
-	return s.sincePhase() > 3*seconds(s.attempt.Level.TransitionSeconds)
+	return s.uptime-max(millis(s.attempt.SinceMillis), s.movedAt) > 3*seconds(s.attempt.Level.TransitionSeconds)
 }
 
 // effect returns what the truth source says of a module, and whether it is

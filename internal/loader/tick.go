@@ -109,7 +109,7 @@ func (l *Loader) look(ctx context.Context) (situation, bool) {
 		attempt: a, patches: patches, observed: err == nil, uptime: uptime,
 		mayLoad: l.run.mayLoad, loadError: l.run.loadError, refused: l.run.refused, order: l.run.order,
 		silence: l.health.silence(a, uptime), answered: l.health.answered(millis(a.SinceMillis)),
-		moving: l.moving, limits: l.cfg.Limits, touching: l.touching(uptime),
+		moving: l.moving, movedAt: l.run.movedAt, limits: l.cfg.Limits, touching: l.touching(uptime),
 	}
 	s.stop = l.blocked(a.Level.Patch)
 	if a.Plan != "" && l.led.Halted(a.Plan) {

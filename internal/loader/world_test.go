@@ -66,12 +66,14 @@ type world struct {
 	// skew is how far the host's wall clock is off.
 	skew    time.Duration
 	machine *fake.Kernel
-	disk    *disk
-	view    catalog.View
-	staged  map[hotstick.Digest][]byte
-	loader  *loader.Loader
-	limits  loader.Limits
-	looks   *look
+	// clings is how often a module cannot be unloaded yet.
+	clings int
+	disk   *disk
+	view   catalog.View
+	staged map[hotstick.Digest][]byte
+	loader *loader.Loader
+	limits loader.Limits
+	looks  *look
 	// marks are what the modules published from now on show of their way back.
 	marks kmod.Marks
 	// loads counts load calls by module, over all boots.
@@ -192,6 +194,17 @@ func (w *world) start() {
 type watched struct {
 	*fake.Kernel
 	w *world
+}
+
+// Unload fails as often as the world clings to a module.
+func (d *watched) Unload(ctx context.Context, module string) error {
+	if d.w.clings > 0 {
+		d.w.clings--
+		busy := driver.Refuse(hotstick.ReasonKernelRefused, "the kernel still holds %s", module)
+		busy.Retry = true
+		return busy
+	}
+	return d.Kernel.Unload(ctx, module)
 }
 
 // Observe fails while the world is blind.
