@@ -34,6 +34,9 @@ func EncodeAs(m Message, protocol int, limit int64) ([]byte, error) {
 	if err := m.Validate(); err != nil {
 		return nil, err
 	}
+	if req, ok := m.(*SyncRequest); ok {
+		m = req.asOf(protocol)
+	}
 	data, err := strictjson.MarshalAsOf(m, protocol)
 	if err != nil {
 		return nil, fmt.Errorf("cannot encode the message: %w", err)
