@@ -13,7 +13,9 @@ import (
 // granted: the print must name the kernel build that the signed plan lists for the host,
 // and the model in its facts, which a crash does not change. It does so once an attempt,
 // with the report that ends it. So what a hostile host costs is bounded by the attempts
-// that it is given, and each is an entry of the audit log with its name.
+// that it is given, and each is an entry of the audit log with its name. The model is the
+// host's own word all the same: one that has lied about it earlier stops the level for that
+// model, on its own kernel build.
 func (t *taking) stopPrint(line store.PlanHost, r hotstick.Report) error {
 	p := r.Crash
 	ours := p != nil && r.State == hotstick.Quarantined && p.Patch == r.Patch && p.Build == line.Listed.Build && line.Granted != nil &&
