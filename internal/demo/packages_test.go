@@ -250,6 +250,7 @@ func hangingLoader(h *debianHost) {
 }
 
 func removed(h *debianHost) {
+	h.on("systemctl unmask hotstick-agent")
 	out := h.on(installPath + "dpkg -r hotstick-agent hotstick-loader hotstick")
 	if !strings.Contains(out, "stay in effect") || !strings.Contains(out, "echo 0 > /sys/kernel/livepatch/"+busyModule+"/enabled") {
 		h.t.Errorf("dpkg says %s", out)

@@ -100,7 +100,8 @@ func (e *estate) join(host string) {
 	e.must("", os.WriteFile(config, []byte("hostname: "+host+"\n"), 0o644))
 	e.units.addWith(host+"-loader", filepath.Join(state, "loader.env"), e.loaderEnv(host), e.program("hotstick-loader"))
 	e.units.add(host+"-agent", nil, e.agent(host, "https://"+e.address)...)
-	e.must(e.owner().run(line + " --once --state " + filepath.Join(state, "agent") + " --config " + config))
+	// The owner's place remembers its own programs; a host joins with those of its version.
+	e.must(e.owner().run(e.program(words[0]) + strings.TrimPrefix(line, words[0]) + " --once --state " + filepath.Join(state, "agent") + " --config " + config))
 	e.must("", os.WriteFile(filepath.Join(state, "loader.env"), []byte("HOTSTICK_LOADER_ROOT="+root+"\n"), 0o644))
 	e.units.start(host + "-loader")
 	e.units.start(host + "-agent")
