@@ -137,12 +137,17 @@ func (p place) run(command string) (string, error) {
 	var out bytes.Buffer
 	var said lockedBuffer
 	cmd.Stdout = &out
-	go func() { _, _ = io.Copy(&said, master) }() // ends with the terminal
+	read := make(chan struct{})
+	go func() { defer close(read); _, _ = io.Copy(&said, master) }() // ends with the terminal
 	if _, err := master.WriteString("yes\n"); err != nil {
 		return "", err
 	}
 	err = cmd.Run()
 	slave.Close()
+	select {
+	case <-read:
+	case <-time.After(time.Second): // what the command has started holds the terminal
+	}
 	return said.String() + out.String(), err
 }
 
