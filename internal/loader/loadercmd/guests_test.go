@@ -51,8 +51,14 @@ func mustMachine(t *testing.T, systemd bool) *machine {
 		if config.Debian, err = kernelpkg.Debian(ctx, "", say); err != nil {
 			t.Fatal(err)
 		}
-		config.Files = append(config.Files, guest.File{Path: "/etc/hotstick/loader.env", Data: []byte("HOTSTICK_LOADER_ROOT=" + rootDigest + "\n")},
-			guest.File{Path: "/usr/lib/systemd/system/hotstick-loader.service", Source: "../../../deploy/systemd/hotstick-loader.service"})
+		config.Files = append(config.Files, guest.File{Path: "/etc/hotstick/loader.env", Data: []byte("HOTSTICK_LOADER_ROOT=" + rootDigest + "\n")})
+		units, err := filepath.Glob("../../../deploy/systemd/hotstick-loader*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, unit := range units {
+			config.Files = append(config.Files, guest.File{Path: "/usr/lib/systemd/system/" + filepath.Base(unit), Source: unit})
+		}
 	} else {
 		config.Disk = filepath.Join(dir, "disk")
 		config.Services = []guest.Service{{Name: "loader", Argv: []string{"/usr/sbin/hotstick-loader", "--root", rootDigest}}}
