@@ -248,11 +248,13 @@ func bothRun(h *debianHost) {
 const (
 	capDACReadSearch = 1 << 2
 	capSysModule     = 1 << 16
+	capSysPtrace     = 1 << 19 // with the next one: the stacks of tasks that block a transition
+	capSysAdmin      = 1 << 21
 	capSyslog        = 1 << 34
 )
 
 func fewRights(h *debianHost) {
-	for unit, caps := range map[string]uint64{loaderUnit: capDACReadSearch | capSysModule | capSyslog, agentUnit: 0} {
+	for unit, caps := range map[string]uint64{loaderUnit: capDACReadSearch | capSysModule | capSysPtrace | capSysAdmin | capSyslog, agentUnit: 0} {
 		status := h.on("cat /proc/" + h.pid(unit) + "/status")
 		for field, want := range map[string]string{"CapBnd": fmt.Sprintf("%016x", caps), "CapEff": fmt.Sprintf("%016x", caps),
 			"CapAmb": fmt.Sprintf("%016x", 0), "NoNewPrivs": "1", "Seccomp": "2"} {
