@@ -82,7 +82,7 @@ type probedGuest struct {
 
 func TestTheProbesOnARealHost(t *testing.T) {
 	if os.Getenv("HOTSTICK_GUESTS") != "1" {
-		t.Skip("boots a real kernel in QEMU and downloads it once; set HOTSTICK_GUESTS=1, as `make test` does")
+		t.Skip("boots a real kernel in QEMU and downloads it once; set HOTSTICK_GUESTS=1")
 	}
 	if os.Geteuid() != 0 {
 		t.Skip("the Debian for guests is made by root")
