@@ -26,6 +26,9 @@ const (
 	idleTime = 10 * time.Minute
 	// maxConnections bounds how many agents, or strangers, are served at once.
 	maxConnections = 4
+	// placeWait is how long a caller that is heard waits for a place. One who hung up
+	// gives its place back only when its goroutine has seen that, a moment later.
+	placeWait = time.Second
 )
 
 // ErrRefused tells that the loader did not take the call; its text follows.
@@ -97,7 +100,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		}
 		select {
 		case slots <- struct{}{}:
-		default:
+		case <-time.After(placeWait):
 			conn.Close() // more peers than there can honestly be
 			continue
 		}
