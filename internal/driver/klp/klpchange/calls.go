@@ -42,7 +42,7 @@ func (l linux) Finit(file *os.File) error {
 		return fmt.Errorf("cannot use the module file: %w", err)
 	}
 	var errno error
-	return l.waking.during(os.DirFS("/"), func() error {
+	return l.waking.during(os.DirFS("/"), load, func() error {
 		if err := conn.Control(func(fd uintptr) { errno = unix.FinitModule(int(fd), "", 0) }); err != nil {
 			return fmt.Errorf("cannot use the module file: %w", err)
 		}
@@ -61,7 +61,7 @@ func (l linux) write(module, attribute, value string) error {
 		return err
 	}
 	defer unix.Close(fd)
-	return l.waking.during(os.DirFS("/"), func() error {
+	return l.waking.during(os.DirFS("/"), disable, func() error {
 		_, err := unix.Write(fd, []byte(value))
 		return err
 	})
@@ -82,7 +82,7 @@ func (l linux) Help(module string) error {
 	if l.waking.Off {
 		return nil
 	}
-	return l.waking.during(os.DirFS("/"), func() error {
+	return l.waking.during(os.DirFS("/"), wait, func() error {
 		nap(retryPause)
 		return nil
 	})

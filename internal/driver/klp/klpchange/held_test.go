@@ -105,8 +105,8 @@ func mustTrace(t *testing.T, dir string, m mode) (trace traced) {
 		t.Fatal(err)
 	}
 	calls := klpchange.Running(m.waking)
-	timed(t, m, func() error {
-		f, err := os.Open(filepath.Join(dir, "hotstick_unix_ioctl_1.ko"))
+	timed(t, m, ofKernel, func() error {
+		f, err := os.Open(filepath.Join(dir, ofKernel+".ko"))
 		if err != nil {
 			return err
 		}
@@ -133,7 +133,7 @@ func mustTrace(t *testing.T, dir string, m mode) (trace traced) {
 	if trace.took == 0 {
 		t.Error("the kernel log tells of no transition")
 	}
-	timed(t, m, func() error { return calls.Disable("hotstick_unix_ioctl_1") })
-	unload(t, calls)
+	timed(t, m, ofKernel, func() error { return calls.Disable("hotstick_unix_ioctl_1") })
+	unload(t, calls, ofKernel)
 	return trace
 }

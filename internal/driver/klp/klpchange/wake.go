@@ -1,13 +1,18 @@
 package klpchange
 
 import (
+	"bytes"
 	"io/fs"
+	"math"
+	"os"
+	"path"
 	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,9 +22,14 @@ import (
 // A transition's first pass runs inside the load, or the write that disables. It
 // fails where a CPU idles, because the task that idles counts as running and moves
 // to the new code only when it is woken; and the kernel tries again only after a
-// second (klp_try_complete_transition in kernel/livepatch/transition.c). Threads that
-// do nothing but wake up and sleep again on each CPU take that second away. They must
-// sleep: one that spins is itself a running task, which the pass refuses.
+// second (klp_try_complete_transition in kernel/livepatch/transition.c). It fails as well
+// where a task computes in user space and was not interrupted since the pass began.
+//
+// A thread on each other CPU takes that second away, which does nothing but yield: its
+// CPU does not idle, what ran there waits, where its stack can be read, and the thread
+// itself moves to the new code at each of its system calls. A thread that computes without
+// calls would be refused, and one that sleeps leaves its CPU idle just when the pass looks.
+// The thread that makes the change stays on its own CPU, where nothing else can run then.
 type Waking struct {
 	// Off leaves everything to the kernel.
 	Off bool
@@ -28,39 +38,146 @@ type Waking struct {
 }
 
 const (
-	// wakePause is how long a thread sleeps between two times that it wakes a CPU.
-	wakePause = 150 * time.Microsecond
-	// wakeLead is how long the threads run before the change, so that all are there.
-	wakeLead = 2 * time.Millisecond
+	// wakePause is how long a thread sleeps between two looks whether a transition begins.
+	wakePause = 100 * time.Microsecond
+	// watchPause is how long the watch sleeps between two looks at the change.
+	watchPause = time.Millisecond
 	// wakeLimit ends them even if the change hangs.
 	wakeLimit = 2 * time.Second
-	// maxWakers bounds the threads. Where there are more CPUs each goes from one to the
-	// next.
-	maxWakers = 8
+	// spareThreads are left to the rest of the program.
+	spareThreads = 32
+	// wakeNice lets the threads, and the change, run before anything ordinary.
+	wakeNice = -20
 )
 
-// during makes a change while the CPUs are kept awake.
-func (w Waking) during(fsys fs.FS, change func() error) error {
+// change is what happens while the CPUs are kept awake.
+type change int
+
+const (
+	// load is a load of a module, whose transition begins only near its end.
+	load change = iota
+	// disable begins its transition at once, and then waits for all tasks.
+	disable
+	// wait is for the kernel's own next try. It takes long, so the threads take turns with
+	// what else runs.
+	wait
+)
+
+// awake keeps CPUs awake for one change.
+type awake struct {
+	what    change
+	over    atomic.Bool
+	end     time.Time
+	threads sync.WaitGroup
+}
+
+// during makes a change while the other CPUs are kept awake.
+func (w Waking) during(fsys fs.FS, what change, do func() error) error {
 	cpus := w.cpus(fsys)
 	if len(cpus) == 0 {
-		return change()
+		return do()
 	}
-	var (
-		over    atomic.Bool
-		threads sync.WaitGroup
-		end     = time.Now().Add(wakeLimit)
-	)
-	for i := range min(maxWakers, len(cpus)) {
-		var mine []int
-		for j := i; j < len(cpus); j += maxWakers {
-			mine = append(mine, cpus[j])
+	result := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with its CPU and its priority
+		result <- (&awake{what: what, end: time.Now().Add(wakeLimit)}).besides(cpus, do)
+	}()
+	return <-result
+}
+
+// besides makes the change on this thread and its CPU; the others are kept awake.
+func (a *awake) besides(cpus []int, do func() error) error {
+	here, err := a.stay()
+	if err != nil {
+		return do() // the kernel manages alone
+	}
+	defer a.threads.Wait()
+	defer a.over.Store(true)
+	var ready sync.WaitGroup
+	for _, cpu := range cpus {
+		if cpu != here {
+			ready.Add(1)
+			a.threads.Go(func() { a.keep(cpu, ready.Done) })
 		}
-		threads.Go(func() { wake(mine, func() bool { return over.Load() || time.Now().After(end) }) })
 	}
-	defer threads.Wait()
-	defer over.Store(true)
-	nap(wakeLead)
-	return change()
+	ready.Wait()
+	tid := unix.Gettid()
+	a.threads.Go(func() { a.watch(tid) })
+	return do()
+}
+
+// stay binds this thread to the CPU that it is on.
+func (a *awake) stay() (cpu int, err error) {
+	var here uint32
+	if _, _, errno := unix.RawSyscall(unix.SYS_GETCPU, uintptr(unsafe.Pointer(&here)), 0, 0); errno != 0 {
+		return 0, errno
+	}
+	return int(here), a.bind(int(here))
+}
+
+// bind binds this thread to a CPU and lets it go first. Where it may not go first it
+// takes turns, which is slower at worst.
+func (a *awake) bind(cpu int) error {
+	var one unix.CPUSet
+	one.Set(cpu)
+	if err := unix.SchedSetaffinity(0, &one); err != nil {
+		return err
+	}
+	if a.what != wait {
+		_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), wakeNice)
+	}
+	return nil
+}
+
+// keep keeps a CPU awake: from now on, or, for a load, from the moment when its transition
+// begins.
+func (a *awake) keep(cpu int, ready func()) {
+	runtime.LockOSThread() // and never unlocked, as above
+	err := a.bind(cpu)
+	ready()
+	if err != nil {
+		return // the CPU went away
+	}
+	for a.what == load && !a.done() && !inTransition() {
+		nap(wakePause)
+	}
+	for !a.done() {
+		_, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+	}
+}
+
+// watch lets the CPUs go when the write that disables has come to sleep: what follows is a
+// wait for all tasks, which takes twice as long while some only yield. It lets the change
+// go from its CPU when it takes too long, as it may where something else holds that.
+func (a *awake) watch(changer int) {
+	for ; !a.done(); nap(watchPause) {
+		if a.what == disable && asleep(changer) {
+			a.over.Store(true)
+			return
+		}
+	}
+	if !a.over.Load() {
+		var all unix.CPUSet
+		for cpu := range len(all) * strconv.IntSize {
+			all.Set(cpu)
+		}
+		_ = unix.SchedSetaffinity(changer, &all) // the kernel takes those that there are
+	}
+}
+
+func (a *awake) done() bool { return a.over.Load() || time.Now().After(a.end) }
+
+// inTransition tells whether a transition began: before one a task's state is -1.
+func inTransition() bool {
+	state, err := os.ReadFile("/proc/thread-self/patch_state")
+	return err != nil || !bytes.HasPrefix(state, []byte("-"))
+}
+
+// asleep tells whether a thread of this process waits in the kernel.
+func asleep(tid int) bool {
+	stat, err := os.ReadFile("/proc/self/task/" + strconv.Itoa(tid) + "/stat")
+	_, state, found := bytes.Cut(stat, []byte(") ")) // the name of a thread of ours has no bracket
+	return err == nil && found && !bytes.HasPrefix(state, []byte("R"))
 }
 
 // cpus lists those that this process may use and that are to be woken.
@@ -68,6 +185,9 @@ func (w Waking) cpus(fsys fs.FS) (cpus []int) {
 	var allowed unix.CPUSet
 	if w.Off || unix.SchedGetaffinity(0, &allowed) != nil || allowed.Count() < 2 {
 		return nil // a lone CPU is the one that makes the change
+	}
+	if threadsLeft(fsys) < allowed.Count()+spareThreads {
+		return nil // the runtime dies of a thread that it may not start
 	}
 	left := map[int]bool{}
 	if !w.Isolated {
@@ -84,6 +204,33 @@ func (w Waking) cpus(fsys fs.FS) (cpus []int) {
 		}
 	}
 	return cpus
+}
+
+// threadsLeft tells how many threads this process's control groups still allow.
+func threadsLeft(fsys fs.FS) int {
+	left := math.MaxInt
+	groups, _ := fs.ReadFile(fsys, "proc/self/cgroup") // absent: there are no limits
+	for line := range strings.Lines(string(groups)) {
+		_, rest, _ := strings.Cut(strings.TrimSpace(line), ":")
+		controllers, group, _ := strings.Cut(rest, ":")
+		root := map[string]string{"": "sys/fs/cgroup", "pids": "sys/fs/cgroup/pids"}[controllers]
+		for group = path.Clean("/" + group); root != "" && group != "/"; group = path.Dir(group) {
+			most, err := readNumber(fsys, root+group+"/pids.max") // "max" is no number
+			now, errNow := readNumber(fsys, root+group+"/pids.current")
+			if err == nil && errNow == nil {
+				left = min(left, most-now)
+			}
+		}
+	}
+	return left
+}
+
+func readNumber(fsys fs.FS, name string) (int, error) {
+	data, err := fs.ReadFile(fsys, name)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(data)))
 }
 
 // cpuList reads the kernel's form of a list, such as 2-5,8. What is no list is none:
@@ -104,22 +251,6 @@ func cpuList(text string) (cpus []int) {
 		}
 	}
 	return cpus
-}
-
-// wake goes from CPU to CPU and sleeps on each. Its thread ends with it: it is bound
-// to CPUs, and nothing else may run there.
-func wake(cpus []int, over func() bool) {
-	runtime.LockOSThread()
-	for i := 0; !over(); i++ {
-		if i < len(cpus) || len(cpus) > 1 {
-			var one unix.CPUSet
-			one.Set(cpus[i%len(cpus)])
-			if unix.SchedSetaffinity(0, &one) != nil {
-				return // the CPU went away: the kernel manages alone
-			}
-		}
-		nap(wakePause)
-	}
 }
 
 // nap sleeps in the kernel. A timer of the runtime would wake another thread.

@@ -2,6 +2,7 @@ package klpchange
 
 import (
 	"errors"
+	"math"
 	"runtime"
 	"slices"
 	"testing"
@@ -46,14 +47,49 @@ func TestIsolatedCPUsAreLeftAloneWithoutConsent(t *testing.T) {
 	}
 }
 
+func TestNoThreadIsStartedThatAControlGroupForbids(t *testing.T) {
+	for name, c := range map[string]struct {
+		files fstest.MapFS
+		want  int
+	}{
+		"no control groups": {fstest.MapFS{}, math.MaxInt},
+		"no limit": {fstest.MapFS{
+			"proc/self/cgroup": {Data: []byte("0::/system.slice/a.service\n")},
+			"sys/fs/cgroup/system.slice/a.service/pids.max":     {Data: []byte("max\n")},
+			"sys/fs/cgroup/system.slice/a.service/pids.current": {Data: []byte("9\n")},
+		}, math.MaxInt},
+		"a limit of the slice": {fstest.MapFS{
+			"proc/self/cgroup": {Data: []byte("0::/system.slice/a.service\n")},
+			"sys/fs/cgroup/system.slice/a.service/pids.max":     {Data: []byte("64\n")},
+			"sys/fs/cgroup/system.slice/a.service/pids.current": {Data: []byte("9\n")},
+			"sys/fs/cgroup/system.slice/pids.max":               {Data: []byte("100\n")},
+			"sys/fs/cgroup/system.slice/pids.current":           {Data: []byte("90\n")},
+		}, 10},
+		"the first version": {fstest.MapFS{
+			"proc/self/cgroup":                  {Data: []byte("4:pids:/a\n1:cpu:/b\n")},
+			"sys/fs/cgroup/pids/a/pids.max":     {Data: []byte("64\n")},
+			"sys/fs/cgroup/pids/a/pids.current": {Data: []byte("4\n")},
+		}, 60},
+	} {
+		if got := threadsLeft(c.files); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+		if got := len((Waking{}).cpus(c.files)); got > 0 && c.want < spareThreads+2 {
+			t.Errorf("%s: %d CPUs are kept awake", name, got)
+		}
+	}
+}
+
 func TestWakingChangesNothingOfTheChange(t *testing.T) {
 	refused := errors.New("cannot")
 	before := runtime.NumGoroutine()
 	for _, w := range []Waking{{}, {Off: true}} {
-		calls := 0
-		err := w.during(fstest.MapFS{}, func() error { calls++; return refused })
-		if calls != 1 || !errors.Is(err, refused) {
-			t.Errorf("%+v: %d calls, %v", w, calls, err)
+		for _, what := range []change{load, disable, wait} {
+			calls := 0
+			err := w.during(fstest.MapFS{}, what, func() error { calls++; return refused })
+			if calls != 1 || !errors.Is(err, refused) {
+				t.Errorf("%+v, change %d: %d calls, %v", w, what, calls, err)
+			}
 		}
 	}
 	if n := runtime.NumGoroutine(); n > before {
