@@ -215,3 +215,31 @@ const (
 	// ReversibleReboot: only by rebooting; such hosts go forward, not back.
 	ReversibleReboot Reversibility = "reboot"
 )
+
+// AtLeast reports whether this way back is as good as another or better. One that
+// nobody said is worse than any.
+func (r Reversibility) AtLeast(other Reversibility) bool { return r.rank() >= other.rank() }
+
+func (r Reversibility) rank() int {
+	switch r {
+	case ReversibleLive:
+		return 3
+	case ReversibleDowngrade:
+		return 2
+	case ReversibleReboot:
+		return 1
+	}
+	return 0
+}
+
+// WayBack is the best way back that the driver has on the host; empty if it says
+// nothing of one.
+func (c Capabilities) WayBack() Reversibility {
+	var best Reversibility
+	for _, r := range c.Rollback {
+		if !best.AtLeast(r) {
+			best = r
+		}
+	}
+	return best
+}

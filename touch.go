@@ -185,6 +185,15 @@ func (p Patch) Irreversible() []Touch {
 	return list
 }
 
+// WayBack is how the level leaves a host again, with all that it touches: its
+// reversibility, or reboot if it touches what only a reboot puts back.
+func (p Patch) WayBack() Reversibility {
+	if len(p.Irreversible()) > 0 {
+		return ReversibleReboot
+	}
+	return p.Reversibility
+}
+
 // Validate reports the first thing that is malformed.
 func (t Touch) Validate() error {
 	if t.When != TouchBefore && t.When != TouchAfter {

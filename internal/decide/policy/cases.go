@@ -112,5 +112,8 @@ func (h Host) filled() Host {
 	if h.Drivers == nil {
 		h.Drivers = map[string]string{}
 	}
+	if h.WayBack == nil {
+		h.WayBack = map[string]string{}
+	}
 	return h
 }

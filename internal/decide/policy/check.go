@@ -199,6 +199,7 @@ func (p *policyRule) checkConditions(s *Set) {
 		p.named(names, path, r.Name)
 		p.eligible = append(p.eligible, s.compile(p.binder, path+".when", r.When, true))
 	}
+	p.checkDemands(s, names)
 	clear(names)
 	for i, r := range p.Rings {
 		path := fmt.Sprintf("rings[%d]", i)
@@ -217,8 +218,8 @@ func (p *policyRule) checkConditions(s *Set) {
 		p.windows = append(p.windows, s.compile(p.binder, path+".when", w.When, true))
 	}
 	p.reachable("windows", p.windows)
-	if n := max(len(p.Eligible), len(p.Rings), len(p.Windows)); n > maxRules {
-		p.wrong("", "", "cannot use %d rules, rings or windows: the limit is %d", n, maxRules)
+	if n := max(len(p.Eligible), len(p.Demands), len(p.Rings), len(p.Windows)); n > maxRules {
+		p.wrong("", "", "cannot use %d rules, demands, rings or windows: the limit is %d", n, maxRules)
 	}
 }
 

@@ -28,6 +28,8 @@
 //	applies:    {when: EXPR, urgency: N}  which patches it is for; [Set.Choose] takes the
 //	            most urgent policy that applies
 //	eligible:   [{name, when: EXPR}]      rules that must all hold
+//	demand_reversibility: [{name, class, when: EXPR}]  how good the way back must be; the
+//	            first that holds. The patch's is the worse of the catalog's and the host's
 //	rings:      [{name, when: EXPR, after: SPAN}]  the first that holds
 //	windows:    [{calendar, when: EXPR}]  the first that holds; "always" is built in
 //	last:       EXPR                      hosts that go last

@@ -15,8 +15,10 @@ type policyDoc struct {
 	Summary    line     `yaml:"summary"`
 	Applies    *applies `yaml:"applies"`
 	Eligible   []rule   `yaml:"eligible"`
-	Rings      []ring   `yaml:"rings"`
-	Windows    []window `yaml:"windows"`
+	// Demands say how good the way back must be; for each host the first that holds.
+	Demands []demand `yaml:"demand_reversibility"`
+	Rings   []ring   `yaml:"rings"`
+	Windows []window `yaml:"windows"`
 	// Last is true for the hosts that go last.
 	Last    expression `yaml:"last"`
 	Waves   waves      `yaml:"waves"`
@@ -35,6 +37,12 @@ type applies struct {
 type rule struct {
 	Name label      `yaml:"name"`
 	When expression `yaml:"when"`
+}
+
+type demand struct {
+	Name  label      `yaml:"name"`
+	Class class      `yaml:"class"`
+	When  expression `yaml:"when"`
 }
 
 type ring struct {

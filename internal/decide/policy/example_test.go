@@ -33,8 +33,8 @@ func Example() {
 	fmt.Println(verdict.Reason.Detail)
 	// Output:
 	// standard 30m0s [1 5 25 100]
-	// not_eligible reversible
-	// patch.reversibility in ["live", "downgrade"]
+	// not_reversible reversible
+	// it wants downgrade, and the level's way back is reboot
 }
 
 // Why a host is not picked is made on demand, from the evaluation's trace.

@@ -17,6 +17,7 @@ type Judge struct {
 	waivers  []*waived
 	excepted []condition // of the waivers
 	eligible []condition
+	demands  []condition
 	rings    []condition
 	windows  []condition
 	last     condition
@@ -38,6 +39,7 @@ func (p *Policy) For(patch Patch, now time.Time) *Judge {
 		j.freezes = append(j.freezes, f.when.settle(&j.world))
 	}
 	j.eligible = j.settle(p.rule.eligible)
+	j.demands = j.settle(p.rule.demands)
 	j.rings = j.settle(p.rule.rings)
 	j.windows = j.settle(p.rule.windows)
 	j.last = p.rule.last.settle(&j.world)
@@ -63,19 +65,21 @@ func (j *Judge) Judge(h Host) Verdict {
 		return w.keptOut()
 	}
 	end := 0 // of the waivers that the host needs, the first
-	for i, c := range j.eligible {
-		o := c.judge(&j.world)
-		if o.held {
-			continue
-		}
-		name := j.policy.rule.Eligible[i].Name
-		w := j.waiverFor(name)
-		if w == nil {
-			return refused(string(name), o)
-		}
-		if w.end > 0 && (end == 0 || w.end < end) {
+	excepted := func(rule label) bool {
+		w := j.waiverFor(rule)
+		if w != nil && w.end > 0 && (end == 0 || w.end < end) {
 			end = w.end
 		}
+		return w != nil
+	}
+	for i, c := range j.eligible {
+		name := j.policy.rule.Eligible[i].Name
+		if o := c.judge(&j.world); !o.held && !excepted(name) {
+			return refused(string(name), o)
+		}
+	}
+	if d, v := j.unmet(&h); d != nil && !excepted(d.Name) {
+		return v
 	}
 	var v Verdict
 	var o outcome

@@ -16,14 +16,15 @@ const example = `apiVersion: hotstick/policy/v1
 kind: Policy
 name: web
 eligible:
-  - name: reversible
-    when: patch.reversibility == "live"
   - name: aged
     when: patch.age >= duration("24h") || patch.severity == "critical"
   - name: trusted
     when: host.drivers[patch.driver] == "bytes" && host.arch == "x86_64"
   - name: ours
     when: host.labels.role in ["web", "db", "cache"]
+demand_reversibility:
+  - {name: databases, class: live, when: host.labels.role == "db"}
+  - {name: reversible, class: downgrade, when: host.labels.role != "cache"}
 rings:
   - {name: early, when: host.labels.site == "s1", after: 0s}
   - {name: rest, when: true, after: 3d}
@@ -92,6 +93,8 @@ func TestJudgesHosts(t *testing.T) {
 	with := func(edit func(*policy.Patch)) policy.Patch { p := live; edit(&p); return p }
 	noDriver := machine("role=web")
 	noDriver.Drivers = map[string]string{}
+	noUnload := machine("role=db")
+	noUnload.WayBack = map[string]string{"klp": "downgrade"}
 	tests := []struct {
 		name    string
 		host    policy.Host
@@ -110,7 +113,12 @@ func TestJudgesHosts(t *testing.T) {
 		{name: "a patch of unknown age", host: machine("role=web"), patch: with(func(p *policy.Patch) { p.Published = time.Time{} }), subject: "aged"},
 		{name: "a patch from the future", host: machine("role=web"), patch: with(func(p *policy.Patch) { p.Published = noon.AddDate(1, 0, 0) }), subject: "aged"},
 		{name: "a young but critical patch", host: machine("role=cache"), patch: with(func(p *policy.Patch) { p.Published, p.Severity = noon, "critical" }), ring: 1},
-		{name: "a patch that needs a reboot to leave", host: machine("role=web"), patch: with(func(p *policy.Patch) { p.Reversibility = "reboot" }), subject: "reversible", says: "patch.reversibility"},
+		{name: "a patch that needs a reboot to leave", host: machine("role=web"), patch: with(func(p *policy.Patch) { p.Reversibility = "reboot" }), subject: "reversible", says: "it wants downgrade, and the level's way back is reboot"},
+		{name: "a patch that goes back by an older level", host: machine("role=web", "site=s1"), patch: with(func(p *policy.Patch) { p.Reversibility = "downgrade" }), cal: "always without sale"},
+		{name: "a database, of which more is demanded", host: machine("role=db"), patch: with(func(p *policy.Patch) { p.Reversibility = "downgrade" }), subject: "databases", says: "it wants live"},
+		{name: "a host of which nothing is demanded", host: machine("role=cache"), patch: with(func(p *policy.Patch) { p.Reversibility = "reboot" }), ring: 1},
+		{name: "a patch whose way back nobody says", host: machine("role=web"), patch: with(func(p *policy.Patch) { p.Reversibility = "" }), subject: "reversible", says: "nobody says"},
+		{name: "a host whose driver cannot unload", host: noUnload, patch: live, subject: "databases", says: "the best that driver klp has on the host is downgrade"},
 		{name: "a host without the driver", host: noDriver, patch: live, subject: "trusted", says: "host.drivers[patch.driver]"},
 		{name: "a role that is not ours", host: machine("role=desk"), patch: live, subject: "ours"},
 		{name: "a host without the label", host: machine(), patch: live, subject: "ours"},
@@ -249,7 +257,8 @@ func TestVerdictsAgreeWithTheirTraces(t *testing.T) {
 		}
 		h := machine(labels...)
 		h.Arch = pick("arch", "x86_64", "aarch64")
-		patch := policy.Patch{Driver: pick("driver", "klp", "other"), Reversibility: pick("reversibility", "live", "reboot"),
+		h.WayBack = map[string]string{"klp": pick("way back", "live", "downgrade", "reboot")}
+		patch := policy.Patch{Driver: pick("driver", "klp", "other"), Reversibility: pick("reversibility", "", "live", "downgrade", "reboot"),
 			Severity: pick("severity", "", "critical"), Published: noon.Add(-time.Duration(rapid.IntRange(0, 48).Draw(rt, "hours")) * time.Hour)}
 		j := p.For(patch, noon)
 		quick := j.Judge(h)
@@ -260,7 +269,7 @@ func TestVerdictsAgreeWithTheirTraces(t *testing.T) {
 		picked := true
 		for _, s := range trace.Steps {
 			switch s.List {
-			case "eligible":
+			case "eligible", "way_back":
 				picked = picked && (s.Held || s.Waiver != nil)
 			case "waivers":
 				picked = picked && !s.Held

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hotstick/hotstick"
 )
 
 // expression is the text of a CEL expression.
@@ -129,6 +131,18 @@ func (l *label) read(s string) error {
 	}
 	*l = label(s)
 	return nil
+}
+
+// class is a way back.
+type class hotstick.Reversibility
+
+func (c *class) read(s string) error {
+	switch r := hotstick.Reversibility(s); r {
+	case hotstick.ReversibleLive, hotstick.ReversibleDowngrade, hotstick.ReversibleReboot:
+		*c = class(r)
+		return nil
+	}
+	return fmt.Errorf("cannot use %q as a reversibility: want live, downgrade or reboot", s)
 }
 
 // line is text for people.

@@ -12,7 +12,7 @@ const (
 	maxItems      = 500 // entries of one list
 	maxDepth      = 12  // nested collections
 	maxProblems   = 100 // of one document; nobody reads more
-	maxRules      = 64  // rules, rings or windows of one policy
+	maxRules      = 64  // rules, demands, rings or windows of one policy
 	maxExpression = 4 << 10
 	maxCost       = 20_000
 	maxLine       = 500

@@ -41,6 +41,7 @@ type (
 		*binder
 		applies  condition
 		eligible []condition
+		demands  []condition
 		rings    []condition
 		windows  []condition
 		last     condition

@@ -59,6 +59,10 @@ func TestWhatIsRefusedAndWhere(t *testing.T) {
 		{"a policy that applies to hosts", head + "applies: {when: host.name == 'x'}\n", "4:17", "cannot look at a host"},
 
 		{"two rules of a name", head + "eligible:\n  - {name: a, when: true}\n  - {name: a, when: true}\n", "6:12", "twice"},
+		{"a demand of no class", head + "demand_reversibility:\n  - {name: a, when: true}\n", "5:5", "cannot use a demand without a class"},
+		{"a demand of an unknown class", head + "demand_reversibility:\n  - {name: a, class: never, when: true}\n", "5:22", "want live, downgrade or reboot"},
+		{"a demand that has a rule's name", head + "eligible:\n  - {name: a, when: host.name == 'x'}\ndemand_reversibility:\n  - {name: a, class: live, when: true}\n", "7:12", "twice"},
+		{"a demand that cannot be reached", head + "demand_reversibility:\n  - {name: a, class: live, when: true}\n  - {name: b, class: downgrade, when: true}\n", "6:5", "cannot come to"},
 		{"a ring that cannot be reached", head + "rings:\n  - {name: a, when: true, after: 0s}\n  - {name: b, when: true, after: 1d}\n", "6:5", "cannot come to"},
 		{"rings that shrink", head + "rings:\n  - {name: a, when: host.arch == 'x', after: 2d}\n  - {name: b, when: true, after: 1d}\n", "6:34", "the ring before it"},
 		{"a ring after the plan's life", head + "rings:\n  - {name: a, when: true, after: 14d}\n", "5:34", "cannot finish ring"},

@@ -21,6 +21,9 @@ type Host struct {
 	// Drivers maps each driver that the host can use to its trust class, such as
 	// host.drivers.klp == "bytes".
 	Drivers map[string]string `cel:"drivers" yaml:"drivers"`
+	// WayBack maps each of them to the best way back that it has on the host; one that
+	// says nothing of it is not there.
+	WayBack map[string]string `cel:"way_back" yaml:"way_back"`
 }
 
 // Level is the level in effect on a host; the empty name and level 0 mean the
@@ -33,7 +36,7 @@ type Level struct {
 // NewHost shows a host to expressions, with the level that is in effect. Facts
 // may be nil for a host that never sent any.
 func NewHost(id hotstick.HostID, name string, facts *hotstick.Facts, level hotstick.PatchRef) Host {
-	h := Host{ID: string(id), Name: name, Labels: map[string]string{}, Drivers: map[string]string{},
+	h := Host{ID: string(id), Name: name, Labels: map[string]string{}, Drivers: map[string]string{}, WayBack: map[string]string{},
 		InEffect: Level{Name: level.Name, Level: level.Level}}
 	if facts == nil {
 		return h
@@ -46,6 +49,9 @@ func NewHost(id hotstick.HostID, name string, facts *hotstick.Facts, level hotst
 	for _, d := range facts.Drivers {
 		if d.Available {
 			h.Drivers[d.Driver] = string(d.TrustClass)
+			if best := d.WayBack(); best != "" {
+				h.WayBack[d.Driver] = string(best)
+			}
 		}
 	}
 	return h
@@ -78,7 +84,7 @@ type Patch struct {
 // (evidence) the caller may fill in.
 func NewPatch(p hotstick.Patch) Patch {
 	return Patch{Name: p.Ref.Name, Level: p.Ref.Level, CVEs: p.CVEs, Driver: p.Driver,
-		Reversibility: string(p.Reversibility), Replace: p.Replace, Class: p.Class, Severity: p.Severity, Published: p.Published}
+		Reversibility: string(p.WayBack()), Replace: p.Replace, Class: p.Class, Severity: p.Severity, Published: p.Published}
 }
 
 // at returns the patch as it is at a time.

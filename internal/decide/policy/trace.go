@@ -24,8 +24,8 @@ type Trace struct {
 
 // Step is one judged rule.
 type Step struct {
-	// List is where the rule stands: eligible, rings, windows, last, freezes or
-	// waivers.
+	// List is where the rule stands: eligible, demand_reversibility, rings, windows,
+	// last, freezes or waivers; or way_back, whether the demand on the host is met.
 	List string `json:"list"`
 	Name string `json:"name"`
 	// When is the rule's whole expression.
@@ -78,6 +78,7 @@ func (j *Judge) Explain(h Host) (Verdict, Trace) {
 		}
 		t.add(s)
 	}
+	j.explainDemand(&h, &t)
 	for _, e := range r.Rings {
 		if s := t.add(j.step("rings", string(e.Name), e.When)); s.Held {
 			break

@@ -58,7 +58,7 @@ func (p *Policy) takeWaivers(all []Waiver) error {
 			return Problems{{Message: fmt.Sprintf("cannot judge by the waiver %s: %s", w.Name, wrong.message), Hint: "sign another one"}}
 		}
 		for _, name := range w.Rules {
-			if !slices.ContainsFunc(p.rule.Eligible, func(r rule) bool { return string(r.Name) == name }) {
+			if !p.rule.hasRule(name) {
 				p.notes = append(p.notes, Problem{Warning: true, Message: fmt.Sprintf("the waiver %s excepts from the rule %q, which the policy does not have", w.Name, name)})
 			}
 		}

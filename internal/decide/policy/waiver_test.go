@@ -64,6 +64,34 @@ func TestWhomWaiversLetIn(t *testing.T) {
 }
 
 // A host that a waiver keeps out waits for its end, and the reason says whose it is.
+// A demand is waived as a rule is, by its name, and the host that needs it starts
+// before the waiver ends.
+func TestAWaiverOfADemandLetsIn(t *testing.T) {
+	set := mustParse(t, "apiVersion: hotstick/policy/v1\nkind: Policy\nname: p\ndemand_reversibility:\n  - {name: back, class: live, when: true}\nplan: {life: 10d}\n")
+	p, err := set.Compile("p", noon, except("short", 3, "back"))
+	if err != nil {
+		t.Fatal(explain(err))
+	}
+	if len(p.Notes()) != 0 {
+		t.Errorf("notes are %+v", p.Notes())
+	}
+	oneWay := policy.Patch{Driver: "klp", Reversibility: "reboot"}
+	v, trace := p.For(oneWay, noon).Explain(machine("role=db"))
+	if v.Reason != nil || v.Calendar != "always until short ends" {
+		t.Errorf("verdict is %+v, %+v", v, v.Reason)
+	}
+	if s := trace.Steps[1]; s.List != "way_back" || s.Held || s.Waiver == nil || s.Waiver.Name != "short" {
+		t.Errorf("the second step is %+v", s)
+	}
+	p, err = set.Compile("p", noon)
+	if err != nil {
+		t.Fatal(explain(err))
+	}
+	if v := p.For(oneWay, noon).Judge(machine("role=db")); v.Reason == nil || v.Reason.Code != hotstick.ReasonNotReversible {
+		t.Errorf("without the waiver the verdict is %+v", v.Reason)
+	}
+}
+
 func TestWhoSignedAWaiverStandsInTheReason(t *testing.T) {
 	p := mustCompile(t, twoRules, "p", noon, except("out", 3))
 	v := p.For(policy.Patch{}, noon).Judge(machine("role=web", "site=s1"))

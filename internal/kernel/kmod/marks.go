@@ -38,13 +38,7 @@ func (m Marks) Reversibility() hotstick.Reversibility {
 // Contradicts reports whether a way back that somebody promises is better than the marks
 // leave. No promise contradicts nothing.
 func (m Marks) Contradicts(promised hotstick.Reversibility) bool {
-	switch m.Reversibility() {
-	case hotstick.ReversibleReboot:
-		return promised == hotstick.ReversibleLive || promised == hotstick.ReversibleDowngrade
-	case hotstick.ReversibleDowngrade:
-		return promised == hotstick.ReversibleLive
-	}
-	return false
+	return !m.Reversibility().AtLeast(promised)
 }
 
 // String names the marks; it is empty if there are none.
