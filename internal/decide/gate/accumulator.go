@@ -1,6 +1,10 @@
 package gate
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -37,9 +41,12 @@ type Accumulator struct {
 	// Needed counts the hosts that the wave lists.
 	Needed int
 	// Decided counts those passed over by a decision or dismissed, Absent those passed over
-	// because they are silent, and Returned those that were ordered back: nobody
-	// waits for them.
-	Decided, Absent, Returned int
+	// for what they are at the moment, such as silent, Returned those that were ordered
+	// back, and Blocked those that a stalled transition sent back: nobody waits for them,
+	// but absent and blocked ones are missed.
+	Decided, Absent, Returned, Blocked int
+	// absences counts the absent by their cause, in order of it.
+	absences []absence
 	// Dismissed counts those of Decided of which it is known how they ended.
 	Dismissed int
 	Confirmed int
@@ -100,18 +107,22 @@ func fold(acc Accumulator, r Reading, n int) Accumulator {
 	case r.Dismissed:
 		acc.Decided += n
 		acc.Dismissed += n
-	case r.State == hotstick.Skipped && code(r) != hotstick.ReasonHostSilent:
+	case r.State == hotstick.Skipped && decided(code(r)):
 		acc.Decided += n
 	case r.State == hotstick.Skipped:
 		acc.Absent += n
+		acc.absences = miss(acc.absences, code(r), n)
 	case r.State == hotstick.Confirmed:
 		acc.Confirmed += n
 	case r.State == hotstick.Reverting || r.State == hotstick.Reverted:
 		if r.State == hotstick.Reverting {
 			acc.Open += n
 		}
-		if !bad {
+		switch {
+		case !bad:
 			acc.Returned += n
+		case k == blocked:
+			acc.Blocked += n
 		}
 	case !bad:
 		acc.Open += n
@@ -129,7 +140,9 @@ func (r Reading) blames() (k kind, bad bool) {
 		switch code(r) {
 		case hotstick.ReasonRevertOrdered, hotstick.ReasonRecalled, hotstick.ReasonOperator, hotstick.ReasonSwitchedOff:
 			return k, false
-		case hotstick.ReasonTransitionStalled, hotstick.ReasonAgentSilent:
+		case hotstick.ReasonTransitionStalled:
+			return blocked, true
+		case hotstick.ReasonAgentSilent:
 			return refused, true
 		}
 		return proved, true
@@ -155,8 +168,61 @@ func started(s hotstick.HostState) bool {
 	return false
 }
 
+// decided reports whether a host that was passed over for this cause is not missed: a
+// person on the server said so, or the patch has nothing to do there. All that a host is
+// or says of itself leaves its reading missing.
+func decided(c hotstick.ReasonCode) bool {
+	switch c {
+	case hotstick.ReasonOperator, hotstick.ReasonExcluded, hotstick.ReasonWrittenOff, hotstick.ReasonRevertOrdered,
+		hotstick.ReasonRecalled, hotstick.ReasonAlreadyInEffect, hotstick.ReasonStandingBy:
+		return true
+	}
+	return false
+}
+
+// absence is a cause for which hosts are missed, and how many.
+type absence struct {
+	code hotstick.ReasonCode
+	n    int
+}
+
+// miss returns the absences with n more of a cause; the old ones stay as they were.
+func miss(all []absence, c hotstick.ReasonCode, n int) []absence {
+	next := slices.Clone(all)
+	i, known := slices.BinarySearchFunc(next, c, func(a absence, c hotstick.ReasonCode) int { return cmp.Compare(a.code, c) })
+	if !known {
+		return slices.Insert(next, i, absence{c, n})
+	}
+	if next[i].n += n; next[i].n == 0 {
+		return slices.Delete(next, i, i+1)
+	}
+	return next
+}
+
+// missing says which readings are missing, and why.
+func (acc Accumulator) missing() string {
+	text := ""
+	for _, a := range acc.absences {
+		text += fmt.Sprintf(", %d %s", a.n, a.code)
+	}
+	if acc.Blocked > 0 {
+		text += fmt.Sprintf(", %d %s", acc.Blocked, hotstick.ReasonTransitionStalled)
+	}
+	if text == "" {
+		return ""
+	}
+	return "; missing are" + strings.TrimPrefix(text, ",")
+}
+
+// overBlocked reports whether more hosts are blocked than a wave may go on with.
+func (acc Accumulator) overBlocked() bool {
+	return acc.Blocked >= 2 && acc.Blocked*BlockedShare > acc.Blocked+acc.Confirmed
+}
+
 func (acc Accumulator) blame(k kind, r Reading, n int) Accumulator {
-	acc.Failures += n
+	if k != blocked {
+		acc.Failures += n
+	}
 	if n > 0 {
 		acc.evidence = acc.evidence.with(k, r)
 	} else {
@@ -168,7 +234,7 @@ func (acc Accumulator) blame(k kind, r Reading, n int) Accumulator {
 // enough is how many hosts must be confirmed before the gate may pass.
 func (acc Accumulator) enough() int {
 	listed := acc.Needed - acc.Decided - acc.Returned
-	present := min(listed-acc.Absent, acc.settings.minReadings())
+	present := min(listed-acc.Absent-acc.Blocked, acc.settings.minReadings())
 	return max(1, present, min((listed+1)/2, acc.settings.minReadings()))
 }
 

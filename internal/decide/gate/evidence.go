@@ -15,8 +15,11 @@ const (
 	proved kind = iota
 	// lost: the host went down or fell silent.
 	lost
-	// refused: the load failed, or the transition stalled.
+	// refused: the load failed.
 	refused
+	// blocked: the transition stalled and was reversed. It speaks neither for the patch nor
+	// against it.
+	blocked
 )
 
 // evidence groups failures of one kind and key, in order of both. Groups and
@@ -55,7 +58,7 @@ func key(k kind, r Reading) string {
 	switch {
 	case k == proved, k == lost && code(r) == hotstick.ReasonSilentAfter:
 		return ""
-	case k == refused:
+	case k == refused, k == blocked:
 		return string(code(r)) + "\x00" + r.Fingerprint
 	}
 	return r.Fingerprint
@@ -153,7 +156,7 @@ const doubt = 10
 // weigh says whether the evidence fails the gate, or else what holds its lane.
 func (e evidence) weigh(acc Accumulator) (hard, held *hotstick.Reason) {
 	losses, refusals := 0, 0
-	var firstLost, firstRefused *finding
+	var firstLost, firstRefused, firstBlocked *finding
 	for i := range e {
 		g := &e[i]
 		switch g.kind {
@@ -169,6 +172,8 @@ func (e evidence) weigh(acc Accumulator) (hard, held *hotstick.Reason) {
 				return g.first.fails(), nil
 			}
 			refusals, firstRefused = refusals+g.n, earlier(firstRefused, &g.first)
+		case blocked:
+			firstBlocked = earlier(firstBlocked, &g.first)
 		}
 	}
 	few := acc.Confirmed < acc.settings.minReadings()
@@ -177,6 +182,8 @@ func (e evidence) weigh(acc Accumulator) (hard, held *hotstick.Reason) {
 		return nil, firstLost.holds(hotstick.ReasonCanaryLost)
 	case refusals > 0 && !firstRefused.dismissed && (few || evalue(refusals, acc.Started+acc.Refused, RefusedPPM/1e6) >= doubt):
 		return nil, firstRefused.holds(hotstick.ReasonLaneHeld)
+	case acc.overBlocked():
+		return nil, firstBlocked.holds(hotstick.ReasonLaneHeld)
 	}
 	return nil, nil
 }

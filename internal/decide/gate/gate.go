@@ -12,8 +12,11 @@
 //     or its taint said so fails the gate.
 //  3. Two hosts lost with one crash fingerprint fail it. A crash without a trace,
 //     and silence, have no fingerprint: they are left to the rates (see below).
-//  4. Hosts that failed the load alike, or stalled alike, fail it if there are two
-//     and they are more than [RefusedPPM] explains.
+//  4. Hosts that failed the load alike fail it if there are two and they are more than
+//     [RefusedPPM] explains. A host whose transition stalled, and that went back cleanly,
+//     is blocked: no word for the patch and none against it. It is missed among the
+//     confirmed, and where two or more, and more than one in [BlockedShare] of those that
+//     came to an end, are blocked, the lane holds for a person.
 //  5. One host lost, or one that failed, holds its lane: one alone may have another
 //     cause. The lane goes on only if the wave has MinReadings confirmed hosts beside
 //     it (the plan's own number, which its approvers signed), and if a killer explains
@@ -23,10 +26,14 @@
 //     dismissed holds nothing, but the next one that is lost finds it counted.
 //  6. Until every host of the wave is terminal, and at least one is confirmed, the
 //     gate holds: no data is never taken for health. Hosts that were ordered back
-//     are no failure and no evidence; hosts skipped by decision are not waited for.
+//     are no failure and no evidence. Hosts that a person on the server passed over, or
+//     that run the level already, are not missed. All others that were passed over are
+//     absent: silent, ill, held or switched off by somebody on the host, under another
+//     master, kept from a level that crashed elsewhere.
 //  7. Enough hosts must be confirmed: MinReadings of them, and in smaller waves all
-//     that are left. A wave of which most were absent also needs half of those it
-//     lists, or MinReadings if that is less.
+//     that are left. A wave of which most were absent or blocked also needs half of those
+//     it lists, or MinReadings if that is less: [Verdict].Enough. Where nobody of a wave
+//     is left to give a reading, it is for the rollout to ask for as many elsewhere.
 //  8. The bake must pass, counted from the newest confirmed host.
 //  9. Some host of the wave must have been heard of within FreshSeconds.
 //  10. Where more than a tenth of the transitions, and at least two or all of them,
@@ -90,9 +97,12 @@ const (
 	DefaultBackgroundPPM = 100
 	DefaultFalseAlarmPPM = 10_000
 	DefaultSlowMillis    = 15_000
-	// RefusedPPM is the share of hosts that fail a load, or stall, whatever the
-	// patch: busy kernel threads, full disks, modules of others.
+	// RefusedPPM is the share of hosts that fail a load whatever the patch: full disks,
+	// modules of others.
 	RefusedPPM = 10_000
+	// BlockedShare: one in so many may be kept by a stalled transition before a person
+	// has to look.
+	BlockedShare = 10
 )
 
 // Outcome is what a gate says. The set is closed.
@@ -114,9 +124,10 @@ type Verdict struct {
 	Outcome Outcome
 	Reason  hotstick.Reason
 	// Confirmed of the Needed hosts are healthy; Failures were lost, went back or
-	// never loaded.
+	// never loaded. Enough is how many must be confirmed before the gate may pass.
 	Confirmed int
 	Needed    int
+	Enough    int
 	Failures  int
 	// Costly: transitions take longer than the limit, so budgets are halved,
 	// whatever the outcome.
@@ -132,9 +143,17 @@ type Verdict struct {
 func (acc Accumulator) unread() hotstick.Reason {
 	r := hotstick.Reason{Code: hotstick.ReasonNoReadings}
 	if acc.Open == 0 && acc.Needed > 0 {
-		r.Detail = "each of its hosts went back or was passed over"
+		r.Detail = "each of its hosts went back or was passed over" + acc.missing()
 	}
 	return r
+}
+
+// passedOver is why no host of the wave has anything to say.
+func (acc Accumulator) passedOver() hotstick.Reason {
+	if len(acc.absences) == 0 {
+		return hotstick.Reason{Code: hotstick.ReasonOperator}
+	}
+	return hotstick.Reason{Code: acc.absences[0].code, Detail: fmt.Sprintf("%d of %d", acc.Absent, acc.Needed)}
 }
 
 // Opens reports whether the next wave may open.
@@ -143,7 +162,7 @@ func (v Verdict) Opens() bool { return v.Outcome == Pass || v.Outcome == Slow }
 // Judge gives the verdict at now, for a wave that must bake as long.
 func Judge(acc Accumulator, bake time.Duration, now time.Time) Verdict {
 	v := Verdict{
-		Confirmed: acc.Confirmed, Needed: acc.Needed - acc.Decided, Failures: acc.Failures,
+		Confirmed: acc.Confirmed, Needed: acc.Needed - acc.Decided, Enough: acc.enough(), Failures: acc.Failures,
 		Costly: acc.costly(), Limit: Bound(acc.Confirmed),
 	}
 	end := acc.LastConfirmed.Add(bake)
@@ -154,16 +173,16 @@ func Judge(acc Accumulator, bake time.Duration, now time.Time) Verdict {
 	case held != nil:
 		v.Outcome, v.Reason = Hold, *held
 	case acc.Needed > 0 && acc.Needed == acc.Decided+acc.Absent && acc.Dismissed == 0:
-		v.Outcome, v.Reason = Pass, hotstick.Reason{Code: hotstick.ReasonOperator}
+		v.Outcome, v.Reason = Pass, acc.passedOver()
 	case acc.Moving > 0:
 		v.Outcome, v.Reason = Hold, hotstick.Reason{Code: hotstick.ReasonUnderWay}
 	case acc.Confirmed == 0 && planted.Bug("no-data-passes"):
 		v.Outcome, v.Reason = Pass, hotstick.Reason{Code: hotstick.ReasonBake}
 	case acc.Open > 0 || acc.Confirmed == 0:
 		v.Outcome, v.Reason = Hold, acc.unread()
-	case acc.Confirmed < acc.enough():
+	case acc.Confirmed < v.Enough:
 		v.Outcome, v.Reason = Hold, hotstick.Reason{Code: hotstick.ReasonTooFewReadings,
-			Detail: fmt.Sprintf("%d of %d", acc.Confirmed, acc.enough())}
+			Detail: fmt.Sprintf("%d of %d", acc.Confirmed, v.Enough) + acc.missing()}
 	case now.Before(end):
 		v.EarliestAt = &end
 		v.Outcome, v.Reason = Hold, hotstick.Reason{Code: hotstick.ReasonBake, Until: &end}

@@ -14,7 +14,7 @@ import (
 
 var causes = []hotstick.ReasonCode{"", hotstick.ReasonCrash, hotstick.ReasonCrashNamed, hotstick.ReasonSilentAfter,
 	hotstick.ReasonProbeFailed, hotstick.ReasonTransitionStalled, hotstick.ReasonRevertOrdered,
-	hotstick.ReasonKernelRefused, hotstick.ReasonHostSilent, hotstick.ReasonOperator}
+	hotstick.ReasonKernelRefused, hotstick.ReasonHostSilent, hotstick.ReasonHeldOnHost, hotstick.ReasonOperator}
 
 // drawReading makes any reading a host may give, in any state for any cause.
 func drawReading(t *rapid.T, label string) gate.Reading {

@@ -129,7 +129,8 @@ func (r *Rollout) closedBy(w *wave, t *tally, members func(func(int32)), l *lane
 		return t.failing, true
 	case passed:
 		return nil, false
-	case v.Opens() && t.acc.Confirmed == 0 && evidence == 0:
+	case v.Opens() && t.acc.Confirmed == 0 && evidence < v.Enough:
+		// Nobody of it is left: as many must have shown the level good elsewhere.
 		return &hotstick.Reason{Code: hotstick.ReasonLaneHeld, Subject: w.Name, Cause: hotstick.ReasonNoReadings}, false
 	case v.Opens():
 		l.again(t.seen.Add(r.fresh).Add(1)) // then the readings are stale
@@ -192,8 +193,9 @@ func (r *Rollout) reading(i int32) gate.Reading {
 		rd.State, rd.Reason = hotstick.Skipped, &hotstick.Reason{Code: hotstick.ReasonStandingBy}
 	case state == hotstick.Failed && hostCause(why):
 		rd.State = hotstick.Skipped
-	case skippedFor(h, hotstick.ReasonHostSilent) && h.Excluded != nil:
-		rd.Reason = h.Excluded
+	}
+	if rd.State == hotstick.Skipped && h.Excluded != nil && h.Excluded.Code == hotstick.ReasonExcluded {
+		rd.Reason = h.Excluded // who is out by an operator's word is not missed, whatever else is with it
 	}
 	return rd
 }

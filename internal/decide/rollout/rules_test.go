@@ -118,6 +118,35 @@ func TestAbsentHosts(t *testing.T) {
 	})
 }
 
+func TestPassedOverHostsAreNoEvidence(t *testing.T) {
+	held := func(h *rollout.Host) { h.Barred = &hotstick.Reason{Code: hotstick.ReasonHeldOnHost, Subject: "eve"} }
+	holds(t, []rule{
+		{"a wave that is mostly held does not pass on the evidence of one",
+			"a/x/0:confirmed b/x/1:confirmed c/x/1:skipped=held_on_host d/x/1:skipped=held_on_host e/x/2:waiting", on("c d", held), time.Hour, ""},
+		{"nor does one that is held as a whole pass on less than it would have had to show",
+			"a/x/0:confirmed b/x/1:skipped=held_on_host c/x/1:skipped=held_on_host d/x/1:skipped=held_on_host e/x/2:waiting", on("b c d", held), time.Hour, ""},
+		{"as many elsewhere in the lane will do",
+			"a/x/0:confirmed f/x/0:confirmed b/x/1:skipped=held_on_host c/x/1:skipped=held_on_host d/x/1:skipped=held_on_host e/x/2:waiting",
+			on("b c d", held), time.Hour, "start e"},
+		{"half of a wave is enough", "a/x/0:confirmed b/x/1:confirmed c/x/1:skipped=held_on_host e/x/2:waiting", on("c", held), time.Hour, "start e"},
+		{"who is excluded by an operator is not missed, held or not",
+			"a/x/0:confirmed b/x/1:confirmed c/x/1:skipped=held_on_host d/x/1:skipped=held_on_host e/x/2:waiting",
+			all(on("c d", held), on("c d", excludedFor(99*time.Hour))), time.Hour, "start e"},
+		{"a stand-in takes the place of a canary that is held", "a/x/0:waiting b/x/1:waiting c/x/2:waiting",
+			all(on("a", held), on("b", standsInFor("a", 0))), 0, "start b, a->skipped, b stands in"},
+	})
+}
+
+func TestAStalledTransitionIsNoHarm(t *testing.T) {
+	holds(t, []rule{
+		{"a canary whose transition stalled has shown nothing", "a/x/0:reverted=transition_stalled b/x/1:waiting", nil, time.Hour, ""},
+		{"one of a wave stops nobody", "a/x/0:confirmed b/x/1:reverted=transition_stalled c/x/1:confirmed d/x/2:waiting", nil, time.Hour, "start d"},
+		{"two among few hold the lane, and send nobody back",
+			"a/x/0:confirmed b/x/1:reverted=transition_stalled c/x/1:reverted=transition_stalled d/x/1:confirmed e/x/2:waiting", nil, time.Hour, ""},
+		{"other lanes go on", "a/x/0:confirmed b/y/1:reverted=transition_stalled c/z/1:reverted=transition_stalled d/x/2:waiting", nil, time.Hour, "start d"},
+	})
+}
+
 func TestStandIns(t *testing.T) {
 	both := all(on("b", standsInFor("a", 0)), on("c", standsInFor("a", 0)))
 	window := func(opens time.Duration) func(*rollout.View) {

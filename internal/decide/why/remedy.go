@@ -26,7 +26,7 @@ var remedies = map[hotstick.ReasonCode]string{
 	hotstick.ReasonAgentSilent:        "Look at the host: is it up, and does its agent reach the server?",
 	hotstick.ReasonCanaryLost:         "Look at the lost canary; a second loss of the same kind fails the rollout. If the patch is not to blame, dismiss the host so that a stand-in goes first: hotstick rollout dismiss PLAN HOST --reason TEXT",
 	hotstick.ReasonLaneHeld:           "Retry what failed, or dismiss it so that a stand-in goes first: hotstick rollout retry PLAN --failed --reason TEXT, or hotstick rollout dismiss PLAN HOST --reason TEXT",
-	hotstick.ReasonTooFewReadings:     "Bring the wave's silent hosts back, or exclude them: hotstick host exclude HOST --until TIME --reason TEXT",
+	hotstick.ReasonTooFewReadings:     "Bring the wave's missing hosts back, or exclude them: hotstick host exclude HOST --until TIME --reason TEXT",
 	hotstick.ReasonStaleReadings:      "Look at the wave's hosts: none has checked in lately.",
 	hotstick.ReasonDomainIll:          "Bring the members that are down back; one that is gone for good is written off: hotstick host write-off HOST --reason TEXT",
 	hotstick.ReasonSlow:               "Look at why transitions take so long, such as load; limits are full again when they are quick.",

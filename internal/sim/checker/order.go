@@ -183,13 +183,13 @@ func (p *plan) bakes(wave int, newest, now int64) int64 {
 // tally is what the rows of some hosts of a wave add up to.
 type tally struct {
 	listed, open, confirmed int
-	// decided and returned were passed over or sent back by a decision, absent are
-	// silent.
+	// decided and returned were passed over or sent back by a decision, absent were
+	// passed over for what they are, such as silent.
 	decided, returned, absent int
-	// lost went down or fell silent, refused did not take the level or stalled; proved
+	// lost went down or fell silent, refused did not take the level, blocked stalled; proved
 	// is one of whom the patch is known to be the cause.
-	lost, refused int
-	proved        string
+	lost, refused, blocked int
+	proved                 string
 	// first is one that has not come to its end, or came to harm.
 	first string
 	// newest is when the newest was confirmed, heard when one was last heard of.
@@ -259,17 +259,20 @@ func (t *tally) add(p *plan, h hotstick.PlanHost, f *fleet) {
 	case state == hotstick.Confirmed:
 		t.confirmed++
 		t.newest = max(t.newest, l.since)
-	case state == hotstick.Skipped && l.cause == string(hotstick.ReasonHostSilent) && f.out[h.Host] == 0:
-		t.absent++
-	case l.harmed:
+	case l.harmed && !l.silent():
 		t.proved = h.Name
-	case l.passedOver(), (state == hotstick.Waiting || state == hotstick.Interrupted) && p.replaced(h.Host):
+	case (l.passedOver() || state == hotstick.Waiting || state == hotstick.Interrupted) && p.replaced(h.Host),
+		l.passedOver() && (l.chosen() || f.out[h.Host] > 0):
 		t.decided++
+	case l.passedOver():
+		t.absent++
 	case (state == hotstick.Reverting || state == hotstick.Reverted) && l.ordered():
 		t.returned++
 	case state == hotstick.Quarantined, state == hotstick.Lost:
 		t.lost++
 		t.first = h.Name
+	case (state == hotstick.Reverting || state == hotstick.Reverted) && l.cause == string(hotstick.ReasonTransitionStalled):
+		t.blocked++
 	case state == hotstick.Reverting, state == hotstick.Reverted, state == hotstick.Failed:
 		t.refused++
 		t.first = h.Name
@@ -283,7 +286,7 @@ func (t *tally) add(p *plan, h hotstick.PlanHost, f *fleet) {
 }
 
 // closed says why a gate does not let hosts pass; failed if for harm.
-func (t *tally) closed(p *plan, wave int, passed, shown bool, now int64) (text string, failed bool) {
+func (t *tally) closed(p *plan, wave int, passed bool, shown int, now int64) (text string, failed bool) {
 	asked, fresh := enoughReadings, freshSeconds
 	if n := p.body.Plan.Gate.MinReadings; n > 0 {
 		asked = n
@@ -303,17 +306,19 @@ func (t *tally) closed(p *plan, wave int, passed, shown bool, now int64) (text s
 		return fmt.Sprintf("wave %d: %s came to harm by the patch", wave, t.proved), true
 	case t.lost > 0 && t.confirmed < chance, t.refused > 0 && t.confirmed < asked:
 		return fmt.Sprintf("wave %d: %s came to harm", wave, t.first), true
+	case t.blocked > 1 && 10*t.blocked > t.blocked+t.confirmed:
+		return fmt.Sprintf("wave %d: the transitions of %d hosts stalled beside %d that are confirmed", wave, t.blocked, t.confirmed), true
 	case passed:
 		return "", false
-	case t.decided+t.absent == t.listed && shown:
-		return "", false // passed over by decisions, and others have shown something
+	case t.decided+t.absent == t.listed && shown >= max(1, min(asked, (left+1)/2)):
+		return "", false // passed over, and as many elsewhere have shown the level good
 	case t.decided+t.absent == t.listed:
-		return fmt.Sprintf("every host of wave %d was passed over: nobody has shown anything", wave), false
+		return fmt.Sprintf("every host of wave %d was passed over, and %d elsewhere have shown anything", wave, shown), false
 	case t.open > 0:
 		return fmt.Sprintf("wave %d is not over: %s has not come to an end", wave, t.first), false
 	case t.confirmed == 0:
 		return fmt.Sprintf("wave %d has no confirmed host: no data is no pass", wave), false
-	case t.confirmed < min(asked, max(left-t.absent, (left+1)/2)):
+	case t.confirmed < min(asked, max(left-t.absent-t.blocked, (left+1)/2)):
 		return fmt.Sprintf("wave %d has %d confirmed hosts of %d: most are absent", wave, t.confirmed, left), false
 	case p.bakes(wave, t.newest, now) > 0:
 		return fmt.Sprintf("wave %d must bake for %s more", wave, sec(p.bakes(wave, t.newest, now))), false
@@ -323,15 +328,31 @@ func (t *tally) closed(p *plan, wave int, passed, shown bool, now int64) (text s
 	return "", false
 }
 
-// shown: some host of the lanes runs the level, by this plan or from before.
-func (p *plan) shown(f *fleet, lanes ...hotstick.KernelBuild) bool {
+// shown counts the hosts of the lanes that run the level, by this plan or from before.
+func (p *plan) shown(f *fleet, lanes ...hotstick.KernelBuild) int {
+	n := 0
 	for id, l := range p.lines {
 		if l.state != hotstick.Confirmed && !(l.state == hotstick.Skipped && l.cause == string(hotstick.ReasonAlreadyInEffect)) {
 			continue
 		}
 		if h, ok := f.placeOf(p, id); ok && slices.Contains(lanes, h.Build) {
-			return true
+			n++
 		}
+	}
+	return n
+}
+
+// silent: it is passed over because nobody has heard of it.
+func (l *line) silent() bool {
+	return l.state == hotstick.Skipped && l.cause == string(hotstick.ReasonHostSilent)
+}
+
+// chosen: a person on the server passed it over, or it has nothing to take.
+func (l *line) chosen() bool {
+	switch hotstick.ReasonCode(l.cause) {
+	case hotstick.ReasonOperator, hotstick.ReasonExcluded, hotstick.ReasonDismissed, hotstick.ReasonWrittenOff,
+		hotstick.ReasonRevertOrdered, hotstick.ReasonRecalled, hotstick.ReasonAlreadyInEffect:
+		return true
 	}
 	return false
 }

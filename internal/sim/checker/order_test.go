@@ -33,6 +33,26 @@ func orderTales() []tale {
 			s.row("h1", hotstick.Skipped, reason(pick(bad, hotstick.ReasonExcluded, hotstick.ReasonAlreadyInEffect)))
 			s.admitted("h2")
 		}},
+		{"S5", "the wave before was mostly passed over for what its hosts are", waves("0001", one, one), func(s *story, bad bool) {
+			s.patched("h1")
+			why := reason(pick(bad, hotstick.ReasonHeldOnHost, hotstick.ReasonAlreadyInEffect))
+			s.row("h2", hotstick.Skipped, why)
+			s.row("h3", hotstick.Skipped, why)
+			s.admitted("h4")
+		}},
+		{"S5", "two transitions of the wave before stalled beside one that did not", func(b *trace.PlanBody) {
+			waves("0001", one, one)(b)
+			roomy(b)
+		}, func(s *story, bad bool) {
+			s.patched("h1")
+			for _, h := range []hotstick.HostID{"h2", "h3"} {
+				s.probation(h)
+				s.returns(h)
+				s.phase(h, hotstick.Reverted)
+				s.row(h, hotstick.Reverted, reason(pick(bad, hotstick.ReasonTransitionStalled, hotstick.ReasonRevertOrdered)))
+			}
+			s.admitted("h4")
+		}},
 		{"S5", "a host of the wave before was lost", nil, func(s *story, bad bool) {
 			s.baked()
 			s.patched("h2")
