@@ -174,7 +174,10 @@ func (r *Rollout) Stuck(now time.Time) *hotstick.Reason {
 			why.Subject = h.Listed.Name
 			return &why
 		case h.State == hotstick.Waiting || h.State == hotstick.Interrupted:
-			return r.waits(i)
+			if why := r.waits(i); why == nil || why.Code != hotstick.ReasonNeedsPromotion {
+				return why
+			}
+			return r.closed(r.at[i].cell.wave)
 		case r.unfinished == 0 && r.mayReturn(h):
 			return h.Reason
 		}
@@ -216,21 +219,32 @@ func (r *Rollout) Waves(now time.Time) []WaveStatus {
 				continue
 			}
 			out[i].Absent += c.away
-			if c.waiting == 0 {
-				continue
-			}
-			waiting, open = true, open || c.open
-			if out[i].Closed == nil && !c.open {
-				out[i].Closed = r.shut(i, l)
-			}
+			waiting, open = waiting || c.waiting > 0, open || c.waiting > 0 && c.open
 		}
-		if !waiting {
-			out[i].Closed = nil
-		} else if open {
+		switch {
+		case open:
 			out[i].Closed = blocked
+		case waiting:
+			out[i].Closed = r.closed(w)
 		}
 	}
 	return out
+}
+
+// closed is why no waiting host of a wave may start: what its first lane says. That the
+// wave waits for a person is true once no lane waits for anything before it.
+func (r *Rollout) closed(w *wave) *hotstick.Reason {
+	var first *hotstick.Reason
+	for _, l := range r.lanes {
+		c := l.cells[w.index]
+		if c == nil || c.waiting == 0 || c.open {
+			continue
+		}
+		if why := r.shut(w.index, l); first == nil || first.Code == hotstick.ReasonNeedsPromotion {
+			first = why
+		}
+	}
+	return first
 }
 
 // LaneStatus is where one lane stands.

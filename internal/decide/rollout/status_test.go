@@ -132,6 +132,20 @@ func TestStuck(t *testing.T) {
 	}
 }
 
+func TestARolloutWaitsForAPersonWhenNoLaneBakesAnyMore(t *testing.T) {
+	v := fleet("a/x/0:confirmed b/y/0:confirmed c/x/1:confirmed d/y/1:confirmed e/x/2:waiting f/y/2:waiting")
+	v.Plan.Waves[2].Manual = true
+	on("d", func(h *rollout.Host) { h.Updated = t0.Add(time.Second) })(&v)
+	for after, want := range map[time.Duration]string{
+		59 * time.Second: "bake w1 +1m0s", time.Minute: "bake w1 +1m1s", 61 * time.Second: "needs_promotion w2",
+	} {
+		r := rollout.Open(v)
+		if got, wave := brief(r.Stuck(t0.Add(after))), brief(r.Waves(t0.Add(after))[2].Closed); got != want || wave != want {
+			t.Errorf("after %s the rollout waits for %q and its wave for %q, want %q", after, got, wave, want)
+		}
+	}
+}
+
 func TestWavesLanesAndDomains(t *testing.T) {
 	v := fleet("a/x/0:confirmed b/y/1:quarantined=crash c/x/1:confirmed d/x/2:probation e/y/2:waiting f/x/2:skipped=host_silent g/x/3:waiting")
 	now := t0.Add(time.Hour)
