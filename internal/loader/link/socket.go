@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"slices"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,9 +25,6 @@ const (
 	idleTime = 10 * time.Minute
 	// maxConnections bounds how many agents, or strangers, are served at once.
 	maxConnections = 4
-	// placeWait is how long a caller that is heard waits for a place. One who hung up
-	// gives its place back only when its goroutine has seen that, a moment later.
-	placeWait = time.Second
 )
 
 // ErrRefused tells that the loader did not take the call; its text follows.
@@ -80,40 +76,16 @@ func Listen(path string) (net.Listener, error) {
 // Serve answers until the context ends; then it closes the listener and waits
 // for calls under way.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
-	var calls sync.WaitGroup
-	defer calls.Wait()
-	stop := context.AfterFunc(ctx, func() { listener.Close() })
-	defer stop()
-	slots := make(chan struct{}, maxConnections)
-	for {
-		conn, err := listener.Accept()
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("cannot accept calls: %w", err)
-		}
+	return Accept(ctx, listener, maxConnections, s.log, func(conn net.Conn) (func() error, error) {
 		if err := s.admit(conn); err != nil {
-			s.log.Warn("a caller was sent away", "error", err)
-			conn.Close() // before it takes a place from the agent
-			continue
+			return nil, err
 		}
-		select {
-		case slots <- struct{}{}:
-		case <-time.After(placeWait):
-			conn.Close() // more peers than there can honestly be
-			continue
-		}
-		calls.Go(func() {
-			defer func() { <-slots }()
-			defer conn.Close()
+		return func() error {
 			unhook := context.AfterFunc(ctx, func() { conn.Close() })
 			defer unhook()
-			if err := s.serve(ctx, conn); err != nil && ctx.Err() == nil {
-				s.log.Warn("a call ended badly", "error", err)
-			}
-		})
-	}
+			return s.serve(ctx, conn)
+		}, nil
+	})
 }
 
 // admit says why a caller is not heard.

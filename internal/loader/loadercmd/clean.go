@@ -2,6 +2,7 @@ package loadercmd
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"syscall"
@@ -14,8 +15,9 @@ import (
 // markClean is run at shutdown, for a loader that has ended because it had nothing to
 // do. One that runs still is told to stop by itself, and writes the mark then.
 func markClean(s settings, log *slog.Logger) error {
+	// The unit makes the directory, so without one it is another that is meant.
 	if _, err := os.Stat(s.state); errors.Is(err, os.ErrNotExist) {
-		return nil // no loader has ever run here
+		return fmt.Errorf("cannot mark a clean end: there is no directory %s; give --state as the loader has it", s.state)
 	}
 	disk, err := ledger.OpenDir(s.state)
 	if errors.Is(err, syscall.EWOULDBLOCK) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/kernel/klog"
+	"github.com/hotstick/hotstick/internal/loader/operate"
 )
 
 var rootDigest = string(hotstick.NewDigest([]byte("root")))
@@ -48,11 +49,19 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"--help"}, 0, "-agent-user"},
 		{[]string{"--nonsense"}, 2, "nonsense"},
 		{[]string{"--root", rootDigest, "--agent-user", "nobody-of-that-name"}, 1, "cannot find the agent's user"},
+		{[]string{"--mark-clean", "--state", t.TempDir()}, 0, ""},
+		{[]string{"--mark-clean", "--state", filepath.Join(t.TempDir(), "none")}, 1, "give --state as the loader has it"},
 	} {
 		var stderr bytes.Buffer
 		if code := Main(c.args, io.Discard, &stderr); code != c.code || !strings.Contains(stderr.String(), c.want) {
 			t.Errorf("%v: code %d, %q; want %d, %q", c.args, code, stderr.String(), c.code, c.want)
 		}
+	}
+}
+
+func TestAPersonWaitsForTheLongestStep(t *testing.T) {
+	if operate.CallTime <= stepTime {
+		t.Errorf("a call ends after %s, and a step may take %s", operate.CallTime, stepTime)
 	}
 }
 

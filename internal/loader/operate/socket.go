@@ -13,7 +13,6 @@ import (
 	"os/user"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/hotstick/hotstick/internal/loader/link"
@@ -21,8 +20,9 @@ import (
 )
 
 const (
-	// callTime bounds reading, handling and answering one call.
-	callTime = 60 * time.Second
+	// CallTime bounds reading, handling and answering one call. What is asked for is done
+	// between two steps of an attempt, so it is longer than the longest of those.
+	CallTime = 2 * time.Minute
 	// readTime bounds reading a call.
 	readTime = 5 * time.Second
 	// maxCalls bounds how many calls are answered at once.
@@ -48,39 +48,15 @@ func Listen(path string) (net.Listener, error) {
 // Serve answers until the context ends; then it closes the listener and waits for calls
 // under way. Only root is heard, whatever the socket file's mode.
 func Serve(ctx context.Context, listener net.Listener, loader Loader, log *slog.Logger) error {
-	var calls sync.WaitGroup
-	defer calls.Wait()
-	stop := context.AfterFunc(ctx, func() { listener.Close() })
-	defer stop()
-	slots := make(chan struct{}, maxCalls)
-	for {
-		conn, err := listener.Accept()
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("cannot accept an operator's calls: %w", err)
-		}
+	return link.Accept(ctx, listener, maxCalls, log, func(conn net.Conn) (func() error, error) {
 		who, err := caller(conn)
-		if err != nil {
-			log.Warn("a caller on the operator's socket was sent away", "error", err)
-			conn.Close()
-			continue
-		}
-		select {
-		case slots <- struct{}{}:
-		default:
-			conn.Close()
-			continue
-		}
-		calls.Go(func() {
-			defer func() { <-slots }()
-			defer conn.Close()
-			if err := serve(ctx, conn, who, loader); err != nil && ctx.Err() == nil {
-				log.Warn("an operator's call ended badly", "error", err, "by", who.Name)
+		return func() error {
+			if err := serve(ctx, conn, who, loader); err != nil {
+				return fmt.Errorf("%w (by %s)", err, who.Name)
 			}
-		})
-	}
+			return nil
+		}, err
+	})
 }
 
 // reply is the one line from the loader.
@@ -91,7 +67,7 @@ type reply struct {
 
 func serve(ctx context.Context, conn net.Conn, who Caller, loader Loader) error {
 	now := time.Now()
-	if err := errors.Join(conn.SetReadDeadline(now.Add(readTime)), conn.SetWriteDeadline(now.Add(callTime))); err != nil {
+	if err := errors.Join(conn.SetReadDeadline(now.Add(readTime)), conn.SetWriteDeadline(now.Add(CallTime))); err != nil {
 		return err
 	}
 	var req Request
@@ -102,7 +78,7 @@ func serve(ctx context.Context, conn net.Conn, who Caller, loader Loader) error 
 	if err != nil {
 		return errors.Join(err, writeLine(conn, reply{Error: err.Error()}))
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, CallTime)
 	defer cancel()
 	answer := loader.Operate(ctx, who, req)
 	return writeLine(conn, reply{Answer: &answer})
@@ -118,7 +94,7 @@ func Call(ctx context.Context, path string, req Request) (Answer, error) {
 		return Answer{}, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(callTime)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(CallTime)); err != nil {
 		return Answer{}, err
 	}
 	if err := writeLine(conn, req); err != nil {
