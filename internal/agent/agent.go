@@ -25,7 +25,9 @@ type Config struct {
 	// Transport carries check-ins; it authenticates the host.
 	Transport http.RoundTripper
 	Loader    link.Loader
-	Catalog   Catalog
+	// Bell says without a call whether the loader has something new (see [CoreConfig]).
+	Bell    func() hotstick.Digest
+	Catalog Catalog
 	// Mirrors are other places that have the catalog and its artifacts. The server
 	// knows nothing of them and cannot change them.
 	Mirrors  []catalog.Mirror
@@ -127,7 +129,7 @@ func New(cfg Config) *Agent {
 	if view, err := cfg.Catalog.Load(); err == nil {
 		version = view.Version
 	}
-	a.core = NewCore(CoreConfig{Host: cfg.Host, Loader: impatient{cfg.Loader}, Observer: cfg.Observer, CatalogVersion: version,
+	a.core = NewCore(CoreConfig{Host: cfg.Host, Loader: impatient{cfg.Loader}, Bell: cfg.Bell, Observer: cfg.Observer, CatalogVersion: version,
 		Uptime: cfg.Uptime, Random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Mirrors: len(cfg.Mirrors), Log: cfg.Log})
 	return a
 }

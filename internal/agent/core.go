@@ -12,14 +12,18 @@ import (
 	"github.com/hotstick/hotstick/internal/wire"
 )
 
-// CoreConfig is what a core is made of. All fields but CatalogVersion, Mirrors and
-// Log are required.
+// CoreConfig is what a core is made of. All fields but Bell, CatalogVersion, Mirrors
+// and Log are required.
 type CoreConfig struct {
 	Host hotstick.HostID
 	// Loader and Observer are called within the core's own methods and must not
 	// block for long.
 	Loader   link.Loader
 	Observer Observer
+	// Bell returns the digest of the state that the loader has left word of, without a
+	// call; empty if there is none (see [link.Response.State]). Nil: the loader is called
+	// at each check-in.
+	Bell func() hotstick.Digest
 	// CatalogVersion is that of the agent's own copy of the catalog, 0 if there is
 	// none.
 	CatalogVersion int64
@@ -128,7 +132,7 @@ func (c *Core) callDue() time.Duration {
 	case !c.host.reached || c.cfg.Uptime()-c.started < young:
 		return c.host.called + paceYoung
 	}
-	return Never // the next check-in calls it
+	return Never // the next check-in calls it, or finds that it may rest
 }
 
 // syncDue is when to check in again.

@@ -12,6 +12,11 @@
 // active rollout the server may hold a check-in open until it has something to
 // say.
 //
+// A loader with nothing to do ends, and a call would start it. So it leaves word of its
+// state where the agent reads it without a call (see package link). As long as that is
+// the state that the agent was told, and the kernel lists the same live patches, which
+// the agent sees by itself, a check-in says that the loader rests, and calls nobody.
+//
 // # Core and surroundings
 //
 // [Core] is the agent's memory and its decisions, without goroutine, timer, wall

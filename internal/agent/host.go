@@ -21,6 +21,10 @@ type hostState struct {
 	// away: the newest call was not answered, and that was logged.
 	away   bool
 	called time.Duration
+	// said is the digest of the loader's newest answer; resting: the check-in under way
+	// did not call it.
+	said    hotstick.Digest
+	resting bool
 	// news: something changed that the server should know at once.
 	news bool
 	// sent is the highest report in any check-in so far.
@@ -73,7 +77,7 @@ func (c *Core) call(ctx context.Context, req link.Request) {
 	if changed(h.loader, resp) || newest(resp.Reports) > h.sent {
 		h.news = true
 	}
-	h.loader, h.reached, h.fresh = resp, true, nil
+	h.loader, h.reached, h.fresh, h.said = resp, true, nil, resp.State()
 	for _, r := range resp.Refusals {
 		h.refuse(wire.DocumentRefusal{Document: r.Document, Reason: r.Reason})
 		c.doubt(r)
@@ -111,15 +115,21 @@ func (h *hostState) refuse(r wire.DocumentRefusal) {
 	}
 }
 
-// observe reads the host for a check-in. Facts are read anew only now and then,
+// observe reads the host for a check-in. The loader is called first, unless it may
+// rest, so that the server gets its newest state and a nonce with most of its life
+// before it. Facts are read anew only now and then,
 // or when the live patches changed, because reading every module costs.
 func (c *Core) observe(ctx context.Context) error {
 	h := &c.host
 	patches, err := c.cfg.Observer.Patches(ctx)
+	if h.resting = err == nil && c.rests(patches); !h.resting {
+		c.call(ctx, link.Request{})
+		patches, err = c.cfg.Observer.Patches(ctx) // what the loader said is never newer than this
+	}
 	if err != nil {
 		c.cfg.Log.Warn("cannot read the live patches", "error", err)
 	}
-	same := slices.EqualFunc(patches, h.patches, func(x, y hotstick.LoadedPatch) bool { return x.Module == y.Module && x.State == y.State })
+	same := sameEffects(patches, h.patches)
 	h.patches = patches
 	if same && h.factsDigest != "" && c.cfg.Uptime()-h.factsAt < paceFacts {
 		return nil
@@ -152,6 +162,9 @@ func (c *Core) request() *wire.SyncRequest {
 			Recalls: h.loader.Recalls, Root: h.loader.Root, Refusals: h.refusals,
 			Expected: h.loader.Expected, Stall: h.loader.Stall, Hold: h.loader.Hold, Off: h.loader.Off,
 		},
+	}
+	if req.Loader.Resting = h.resting; h.resting {
+		req.Loader.Nonce = "" // it is of long ago
 	}
 	if h.factsDigest != c.server.factsDigest {
 		req.Facts = &h.facts

@@ -92,10 +92,8 @@ type flight struct {
 
 func (f *flight) held() bool { return f.req != nil && f.req.HoldSeconds > 0 }
 
-// depart starts a check-in. The loader is called first, so that the server gets
-// its newest state and a nonce with most of its life before it.
+// depart starts a check-in.
 func (c *Core) depart(ctx context.Context) Work {
-	c.call(ctx, link.Request{})
 	c.server.departed = c.cfg.Uptime()
 	if err := c.observe(ctx); err != nil {
 		c.cfg.Log.Error("cannot check in without the host's facts", "error", err)

@@ -139,7 +139,7 @@ func (t *taking) loader() error {
 	t.host.Loader = store.HostLoader{InEffect: is.InEffect, Busy: is.Busy, Plans: is.Plans,
 		CatalogVersion: is.CatalogVersion, Strikes: is.Strikes, Bans: is.Bans, Recalls: is.Recalls, Root: is.Root,
 		Expected: is.Expected, Stall: is.Stall, Hold: is.Hold, Off: is.Off}
-	if is.Nonce == "" { // the agent did not reach a loader that can answer
+	if !is.Heard() { // the agent did not reach a loader that can answer
 		t.host.Loader.Busy = was.Busy
 	}
 	if err := t.held(); err != nil {

@@ -140,7 +140,7 @@ func Barred(h store.Host) *hotstick.Reason {
 // neither is so any more.
 func (t *taking) held() error {
 	was, is := t.old.Loader, &t.host.Loader
-	if t.req.Loader.Nonce == "" { // nobody was asked
+	if !t.req.Loader.Heard() { // nobody was asked
 		if is.Hold == nil {
 			is.Hold = was.Hold
 		}

@@ -19,7 +19,7 @@ func Repeats(before, now *wire.SyncRequest) bool {
 	a, b := &before.Loader, &now.Loader
 	return now.Host == before.Host && now.Boot == before.Boot && now.Key == before.Key && now.Seq > before.Seq &&
 		now.Facts == nil && now.FactsDigest == before.FactsDigest && len(now.Reports) == 0 && len(b.Refusals) == 0 &&
-		a.InEffect == b.InEffect && a.Busy == b.Busy && (a.Nonce == "") == (b.Nonce == "") && a.CatalogVersion == b.CatalogVersion &&
+		a.InEffect == b.InEffect && a.Busy == b.Busy && a.Heard() == b.Heard() && a.CatalogVersion == b.CatalogVersion &&
 		slices.Equal(a.Plans, b.Plans) && slices.Equal(a.Strikes, b.Strikes) && slices.Equal(a.Bans, b.Bans) && slices.Equal(a.Recalls, b.Recalls) &&
 		a.Stall == nil && b.Stall == nil && a.Off == b.Off && alike(a.Hold, b.Hold) && alike(a.Expected, b.Expected) &&
 		slices.EqualFunc(before.Readings, now.Readings, func(x, y hotstick.Reading) bool { return x.Probe == y.Probe && x.Healthy == y.Healthy }) &&

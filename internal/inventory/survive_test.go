@@ -231,7 +231,8 @@ func TestAHostThatIsHeldOrStallsIsToldOnce(t *testing.T) {
 		{func(l *wire.LoaderState) { l.Hold = hold }, []string{HostHeld}},
 		{func(l *wire.LoaderState) { l.Hold, l.Off = hold, hotstick.OffByFile }, []string{HostHeld}},
 		{func(l *wire.LoaderState) { l.Nonce = "" }, nil}, // the agent did not reach the loader
-		{func(*wire.LoaderState) {}, []string{HostUnheld}},
+		{func(l *wire.LoaderState) { l.Nonce, l.Resting, l.Hold, l.Off = "", true, hold, hotstick.OffByFile }, nil},
+		{func(l *wire.LoaderState) { l.Nonce, l.Resting = "", true }, []string{HostUnheld}}, // it said so before it went to rest
 	} {
 		before := len(w.kinds())
 		req := checkIn("b1", uint64(i+1))

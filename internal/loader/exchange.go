@@ -34,6 +34,7 @@ func (l *Loader) Exchange(ctx context.Context, req link.Request) (link.Response,
 	l.acknowledge(req.Acknowledged)
 	refusals := l.takeAll(ctx, req, observed)
 	resp, err := l.answer(refusals)
+	l.ring()
 	failpoint.Here(failpoint.LoaderAnswerBefore)
 	if l.led.Attempt != nil {
 		l.nudge()
@@ -178,13 +179,10 @@ func (l *Loader) numberFrom(seq uint64) {
 	l.cfg.Log.Warn("the server has reports that this ledger does not know: was an older one restored?", "stored", seq)
 }
 
-// answer gives the loader's state.
+// answer gives the agent the loader's state, with a nonce.
 func (l *Loader) answer(refusals []link.Refusal) (link.Response, error) {
-	resp := link.Response{Boot: l.boot, InEffect: l.inEffect(l.patches), Keys: l.cfg.Keys, Refusals: refusals,
-		Stall: l.moving.report(l.cfg.Clock.Uptime(), l.cfg.Limits)}
-	if off := l.off(); off != nil {
-		resp.Off = off.Subject
-	}
+	resp := l.state()
+	resp.Refusals = refusals
 	if l.broken != nil {
 		return resp, nil
 	}
@@ -193,6 +191,34 @@ func (l *Loader) answer(refusals []link.Refusal) (link.Response, error) {
 		return resp, err
 	}
 	resp.Nonce = nonce
+	l.health.told = l.health.told || l.led.Attempt != nil
+	return resp, nil
+}
+
+// ring tells the agent's bell what an agent that calls would be told. During an attempt
+// the agent calls anyway, and so it does a loader that cannot use its ledger. The caller
+// holds mu.
+func (l *Loader) ring() {
+	if l.cfg.Bell == nil {
+		return
+	}
+	if l.led.Attempt != nil || l.unsaved || l.broken != nil {
+		l.cfg.Bell("")
+		return
+	}
+	l.cfg.Bell(l.state().State())
+}
+
+// state is what the loader says of itself, whoever asks. The caller holds mu.
+func (l *Loader) state() link.Response {
+	resp := link.Response{Boot: l.boot, InEffect: l.inEffect(l.patches), Keys: l.cfg.Keys,
+		Stall: l.moving.report(l.cfg.Clock.Uptime(), l.cfg.Limits)}
+	if off := l.off(); off != nil {
+		resp.Off = off.Subject
+	}
+	if l.broken != nil {
+		return resp
+	}
 	resp.CatalogVersion = l.view.Version
 	for _, p := range l.led.Plans {
 		// A plan whose bytes a crash took is not known: it is sent again.
@@ -219,11 +245,11 @@ func (l *Loader) answer(refusals []link.Refusal) (link.Response, error) {
 		resp.Root = l.led.Root
 	}
 	if a := l.led.Attempt; a != nil {
-		resp.Busy, l.health.told = true, true
+		resp.Busy = true
 		resp.ProbesWanted = a.Phase == hotstick.Applying || a.Phase == hotstick.Probation || a.Phase == hotstick.Armed
 	}
 	resp.WantArtifacts, resp.Expected = l.wanted(), l.expected()
-	return resp, nil
+	return resp
 }
 
 // wanted lists artifacts that known plans and the permits need and that are not

@@ -60,6 +60,10 @@ type Config struct {
 	// Touch is what patches touch beside the kernel. Nil: a patch that touches anything
 	// is refused.
 	Touch touch.World
+	// Bell takes the digest of what an agent that calls would be told (see
+	// [link.Response.State]), over and over; empty during an attempt. It is called within
+	// the loader's own calls and must not call it back. Nil: agents always call.
+	Bell func(hotstick.Digest)
 	// Random gives the nonces; crypto/rand if nil.
 	Random io.Reader
 	// Rest is called when the loader has nothing to do any more, to give memory

@@ -35,6 +35,7 @@ func (l *Loader) Operate(ctx context.Context, who operate.Caller, req operate.Re
 		return refuse(hotstick.ReasonLedgerUnwritable, l.broken.Error())
 	}
 	defer l.nudge()
+	defer l.ring()
 	switch req.Action {
 	case operate.Hold:
 		return l.hold(who, req.Reason)
@@ -124,15 +125,8 @@ func (l *Loader) hostState(ctx context.Context) operate.Answer {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.saw(patches, err)
-	told := l.health.told
-	resp, err := l.answer(nil)
-	l.health.told = told // a person who looks is not the agent who hears
-	if err != nil {
-		return refuse(hotstick.ReasonVerificationFailed, err.Error())
-	}
-	resp.Nonce = ""
 	s := &operate.HostState{
-		Version: version.Version, Build: l.build, Link: resp, Attempt: l.attemptNow(), Permit: l.led.Permit, Former: l.led.Former,
+		Version: version.Version, Build: l.build, Link: l.state(), Attempt: l.attemptNow(), Permit: l.led.Permit, Former: l.led.Former,
 		Adopted: l.led.Adopted, Masters: l.cfg.Others.Masters(l.patches), Driver: capabilities,
 		Catalog: operate.CatalogState{Known: l.viewed, Version: l.view.Version, Expires: l.view.Expires, Refreshed: l.view.Refreshed, Strange: l.strange()},
 		Health:  operate.Health{Sight: l.blind},

@@ -46,6 +46,7 @@ func (l *Loader) Tick(ctx context.Context) time.Duration {
 	l.stepping.Lock()
 	defer l.stepping.Unlock()
 	l.takeDropped()
+	defer l.said()
 	began := l.cfg.Clock.Uptime()
 	for i := range maxSteps {
 		if i > 0 && l.cfg.Clock.Uptime()-began >= slowTick {
@@ -65,6 +66,13 @@ func (l *Loader) Tick(ctx context.Context) time.Duration {
 		}
 	}
 	return paceTransition
+}
+
+// said rings once the tick's steps are done.
+func (l *Loader) said() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ring()
 }
 
 // pace is when to look again.

@@ -99,6 +99,8 @@ type world struct {
 	journal loader.Journal
 	// off is what switches Hotstick off.
 	off loader.Off
+	// rung is what the bell says.
+	rung hotstick.Digest
 	// trace takes what the loader tells; nil if nobody listens.
 	trace trace.Sink
 	// blind: the driver's truth source does not answer.
@@ -181,7 +183,8 @@ func (w *world) start() {
 		Model:  "Maker Product",
 		Touch:  w.things,
 		Others: w.others, Journal: w.journal,
-		Off: func() loader.Off { return w.off },
+		Off:  func() loader.Off { return w.off },
+		Bell: func(state hotstick.Digest) { w.rung = state },
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -24,7 +24,7 @@
 //	1  2026-11-21  first version; the answer tells of the audit log where the
 //	               agent asks for it
 //
-//	2  2026-11-22  stalls, crash prints, measures, other masters, what the ledger
+//	2  2026-11-22  loaders that rest, stalls, crash prints, measures, other masters, what the ledger
 //	               expects, holds and the off-switch of a host
 //
 // This build also speaks [Oldest]: an agent whose server refuses its protocol speaks
@@ -156,7 +156,14 @@ type LoaderState struct {
 	// Off says what switches Hotstick off on the host: file or command_line; empty if
 	// nothing does.
 	Off string `json:"off,omitempty" since:"2"`
+	// Resting: the loader has nothing to do and was not called for this check-in, for
+	// nothing is new: all this is what it said last. There is no nonce then.
+	Resting bool `json:"resting,omitempty" since:"2"`
 }
+
+// Heard reports whether this is what a loader says of itself, and not the silence of one
+// that could not be reached.
+func (l LoaderState) Heard() bool { return l.Nonce != "" || l.Resting }
 
 // DocumentRefusal says which document a loader refused and why.
 type DocumentRefusal struct {

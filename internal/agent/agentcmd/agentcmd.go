@@ -241,6 +241,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 		log.Error("cannot keep the server honest: what was remembered of its audit log is damaged", "error", err)
 	}
 	loader := link.Dial(s.file.Socket)
+	bell := link.BellPath(s.file.Socket)
 	defer loader.Close()
 	log.Info("the agent is ready", "version", version.Version, "host", host, "server", s.file.Server, "mirrors", len(mirrors))
 	machine := machineTree()
@@ -249,7 +250,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 		log.Info("some built-in probes are not asked: this kernel does not show what they read", "probes", lacking)
 	}
 	return agent.New(agent.Config{
-		Host: host, Server: s.file.Server, Transport: session.Transport(), Loader: loader, Catalog: client, Mirrors: mirrors,
+		Host: host, Server: s.file.Server, Transport: session.Transport(), Loader: loader, Bell: func() hotstick.Digest { return link.ReadBell(bell) }, Catalog: client, Mirrors: mirrors,
 		Observer: &agent.Machine{Root: machine, Drivers: []driver.Observer{klp.NewObserver(machine)}, Hostname: s.file.Hostname, Labels: labels},
 		Probes:   probes, Uptime: uptime, Upkeep: session.Upkeep, Rest: debug.FreeOSMemory, Audit: remembered, Log: log,
 		Told: telling(home, s.file.Server, agent.TextfileAt(s.file.Textfile), log),

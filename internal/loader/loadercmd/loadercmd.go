@@ -227,7 +227,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 		Keys:     kernel.keys(), Model: kernel.model(), Tasks: newTaskWatch(os.DirFS("/")),
 		Others: others{os.DirFS("/"), build.Release}, Journal: journal.Open(s.state),
 		Limits: s.limits, Rest: debug.FreeOSMemory, Log: log, Trace: sink,
-		Touch: newStepper(s),
+		Touch: newStepper(s), Bell: link.NewBell(s.socket, log).Ring,
 	})
 	if err != nil {
 		return err

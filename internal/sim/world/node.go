@@ -39,6 +39,9 @@ type node struct {
 
 	loader *loader.Loader
 	core   *agent.Core
+	// bell is where the loader leaves word for the agent: in memory, and not in the
+	// loader's own.
+	bell   hotstick.Digest
 	life   lives
 	flight int // the number of the check-in under way
 	// fetching: the catalog is brought up to date for its answer.
@@ -71,6 +74,7 @@ func (n *node) name() string { return n.m.Member.Name }
 
 // boot starts the machine's programs.
 func (n *node) boot() {
+	n.bell = ""
 	n.startLoader()
 	n.startAgent()
 }
@@ -83,7 +87,7 @@ func (n *node) startLoader() {
 		Driver: n.m, Clock: n.m, Disk: n.disk, Kernel: n.m, Catalog: n.shelf,
 		Identity: func() (ed25519.PublicKey, error) { return ed25519.PublicKey(n.key.Public()), nil },
 		Labels:   func() (map[string]string, error) { return n.m.Member.Labels, nil },
-		Random:   random{n.random}, Trace: n.w.opt.Product,
+		Random:   random{n.random}, Trace: n.w.opt.Product, Bell: func(state hotstick.Digest) { n.bell = state },
 	})
 	if err != nil {
 		n.w.fail("cannot start the loader of %s: %v", n.name(), err)
@@ -207,7 +211,7 @@ func (n *node) startAgent() {
 	n.life.agent++
 	n.flight++
 	n.fetching = false
-	n.core = agent.NewCore(agent.CoreConfig{Host: n.id, Loader: port{n}, Observer: n.m, CatalogVersion: n.shelf.staged.Version,
+	n.core = agent.NewCore(agent.CoreConfig{Host: n.id, Loader: port{n}, Bell: func() hotstick.Digest { return n.bell }, Observer: n.m, CatalogVersion: n.shelf.staged.Version,
 		Uptime: n.m.Uptime, Random: n.random})
 	n.w.fault(checker.FaultAgentUp, n)
 	n.pace = n.probePace()
