@@ -133,7 +133,9 @@ func TestGuessingPasswordsIsSlowedDownWithoutLockingOut(t *testing.T) {
 
 // openStream is a live stream that a test holds.
 type openStream struct {
-	w     *world
+	w *world
+	// beat has a ping after the first.
+	beat  chan struct{}
 	ended chan struct{}
 }
 
@@ -146,7 +148,7 @@ func (w *world) mustStream(header, value string) *openStream {
 	resp, err := w.plain().Do(req)
 	w.must(err)
 	w.Cleanup(func() { resp.Body.Close() })
-	s := &openStream{w: w, ended: make(chan struct{})}
+	s := &openStream{w: w, beat: make(chan struct{}, 1), ended: make(chan struct{})}
 	lines := bufio.NewScanner(resp.Body)
 	if !lines.Scan() || lines.Text() != "event: ping" {
 		w.Fatalf("the stream began with %d %q", resp.StatusCode, lines.Text())
@@ -154,9 +156,27 @@ func (w *world) mustStream(header, value string) *openStream {
 	go func() {
 		defer close(s.ended)
 		for lines.Scan() {
+			if lines.Text() != "event: ping" {
+				continue
+			}
+			select {
+			case s.beat <- struct{}{}:
+			default:
+			}
 		}
 	}()
 	return s
+}
+
+func (s *openStream) beatsWithin(limit time.Duration) {
+	s.w.Helper()
+	select {
+	case <-s.beat:
+	case <-s.ended:
+		s.w.Error("the stream ended")
+	case <-time.After(limit):
+		s.w.Errorf("the stream does not beat within %s", limit)
+	}
 }
 
 func (s *openStream) endsWithin(limit time.Duration) {

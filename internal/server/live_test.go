@@ -73,6 +73,25 @@ func TestTheStreamTellsEveryChangeOnce(t *testing.T) {
 	}
 }
 
+// A host that falls silent is no event, so whoever listens must read again now and then:
+// as often as hosts check in, and before a quiet line is taken for a dead one.
+func TestTheStreamBeatsAsHostsDo(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ idle, want time.Duration }{
+		{3 * time.Second, 3 * time.Second},
+		{15 * time.Second, 15 * time.Second},
+		{5 * time.Minute, 15 * time.Second},
+		{10 * time.Millisecond, time.Second},
+	} {
+		if got := (Limits{IdleInterval: tt.idle}).pingEvery(); got != tt.want {
+			t.Errorf("hosts check in every %s: it beats every %s, want %s", tt.idle, got, tt.want)
+		}
+	}
+	w := newWorld(t, nil) // its hosts check in ten times a second
+	s := w.mustStream("Authorization", w.bearer(identity.Viewer))
+	s.beatsWithin(20 * time.Second)
+}
+
 func TestTheStreamEndsWithTheServer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

@@ -18,10 +18,18 @@ import (
 
 // Pace of the live stream.
 const (
-	pingEvery = 15 * time.Second
+	// slowestPing is sooner than a listener may take a silent line for a dead one.
+	slowestPing = 15 * time.Second
+	fastestPing = time.Second
 	// writeWithin bounds one write to a client that does not read.
 	writeWithin = 10 * time.Second
 )
+
+// pingEvery is the pause between two pings. Listeners read again at each what only time
+// changes, such as a host that falls silent, so they come as often as a host checks in.
+func (l Limits) pingEvery() time.Duration {
+	return max(fastestPing, min(slowestPing, l.IdleInterval))
+}
 
 // stream sends a change for every event of the audit log, and pings in between so
 // that both sides notice a dead connection.
@@ -34,7 +42,7 @@ func (s *Server) stream(ctx context.Context, _ *empty) (*huma.StreamResponse, er
 		out := &events{w: w, control: http.NewResponseController(w)}
 		changes, stop := s.feed.listen()
 		defer stop()
-		ping := time.NewTicker(pingEvery)
+		ping := time.NewTicker(s.options.Limits.pingEvery())
 		defer ping.Stop()
 		if out.send("ping", "{}") != nil {
 			return

@@ -152,6 +152,22 @@ test('a silent host looks stale everywhere and is not called applied', async (t)
   assert.equal(await page.locator('.columns.old').evaluate((e) => getComputedStyle(e).filter), 'saturate(0.1)');
 });
 
+test('a host that falls silent is no change, and the next beat of the stream shows it', async (t) => {
+  const { page, fixture } = await enter(t, 'struck', '/hosts');
+  const silent = fixture.world.hosts.find((h) => h.name === 'db-01');
+  const state = page.locator(`[data-host="${silent.id}"] [data-state]`).first();
+  assert.equal(await state.getAttribute('data-state'), 'applied');
+  Object.assign(silent, { state: 'stale', silent: true });
+  fixture.beat();
+  await eventually(() => state.getAttribute('data-state'), 'stale', 'the row');
+  await page.locator(`[data-host="${silent.id}"]`).click();
+  await page.getByRole('heading', { name: /db-01 is silent/ }).waitFor();
+  Object.assign(silent, { state: 'applied', silent: false });
+  fixture.beat();
+  await page.getByRole('heading', { name: /db-01 is silent/ }).waitFor({ state: 'detached' });
+  assertQuiet(page);
+});
+
 test('a host that fell silent on probation is drawn as stale in the wave track', async (t) => {
   const { page, fixture } = await enter(t, 'fleet', '/rollouts/unix-ioctl-fleet');
   const silent = fixture.world.rollouts[0].waves[3].hosts.find((c) => c.silent);

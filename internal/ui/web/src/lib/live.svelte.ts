@@ -1,13 +1,18 @@
 // The live stream tells that something changed; views then read it again. The
 // stream itself carries no data, so nothing shown is ever older than it says.
+// Time alone changes things too, as when a host falls silent, and nobody tells of
+// those: views are also read again at each beat of the stream.
 
 import type { Change } from './api';
 
-/** The server pings every 15 s; two missed pings and a bit are a dead line. */
+/** The server pings at least every 15 s; two missed pings and a bit are a dead line. */
 const silenceLimit = 35_000;
 const retrySteps = [1000, 2000, 4000, 8000, 15_000];
 
-type Listener = (change: Change | 'reconnected') => void;
+/** A change, or a word: the stream is back, or it beats. */
+export type News = Change | 'reconnected' | 'beat';
+
+type Listener = (news: News) => void;
 
 class Live {
   /** connecting: first try; live: changes arrive; lost: they do not. */
@@ -40,7 +45,7 @@ class Live {
     this.state = 'connecting';
   }
 
-  /** Calls fn for each change, and once when a lost stream is back. */
+  /** Calls fn for each change, at each beat, and once when a lost stream is back. */
   subscribe(fn: Listener): () => void {
     this.#listeners.add(fn);
     return () => this.#listeners.delete(fn);
@@ -57,24 +62,33 @@ class Live {
     this.#source = source;
     source.onopen = () => this.#opened();
     source.onerror = this.#lost;
-    source.addEventListener('ping', () => this.#heard());
+    // The first ping comes with the stream, when all was just read.
+    let first = true;
+    source.addEventListener('ping', () => {
+      this.#heard();
+      if (!first) this.#tell('beat');
+      first = false;
+    });
     source.addEventListener('change', (event) => {
       this.#heard();
       try {
-        const change = JSON.parse((event as MessageEvent<string>).data) as Change;
-        for (const listener of this.#listeners) listener(change);
+        this.#tell(JSON.parse((event as MessageEvent<string>).data) as Change);
       } catch {
         // A change that cannot be read still says that something changed.
-        for (const listener of this.#listeners) listener('reconnected');
+        this.#tell('reconnected');
       }
     });
+  }
+
+  #tell(news: News) {
+    for (const listener of this.#listeners) listener(news);
   }
 
   #opened() {
     const wasLost = this.state === 'lost';
     this.#failures = 0;
     this.#heard();
-    if (wasLost) for (const listener of this.#listeners) listener('reconnected');
+    if (wasLost) this.#tell('reconnected');
   }
 
   #heard() {

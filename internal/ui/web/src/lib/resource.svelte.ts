@@ -36,8 +36,8 @@ export class Resource<T> {
   constructor(path: string, options: ResourceOptions<T> = {}) {
     this.path = path;
     this.#options = options;
-    this.#unsubscribe = live.subscribe((change) => {
-      if (change === 'reconnected' || !options.concerns || options.concerns(change)) this.#soon();
+    this.#unsubscribe = live.subscribe((news) => {
+      if (typeof news === 'string' || !options.concerns || options.concerns(news)) this.#soon();
     });
     void this.refresh();
   }
