@@ -43,7 +43,7 @@ func comesDownLate(ctx context.Context, t *trial) error {
 // goesBack waits until the kernel says that the patch is out of effect.
 func goesBack(ctx context.Context, t *trial) error {
 	return t.until(ctx, "the patch to be out of effect", func(context.Context) (bool, error) {
-		if t.want.stalls {
+		if t.want.keeper != "" {
 			t.watchStall(ctx)
 		}
 		if led, err := t.ledger(ctx); err == nil && ended(led) == hotstick.Confirmed {
@@ -82,7 +82,8 @@ func revertBadly(ctx context.Context, t *trial) error {
 	began := time.Now()
 	if err := t.until(ctx, "the way back to stall", func(context.Context) (bool, error) {
 		t.watchStall(ctx)
-		return time.Since(began) > stallFor, nil
+		stood := time.Since(began)
+		return stood > stallFor && !t.told.IsZero() || stood > stallLimit, nil
 	}); err != nil {
 		return err
 	}
@@ -100,8 +101,8 @@ func revertBadly(ctx context.Context, t *trial) error {
 	return goesBack(ctx, t)
 }
 
-// stallFor is longer than a transition may take and than the server may wait to hear
-// of one that stalls.
+// stallFor is longer than a transition may take. The stall goes on until the server has
+// named who keeps it, or should have.
 const stallFor = 25 * time.Second
 
 // ballast leaves little room on the disk that the ledger is on, so that it is full

@@ -27,9 +27,9 @@ type wanted struct {
 	because []hotstick.ReasonCode
 	// inEffect: the patch must be in effect at the end.
 	inEffect bool
-	// stalls: a transition hangs until the harness frees it, so the way back may take
-	// until then, and the server must hear of it.
-	stalls bool
+	// keeper is the command of a task that keeps a transition until the harness frees
+	// it; empty: none does. The way back may take until then, and the server must name it.
+	keeper string
 }
 
 // seen is what was seen of one attempt. All of it comes from outside the product but
@@ -56,8 +56,8 @@ type seen struct {
 	// shown and why are what the server says of the attempt.
 	shown hotstick.HostState
 	why   hotstick.ReasonCode
-	// stallSeen is how long after the stall began the server knew of it; negative if
-	// never.
+	// stallSeen is how long after the transition began the server named who keeps it;
+	// negative if never.
 	stallSeen time.Duration
 }
 
@@ -68,8 +68,8 @@ type verdict struct {
 	// RevertSeconds is how long the patch was in effect, or on the way there, until it
 	// was out again, by the kernel's clock; 0 where it was not reverted.
 	RevertSeconds float64 `json:"revert_seconds,omitempty"`
-	// StallSeconds is how long after its begin the server knew of a stall; 0 if there
-	// was none.
+	// StallSeconds is how long after the begin of a transition that stalls the server named
+	// the task that keeps it; 0 if none stalled.
 	StallSeconds float64  `json:"stall_seconds,omitempty"`
 	Faults       []string `json:"faults,omitempty"`
 }
@@ -116,7 +116,7 @@ func (v *verdict) reverted(w wanted, s seen, l load, fault func(string, ...any))
 	if l.done > 0 {
 		deadline = l.done + s.probation + grace
 	}
-	if w.stalls && s.lifted > 0 {
+	if w.keeper != "" && s.lifted > 0 {
 		deadline = max(deadline, s.lifted+grace)
 	}
 	switch {
@@ -153,14 +153,14 @@ func (v *verdict) told(w wanted, s seen, fault func(string, ...any)) {
 	if !s.heard {
 		fault("the server does not hear of the host any more")
 	}
-	if !w.stalls {
+	if w.keeper == "" {
 		return
 	}
 	switch {
 	case s.stallSeen < 0:
-		fault("the server never heard of the stalled transition")
+		fault("the server never said that %s keeps the transition", w.keeper)
 	case s.stallSeen > stallLimit:
-		fault("the server heard of the stalled transition after %.0f s", s.stallSeen.Seconds())
+		fault("the server said who keeps the transition after %.0f s", s.stallSeen.Seconds())
 	default:
 		v.StallSeconds = s.stallSeen.Seconds()
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -121,7 +122,8 @@ func (t *trial) heard(ctx context.Context) bool {
 	}) == nil
 }
 
-// watchStall notes when a transition began to run and when the server showed it.
+// watchStall notes when a transition began to run and when the server named the task that
+// keeps it.
 func (t *trial) watchStall(ctx context.Context) {
 	if !t.told.IsZero() {
 		return
@@ -133,7 +135,13 @@ func (t *trial) watchStall(ctx context.Context) {
 		}
 		return
 	}
-	if h, err := t.house.Client.Host(ctx, hostName); err == nil && (h.Host.State == "transitioning" || h.Host.State == "reverting") {
+	h, err := t.house.Client.Host(ctx, hostName)
+	if err == nil && keeps(h.Host.Stall, t.module(), t.want.keeper) {
 		t.told = time.Now()
 	}
+}
+
+// keeps reports whether a stall of a module names a command among the tasks that keep it.
+func keeps(s *hotstick.Stall, module, command string) bool {
+	return s != nil && s.Module == module && slices.ContainsFunc(s.Blockers, func(b hotstick.Blocker) bool { return b.Command == command })
 }

@@ -31,6 +31,9 @@ type scenario struct {
 const (
 	usualProbation  = 12 * time.Second
 	usualTransition = 15 * time.Second
+	// longTransition leaves a host time to say who keeps it: a transition has stalled
+	// after 15 s.
+	longTransition = 30 * time.Second
 )
 
 const insertTarget = "insmod /survive/hotstick_busy_target.ko"
@@ -45,12 +48,12 @@ func scenarios() []scenario {
 		{name: "panic-after-10min", does: "the kernel panics 10 min after the load", patch: "killer-3", probation: 12 * time.Minute, skipIdle: true, byHand: true, happen: comesDownLate, want: crash},
 		{name: "soft-lockup", does: "a CPU never comes back; the watchdog panics", patch: "killer-4", probation: 40 * time.Second,
 			cmdline: []string{"softlockup_panic=1", "sysctl.kernel.watchdog_thresh=5"}, happen: comesDown, want: crash},
-		{name: "kthread-asleep", does: "a kernel thread sleeps in the patched function", patch: "busy-1", target: insertTarget + " thread=1",
-			happen: goesBack, want: wanted{end: hotstick.Reverted, because: []hotstick.ReasonCode{hotstick.ReasonTransitionStalled}, stalls: true}},
+		{name: "kthread-asleep", does: "a kernel thread sleeps in the patched function", patch: "busy-1", transition: longTransition, target: insertTarget + " thread=1",
+			happen: goesBack, want: wanted{end: hotstick.Reverted, because: []hotstick.ReasonCode{hotstick.ReasonTransitionStalled}, keeper: "hotstick_busy"}},
 		{name: "network-dead", does: "the network card goes down after the load", patch: "unix-ioctl-1", happen: loseNetwork, want: back(hotstick.ReasonProbeFailed)},
 		{name: "oops-only", does: "a thread oopses and the kernel goes on", patch: "killer-5", happen: goesBack, want: back(hotstick.ReasonKernelLog)},
 		{name: "bad-revert", does: "a probe fails, and a task asleep in the new code keeps the way back", patch: "busy-2", target: insertTarget,
-			happen: revertBadly, want: wanted{end: hotstick.Reverted, because: []hotstick.ReasonCode{hotstick.ReasonProbeFailed}, stalls: true}},
+			happen: revertBadly, want: wanted{end: hotstick.Reverted, because: []hotstick.ReasonCode{hotstick.ReasonProbeFailed}, keeper: "cat"}},
 		{name: "disk-full", does: "the disk of the ledger is full when the level is to be confirmed", patch: "unix-ioctl-1", target: ballast,
 			probation: 40 * time.Second, happen: fillDisk, want: back(hotstick.ReasonLedgerUnwritable)},
 		{name: "clock-jumps", does: "the wall clock leaps ten years ahead and back while on probation", patch: "unix-ioctl-1", happen: leapClock, want: wanted{end: hotstick.Confirmed, inEffect: true}},

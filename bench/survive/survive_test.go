@@ -83,7 +83,7 @@ func crashed(change func(*seen)) seen {
 func TestTheJudgeLetsPassOnlyWhatTheHostSurvived(t *testing.T) {
 	back := wanted{end: hotstick.Reverted, because: []hotstick.ReasonCode{hotstick.ReasonKernelLog}}
 	crash := wanted{reboots: 1, end: hotstick.Quarantined}
-	stall := wanted{end: hotstick.Reverted, stalls: true}
+	stall := wanted{end: hotstick.Reverted, keeper: "cat"}
 	keeps := wanted{end: hotstick.Confirmed, inEffect: true}
 	late := booted + enables + done + "[   33.1] livepatch: 'hotstick_killer_5': unpatching complete\n"
 	for _, tt := range []struct {
@@ -108,8 +108,8 @@ func TestTheJudgeLetsPassOnlyWhatTheHostSurvived(t *testing.T) {
 		{"back too late", back, went(func(s *seen) { s.console = readConsole(late) }), "after its deadline"},
 		{"back late for a stall", stall, went(func(s *seen) { s.console, s.lifted, s.stallSeen = readConsole(late), 30*time.Second, time.Second }), ""},
 		{"back late after the stall", stall, went(func(s *seen) { s.console, s.lifted, s.stallSeen = readConsole(late), 20*time.Second, time.Second }), "after its deadline"},
-		{"a stall that nobody told of", stall, went(func(*seen) {}), "never heard of the stalled"},
-		{"a stall told of late", stall, went(func(s *seen) { s.stallSeen = 61 * time.Second }), "stalled transition after 61 s"},
+		{"a stall that nobody told of", stall, went(func(*seen) {}), "never said that cat keeps"},
+		{"a stall told of late", stall, went(func(s *seen) { s.stallSeen = 61 * time.Second }), "keeps the transition after 61 s"},
 		{"no strike", crash, crashed(func(s *seen) { s.struck = false }), "has a strike: false"},
 		{"a strike for nothing", back, went(func(s *seen) { s.struck = true }), "has a strike: true"},
 		{"a ledger that says nothing", back, went(func(s *seen) { s.ended = hotstick.Probation }), "ledger says"},
@@ -126,6 +126,31 @@ func TestTheJudgeLetsPassOnlyWhatTheHostSurvived(t *testing.T) {
 		faults := strings.Join(judge(tt.want, tt.seen).Faults, "; ")
 		if (tt.says == "") != (faults == "") || !strings.Contains(faults, tt.says) {
 			t.Errorf("%s: got %q, want %q", tt.name, faults, tt.says)
+		}
+	}
+}
+
+func TestAStallIsToldWhenItsKeeperIsNamed(t *testing.T) {
+	stall := func(module string, commands ...string) *hotstick.Stall {
+		s := &hotstick.Stall{Module: module, Tasks: 1}
+		for _, c := range commands {
+			s.Blockers = append(s.Blockers, hotstick.Blocker{Command: c})
+		}
+		return s
+	}
+	for _, tt := range []struct {
+		name string
+		got  *hotstick.Stall
+		want bool
+	}{
+		{"no stall", nil, false},
+		{"a stall that names nobody", stall("hotstick_busy_2"), false},
+		{"a stall of another module", stall("theirs", "cat"), false},
+		{"a stall that another task keeps", stall("hotstick_busy_2", "dd"), false},
+		{"a stall that it keeps with others", stall("hotstick_busy_2", "dd", "cat"), true},
+	} {
+		if got := keeps(tt.got, "hotstick_busy_2", "cat"); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
 		}
 	}
 }

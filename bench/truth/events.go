@@ -12,8 +12,6 @@ import (
 // event is one thing that happens to a host, planned or behind everybody's back.
 type event struct {
 	name string
-	// host is the number of the guest; rollouts concern all.
-	host int
 	do   func(context.Context, *run, *watcher) error
 }
 
@@ -35,21 +33,23 @@ func shell(script string) func(context.Context, *run, *watcher) error {
 // byHand puts a level of ours in effect, unless one is.
 const byHand = `settled; m=$(ours); if [ -z "$m" ]; then rmmod hotstick_unix_ioctl_1 hotstick_unix_ioctl_4 2>/dev/null; insmod /truth/hotstick_unix_ioctl_1.ko; fi; true`
 
-// circle are the events that come again and again.
-func circle() []event {
-	return []event{
-		{"somebody writes 0 to enabled", 0, shell(`settled; m=$(ours); [ -z "$m" ] || echo 0 >/sys/kernel/livepatch/$m/enabled`)},
-		{"the agent is stopped, and its patch disabled meanwhile", 1, stopAgent},
-		{"reboot -f", 1, reboot("reboot -f")},
-		{"somebody unloads the module", 0, shell(`settled; rmmod hotstick_unix_ioctl_1 hotstick_unix_ioctl_4; true`)},
-		{"somebody loads a level by hand", 0, shell(byHand)},
-		{"a foreign patch is put above ours", 1, shell(byHand + `; insmod /truth/hotstick_foreign.ko`)},
-		{"the kernel panics", 0, reboot("echo c >/proc/sysrq-trigger")},
-		{"the foreign patch goes", 1, shell(`off hotstick_foreign`)},
-		{"a level by hand after the panic", 0, shell(byHand)},
-		{"a foreign patch replaces ours", 0, shell(`insmod /truth/hotstick_busy_target.ko && insmod /truth/hotstick_busy_1.ko`)},
-		{"the replacing patch goes", 0, shell(`off hotstick_busy_1; rmmod hotstick_busy_target; ` + byHand)},
-	}
+// courses are the events of each host, one after the other. They come again and again.
+func courses() [][]event {
+	return [][]event{{
+		{"somebody writes 0 to enabled", shell(`settled; m=$(ours); [ -z "$m" ] || echo 0 >/sys/kernel/livepatch/$m/enabled`)},
+		{"somebody unloads the module", shell(`settled; rmmod hotstick_unix_ioctl_1 hotstick_unix_ioctl_4; true`)},
+		{"somebody loads a level by hand", shell(byHand)},
+		{"the kernel panics", reboot("echo c >/proc/sysrq-trigger")},
+		{"a level by hand after the panic", shell(byHand)},
+		{"a foreign patch replaces ours", shell(`insmod /truth/hotstick_busy_target.ko && insmod /truth/hotstick_busy_1.ko`)},
+		{"the replacing patch goes", shell(`off hotstick_busy_1; rmmod hotstick_busy_target; ` + byHand)},
+	}, {
+		{"the agent is stopped, and its patch disabled meanwhile", stopAgent},
+		{"reboot -f", reboot("reboot -f")},
+		{"a foreign patch is put above ours", shell(byHand + `; insmod /truth/hotstick_foreign.ko`)},
+		{"the foreign patch goes", shell(`off hotstick_foreign`)},
+		{"kexec into the same kernel", kexec},
+	}}
 }
 
 // stopAgent stops an agent for so long that its host must be called stale, and writes 0
@@ -84,10 +84,20 @@ func reboot(how string) func(context.Context, *run, *watcher) error {
 	}
 }
 
+// kexec starts the guest's kernel anew without the machine: it fetches the kernel and what
+// the guest was booted with from the harness.
+func kexec(ctx context.Context, r *run, w *watcher) error {
+	from := fmt.Sprintf("http://%s/%s/", r.images, w.guest.Name())
+	if err := shell(`cd /tmp && wget -q -O image `+from+`image && wget -q -O initramfs `+from+`initramfs`)(ctx, r, w); err != nil {
+		return err
+	}
+	return reboot("/truth/kexec /tmp/image /tmp/initramfs")(ctx, r, w)
+}
+
 // rollOut rolls a level out to both hosts by a signed plan.
 func rollOut(number int) event {
 	name := fmt.Sprintf("level-%d", number)
-	return event{"a plan brings level " + fmt.Sprint(number), 0, func(ctx context.Context, r *run, _ *watcher) error {
+	return event{"a plan brings level " + fmt.Sprint(number), func(ctx context.Context, r *run, _ *watcher) error {
 		if err := r.house.Launch(ctx, name, fmt.Sprintf("%s@%d", line, number), "--probation", "5s", "--bake", "1s", "--transition", "30s", "--budget", "fleet=2"); err != nil {
 			return err
 		}
@@ -98,28 +108,55 @@ func rollOut(number int) event {
 	}}
 }
 
-// happen lets every event happen, and goes on in a circle until enough was sampled.
-// Between two of them is the time in which screens may still lag, and a heartbeat more,
-// in which they may not.
+// happen lets every event happen, those of the two hosts side by side between the two
+// rollouts, and goes on until enough was sampled.
 func (r *run) happen(ctx context.Context) error {
-	first := append([]event{rollOut(1)}, circle()...)
-	first = append(first, rollOut(4))
-	for n := 0; n < len(first) || r.sampled() < r.samples; n++ {
-		e := first[n%len(first)]
-		if n >= len(first) {
-			e = circle()[(n-len(first))%len(circle())]
-		}
-		began := r.clock()
-		if err := e.do(ctx, r, r.watchers[e.host]); err != nil {
-			return fmt.Errorf("%s: %w", e.name, err)
-		}
-		fmt.Fprintf(r.course, "%6.1fs %s (%.1f s)\n", r.clock().Seconds(), e.name, (r.clock() - began).Seconds())
-		r.events = append(r.events, e.name)
-		if err := r.pause(ctx, r.allowance()+r.heartbeat); err != nil {
+	if err := r.one(ctx, rollOut(1), nil); err != nil {
+		return err
+	}
+	if err := r.sideBySide(ctx, func() bool { return false }); err != nil {
+		return err
+	}
+	if err := r.one(ctx, rollOut(4), nil); err != nil {
+		return err
+	}
+	enough := func() bool { return r.judged().Samples >= r.samples }
+	for !enough() {
+		if err := r.sideBySide(ctx, enough); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// sideBySide lets each host's course happen once, or until it is enough.
+func (r *run) sideBySide(ctx context.Context, enough func() bool) error {
+	all := courses()
+	return host.InParallel(len(all), len(all), func(i int) error {
+		for _, e := range all[i] {
+			if enough() {
+				return nil
+			}
+			if err := r.one(ctx, e, r.watchers[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// one lets an event happen. After it comes the time in which screens may still lag, and
+// a heartbeat more, in which they may not.
+func (r *run) one(ctx context.Context, e event, w *watcher) error {
+	began := r.clock()
+	if err := e.do(ctx, r, w); err != nil {
+		return fmt.Errorf("%s: %w", e.name, err)
+	}
+	r.mu.Lock()
+	r.events = append(r.events, e.name)
+	fmt.Fprintf(r.course, "%6.1fs %s (%.1f s)\n", r.clock().Seconds(), e.name, (r.clock() - began).Seconds())
+	r.mu.Unlock()
+	return r.pause(ctx, r.allowance()+r.heartbeat)
 }
 
 // pause waits, and fails if the context ends first.

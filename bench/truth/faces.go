@@ -15,7 +15,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
@@ -26,8 +25,6 @@ import (
 // face is one of the four that tell people what hosts run.
 type face struct {
 	name string
-	// pace is the pause between two readings.
-	pace time.Duration
 	read func(context.Context) ([]said, error)
 }
 
@@ -56,7 +53,7 @@ func ofHosts(hosts []api.Host) []said {
 
 // apiFace asks the API as any client does.
 func apiFace(c *client.Client) face {
-	return face{"api", 250 * time.Millisecond, func(ctx context.Context) ([]said, error) {
+	return face{"api", func(ctx context.Context) ([]said, error) {
 		hosts, err := c.AllHosts(ctx, client.HostQuery{})
 		return ofHosts(hosts), err
 	}}
@@ -64,7 +61,7 @@ func apiFace(c *client.Client) face {
 
 // cliFace runs hotstick host list.
 func cliFace(h *house.House) face {
-	return face{"cli", 1000 * time.Millisecond, func(ctx context.Context) ([]said, error) {
+	return face{"cli", func(ctx context.Context) ([]said, error) {
 		r, err := h.Must(ctx, "host", "list", "-o", "json")
 		if err != nil {
 			return nil, err
@@ -98,7 +95,7 @@ func metricsFace(h *house.House) (face, error) {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(authority)
 	web := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}}}
-	return face{"metrics", 250 * time.Millisecond, func(ctx context.Context) ([]said, error) {
+	return face{"metrics", func(ctx context.Context) ([]said, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+h.Listen+"/metrics", nil)
 		if err != nil {
 			return nil, err
@@ -117,6 +114,9 @@ func metricsFace(h *house.House) (face, error) {
 	}}, nil
 }
 
+// countedWords are the words whose hosts the metrics are asked for.
+const countedWords = 2
+
 // readMetrics takes the counts of the words that claim to know what a kernel runs.
 func readMetrics(text string) ([]said, error) {
 	var out []said
@@ -129,7 +129,7 @@ func readMetrics(text string) ([]said, error) {
 			out = append(out, said{claim: claim{state: m[1]}, number: n, counts: true})
 		}
 	}
-	if len(out) != 2 {
+	if len(out) != countedWords {
 		return nil, fmt.Errorf("cannot find hotstick_hosts among %d bytes of metrics", len(text))
 	}
 	return out, nil
@@ -183,7 +183,7 @@ func (b *browser) close() error {
 
 // face reads the rows of the open page.
 func (b *browser) face() face {
-	return face{"console", 250 * time.Millisecond, func(context.Context) ([]said, error) {
+	return face{"console", func(context.Context) ([]said, error) {
 		if _, err := io.WriteString(b.in, "\n"); err != nil {
 			return nil, err
 		}

@@ -197,6 +197,14 @@ func (t *truth) gappy(from, to, gap time.Duration) bool {
 	return within(last, to)
 }
 
+// judge judges whatever a face said.
+func (j judge) judge(s said) (outcome, string) {
+	if s.counts {
+		return j.count(s.claim, s.number)
+	}
+	return j.check(s.claim)
+}
+
 // count judges a number of hosts in a state, which is all that the metrics tell: so
 // many hosts must each be able to be called that.
 func (j judge) count(c claim, n int) (outcome, string) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -162,5 +163,41 @@ func TestAFacesWordsAreRead(t *testing.T) {
 	}
 	if shownLevel("as booted") != "" || shownLevel("was fix@1") != "fix@1" || shownLevel("fix@2") != "fix@2" {
 		t.Error("the level of a row is misread")
+	}
+}
+
+// A sample is a host at a moment at which all four faces spoke of it.
+func TestASampleNeedsAllFaces(t *testing.T) {
+	one := func(time.Duration) []patch { return []patch{on("fix_1", 1)} }
+	hosts := map[string]*truth{"a": kernel(one), "b": kernel(one)}
+	j := judge{rules: rules{heartbeat: 3 * sec, stale: 24 * sec, gap: 3 * sec}, levels: map[string]string{"fix_1": "fix@1"}, hosts: hosts}
+	of := func(face, host string, at time.Duration, level string) said {
+		return said{claim: claim{from: at, to: at, face: face, host: host, state: wordApplied, level: level, saysLevel: true}}
+	}
+	count := func(word string, n int) said {
+		return said{claim: claim{from: 20 * sec, to: 20 * sec, face: "metrics", state: word}, number: n, counts: true}
+	}
+	whole := moment{of("api", "a", 20*sec, "fix@1"), of("cli", "a", 20*sec, "fix@1"), of("console", "a", 20*sec, "fix@1"), of("api", "b", 20*sec, "fix@1"),
+		of("cli", "b", 20*sec, "fix@1"), of("console", "b", 20*sec, "fix@1"), count(wordApplied, 2), count(wordUnpatched, 0)}
+	late := slices.Clone(whole)
+	late[2] = of("console", "a", 80*sec, "fix@1") // nobody looked at the kernel any more
+	wrong := slices.Clone(whole)
+	wrong[1] = of("cli", "a", 20*sec, "fix@2")
+	for _, tt := range []struct {
+		name                string
+		moment              moment
+		samples, mismatches int
+	}{
+		{"all faces", whole, 2, 0},
+		{"a face without one of the hosts", slices.Delete(slices.Clone(whole), 1, 2), 1, 0},
+		{"no metrics", whole[:6], 0, 0},
+		{"a claim that cannot be judged", late, 1, 0},
+		{"a wrong claim", wrong, 2, 1},
+		{"nobody", nil, 0, 0},
+	} {
+		var r report
+		if r.take(tt.moment, j); r.Samples != tt.samples || r.Mismatches != tt.mismatches {
+			t.Errorf("%s: %d samples and %d mismatches, want %d and %d", tt.name, r.Samples, r.Mismatches, tt.samples, tt.mismatches)
+		}
 	}
 }

@@ -9,8 +9,9 @@ import (
 
 // tally is what one face said over a run.
 type tally struct {
-	Face    string `json:"face"`
-	Samples int    `json:"samples"`
+	Face string `json:"face"`
+	// Claims are those that were judged.
+	Claims int `json:"claims"`
 	// Applied, Unpatched and Stale count the judged claims with that word; of the
 	// metrics, those that count at least one host.
 	Applied    int `json:"applied"`
@@ -27,8 +28,9 @@ type report struct {
 	Events []string `json:"events"`
 	// Looks at kernels over the serial lines.
 	Looks int `json:"looks"`
-	// Samples are the claims that were judged.
-	Samples    int            `json:"samples"`
+	// Samples count hosts at moments at which all faces spoke and all was judged.
+	Samples int `json:"samples"`
+	// Mismatches count claims.
 	Mismatches int            `json:"mismatches"`
 	Failed     map[string]int `json:"failed,omitempty"`
 	// Said are the first mismatches in words, and what makes a run hollow.
@@ -39,13 +41,34 @@ type report struct {
 // mostSaid bounds the mismatches in words.
 const mostSaid = 20
 
-// take counts a claim.
-func (r *report) take(s said, o outcome, text string) {
-	i := slices.IndexFunc(r.Faces, func(t tally) bool { return t.Face == s.face })
-	if i < 0 {
-		i, r.Faces = len(r.Faces), append(r.Faces, tally{Face: s.face})
+// faceNames are all faces, in the order of the table.
+var faceNames = []string{"api", "cli", "console", "metrics"}
+
+// take judges and counts a moment.
+func (r *report) take(m moment, j judge) {
+	judged := map[string]int{} // claims that could be judged: of each host, and of numbers
+	for _, s := range m {
+		o, text := j.judge(s)
+		r.count(s, o, text)
+		if o != unjudged {
+			judged[s.host]++
+		}
 	}
-	t := &r.Faces[i]
+	for name := range j.hosts {
+		if judged[name] == len(faceNames)-1 && judged[""] == countedWords {
+			r.Samples++
+		}
+	}
+}
+
+// count counts a claim.
+func (r *report) count(s said, o outcome, text string) {
+	if r.Faces == nil {
+		for _, name := range faceNames {
+			r.Faces = append(r.Faces, tally{Face: name})
+		}
+	}
+	t := &r.Faces[slices.Index(faceNames, s.face)]
 	switch o {
 	case unjudged:
 		t.Unjudged++
@@ -57,8 +80,7 @@ func (r *report) take(s said, o outcome, text string) {
 			r.Said = append(r.Said, text)
 		}
 	}
-	t.Samples++
-	r.Samples++
+	t.Claims++
 	if s.counts && s.number == 0 {
 		return
 	}
@@ -87,11 +109,11 @@ func (r *report) finish() {
 // table writes the report for people.
 func (r report) table(w io.Writer) {
 	const form = "%-9s %8s %8s %10s %7s %9s %11s\n"
-	fmt.Fprintf(w, form, "FACE", "SAMPLES", "APPLIED", "UNPATCHED", "STALE", "UNJUDGED", "MISMATCHES")
+	fmt.Fprintf(w, form, "FACE", "CLAIMS", "APPLIED", "UNPATCHED", "STALE", "UNJUDGED", "MISMATCHES")
 	for _, t := range r.Faces {
-		fmt.Fprintf(w, form, t.Face, fmt.Sprint(t.Samples), fmt.Sprint(t.Applied), fmt.Sprint(t.Unpatched), fmt.Sprint(t.Stale), fmt.Sprint(t.Unjudged), fmt.Sprint(t.Mismatches))
+		fmt.Fprintf(w, form, t.Face, fmt.Sprint(t.Claims), fmt.Sprint(t.Applied), fmt.Sprint(t.Unpatched), fmt.Sprint(t.Stale), fmt.Sprint(t.Unjudged), fmt.Sprint(t.Mismatches))
 	}
-	fmt.Fprintf(w, "\n%d samples against %d looks at two kernels, %d events, %d mismatches, in %.0f s\n", r.Samples, r.Looks, len(r.Events), r.Mismatches, r.Seconds)
+	fmt.Fprintf(w, "\n%d samples of two hosts by four faces against %d looks at their kernels, %d events, %d mismatches, in %.0f s\n", r.Samples, r.Looks, len(r.Events), r.Mismatches, r.Seconds)
 	for _, text := range r.Said {
 		fmt.Fprintln(w, text)
 	}

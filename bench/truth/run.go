@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -45,20 +45,18 @@ type run struct {
 	watchers []*watcher
 	browser  *browser
 	events   []string
+	kexec    string // the program that does it in a guest
 
-	mu   sync.Mutex
-	said []said
+	// images is the address that serves what a guest's kernel is started from.
+	images string
+
+	mu      sync.Mutex
+	moments []moment
 	// failed counts readings that a face did not answer.
 	failed map[string]int
 }
 
 func (r *run) clock() time.Duration { return time.Since(r.began) }
-
-func (r *run) sampled() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.said)
-}
 
 // prove runs everything and judges it.
 func prove(ctx context.Context, o options) (report, error) {
@@ -66,13 +64,13 @@ func prove(ctx context.Context, o options) (report, error) {
 		house:  &house.House{Dir: filepath.Join(o.dir, "house"), ServerEnv: []string{fmt.Sprintf("HOTSTICK_POLL_SECONDS=%d", int(poll.Seconds()))}},
 		failed: map[string]int{}, modules: map[string][]string{}}
 	defer r.close()
-	for _, step := range []func(context.Context) error{r.prepare, r.boot, r.open} {
+	for _, step := range []func(context.Context) error{r.prepare, r.serveImages, r.boot, r.open} {
 		if err := step(ctx); err != nil {
 			return report{}, err
 		}
 	}
 	err := r.sample(ctx)
-	return r.report(), err
+	return r.judged(), err
 }
 
 func (r *run) close() {
@@ -118,6 +116,9 @@ func (r *run) prepare(ctx context.Context) error {
 		}
 		r.modules[folder] = files
 	}
+	if r.kexec, err = kernelpkg.BuildProgram(ctx, filepath.Join(filepath.Dir(r.own), "guest", "kexec.c"), filepath.Join(r.dir, "modules")); err != nil {
+		return err
+	}
 	if err := r.house.Init(ctx); err != nil {
 		return err
 	}
@@ -131,6 +132,32 @@ func (r *run) prepare(ctx context.Context) error {
 	}
 	return nil
 }
+
+// serveImages serves kernels and what they are booted with to the guests, for as long as
+// the context lasts.
+func (r *run) serveImages(ctx context.Context) error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("cannot serve kernels to the guests: %w", err)
+	}
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	r.images = net.JoinHostPort(guest.HostAddress, port)
+	paths := http.NewServeMux()
+	for i, k := range r.kernels {
+		serve := func(name, file string) {
+			paths.HandleFunc("GET /"+nodeName(i)+"/"+name, func(w http.ResponseWriter, req *http.Request) { http.ServeFile(w, req, file) })
+		}
+		serve("image", k.Image)
+		serve("initramfs", filepath.Join(r.dir, nodeName(i), guest.InitramfsName))
+	}
+	server := &http.Server{Handler: paths, ReadHeaderTimeout: time.Minute}
+	context.AfterFunc(ctx, func() { server.Close() })
+	go server.Serve(l)
+	return nil
+}
+
+// nodeName is the name of a guest, by its number from 0.
+func nodeName(i int) string { return fmt.Sprintf("node-%d", i+1) }
 
 // folders are the modules that hosts get; the first ones are published.
 var folders = []string{line + "-1", line + "-4", "foreign", "busy-1", "busy-target"}
@@ -154,11 +181,12 @@ func (r *run) boot(ctx context.Context) error {
 	}
 	r.watchers = make([]*watcher, len(r.kernels))
 	err = host.InParallel(len(r.kernels), len(r.kernels), func(i int) error {
-		name := fmt.Sprintf("node-%d", i+1)
+		name := nodeName(i)
 		files, err := host.Files(name, r.house.GuestURL(), r.house.HostPrograms())
 		if err != nil {
 			return err
 		}
+		files = append(files, guest.File{Path: "/truth/kexec", Mode: 0o755, Source: r.kexec})
 		for _, folder := range folders {
 			files = append(files, guest.File{Path: "/truth/" + filepath.Base(r.modules[folder][i]), Source: r.modules[folder][i]})
 		}
@@ -201,74 +229,3 @@ func (r *run) open(ctx context.Context) error {
 	r.browser, err = openConsole(ctx, r.own, r.web, r.house)
 	return err
 }
-
-// sample reads kernels and faces while events happen.
-func (r *run) sample(ctx context.Context) error {
-	metrics, err := metricsFace(r.house)
-	if err != nil {
-		return err
-	}
-	reading, stop := context.WithCancel(ctx)
-	var all sync.WaitGroup
-	for _, w := range r.watchers {
-		all.Go(func() { w.run(reading) })
-	}
-	for _, f := range []face{apiFace(r.house.Client), cliFace(r.house), metrics, r.browser.face()} {
-		all.Go(func() { r.listen(reading, f) })
-	}
-	err = r.happen(ctx)
-	stop()
-	all.Wait()
-	return err
-}
-
-// listen reads a face until the context ends.
-func (r *run) listen(ctx context.Context, f face) {
-	for ctx.Err() == nil {
-		from := r.clock()
-		list, err := f.read(ctx)
-		to := r.clock()
-		r.mu.Lock()
-		if err != nil && ctx.Err() == nil {
-			r.failed[f.name]++
-			fmt.Fprintf(r.course, "%6.1fs %s did not answer: %v\n", to.Seconds(), f.name, err)
-		}
-		for _, s := range list {
-			s.face, s.from, s.to = f.name, from, to
-			r.said = append(r.said, s)
-		}
-		r.mu.Unlock()
-		if r.pause(ctx, f.pace) != nil {
-			return
-		}
-	}
-}
-
-// report judges all that was said, now that the kernels' whole course is known.
-func (r *run) report() report {
-	j := judge{rules: r.rules, levels: levels(), hosts: map[string]*truth{}}
-	looks := 0
-	for _, w := range r.watchers {
-		j.hosts[w.guest.Name()] = &w.truth
-		looks += len(w.truth.looks)
-	}
-	out := report{Events: r.events, Looks: looks, Seconds: r.clock().Seconds(), Failed: r.failed}
-	for _, s := range r.said {
-		var o outcome
-		var text string
-		if s.counts {
-			o, text = j.count(s.claim, s.number)
-		} else {
-			o, text = j.check(s.claim)
-		}
-		out.take(s, o, text)
-	}
-	slices.SortFunc(out.Faces, func(a, b tally) int { return slices.Index(faceNames, a.Face) - slices.Index(faceNames, b.Face) })
-	out.finish()
-	return out
-}
-
-var faceNames = []string{"api", "cli", "console", "metrics"}
-
-// errHollow: nothing was proved.
-var errHollow = errors.New("cannot prove anything")

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,7 +13,7 @@ import (
 )
 
 // lookPace is the pause between two looks at a kernel.
-const lookPace = 150 * time.Millisecond
+const lookPace = 250 * time.Millisecond
 
 // sysfs prints what a look has. The shell's own words do it, for a guest without a
 // processor of its own takes long to start a program.
@@ -89,6 +90,13 @@ func (w *watcher) saw(l look) {
 		t.mutes[n-1].until = l.to
 	}
 	t.looks = append(t.looks, l)
+}
+
+// known is all that was seen so far.
+func (w *watcher) known() truth {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return truth{slices.Clone(w.truth.looks), slices.Clone(w.truth.mutes)}
 }
 
 // down notes that a look failed.

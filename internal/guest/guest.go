@@ -12,11 +12,13 @@ import (
 	"time"
 )
 
-// Names of the files in a guest's directory.
+// InitramfsName is the file in a guest's directory that its kernel boots with.
+const InitramfsName = "initramfs"
+
+// Names of the other files in a guest's directory.
 const (
-	initramfsName = "initramfs"
-	consoleName   = "console.log"
-	qemuLogName   = "qemu.log"
+	consoleName = "console.log"
+	qemuLogName = "qemu.log"
 )
 
 // connectLimit is how long QEMU may take to open the second serial line, which
@@ -87,7 +89,7 @@ func (g *Guest) prepare(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cannot start guest %s: %w", c.Name, err)
 	}
-	if err := os.WriteFile(filepath.Join(c.Dir, initramfsName), image, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(c.Dir, InitramfsName), image, 0o644); err != nil {
 		return fmt.Errorf("cannot start guest %s: %w", c.Name, err)
 	}
 	if err := makeDrives(ctx, c); err != nil {

@@ -37,7 +37,7 @@ func commandLine(c Config, socket string) []string {
 	}
 	args = append(args,
 		"-kernel", c.Kernel.Image,
-		"-initrd", filepath.Join(c.Dir, initramfsName),
+		"-initrd", filepath.Join(c.Dir, InitramfsName),
 		"-append", strings.Join(kernelParameters(c), " "),
 		"-chardev", "file,id=console,append=on,path="+comma(filepath.Join(c.Dir, consoleName)),
 		"-serial", "chardev:console",
