@@ -29,6 +29,9 @@ func (c Command) Ask(ctx context.Context, _ bool) Answer {
 		return Answer{Detail: exit.Error()}
 	case errors.As(err, &exit):
 		return Answer{Detail: out}
+	case errors.Is(err, exec.ErrWaitDelay):
+		// It ended well and in time; only its output stayed open, by a child that it left
+		// or because this host has much else to do.
 	case err != nil:
 		return Answer{Detail: "cannot run the probe: " + err.Error()}
 	}
@@ -49,6 +52,9 @@ func run(ctx context.Context, argv []string) (string, error) {
 	out := &capped{}
 	cmd.Stdout, cmd.Stderr = out, out
 	err := cmd.Run()
+	if errors.Is(err, exec.ErrWaitDelay) {
+		_ = cmd.Cancel() // whoever is left of its group
+	}
 	return out.text(), err
 }
 

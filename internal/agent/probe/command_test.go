@@ -30,6 +30,7 @@ func TestWhatACommandProbeSays(t *testing.T) {
 		detail  string
 	}{
 		{"success", []string{"/bin/sh", "-c", "echo fine"}, time.Minute, true, "fine"},
+		{"success, with a child that holds its output", []string{"/bin/sh", "-c", "echo fine; sleep 60 &"}, time.Minute, true, "fine"},
 		{"failure with words", []string{"/bin/sh", "-c", "echo 503 >&2; exit 1"}, time.Minute, false, "503"},
 		{"failure without words", []string{"/bin/sh", "-c", "exit 3"}, time.Minute, false, "exit status 3"},
 		{"no such program", []string{"/does/not/exist"}, time.Minute, false, "cannot run the probe"},
@@ -56,6 +57,16 @@ func TestAProbesChildrenEndWithIt(t *testing.T) {
 	if a := within(t, time.Second, probe.Command{Argv: []string{"/bin/sh", "-c", "sleep 600 & echo $! > " + file + "; wait"}}); a.Healthy {
 		t.Fatal("a probe that never ends is healthy")
 	}
+	mustEnd(t, file)
+	if a := within(t, time.Minute, probe.Command{Argv: []string{"/bin/sh", "-c", "sleep 600 & echo $! > " + file}}); !a.Healthy {
+		t.Fatalf("a probe that ended well is not healthy: %s", a.Detail)
+	}
+	mustEnd(t, file)
+}
+
+// mustEnd waits until the process whose ID is in the file is gone.
+func mustEnd(t *testing.T, file string) {
+	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
