@@ -7,6 +7,7 @@ GOFLAGS_ := -trimpath -ldflags '$(LDFLAGS)'
 STATICCHECK := v0.8.2
 NFPM     := v2.45.2
 WEB      := internal/ui/web
+PACKAGES := $(WEB)/node_modules/.package-lock.json
 PYTHON   ?= python3
 
 # The share of time that each suite may take on two cores, from a cold cache.
@@ -52,7 +53,7 @@ dev: build ## server, console and 200 simulated hosts, a rollout already moving
 
 # Two stages run at a time, the longest first; each prints when it has ended. The unit tests
 # come last and alone: some of them look at the clock.
-STAGES := test-guests check test-web fuzz sim evil survive-some
+STAGES := test-guests check test-web fuzz truth-some sim evil survive-some
 
 .PHONY: test
 test: setup-test ## everything, all set-up included
@@ -122,16 +123,16 @@ survive-some: build ## three of the twelve, chosen by the commit
 	HOTSTICK_GUESTS=1 go test -count=1 -v -timeout $(T_SURVIVE) ./bench/survive/...
 
 .PHONY: truth
-truth: build console-packages ## what API, command line, console and metrics say, against the kernels of two guests; SAMPLES=10000
+truth: build $(PACKAGES) ## what API, command line, console and metrics say, against the kernels of two guests; SAMPLES=10000
 	go run ./bench/truth -samples $(SAMPLES) $(ARGS)
 
 .PHONY: truth-some
-truth-some: build console-packages ## the same with 2,000 samples, as a test
+truth-some: build $(PACKAGES) ## the same with 2,000 samples, as a test
 	HOTSTICK_GUESTS=1 go test -count=1 -v -timeout $(T_TRUTH) ./bench/truth/...
 
-.PHONY: console-packages
-console-packages:
-	@test -d $(WEB)/node_modules || (cd $(WEB) && npm ci --no-audit --no-fund --silent)
+# Two stages need them at once, so one rule fetches them, when the list is newer.
+$(PACKAGES): $(WEB)/package-lock.json
+	cd $(WEB) && npm ci --no-audit --no-fund --silent && touch node_modules/.package-lock.json
 
 .PHONY: build-lab
 build-lab:
@@ -153,8 +154,8 @@ crash-planted: ## the same with a bug in the loaders, which must be found: BUG=i
 	! go run ./bench/crash -programs bin/lab-planted -planted $(or $(BUG),intent-not-durable) -kills 20 -only loader/ $(ARGS)
 
 .PHONY: test-web
-test-web: ## the console in Chromium
-	cd $(WEB) && npm ci --no-audit --no-fund --silent && timeout $(T_WEB) npm test --silent
+test-web: $(PACKAGES) ## the console in Chromium
+	cd $(WEB) && timeout $(T_WEB) npm test --silent
 	@if [ "$$(node -p 'process.versions.node.split(".")[0] >= 20')" = true ]; then \
 		cd $(WEB) && npm run --silent check-dist; \
 	else echo "note: comparing the built console with its sources needs Node 20 or newer; this is $$(node --version)"; fi

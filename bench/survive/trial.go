@@ -27,6 +27,8 @@ const (
 	// patience bounds every wait. A guest on a busy machine may be five times as slow
 	// as on an idle one.
 	patience = 4 * time.Minute
+	// probeLimit, in seconds, is longer than a probe takes on such a machine.
+	probeLimit = 10
 	// afterwards is how long a host is watched by its own clock after a crash, so that
 	// whatever would load the patch again has its time: the settle time and some
 	// check-ins.
@@ -124,8 +126,8 @@ func (t *trial) found(ctx context.Context) error {
 // start boots the guest.
 func (t *trial) start(ctx context.Context) error {
 	files, err := host.Files(hostName, t.house.GuestURL(), t.house.HostPrograms(),
-		agent.ProbeFile{Name: "well", Command: []string{"/bin/sh", "-c", "! [ -e " + illFile + " ]"}, TimeoutSeconds: 3},
-		agent.ProbeFile{Name: "gateway", Command: []string{"/bin/sh", "-c", gatewayProbe}, TimeoutSeconds: 3})
+		agent.ProbeFile{Name: "well", Command: []string{"/bin/sh", "-c", "! [ -e " + illFile + " ]"}, TimeoutSeconds: probeLimit},
+		agent.ProbeFile{Name: "gateway", Command: []string{"/bin/sh", "-c", gatewayProbe}, TimeoutSeconds: probeLimit})
 	if err != nil {
 		return err
 	}

@@ -12,9 +12,10 @@ type rules struct {
 	heartbeat time.Duration
 	// stale is how old a report may be before a screen must call it stale.
 	stale time.Duration
-	// gap is how far apart two looks at a kernel may be; what lies between two that are
-	// farther apart is not known, so nothing is judged by it.
-	gap time.Duration
+	// gap is how far apart two looks at a kernel may be, and blink how far if they differ:
+	// a third state may have passed between those. What lies between two that are farther
+	// apart is not known, so nothing is judged by it.
+	gap, blink time.Duration
 }
 
 // allowance is how far a screen may lag behind a kernel: two heartbeats.
@@ -136,7 +137,7 @@ func (j judge) check(c claim) (outcome, string) {
 			return matches, ""
 		}
 	}
-	if t.gappy(from, c.to, j.gap) {
+	if t.gappy(from, c.to, j.rules) {
 		return unjudged, ""
 	}
 	return mismatch, c.says() + " and at no moment that it may still speak of was that so"
@@ -179,23 +180,35 @@ func (t *truth) reach(from, allowance time.Duration) time.Duration {
 }
 
 // gappy reports whether the kernel was not looked at for too long in a time. A time in
-// which the host was mute is no gap: nothing new was reported of it.
-func (t *truth) gappy(from, to, gap time.Duration) bool {
+// which the host was mute is no gap, unless its kernel is another afterwards: nothing new
+// was reported of it.
+func (t *truth) gappy(from, to time.Duration, r rules) bool {
 	last := from
-	within := func(a, b time.Duration) bool {
-		return b-a > gap && !slices.ContainsFunc(t.mutes, func(m mute) bool { return m.from <= b && (m.until == 0 || m.until >= a) })
-	}
-	for _, l := range t.looks {
-		if l.to < from || l.from > to {
+	for i, l := range t.looks {
+		if l.from < from {
 			continue
 		}
-		if within(last, l.from) {
+		if i > 0 && t.looks[i-1].to < to && l.from-t.looks[i-1].to > r.blink && !l.same(t.looks[i-1]) {
+			return true
+		}
+		if l.from > to {
+			break
+		}
+		if t.unseen(last, l.from, r.gap) {
 			return true
 		}
 		last = l.to
 	}
-	return within(last, to)
+	return t.unseen(last, to, r.gap)
 }
+
+// unseen reports whether a time without a look is too long.
+func (t *truth) unseen(from, to, gap time.Duration) bool {
+	return to-from > gap && !slices.ContainsFunc(t.mutes, func(m mute) bool { return m.from <= to && (m.until == 0 || m.until >= from) })
+}
+
+// same reports whether two looks saw the same.
+func (l look) same(m look) bool { return l.boot == m.boot && slices.Equal(l.patches, m.patches) }
 
 // judge judges whatever a face said.
 func (j judge) judge(s said) (outcome, string) {

@@ -89,9 +89,12 @@ func TestAScreenMayLagTwoHeartbeatsAndNoMore(t *testing.T) {
 		{"stale of a host that has long been down", down(kernel(one), 20*sec, 0), wordStale, "fix@1", 55 * sec, matches},
 		{"applied of a host that came back without it", down(kernel(until(one, none)), 30*sec, 40*sec), wordApplied, "fix@1", 45 * sec, matches},
 		{"applied long after it came back without it", down(kernel(until(one, none)), 30*sec, 40*sec), wordApplied, "fix@1", 48 * sec, mismatch},
+		{"applied of a kernel that changed while nobody looked", unseen(kernel(until(none, moving)), 29*sec, 31*sec), wordApplied, "fix@1", 33 * sec, unjudged},
+		{"applied long after a change that nobody saw", unseen(kernel(until(none, moving)), 29*sec, 31*sec), wordApplied, "fix@1", 38 * sec, mismatch},
+		{"applied of a kernel that changed between two near looks", kernel(until(none, moving)), wordApplied, "fix@1", 33 * sec, mismatch},
 		{"applied of a kernel that nobody looked at", unseen(kernel(none), 20*sec, 40*sec), wordApplied, "fix@1", 35 * sec, unjudged},
 	} {
-		j := judge{rules: rules{heartbeat: 3 * sec, stale: 24 * sec, gap: 3 * sec}, levels: map[string]string{"fix_1": "fix@1", "fix_2": "fix@2"}, hosts: map[string]*truth{"h": tt.host}}
+		j := judge{rules: rules{heartbeat: 3 * sec, stale: 24 * sec, gap: 3 * sec, blink: sec}, levels: map[string]string{"fix_1": "fix@1", "fix_2": "fix@2"}, hosts: map[string]*truth{"h": tt.host}}
 		c := claim{from: tt.at, to: tt.at + sec/10, face: "api", host: "h", state: tt.state, level: tt.level, saysLevel: true}
 		if got, text := j.check(c); got != tt.want || (got == mismatch) == (text == "") {
 			t.Errorf("%s: got %d %q, want %d", tt.name, got, text, tt.want)
@@ -100,7 +103,7 @@ func TestAScreenMayLagTwoHeartbeatsAndNoMore(t *testing.T) {
 }
 
 func TestACountOfHostsIsHeldAgainstAllOfThem(t *testing.T) {
-	j := judge{rules: rules{heartbeat: 3 * sec, stale: 24 * sec, gap: 3 * sec}, levels: map[string]string{"fix_1": "fix@1"}, hosts: map[string]*truth{
+	j := judge{rules: rules{heartbeat: 3 * sec, stale: 24 * sec, gap: 3 * sec, blink: sec}, levels: map[string]string{"fix_1": "fix@1"}, hosts: map[string]*truth{
 		"a": kernel(func(time.Duration) []patch { return []patch{on("fix_1", 1)} }),
 		"b": kernel(func(time.Duration) []patch { return nil }),
 	}}
@@ -170,7 +173,7 @@ func TestAFacesWordsAreRead(t *testing.T) {
 func TestASampleNeedsAllFaces(t *testing.T) {
 	one := func(time.Duration) []patch { return []patch{on("fix_1", 1)} }
 	hosts := map[string]*truth{"a": kernel(one), "b": kernel(one)}
-	j := judge{rules: rules{heartbeat: 3 * sec, stale: 24 * sec, gap: 3 * sec}, levels: map[string]string{"fix_1": "fix@1"}, hosts: hosts}
+	j := judge{rules: rules{heartbeat: 3 * sec, stale: 24 * sec, gap: 3 * sec, blink: sec}, levels: map[string]string{"fix_1": "fix@1"}, hosts: hosts}
 	of := func(face, host string, at time.Duration, level string) said {
 		return said{claim: claim{from: at, to: at, face: face, host: host, state: wordApplied, level: level, saysLevel: true}}
 	}

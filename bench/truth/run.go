@@ -60,7 +60,7 @@ func (r *run) clock() time.Duration { return time.Since(r.began) }
 
 // prove runs everything and judges it.
 func prove(ctx context.Context, o options) (report, error) {
-	r := &run{options: o, rules: rules{heartbeat: poll, stale: staleAfter, gap: poll}, began: time.Now(),
+	r := &run{options: o, rules: rules{heartbeat: poll, stale: staleAfter, gap: poll, blink: time.Second}, began: time.Now(),
 		house:  &house.House{Dir: filepath.Join(o.dir, "house"), ServerEnv: []string{fmt.Sprintf("HOTSTICK_POLL_SECONDS=%d", int(poll.Seconds()))}},
 		failed: map[string]int{}, modules: map[string][]string{}}
 	defer r.close()
