@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -139,8 +138,11 @@ func claims(list []evil.Claim) string {
 // longestReason bounds a reason in the table.
 const longestReason = 110
 
-// table writes the report for people.
-func (r report) table(w io.Writer) {
+// Holds implements frame.Report.
+func (r report) Holds() bool { return r.OK }
+
+// Table implements frame.Report.
+func (r report) Table(w io.Writer) {
 	fmt.Fprintf(w, "%-38s %-34s %-5s %-7s %s\n", "STRATEGY", "CLAIM", "HOSTS", "KERNEL", "REFUSED BECAUSE")
 	for _, s := range r.Strategies {
 		moved := "same"
@@ -161,11 +163,4 @@ func (r report) table(w io.Writer) {
 	for _, f := range r.faults() {
 		fmt.Fprintf(w, "fault: %s\n", f)
 	}
-}
-
-func (r report) json(w io.Writer) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(r)
 }

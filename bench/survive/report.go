@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -56,18 +55,14 @@ func (r row) line() string {
 	return fmt.Sprintf(form, r.Scenario, r.Kernel, fmt.Sprint(r.Reboots), fmt.Sprint(r.Reapplies), figure(r.RevertSeconds), figure(r.StallSeconds), verdict)
 }
 
-// table writes the report for people.
-func (r report) table(w io.Writer) {
+// Holds implements frame.Report.
+func (r report) Holds() bool { return r.OK }
+
+// Table implements frame.Report.
+func (r report) Table(w io.Writer) {
 	fmt.Fprintf(w, form+"\n", "SCENARIO", "KERNEL", "REBOOTS", "RE-APPLIES", "REVERT", "STALL", "VERDICT")
 	for _, row := range r.Rows {
 		fmt.Fprintln(w, row.line())
 	}
 	fmt.Fprintf(w, "\n%d of %d trials survived, in %.0f s\n", r.Survived, len(r.Rows), r.Seconds)
-}
-
-func (r report) json(w io.Writer) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(r)
 }

@@ -36,7 +36,7 @@ func TestHostsSurviveThreeOfTheTwelve(t *testing.T) {
 		t.Logf("commit %.12s chooses %s: %s", o.commit, s.name, s.does)
 	}
 	r, err := prove(t.Context(), o)
-	r.table(&table)
+	r.Table(&table)
 	t.Logf("\n%s", table.String())
 	if err != nil || !r.OK {
 		t.Fatalf("not all hosts survived: %v\n%s", err, course.String())

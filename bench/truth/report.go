@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -106,8 +105,11 @@ func (r *report) finish() {
 	}
 }
 
-// table writes the report for people.
-func (r report) table(w io.Writer) {
+// Holds implements frame.Report.
+func (r report) Holds() bool { return r.OK }
+
+// Table implements frame.Report.
+func (r report) Table(w io.Writer) {
 	const form = "%-9s %8s %8s %10s %7s %9s %11s\n"
 	fmt.Fprintf(w, form, "FACE", "CLAIMS", "APPLIED", "UNPATCHED", "STALE", "UNJUDGED", "MISMATCHES")
 	for _, t := range r.Faces {
@@ -117,11 +119,4 @@ func (r report) table(w io.Writer) {
 	for _, text := range r.Said {
 		fmt.Fprintln(w, text)
 	}
-}
-
-func (r report) json(w io.Writer) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(r)
 }

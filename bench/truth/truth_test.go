@@ -15,7 +15,7 @@ func TestNoScreenSaysWhatAKernelDoesNot(t *testing.T) {
 	var course, table bytes.Buffer
 	r, err := prove(t.Context(), options{dir: t.TempDir(), programs: "../../bin", patches: "../../patches", web: "../../internal/ui/web",
 		own: "console.mjs", samples: 2000, course: &course})
-	r.table(&table)
+	r.Table(&table)
 	t.Logf("\n%s", table.String())
 	if err != nil || !r.OK || r.Samples < 2000 {
 		t.Fatalf("%d samples were judged, %d mismatches: %v\n%s", r.Samples, r.Mismatches, err, course.String())
