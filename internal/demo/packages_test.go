@@ -68,6 +68,18 @@ func TestThePackagesOnADebianWithSystemd(t *testing.T) {
 func debs(t *testing.T) []guest.File {
 	t.Helper()
 	var files []guest.File
+	for _, version := range []string{firstVersion, secondVersion} {
+		for name, deb := range mustPackage(t, "bin", version, "deb") {
+			files = append(files, guest.File{Path: "/demo/" + version + "/" + name + ".deb", Source: deb})
+		}
+	}
+	return files
+}
+
+// mustPackage makes the three packages in one format, of the programs in a directory, as
+// make packages does. They are by their names.
+func mustPackage(t *testing.T, programs, version, format string) map[string]string {
+	t.Helper()
 	makefile, err := os.ReadFile(filepath.Join("..", "..", "Makefile"))
 	if err != nil {
 		t.Fatal(err)
@@ -76,19 +88,18 @@ func debs(t *testing.T) []guest.File {
 	if nfpm == nil {
 		t.Fatal("the Makefile names no version of nfpm")
 	}
-	for _, version := range []string{firstVersion, secondVersion} {
-		to := t.TempDir()
-		mustRun(t, filepath.Join("..", ".."), "scripts/packages", "bin", to, version, "amd64", string(nfpm[1]), "deb")
-		made, _ := filepath.Glob(filepath.Join(to, "*.deb"))
-		if len(made) != 3 {
-			t.Fatalf("made %v, want three", made)
-		}
-		for _, deb := range made {
-			name, _, _ := strings.Cut(filepath.Base(deb), "_")
-			files = append(files, guest.File{Path: "/demo/" + version + "/" + name + ".deb", Source: deb})
-		}
+	to := t.TempDir()
+	mustRun(t, filepath.Join("..", ".."), "scripts/packages", programs, to, version, "amd64", string(nfpm[1]), format)
+	made, _ := filepath.Glob(filepath.Join(to, "*."+format))
+	byName := map[string]string{}
+	for _, file := range made {
+		name, _, _ := strings.Cut(filepath.Base(file), version)
+		byName[strings.TrimRight(name, "-_")] = file
 	}
-	return files
+	if len(byName) != 3 {
+		t.Fatalf("made %v, want three", made)
+	}
+	return byName
 }
 
 // refusedInTransition lets the version before start a patch that a sleeping task stalls.
