@@ -36,7 +36,7 @@ func BenchmarkTransition(b *testing.B) {
 			for b.Loop() {
 				config := k.config("measure", b.TempDir(), 1536)
 				config.CPUs, config.Accel = 2, guest.AccelParallel
-				b.Log("\n" + measureIn(b, config))
+				fmt.Println("\n" + k.line + "\n" + measureIn(b, config)) // b.Log keeps ten lines
 			}
 		})
 	}
@@ -89,10 +89,10 @@ var modes = []mode{
 func TestMeasureTransitions(t *testing.T) {
 	dir := needGuest(t)
 	insertFile(t, klpchange.Running(klpchange.Waking{}), filepath.Join(dir, "hotstick_busy_target.ko"))
-	measure(t, dir, ofModule, "idle")
-	measure(t, dir, ofKernel, "idle")
+	measure(t, dir, ofModule, "idle", modes...)
+	measure(t, dir, ofKernel, "idle", modes[:2]...)
 	stop := lookAtTheClock(t, runtime.NumCPU()-1)
-	measure(t, dir, ofModule, "one looks at the clock")
+	measure(t, dir, ofModule, "one looks at the clock", modes[:2]...)
 	stop()
 	for range runtime.NumCPU() {
 		spinner := exec.Command("/bin/sh", "-c", "while :; do :; done")
@@ -101,7 +101,7 @@ func TestMeasureTransitions(t *testing.T) {
 		}
 		defer func() { _ = spinner.Process.Kill(); _ = spinner.Wait() }()
 	}
-	measure(t, dir, ofModule, "a busy task per CPU")
+	measure(t, dir, ofModule, "a busy task per CPU", modes[:2]...)
 }
 
 // TestMeasureZTransitionsWithManyTasks comes last: its threads stay.
@@ -121,7 +121,7 @@ func TestMeasureZTransitionsWithManyTasks(t *testing.T) {
 		for tasks(t) < n {
 			pause()
 		}
-		measure(t, dir, ofModule, fmt.Sprintf("%d parked tasks", n))
+		measure(t, dir, ofModule, fmt.Sprintf("%d parked tasks", n), modes[:2]...)
 	}
 }
 
@@ -142,7 +142,7 @@ const (
 )
 
 // measure tries every mode in turn, and prints a row for each.
-func measure(t *testing.T, dir, module, load string) {
+func measure(t *testing.T, dir, module, load string, modes ...mode) {
 	t.Helper()
 	in, out, gaps := make([][]time.Duration, len(modes)), make([][]time.Duration, len(modes)), make([][]time.Duration, len(modes))
 	for range trials {
