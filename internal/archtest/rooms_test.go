@@ -12,7 +12,7 @@ const module = "github.com/hotstick/hotstick"
 // A name covers its subpackages. Rooms joined by "=" on one step do not see each
 // other.
 var floors = []string{
-	"", "api", "internal/version", "internal/flagenv", "internal/failpoint", "internal/durable", "internal/planted", "internal/steady",
+	"", "api", "internal/version", "internal/flagenv", "internal/failpoint", "internal/planted", "internal/durable", "internal/steady",
 	"internal/strictjson", "internal/statement", "catalog",
 	"internal/kernel", "internal/audit", "internal/wire", "internal/trace",
 	"internal/decide/gate = internal/decide/compat = internal/decide/why = internal/decide/drift",
@@ -163,7 +163,7 @@ var libraries = map[string][]string{
 	"github.com/spf13/cobra":                            {"internal/cli"},
 	"github.com/u-root/u-root":                          {"internal/guest"},
 	"golang.org/x/mod":                                  {"internal/statement", "internal/audit"},
-	"golang.org/x/sys":                                  {"internal/driver", "internal/loader", "internal/agent", "internal/guest", "internal/kernel", "internal/cli", "internal/demo", "internal/store/sqlite"},
+	"golang.org/x/sys":                                  {"internal/driver", "internal/loader", "internal/agent", "internal/guest", "internal/kernel", "internal/cli", "internal/demo", "internal/store/sqlite", "internal/durable", "bench"},
 	"github.com/pierrec/lz4/v4":                         {"internal/guest/kernelpkg"},
 	"golang.org/x/crypto":                               {"internal/statement/keysource", "internal/identity"},
 	"golang.org/x/term":                                 {"internal/cli", "internal/demo"},

@@ -10,25 +10,17 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/hotstick/hotstick/internal/failpoint"
+	"github.com/hotstick/hotstick/internal/planted"
 )
 
 // Replace writes a file in dir: a temporary file beside it, sync, rename, sync of
 // the directory. Whatever an earlier, cut-off Replace left is overwritten. Two
 // processes must not replace one file at the same time.
 func Replace(dir, name string, mode fs.FileMode, data []byte) error {
-	temp := filepath.Join(dir, "."+name+".new")
-	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("cannot write %s: %w", name, err)
-	}
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", name, err)
-	}
-	_, err = f.Write(data)
-	failpoint.Here(failpoint.DurableTempWritten)
-	err = errors.Join(err, f.Sync(), f.Close())
-	failpoint.Here(failpoint.DurableTempSynced)
+	temp, err := write(dir, name, mode, data)
 	if err == nil {
 		err = os.Rename(temp, filepath.Join(dir, name))
 		failpoint.Here(failpoint.DurableRenamed)
@@ -43,22 +35,56 @@ func Replace(dir, name string, mode fs.FileMode, data []byte) error {
 	return nil
 }
 
-// Create writes a file that must not exist yet, and syncs it and its directory. The
-// error wraps fs.ErrExist if it does.
+// Create writes a file that must not exist yet, in the same way: after a power cut it is
+// there as a whole or not at all, for a key that is half there could neither be used nor
+// made again. The error wraps fs.ErrExist if the file exists. Two processes must not
+// create one file at the same time.
 func Create(path string, mode fs.FileMode, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, err)
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("cannot write %s: %w", path, fs.ErrExist)
 	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
+	dir, name := filepath.Split(path)
+	if dir == "" {
+		dir = "."
+	}
+	temp, err := write(dir, name, mode, data)
 	if err == nil {
-		err = SyncDir(filepath.Dir(path))
+		err = publish(temp, path)
+	}
+	if err == nil {
+		err = SyncDir(dir)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot write %s durably: %w", path, err)
 	}
 	return nil
+}
+
+// write makes the temporary file, whole and synced, and returns its path.
+func write(dir, name string, mode fs.FileMode, data []byte) (temp string, err error) {
+	temp = filepath.Join(dir, "."+name+".new")
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(data)
+	failpoint.Here(failpoint.DurableTempWritten)
+	err = errors.Join(err, flush(f), f.Close())
+	failpoint.Here(failpoint.DurableTempSynced)
+	return temp, err
+}
+
+// publish gives a file its name, which nothing has yet. Where the file system cannot
+// rename so, it can link; where it cannot link, as on many sticks, it can rename so.
+func publish(temp, path string) error {
+	err := unix.Renameat2(unix.AT_FDCWD, temp, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
+		err = errors.Join(os.Link(temp, path), os.Remove(temp))
+	}
+	return err
 }
 
 // SyncDir makes the names in a directory durable.
@@ -67,5 +93,13 @@ func SyncDir(path string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return errors.Join(flush(d), d.Close())
+}
+
+// flush brings a file onto the disk.
+func flush(f *os.File) error {
+	if planted.Bug("nothing-synced") {
+		return nil
+	}
+	return f.Sync()
 }

@@ -66,3 +66,35 @@ func TestCreateNeverOverwrites(t *testing.T) {
 		t.Errorf("mode %v (%v)", info.Mode(), err)
 	}
 }
+
+// A key was once written under its own name: what a power cut left of it could neither be
+// read nor made again.
+func TestWhatAPowerCutLeftOfACreateIsNotInTheWay(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "key")
+	if err := os.WriteFile(filepath.Join(dir, ".key.new"), []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := durable.Create(path, 0o600, []byte("whole")); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if got, _ := os.ReadFile(path); err != nil || string(got) != "whole" || len(entries) != 1 {
+		t.Errorf("read %q beside %d entries (%v)", got, len(entries), err)
+	}
+}
+
+func TestAFileIsWholeBeforeItHasItsName(t *testing.T) {
+	dir := t.TempDir()
+	// A directory stands where the temporary file should be.
+	if err := os.MkdirAll(filepath.Join(dir, ".key.new", "x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "key")
+	if err := durable.Create(path, 0o600, []byte("whole")); err == nil {
+		t.Error("was told that the file was written")
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("something has the file's name (%v)", err)
+	}
+}

@@ -74,3 +74,11 @@ func Owned() []Planted {
 		{"server-counts-as-everybody", "the server's signature stands for all persons"},
 	}
 }
+
+// PowerCuts lists the bugs that do harm only where the power goes while a disk still has
+// to write what it was given.
+func PowerCuts() []Planted {
+	return []Planted{
+		{"nothing-synced", "a loader's files are written and renamed, and never synced"},
+	}
+}
