@@ -19,6 +19,7 @@ T_EVIL   := 300
 T_CRASH  := 420
 T_SURVIVE := 6m
 T_TRUTH  := 9m
+T_POWERCUT := 900
 SAMPLES  := 2000
 T_FUZZ   := 600
 FUZZ     := 2s
@@ -152,6 +153,26 @@ crash-planted: ## the same with a bug in the loaders, which must be found: BUG=i
 	@mkdir -p bin/lab-planted
 	go build -trimpath -tags lab,planted -o bin/lab-planted/ ./cmd/hotstick ./cmd/hotstick-agent ./cmd/hotstick-loader
 	! go run ./bench/crash -programs bin/lab-planted -planted $(or $(BUG),intent-not-durable) -kills 20 -only loader/ $(ARGS)
+
+# It puts itself into the guest, so it is built small.
+.PHONY: build-powercut
+build-powercut:
+	@mkdir -p bin
+	go build $(GOFLAGS_) -o bin/ ./bench/powercut
+
+.PHONY: powercut
+powercut: build build-powercut ## the power goes at 100 points of a log of writes and five times in a running guest; ARGS="-seed S -point N"
+	timeout $(T_POWERCUT) bin/powercut $(ARGS)
+
+.PHONY: powercut-full
+powercut-full: build build-powercut ## the same at 500 points
+	bin/powercut -points 500 $(ARGS)
+
+.PHONY: powercut-planted
+powercut-planted: build-powercut ## the same with a loader that syncs nothing, which must be found
+	@mkdir -p bin/lab-planted
+	go build -trimpath -tags lab,planted -o bin/lab-planted/ ./cmd/hotstick ./cmd/hotstick-agent ./cmd/hotstick-loader
+	timeout $(T_POWERCUT) bin/powercut -programs bin/lab-planted -planted nothing-synced -points 40 -cuts 0 $(ARGS)
 
 .PHONY: test-web
 test-web: $(PACKAGES) ## the console in Chromium

@@ -24,11 +24,15 @@ type Config struct {
 	// it. The firmware uses memory of its own, so a crash record may be lost in a reset.
 	Firmware *kernelpkg.Firmware
 
-	MemoryMB int    // 512 if 0; at least 256
-	CPUs     int    // 1 if 0
-	Disk     string // ext4 image, made (64 MB, sparse, or a copy of Debian) if missing; without one, state ends with QEMU
-	Debian   string // ext4 image with a Debian, see kernelpkg.Debian; its systemd is PID 1 then
-	Network  bool   // a card with user networking: this machine's loopback is 10.0.2.2 in the guest
+	MemoryMB int      // 512 if 0; at least 256
+	CPUs     int      // 1 if 0
+	Disk     string   // ext4 image, made (64 MB, sparse, or a copy of Debian) if missing; without one, state ends with QEMU
+	Debian   string   // ext4 image with a Debian, see kernelpkg.Debian; its systemd is PID 1 then
+	Drives   []string // further raw images, /dev/vdb and so on after Disk, which must be given too; nothing mounts them
+	Network  bool     // a card with user networking: this machine's loopback is 10.0.2.2 in the guest
+
+	// Ports of this machine's loopback that lead to the same ports of the guest; they need Network.
+	Ports []int
 
 	Files    []File    // put into the initramfs, or onto a Debian's disk at its first boot
 	Services []Service // kept running
@@ -125,6 +129,20 @@ func (c Config) complete() (Config, error) {
 			return c, fmt.Errorf("cannot start guest %s: %w", c.Name, err)
 		}
 		*p = abs
+	}
+	c.Drives = slices.Clone(c.Drives)
+	for i, d := range c.Drives {
+		abs, err := filepath.Abs(d)
+		if err != nil {
+			return c, fmt.Errorf("cannot start guest %s: %w", c.Name, err)
+		}
+		c.Drives[i] = abs
+	}
+	if len(c.Drives) > 0 && c.Disk == "" {
+		return c, fmt.Errorf("cannot start guest %s: its first drive would be taken for its disk", c.Name)
+	}
+	if len(c.Ports) > 0 && !c.Network {
+		return c, fmt.Errorf("cannot start guest %s: without a network no port leads to it", c.Name)
 	}
 	c.Files = slices.Clone(c.Files)
 	for i, f := range c.Files {

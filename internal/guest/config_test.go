@@ -38,6 +38,8 @@ func TestAConfigThatCannotWorkIsRefused(t *testing.T) {
 			c.Services = []Service{{Name: "a", Argv: []string{"/a"}}, {Name: "a", Argv: []string{"/a"}}}
 		}},
 		{"has user ID -1", func(c *Config) { c.Services = []Service{{Name: "a", Argv: []string{"/a"}, UID: -1}} }},
+		{"would be taken for its disk", func(c *Config) { c.Drives = []string{"/b"} }},
+		{"no port leads to it", func(c *Config) { c.Ports = []int{8443} }},
 		{"only emulation (tcg) counts instructions", func(c *Config) { c.SkipIdle, c.Accel = true, AccelKVM }},
 		{"its services are units", func(c *Config) { c.Debian, c.Services = "/image", []Service{{Name: "a", Argv: []string{"/a"}}} }},
 		{"which is not KEY=VALUE", func(c *Config) {
@@ -177,6 +179,22 @@ func TestASocketsNameIsNeverTooLong(t *testing.T) {
 		}
 		if err != nil || len(name) > 107 {
 			t.Errorf("%s: got %q, %v", dir, name, err)
+		}
+	}
+}
+
+func TestDrivesAndPortsLeadIntoTheGuest(t *testing.T) {
+	c := goodConfig(t)
+	c.Disk, c.Drives, c.Network, c.Ports = "/a", []string{"/b", "/c"}, true, []int{8443, 9000}
+	c, err := c.complete()
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := strings.Join(commandLine(c, "/run/s"), " ")
+	for _, want := range []string{"file=/a -drive if=virtio,format=raw,cache=unsafe,file=/b -drive if=virtio,format=raw,cache=unsafe,file=/c ",
+		"user,id=net,hostfwd=tcp:127.0.0.1:8443-:8443,hostfwd=tcp:127.0.0.1:9000-:9000"} {
+		if !strings.Contains(line, want) {
+			t.Errorf("want %q in %s", want, line)
 		}
 	}
 }

@@ -58,8 +58,15 @@ func commandLine(c Config, socket string) []string {
 		}
 		args = append(args, "-drive", "if=virtio,format=raw,readonly=on,file="+comma(filepath.Join(c.Dir, filesName)))
 	}
+	for _, d := range c.Drives {
+		args = append(args, "-drive", "if=virtio,format=raw,cache=unsafe,file="+comma(d))
+	}
 	if c.Network {
-		args = append(args, "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=")
+		net := "user,id=net"
+		for _, port := range c.Ports {
+			net += fmt.Sprintf(",hostfwd=tcp:127.0.0.1:%d-:%d", port, port)
+		}
+		args = append(args, "-netdev", net, "-device", "virtio-net-pci,netdev=net,romfile=")
 	}
 	return args
 }
