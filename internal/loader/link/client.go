@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -64,9 +65,8 @@ func (c *Client) Exchange(ctx context.Context, req Request) (Response, error) {
 		c.drop()
 		resp, err = c.exchange(ctx, req)
 	}
-	for errors.Is(err, ErrRefused) && c.protocol > 1 {
-		// An older loader cannot read the call. It says so of any malformed call, and
-		// cuts the caller off.
+	for errors.Is(err, errVersion) && c.protocol > 1 {
+		// The loader cuts off whom it cannot read.
 		c.drop()
 		c.older = c.protocol - 1
 		resp, err = c.exchange(ctx, req)
@@ -80,6 +80,20 @@ func (c *Client) Exchange(ctx context.Context, req Request) (Response, error) {
 // hungUp reports whether the other end was closed before it answered.
 func hungUp(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
+}
+
+// errVersion is the refusal of a loader that does not speak the version of the call.
+var errVersion = fmt.Errorf("%w", ErrRefused)
+
+// refused is the error of a call that was not taken. A loader of the first version meets a
+// field that it does not know; a later one names the version. Any other refusal speaks of
+// what was asked, and would be the same in an older version.
+func refused(text string) error {
+	kind := ErrRefused
+	if strings.Contains(text, "unknown field") || strings.HasPrefix(text, cannotSpeak) {
+		kind = errVersion
+	}
+	return fmt.Errorf("%w: %s", kind, text)
 }
 
 func (c *Client) exchange(ctx context.Context, req Request) (Response, error) {
@@ -114,7 +128,7 @@ func (c *Client) exchange(ctx context.Context, req Request) (Response, error) {
 		return Response{}, fmt.Errorf("cannot read the loader's answer: %v", err)
 	}
 	if answer.Response == nil {
-		return Response{}, fmt.Errorf("%w: %s", ErrRefused, answer.Error)
+		return Response{}, refused(answer.Error)
 	}
 	return *answer.Response, answer.Response.Validate()
 }

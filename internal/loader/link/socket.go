@@ -128,7 +128,9 @@ func (s *Server) answer(ctx context.Context, conn net.Conn, lines *bufio.Reader)
 	if err != nil {
 		return errors.Join(err, writeLine(conn, reply{Error: err.Error()}, 1))
 	}
-	return writeLine(conn, reply{Response: &resp}, max(req.Protocol, 1))
+	protocol := max(req.Protocol, 1)
+	resp = resp.asOf(protocol)
+	return writeLine(conn, reply{Response: &resp}, protocol)
 }
 
 func readRequest(lines *bufio.Reader) (Request, error) {

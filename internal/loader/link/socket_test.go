@@ -227,7 +227,7 @@ func oldLoader(t *testing.T, path string) (calls *atomic.Int64) {
 			for {
 				line, err := lines.ReadString('\n')
 				if err != nil || strings.Contains(line, "protocol") {
-					fmt.Fprintln(conn, `{"error":"cannot read the call"}`)
+					fmt.Fprintln(conn, `{"error":"cannot read the call: cannot read JSON: unknown field \"protocol\" (byte 11)"}`)
 					break
 				}
 				calls.Add(1)

@@ -19,10 +19,13 @@ const (
 	maxMemory = 1 << 20
 )
 
+// cannotSpeak begins the refusal of a version; clients tell it by this.
+const cannotSpeak = "cannot speak version"
+
 // Validate reports the first thing that is malformed in a call.
 func (r *Request) Validate() error {
 	if r.Protocol < 0 || r.Protocol > Protocol {
-		return fmt.Errorf("cannot speak version %d of the calls: this loader speaks up to %d", r.Protocol, Protocol)
+		return fmt.Errorf(cannotSpeak+" %d of the calls: this loader speaks up to %d", r.Protocol, Protocol)
 	}
 	if len(r.Documents) > MaxDocuments {
 		return fmt.Errorf("cannot take %d documents in one call: the limit is %d", len(r.Documents), MaxDocuments)
