@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/decide/rollout"
 	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/planted"
@@ -336,9 +337,9 @@ func wanted(tx store.Tx, body hotstick.Plan, line store.PlanHost, host store.Hos
 	if inventory.Barred(host) != nil || line.Recall != nil || !body.Open(line.Listed.Calendar, now) {
 		return false, nil
 	}
-	stops, err := tx.Bans().CrashStops(body.Patch)
+	crashed, err := crashes(tx, body.Patch)
 	print := hotstick.CrashPrint{Patch: body.Patch, Build: line.Listed.Build, Model: inventory.Model(host)}
-	if err != nil || inventory.CrashedElsewhere(stops, print) != nil && !planted.Bug("crash-print-ignored") {
+	if err != nil || rollout.CrashedElsewhere(crashed, print) != nil {
 		return false, err
 	}
 	out, err := tx.Hosts().Exclusion(line.Listed.Host)

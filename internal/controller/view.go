@@ -89,12 +89,8 @@ func (c *Controller) frame(tx store.Tx, plan store.Plan, body hotstick.Plan) (ro
 	if f.Recalled, err = Recalled(tx, c.catalog.View(), plan.Patch); err != nil {
 		return f, err
 	}
-	stops, err := tx.Bans().CrashStops(plan.Patch)
-	if err != nil {
+	if f.Crashes, err = crashes(tx, plan.Patch); err != nil {
 		return f, err
-	}
-	for _, s := range stops {
-		f.Crashes = append(f.Crashes, rollout.Crash{Print: s.Print, Host: s.HostName})
 	}
 	freezes, err := tx.Bans().Freezes()
 	for _, z := range freezes {
@@ -103,6 +99,16 @@ func (c *Controller) frame(tx store.Tx, plan store.Plan, body hotstick.Plan) (ro
 		}
 	}
 	return f, err
+}
+
+// crashes are the kinds of machines on which a level is stopped.
+func crashes(tx store.Tx, patch hotstick.PatchRef) ([]rollout.Crash, error) {
+	stops, err := tx.Bans().CrashStops(patch)
+	var out []rollout.Crash
+	for _, s := range stops {
+		out = append(out, rollout.Crash{Print: s.Print, Host: s.HostName})
+	}
+	return out, err
 }
 
 // outdated reports whether the epoch has changed since the plan was signed.

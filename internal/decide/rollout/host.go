@@ -281,13 +281,7 @@ func (r *Rollout) absence(h *Host, silent bool, e *edges) *hotstick.Reason {
 // crashed says which host of the same kernel build and model went down with the patch,
 // or nil.
 func (r *Rollout) crashed(h *Host) *hotstick.Reason {
-	print := hotstick.CrashPrint{Patch: r.plan.Patch, Build: h.Listed.Build, Model: h.Model}
-	for _, c := range r.frame.Crashes {
-		if c.Print == print && !planted.Bug("crash-print-ignored") {
-			return &hotstick.Reason{Code: hotstick.ReasonCrashedElsewhere, Subject: c.Host}
-		}
-	}
-	return nil
+	return CrashedElsewhere(r.frame.Crashes, hotstick.CrashPrint{Patch: r.plan.Patch, Build: h.Listed.Build, Model: h.Model})
 }
 
 func excluded(h *Host, e *edges) bool {

@@ -144,12 +144,6 @@ type Frame struct {
 	Limits  Limits
 }
 
-// Crash says that the patch took a machine of a kind down, and which host that was.
-type Crash struct {
-	Print hotstick.CrashPrint
-	Host  string
-}
-
 // Freeze is a time in which nothing starts. Reverts go on.
 type Freeze struct {
 	hotstick.Interval
