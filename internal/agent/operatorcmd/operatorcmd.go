@@ -33,7 +33,7 @@ const Usage = `  hotstick-agent status|doctor|journal [-o json]
   hotstick-agent revert [--reason TEXT] [--yes]
   hotstick-agent hold|unhold [--reason TEXT]
   hotstick-agent adopt|release [--yes]
-  hotstick-agent completion bash|zsh
+  hotstick-agent completion bash|zsh|fish
 `
 
 // command is one of the commands.

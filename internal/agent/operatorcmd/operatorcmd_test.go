@@ -238,6 +238,15 @@ func TestCompletionKnowsEveryCommand(t *testing.T) {
 			}
 		}
 	}
+	_, fish, _ := d.types("", "completion", "fish")
+	for _, c := range commands {
+		if !strings.Contains(fish, "__fish_seen_subcommand_from "+c.name+"\" -s o -r\n") || !strings.Contains(fish, " "+c.name+" ") && !strings.Contains(fish, " "+c.name+"\"\n") {
+			t.Errorf("fish does not complete %s", c.name)
+		}
+	}
+	if code, _, said := d.types("", "completion", "tcsh"); code == 0 || !strings.Contains(said, "fish") {
+		t.Errorf("tcsh ends with %d: %s", code, said)
+	}
 }
 
 func TestTheContactIsShown(t *testing.T) {
