@@ -24,7 +24,7 @@ import (
 )
 
 func main() {
-	o := options{only: new(regexp.Regexp)}
+	var o options
 	frame.Proof{Name: "evil", Flags: o.flags, Prove: func(ctx context.Context, dir string, course io.Writer) (frame.Report, error) {
 		o.dir, o.course = dir, course
 		return prove(ctx, o)
@@ -34,6 +34,7 @@ func main() {
 func (o *options) flags(flags *flag.FlagSet) {
 	flags.StringVar(&o.programs, "programs", "bin", "folder of hotstick-agent and hotstick-loader")
 	flags.StringVar(&o.patches, "patches", "patches", "folder of the live patches' sources")
-	flags.TextVar(o.only, "only", o.only, "run only strategies whose name this regular expression matches")
+	o.only = new(regexp.Regexp)
+	flags.TextVar(o.only, "only", regexp.MustCompile(""), "run only strategies whose name this regular expression matches")
 	flags.Uint64Var(&o.seed, "seed", 1, "seed of the thief's dice")
 }

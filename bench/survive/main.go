@@ -21,7 +21,7 @@ import (
 )
 
 func main() {
-	o := options{only: new(regexp.Regexp)}
+	var o options
 	frame.Proof{Name: "survive", Flags: o.flags, Prove: func(ctx context.Context, dir string, course io.Writer) (frame.Report, error) {
 		o.dir, o.course = dir, course
 		return prove(ctx, o)
@@ -31,7 +31,8 @@ func main() {
 func (o *options) flags(flags *flag.FlagSet) {
 	flags.StringVar(&o.programs, "programs", "bin", "folder of hotstick, hotstick-agent and hotstick-loader")
 	flags.StringVar(&o.patches, "patches", "patches", "folder of the live patches' sources")
-	flags.TextVar(o.only, "only", o.only, "run only scenarios whose name this regular expression matches")
+	o.only = new(regexp.Regexp)
+	flags.TextVar(o.only, "only", regexp.MustCompile(""), "run only scenarios whose name this regular expression matches")
 	frame.CountVar(flags, &o.repeats, "repeats", 5, "how often each scenario runs, on the two kernel lines in turn")
 	flags.StringVar(&o.commit, "commit", "", "run three scenarios that this commit's hash chooses, once each")
 	frame.CountVar(flags, &o.width, "width", 2, "how many guests run at once")

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -40,6 +41,28 @@ func TestHostsSurviveThreeOfTheTwelve(t *testing.T) {
 	t.Logf("\n%s", table.String())
 	if err != nil || !r.OK {
 		t.Fatalf("not all hosts survived: %v\n%s", err, course.String())
+	}
+}
+
+func TestTheCommandRunsWhatItIsAskedFor(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		want int
+	}{
+		{nil, 12},
+		{[]string{"-only", "^panic-"}, 3},
+		{[]string{"-commit", "abc"}, drawn},
+		{[]string{"-only", "nothing"}, 0},
+	} {
+		var o options
+		flags := flag.NewFlagSet("survive", flag.ContinueOnError)
+		o.flags(flags)
+		if err := flags.Parse(tt.args); err != nil {
+			t.Fatal(err)
+		}
+		if list, err := o.chosen(); len(list) != tt.want || (err == nil) != (tt.want > 0) {
+			t.Errorf("%v: %d scenarios, %v", tt.args, len(list), err)
+		}
 	}
 }
 
