@@ -3,6 +3,7 @@ package kmod
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 )
 
 // Compose writes the smallest x86-64 module file that says what info says. It
@@ -29,6 +30,11 @@ func Compose(info Info) []byte {
 		names = append(names, ".symtab\x00.strtab\x00"...)
 	}
 
+	note := composeNote(info.BuildID)
+	if note != nil {
+		names = append(names, noteSection+"\x00"...)
+	}
+
 	var out bytes.Buffer
 	out.Write(make([]byte, headerBytes))
 	table := make([]byte, sectionBytes) // section 0 is empty
@@ -51,6 +57,9 @@ func Compose(info Info) []byte {
 		binary.LittleEndian.PutUint32(table[len(table)-sectionBytes+40:], uint32(len(table)/sectionBytes)) // the next one has their names
 		add(".strtab", sectionStr, symbolNames)
 	}
+	if note != nil {
+		add(noteSection, 7, note)
+	}
 	tableAt := out.Len()
 	out.Write(table)
 
@@ -60,6 +69,19 @@ func Compose(info Info) []byte {
 		file = appendSignature(file)
 	}
 	return file
+}
+
+// composeNote writes a build ID, given in hexadecimal, as the linker does; nil if there
+// is none.
+func composeNote(buildID string) []byte {
+	id, err := hex.DecodeString(buildID)
+	if err != nil || len(id) == 0 {
+		return nil
+	}
+	note := binary.LittleEndian.AppendUint32(nil, 4)
+	note = binary.LittleEndian.AppendUint32(note, uint32(len(id)))
+	note = binary.LittleEndian.AppendUint32(note, 3) // NT_GNU_BUILD_ID
+	return append(append(note, "GNU\x00"...), id...)
 }
 
 func writeHeader(file []byte, tableAt uint64, sections, namesAt int) {

@@ -27,6 +27,7 @@ func TestWhatIsComposedReadsBack(t *testing.T) {
 		"a plain module":     func(i *kmod.Info) { i.Livepatch = false },
 		"a signed module":    func(i *kmod.Info) { i.Signed = true },
 		"without srcversion": func(i *kmod.Info) { i.SrcVersion = "" },
+		"with a build ID":    func(i *kmod.Info) { i.BuildID = "b68a5127401da28567f63231b6109a776705dc1b" },
 		"the longest name":   func(i *kmod.Info) { i.Name = strings.Repeat("x", 55) },
 	} {
 		want := good

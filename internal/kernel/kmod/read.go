@@ -204,9 +204,10 @@ func (f *file) nameSections() error {
 		if end < 0 {
 			return refuse(Malformed, "the name of section %d does not end", i)
 		}
-		// Only two names matter; keeping all would let a file with thousands of
+		// Only these names matter; keeping all would let a file with thousands of
 		// overlapping names take many times its size in memory.
-		if name := string(names[at : int(at)+min(end, 64)]); name == modinfoSection || name == selfSection {
+		switch name := string(names[at : int(at)+min(end, 64)]); name {
+		case modinfoSection, selfSection, noteSection:
 			f.sections[i].name = name
 		}
 	}
