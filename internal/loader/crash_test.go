@@ -1,6 +1,7 @@
 package loader_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver/fake"
+	"github.com/hotstick/hotstick/internal/loader/link"
 )
 
 // untilPlug runs f and reports whether the plug was pulled in it.
@@ -160,4 +162,53 @@ func count(b bool) int {
 		return 1
 	}
 	return 0
+}
+
+// A loader that was killed between the bad reading and the way back has forgotten that
+// reading. Its successor confirms nothing on the word of nobody.
+func TestALoaderKilledBeforeTheWayBackDoesNotConfirmUnheard(t *testing.T) {
+	for _, c := range []struct {
+		what  string
+		calls func(w *world)
+		why   hotstick.ReasonCode
+	}{
+		{"no agent calls", func(*world) {}, hotstick.ReasonAgentSilent},
+		{"an agent calls that has no readings", func(w *world) {
+			if _, err := w.loader.Exchange(context.Background(), link.Request{}); err != nil {
+				w.t.Fatal(err)
+			}
+		}, hotstick.ReasonProbeFailed},
+		{"another probe answers", func(w *world) {
+			readings := []hotstick.Reading{{Probe: "disk", Healthy: true}}
+			if _, err := w.loader.Exchange(context.Background(), link.Request{Readings: readings}); err != nil {
+				w.t.Fatal(err)
+			}
+		}, hotstick.ReasonProbeFailed},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			w := newWorld(t)
+			first := w.publish("fix@1", fake.Behaviour{})
+			w.mustConfirm(first)
+			w.offer(w.publish("fix@2", fake.Behaviour{}), 1)
+			for w.ledger().Attempt.Phase != hotstick.Probation {
+				w.pass(100 * time.Millisecond)
+			}
+			w.probe = "503"
+			w.disk.plug, w.disk.before = w.disk.saves+1, true
+			if !untilPlug(func() { w.pass(time.Minute) }) {
+				t.Fatal("nothing was written about the way back")
+			}
+			w.disk.plug, w.mute = 0, true
+			w.start()
+			for range 60 { // a call a second, for longer than an agent may be silent
+				w.pass(time.Second)
+				c.calls(w)
+			}
+			w.mute = false
+			w.probe = ""
+			w.exchange()
+			w.mustEnd(hotstick.Reverted, c.why)
+			w.mustRun(first.Ref)
+		})
+	}
 }

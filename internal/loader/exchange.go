@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/hotstick/hotstick"
@@ -26,6 +27,7 @@ func (l *Loader) Exchange(ctx context.Context, req link.Request) (link.Response,
 	uptime := l.cfg.Clock.Uptime()
 	l.health.listen(req.Readings, uptime)
 	l.saveLate()
+	l.learnProbes()
 	l.learnIdentity()
 	if req.Catalog {
 		l.refresh(ctx)
@@ -40,6 +42,21 @@ func (l *Loader) Exchange(ctx context.Context, req link.Request) (link.Response,
 		l.nudge()
 	}
 	return resp, err
+}
+
+// learnProbes writes down probes that the agent named for the first time while an attempt
+// is open. The caller holds mu.
+func (l *Loader) learnProbes() {
+	if a := l.led.Attempt; a != nil && l.broken == nil && l.health.unwritten(*a) {
+		l.changeAnyway(func(led *ledger.Ledger) { led.Attempt.Probes = union(led.Attempt.Probes, l.health.names()) })
+	}
+}
+
+// union returns what stands in either list, sorted.
+func union(a, b []string) []string {
+	all := append(slices.Clone(a), b...)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // takeAll handles the documents of one call. Those that only ever hold something

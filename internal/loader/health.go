@@ -2,6 +2,8 @@ package loader
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -101,14 +103,27 @@ func (h *health) unhealthy() *hotstick.Reason {
 	return worst
 }
 
-// answered reports whether every known probe answered since the uptime.
-func (h *health) answered(since time.Duration) bool {
-	for _, p := range h.probes {
-		if p.at < since {
+// answered reports whether every known probe answered since the attempt's phase began:
+// those that this process heard of, and those that an earlier one wrote down. What that
+// one was told of the host is lost, so its successor waits for the agent at least.
+func (h *health) answered(a ledger.Attempt) bool {
+	if a.Plan != "" && h.heard == 0 {
+		return false
+	}
+	for _, name := range append(h.names(), a.Probes...) {
+		if p, known := h.probes[name]; !known || p.at < millis(a.SinceMillis) {
 			return false
 		}
 	}
 	return true
+}
+
+// names are those of the known probes, sorted.
+func (h *health) names() []string { return slices.Sorted(maps.Keys(h.probes)) }
+
+// unwritten reports whether a probe is known that the attempt does not name.
+func (h *health) unwritten(a ledger.Attempt) bool {
+	return slices.ContainsFunc(h.names(), func(name string) bool { return !slices.Contains(a.Probes, name) })
 }
 
 // kernelAlarm judges the kernel log and the taint since the attempt began. A fault whose

@@ -102,7 +102,7 @@ func TestAnAgentThatInventsProbesIsBounded(t *testing.T) {
 	if r := h.unhealthy(); r == nil || r.Subject != "p1" || len(r.Detail) > 300 {
 		t.Errorf("the reason is %+v", r)
 	}
-	if h.answered(2 * time.Second) {
+	if h.answered(ledger.Attempt{SinceMillis: 2000}) {
 		t.Error("probes that are silent count as answered")
 	}
 }

@@ -212,7 +212,7 @@ func (l *Loader) intent(level ledger.Level) (ledger.Attempt, error) {
 	if err != nil {
 		return ledger.Attempt{}, fmt.Errorf("cannot read the kernel log: %v", err)
 	}
-	return ledger.Attempt{Level: level, TaintBefore: taint, LogMark: mark}, nil
+	return ledger.Attempt{Level: level, TaintBefore: taint, LogMark: mark, Probes: l.health.names()}, nil
 }
 
 // conclude uses an attempt up without changing the kernel, and reports its end.

@@ -116,7 +116,7 @@ func (l *Loader) look(ctx context.Context) (situation, bool) {
 	s := situation{
 		attempt: a, patches: patches, observed: err == nil, uptime: uptime,
 		mayLoad: l.run.mayLoad, loadError: l.run.loadError, refused: l.run.refused, order: l.run.order,
-		silence: l.health.silence(a, uptime), answered: l.health.answered(millis(a.SinceMillis)),
+		silence: l.health.silence(a, uptime), answered: l.health.answered(a),
 		moving: l.moving, movedAt: l.run.movedAt, limits: l.cfg.Limits, touching: l.touching(uptime),
 	}
 	s.stop = l.blocked(a.Level.Patch)

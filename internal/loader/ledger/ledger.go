@@ -160,6 +160,9 @@ type Attempt struct {
 	LoadMillis int64 `json:"load_millis,omitempty"`
 	// SinceMillis is when the phase began.
 	SinceMillis int64 `json:"since_millis"`
+	// Probes are the agent's probes that were known, in the order of their names: a loader
+	// that was restarted waits for what each of them says before it confirms.
+	Probes []string `json:"probes,omitempty"`
 	// Reason and Evidence say why the attempt is reverting.
 	Reason   *hotstick.Reason    `json:"reason,omitempty"`
 	Evidence []hotstick.Evidence `json:"evidence,omitempty"`
