@@ -23,6 +23,8 @@ type finding struct {
 	// What is the rule, or what was compared.
 	What string `json:"what"`
 	Text string `json:"text"`
+	// stuck: something did not happen, which breaks no rule by itself.
+	stuck bool
 }
 
 // examine holds what is there at the end against what was promised on the way.
@@ -30,8 +32,15 @@ func (r *run) examine(ctx context.Context) []finding {
 	var found []finding
 	note := func(what string, err error) {
 		if err != nil {
-			found = append(found, finding{what, err.Error()})
+			found = append(found, finding{What: what, Text: err.Error()})
 		}
+	}
+	r.late = true
+	for _, p := range r.processes {
+		r.back(p) // of a round that came to no end
+	}
+	if err := again(ctx, "the server", r.house.client.Ready); err != nil {
+		return []finding{{What: "the server is gone", Text: err.Error(), stuck: true}}
 	}
 	for _, m := range r.house.acked {
 		note("an acknowledged change is lost: "+m.what, again(ctx, m.what, m.so))
@@ -43,6 +52,7 @@ func (r *run) examine(ctx context.Context) []finding {
 	note("the audit log", err)
 	note("one load per attempt", r.once(events))
 	note("no report is lost", r.reported(events, told))
+	note("nothing bad is confirmed", r.proved(events))
 	return append(found, r.rules(events)...)
 }
 
@@ -117,6 +127,22 @@ func (r *run) once(events []trace.Event) error {
 	return errors.Join(all...)
 }
 
+// proved: no host confirmed a level that had made it ill, or whose transition cannot end.
+func (r *run) proved(events []trace.Event) error {
+	var all []error
+	for _, e := range events {
+		if e.Kind != trace.KindPhase || hotstick.HostState(e.To) != hotstick.Confirmed {
+			continue
+		}
+		for _, p := range r.house.shelf {
+			if p.patch.Ref == e.Patch && (p.kind == "bad" || p.kind == "stall") {
+				all = append(all, fmt.Errorf("host %s confirms %s", e.Host, p.module()))
+			}
+		}
+	}
+	return errors.Join(all...)
+}
+
 // ending is the end of an attempt on a host.
 type ending struct {
 	host  hotstick.HostID
@@ -170,7 +196,7 @@ func (r *run) rules(events []trace.Event) []finding {
 	}
 	var found []finding
 	for _, v := range c.Report().Violations {
-		found = append(found, finding{v.Rule, v.String()})
+		found = append(found, finding{What: v.Rule, Text: v.String()})
 	}
 	return found
 }

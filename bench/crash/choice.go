@@ -76,6 +76,24 @@ func choose(points []failpoint.Point, n int, seed string) plan {
 	return chosen
 }
 
+// deal deals a plan out to houses. What every rollout reaches goes round; what needs a
+// round of its own goes to one house, so that no two of them spend time on it.
+func deal(all plan, houses int) []plan {
+	parts := make([]plan, houses)
+	for i := range parts {
+		parts[i] = plan{}
+	}
+	for i, t := range all[good] {
+		parts[i%houses][good] = append(parts[i%houses][good], t)
+	}
+	for i, s := range scenarios[1:] {
+		if len(all[s]) > 0 {
+			parts[i%houses][s] = all[s]
+		}
+	}
+	return parts
+}
+
 // take takes up to n targets of a program out of a scenario, in the order of the table,
 // which is about the order in which they are reached.
 func (p plan) take(s scenario, program string, n int) []failpoint.Name {

@@ -12,6 +12,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
 	"github.com/hotstick/hotstick/internal/agent"
+	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 )
 
@@ -42,8 +43,13 @@ func (r *run) join(ctx context.Context, name string, enrol *pool) (*host, error)
 	if err := os.MkdirAll(filepath.Join(x.dir, "agent"), 0o755); err != nil {
 		return nil, err
 	}
-	// A socket's path is short: it stands in a directory of its own.
-	kernel, socket := filepath.Join(r.sockets, name+".k"), filepath.Join(r.sockets, name+".l")
+	// A socket's path is short, and the loader puts a second one beside that of the agent:
+	// each host has a directory of its own for them.
+	sockets := filepath.Join(r.sockets, name)
+	if err := os.Mkdir(sockets, 0o755); err != nil {
+		return nil, err
+	}
+	kernel, socket := filepath.Join(sockets, "k"), filepath.Join(sockets, "l")
 	var err error
 	if x.machine, err = newMachine(x.dir, name, kernel); err != nil {
 		return nil, err
@@ -69,10 +75,10 @@ func (r *run) join(ctx context.Context, name string, enrol *pool) (*host, error)
 	common := []string{"--config", filepath.Join(x.dir, "agent.yaml"), "--state", filepath.Join(x.dir, "agent"), "--socket", socket, "--server", "https://" + r.house.listen}
 	agentFile := filepath.Join(r.programs, "hotstick-agent")
 	line := append([]string{agentFile, "join", "--once", "--token", token.Token, "--ca", string(r.house.ca), "--root", string(r.house.root)}, common...)
-	if x.agent, err = r.process(x.dir, "agent", "the agent is ready", env, line); err != nil {
+	if x.agent, err = r.process(x.dir, failpoint.Agent, "the agent is ready", env, line); err != nil {
 		return nil, err
 	}
-	if x.loader, err = r.process(x.dir, "loader", "the loader is ready", env, []string{filepath.Join(r.programs, "hotstick-loader"),
+	if x.loader, err = r.process(x.dir, failpoint.Loader, "the loader is ready", env, []string{filepath.Join(r.programs, "hotstick-loader"),
 		"--state", filepath.Join(x.dir, "loader"), "--agent", filepath.Join(x.dir, "agent"), "--agent-user", fmt.Sprint(os.Getuid()), "--socket", socket,
 		"--root", string(r.house.root), "--kmsg", filepath.Join(x.dir, "kmsg"), "--agent-config", filepath.Join(x.dir, "agent.yaml"),
 		"--settle", "0s", "--agent-silence", "30s", "--trace", x.trace()}); err != nil {
@@ -87,6 +93,7 @@ func (r *run) join(ctx context.Context, name string, enrol *pool) (*host, error)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	r.back(x.agent)
 	if err := x.agent.trouble(); err != nil {
 		return nil, fmt.Errorf("%s cannot join: %w", name, err)
 	}
@@ -104,9 +111,9 @@ func (r *run) join(ctx context.Context, name string, enrol *pool) (*host, error)
 }
 
 // process prepares a program with its log.
-func (r *run) process(dir, name, ready string, env, argv []string) (*process, error) {
-	log, err := os.Create(filepath.Join(dir, name+".log"))
-	p := &process{name: filepath.Base(dir) + "/" + name, argv: argv, env: env, ready: ready, log: log}
+func (r *run) process(dir, program, ready string, env, argv []string) (*process, error) {
+	log, err := os.Create(filepath.Join(dir, program+".log"))
+	p := &process{name: filepath.Base(dir) + "/" + program, program: program, argv: argv, env: env, ready: ready, log: log}
 	r.processes = append(r.processes, p)
 	return p, err
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/client"
 	"github.com/hotstick/hotstick/internal/cli/found"
+	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/kernel/kmod"
 	"github.com/hotstick/hotstick/internal/statement"
 )
@@ -78,7 +79,7 @@ func newHouse(ctx context.Context, dir, programs string) (*house, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.process = &process{name: "server", log: log, ready: "serving", env: []string{"HOTSTICK_POLL_SECONDS=1"},
+	h.process = &process{name: "server", program: failpoint.Server, log: log, ready: "serving", env: []string{"HOTSTICK_POLL_SECONDS=1"},
 		argv: []string{filepath.Join(programs, "hotstick"), "server", "--data", h.data(), "--listen", h.listen, "--trace", h.trace()}}
 	authority, err := os.ReadFile(filepath.Join(h.data(), "ca", "ca.pem"))
 	if err != nil {
@@ -92,8 +93,12 @@ func newHouse(ctx context.Context, dir, programs string) (*house, error) {
 	return h, err
 }
 
-// patience is how long anything may take before it counts as lost.
+// patience is how long nothing at all may happen in a house before what is waited for
+// counts as lost: agents wait for a minute at most before they try their server again.
 const patience = 100 * time.Second
+
+// longest is how long one thing is waited for, whatever happens meanwhile.
+const longest = 10 * time.Minute
 
 // again repeats a call while the server is away, as people do. A server that said no is
 // asked no more, unless already says that it had done so before it died.
@@ -122,26 +127,12 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// until waits until something is so, or reports what it waited for.
-func until(ctx context.Context, what string, so func(context.Context) (bool, error)) error {
-	limit := time.Now().Add(patience)
-	for {
-		ok, err := so(ctx)
-		if ok {
-			return nil
-		}
-		if time.Now().After(limit) || ctx.Err() != nil {
-			return errors.Join(fmt.Errorf("waited in vain for %s", what), err, ctx.Err())
-		}
-		pause(ctx, 50*time.Millisecond)
-	}
-}
-
 // ref and module name a level. A bad one makes its host ill, by its module's name.
 func ref(level int) hotstick.PatchRef { return hotstick.PatchRef{Name: "fix", Level: level} }
 
 // published is a level with its bytes.
 type published struct {
+	kind  string
 	patch hotstick.Patch
 	data  []byte
 }
@@ -149,7 +140,7 @@ type published struct {
 func newLevel(level int, kind string) published {
 	module := fmt.Sprintf("fix_%s_%d", kind, level)
 	data := kmod.Compose(kmod.Info{Name: module, License: "GPL", Livepatch: true, Arch: build.Arch, Vermagic: build.Release + " SMP preempt mod_unload modversions "})
-	return published{data: data, patch: hotstick.Patch{Ref: ref(level), Driver: "klp", Summary: "closes it", Reversibility: hotstick.ReversibleLive, Replace: true,
+	return published{kind: kind, data: data, patch: hotstick.Patch{Ref: ref(level), Driver: "klp", Summary: "closes it", Reversibility: hotstick.ReversibleLive, Replace: true,
 		Functions: []string{"vmlinux:unix_ioctl"},
 		Artifacts: []hotstick.Artifact{{Build: build, Digest: hotstick.NewDigest(data), SizeBytes: int64(len(data)), Module: module}}}}
 }

@@ -42,7 +42,8 @@ type machine struct {
 
 func newMachine(dir, name, socket string) (*machine, error) {
 	m := &machine{name: name, ill: filepath.Join(dir, "ill"), loads: map[string]int{}}
-	m.kernel = fake.New(fake.Config{Name: name, Build: build, Clock: time.Now, Transition: transition})
+	m.kernel = fake.New(fake.Config{Name: name, Build: build, Clock: time.Now, Transition: transition,
+		Files: map[string]string{"proc/meminfo": "MemTotal: 4194304 kB\nMemAvailable: 2097152 kB\nSUnreclaim: 65536 kB"}})
 	listener, err := net.Listen("unix", socket)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen for the programs of %s: %w", name, err)

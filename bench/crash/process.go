@@ -19,6 +19,12 @@ type pool struct {
 	left []failpoint.Name
 }
 
+func (p *pool) empty() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.left) == 0
+}
+
 func (p *pool) next() failpoint.Name {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -30,6 +36,15 @@ func (p *pool) next() failpoint.Name {
 	return name
 }
 
+// drain takes what was not handed out.
+func (p *pool) drain() []failpoint.Name {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	left := p.left
+	p.left = nil
+	return left
+}
+
 // kill is one death at a failpoint.
 type kill struct {
 	point failpoint.Name
@@ -39,11 +54,13 @@ type kill struct {
 
 // process is one program that is started again whenever it is killed.
 type process struct {
-	name  string
-	argv  []string
-	env   []string
-	ready string // a line of its log that holds this means that it works
-	log   *os.File
+	name string
+	// program is how the table of points calls it.
+	program string
+	argv    []string
+	env     []string
+	ready   string // a line of its log that holds this means that it works
+	log     *os.File
 	// once: it ends by itself, and that it has is its end.
 	once bool
 
@@ -54,8 +71,10 @@ type process struct {
 	// stopping: its end is wanted. moved: it was ended to be armed anew.
 	stopping, moved bool
 	kills           []kill
-	failed          error
-	done            chan struct{}
+	// calm are the times from a start that followed no crash until the program was ready.
+	calm   []time.Duration
+	failed error
+	done   chan struct{}
 }
 
 // start starts the program for the first time, with the first point of the pool.
@@ -72,6 +91,7 @@ func (p *process) supervise(up chan<- error) {
 	died, point := time.Time{}, failpoint.Name("")
 	first := true
 	for {
+		began := time.Now()
 		watch, err := p.spawn()
 		if first {
 			up <- err
@@ -79,17 +99,21 @@ func (p *process) supervise(up chan<- error) {
 		}
 		if err != nil {
 			p.fail(err)
+		}
+		if watch == nil {
 			return
 		}
 		ended := make(chan error, 1)
 		go func() { ended <- p.cmd.Wait() }()
 		select {
 		case <-watch.up:
+			p.mu.Lock()
 			if point != "" {
-				p.mu.Lock()
 				p.kills = append(p.kills, kill{point, time.Since(died)})
-				p.mu.Unlock()
+			} else {
+				p.calm = append(p.calm, time.Since(began))
 			}
+			p.mu.Unlock()
 			err = <-ended
 		case err = <-ended: // killed before it was ready, or too short-lived to say so
 			if point != "" {
@@ -101,24 +125,21 @@ func (p *process) supervise(up chan<- error) {
 		died, point = time.Now(), ""
 		p.mu.Lock()
 		stopping, moved, armed := p.stopping, p.moved, p.armed
-		p.moved, p.armed = false, ""
+		if p.moved = false; watch.killed() {
+			if point = armed; stopping && point != "" {
+				p.kills = append(p.kills, kill{point, 0})
+			}
+			p.armed = ""
+		}
 		p.mu.Unlock()
 		switch {
-		case watch.killed():
-			point = armed
 		case stopping:
 			return
-		case moved:
+		case watch.killed(), moved:
 		case p.once && err == nil:
 			return
 		default:
 			p.fail(fmt.Errorf("%s ended by itself: %v (see %s)", p.name, err, p.log.Name()))
-			return
-		}
-		if stopping {
-			p.mu.Lock()
-			p.kills = append(p.kills, kill{point, 0})
-			p.mu.Unlock()
 			return
 		}
 	}
@@ -130,10 +151,17 @@ func (p *process) fail(err error) {
 	p.failed = errors.Join(p.failed, err)
 }
 
+// spawn starts the program once more; there is no watcher if it is not to live.
 func (p *process) spawn() (*watcher, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.armed = p.pool.next()
+	if p.stopping {
+		return nil, nil
+	}
+	// What it was armed with when it was ended it is to be killed at yet.
+	if p.armed == "" {
+		p.armed = p.pool.next()
+	}
 	cmd := exec.Command(p.argv[0], p.argv[1:]...)
 	cmd.Env = append(os.Environ(), p.env...)
 	if p.armed != "" {
@@ -143,7 +171,10 @@ func (p *process) spawn() (*watcher, error) {
 	cmd.Stdout, cmd.Stderr = p.log, w
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	p.cmd = cmd
-	return w, cmd.Start()
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	return w, nil
 }
 
 // failpointVariable arms points in lab builds; see package failpoint.
@@ -154,17 +185,45 @@ const failpointVariable = "HOTSTICK_FAILPOINTS"
 func (p *process) rearm(arms *pool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.pool = arms; p.armed == "" && len(arms.left) == 0 {
+	idle := p.armed == "" && arms.empty()
+	if p.pool = arms; idle {
 		return
 	}
 	p.kill()
 }
 
-// restart ends the program by a signal, so that it starts anew with the next point.
+// restart ends the program by a signal, so that it starts anew, armed as it was.
 func (p *process) restart() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.kill()
+	if !p.over() {
+		p.kill()
+	}
+}
+
+// disarm lets the program start again unarmed, if it is armed, and returns what it was
+// not killed at: the point that it was armed with, and those that it would have come to.
+func (p *process) disarm() (armed failpoint.Name, left []failpoint.Name) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pool == nil {
+		return "", nil // it never ran
+	}
+	armed, left = p.armed, p.pool.drain()
+	if p.armed = ""; armed != "" && !p.over() {
+		p.kill()
+	}
+	return armed, left
+}
+
+// over reports whether nobody starts the program again. The caller holds mu.
+func (p *process) over() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return p.stopping || p.cmd == nil
+	}
 }
 
 // kill ends the program; it is started again. The caller holds mu.
@@ -185,18 +244,18 @@ func (p *process) end(how syscall.Signal) error {
 	return p.failed
 }
 
+// deaths is how often it was killed at a failpoint.
+func (p *process) deaths() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.kills)
+}
+
 // trouble is why the program is not running although it should.
 func (p *process) trouble() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.failed
-}
-
-// idle is the point at which the process is armed and that it has not reached.
-func (p *process) idle() failpoint.Name {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.armed
 }
 
 // watcher keeps a program's log and looks for two words in it.

@@ -23,12 +23,18 @@ type options struct {
 	kills         int
 	seed          string
 	planted       string
-	course        io.Writer
+	houses        int
+	// within is after how long nothing is killed any more, 0 for never; least is how many
+	// kills must be made.
+	within time.Duration
+	least  int
+	course io.Writer
 }
 
 // run is one server with its hosts, and what is still to be done to them.
 type run struct {
 	options
+	number    int
 	sockets   string
 	house     *house
 	hosts     []*host
@@ -42,6 +48,11 @@ type run struct {
 	scenario  scenario
 	rounds    map[scenario]int
 	began     time.Time
+	// late: the time for kills is over.
+	late bool
+	// woken is how many kills the server had survived when its agents were last started
+	// again.
+	woken int
 }
 
 // fleet is how many hosts take part in every rollout.
@@ -53,8 +64,8 @@ const mostServer = 6
 // giveUp is after how many rounds a target that was not reached counts as unreachable.
 const giveUp = 4
 
-func newRun(ctx context.Context, o options) (*run, error) {
-	r := &run{options: o, todo: choose(o.points, o.kills, o.seed), missed: map[target]int{}, rounds: map[scenario]int{}, began: time.Now()}
+func newRun(ctx context.Context, o options, number int, todo plan) (*run, error) {
+	r := &run{options: o, number: number, todo: todo, missed: map[target]int{}, rounds: map[scenario]int{}, began: time.Now()}
 	var err error
 	if r.sockets, err = os.MkdirTemp("", "hs-"); err != nil {
 		return nil, err
@@ -84,9 +95,9 @@ func (r *run) all(ctx context.Context) error {
 	if err := r.round(ctx, good); err != nil { // so that there is a level to go back to
 		return err
 	}
-	for r.todo.left() > 0 {
+	for r.todo.left() > 0 && !r.late {
 		for _, s := range scenarios {
-			for turns := 0; len(r.todo[s]) > 0 && turns < 2; turns++ {
+			for turns := 0; len(r.todo[s]) > 0 && turns < 2 && !r.late; turns++ {
 				if err := r.round(ctx, s); err != nil {
 					return fmt.Errorf("round %q: %w", s, err)
 				}
@@ -108,11 +119,14 @@ func (r *run) round(ctx context.Context, s scenario) error {
 	if err == nil {
 		err = r.disarm(ctx)
 	}
-	fmt.Fprintf(r.course, "%7.1fs  %-7s %2d kills in %4.1fs, %d to do\n", time.Since(r.began).Seconds(), s, len(r.kills())-before, time.Since(began).Seconds(), r.todo.left())
+	fmt.Fprintf(r.course, "%7.1fs  house %d  %-7s %2d kills in %4.1fs, %d to do\n", time.Since(r.began).Seconds(), r.number, s, len(r.kills())-before, time.Since(began).Seconds(), r.todo.left())
 	return errors.Join(err, r.trouble())
 }
 
 func (r *run) pool(program string, n int) *pool {
+	if r.late {
+		return &pool{}
+	}
 	return &pool{left: r.todo.take(r.scenario, program, n)}
 }
 
@@ -127,32 +141,92 @@ func (r *run) arm(n int, hosts ...*host) {
 	}
 }
 
-// disarm ends every program that is armed, so that it starts again unarmed, and puts
-// back what was not reached.
+// disarm lets every program that is armed start again unarmed, and puts back what was not
+// reached.
 func (r *run) disarm(ctx context.Context) error {
-	back := func(program string, p *process) {
-		p.mu.Lock()
-		left := p.pool.left
-		p.pool.left = nil
-		armed := p.armed
-		p.mu.Unlock()
-		for _, name := range left {
-			r.todo[r.scenario] = append(r.todo[r.scenario], target{name, program})
-		}
-		if armed != "" {
-			r.miss(target{armed, program})
-			p.rearm(&pool{})
-		}
+	for _, p := range r.processes {
+		r.back(p)
 	}
-	back(failpoint.Server, r.house.process)
-	for _, x := range r.hosts {
-		back(failpoint.Loader, x.loader)
-		back(failpoint.Agent, x.agent)
-	}
-	return until(ctx, "the server", func(ctx context.Context) (bool, error) {
+	return r.until(ctx, "the server", func(ctx context.Context) (bool, error) {
 		err := r.house.client.Ready(ctx)
 		return err == nil, err
 	})
+}
+
+// back disarms one program. A target is missed only if its scenario went to its end.
+func (r *run) back(p *process) {
+	armed, left := p.disarm()
+	for _, name := range left {
+		r.todo[r.scenario] = append(r.todo[r.scenario], target{name, p.program})
+	}
+	switch {
+	case armed == "":
+	case r.late:
+		r.todo[r.scenario] = append(r.todo[r.scenario], target{armed, p.program})
+	default:
+		r.miss(target{armed, p.program})
+	}
+}
+
+// until waits until something is so, for as long as anything happens in this house and
+// all of its programs run, but not for ever; otherwise it reports what it waited for.
+func (r *run) until(ctx context.Context, what string, so func(context.Context) (bool, error)) error {
+	began := time.Now()
+	seen, at := r.progress(), began
+	for {
+		ok, err := so(ctx)
+		if ok {
+			return nil
+		}
+		if now := r.progress(); now != seen {
+			seen, at = now, time.Now()
+		}
+		if trouble := r.trouble(); trouble != nil || ctx.Err() != nil || time.Since(at) > patience || time.Since(began) > longest || r.overdue() {
+			return errors.Join(fmt.Errorf("waited in vain for %s", what), err, trouble, ctx.Err())
+		}
+		r.hurry(time.Since(at))
+		pause(ctx, 50*time.Millisecond)
+	}
+}
+
+// overdue: nothing was killed for long, and still there is no end.
+func (r *run) overdue() bool { return r.within > 0 && time.Since(r.began) > r.within+patience }
+
+// progress grows with all that happens: kills, and what the programs trace of changes.
+func (r *run) progress() int64 {
+	n := int64(len(r.kills()))
+	files, _ := filepath.Glob(filepath.Join(r.dir, "*", "loader.jsonl")) // the pattern is a good one
+	for _, file := range append(files, r.house.trace()) {
+		if info, err := os.Stat(file); err == nil {
+			n += info.Size()
+		}
+	}
+	return n
+}
+
+// quiet is how long nothing happens before the agents are started again that lost their
+// server: each time it dies they wait longer.
+const quiet = 3 * time.Second
+
+// hurry disarms all programs once the time for kills is over, and keeps nobody waiting
+// for agents that wait for a server that was killed.
+func (r *run) hurry(still time.Duration) {
+	if r.within > 0 && !r.late && time.Since(r.began) > r.within {
+		r.late = true
+		for _, p := range r.processes {
+			r.back(p)
+		}
+	}
+	deaths := r.house.process.deaths()
+	if still < quiet || deaths == r.woken {
+		return
+	}
+	r.woken = deaths
+	for _, p := range r.processes {
+		if p.program == failpoint.Agent {
+			p.restart()
+		}
+	}
 }
 
 // miss puts a target back to the front, or gives it up.
@@ -207,7 +281,7 @@ func (r *run) good(ctx context.Context) error {
 // over waits for a plan's end.
 func (r *run) over(ctx context.Context, plan hotstick.PlanID, want hotstick.PlanStatus) error {
 	var last api.Rollout
-	err := until(ctx, "the end of plan "+plan.Short(), func(ctx context.Context) (bool, error) {
+	err := r.until(ctx, "the end of plan "+plan.Short(), func(ctx context.Context) (bool, error) {
 		got, err := r.house.client.Rollout(ctx, string(plan))
 		if err != nil {
 			return false, err
@@ -229,7 +303,7 @@ func (r *run) over(ctx context.Context, plan hotstick.PlanID, want hotstick.Plan
 // is in effect.
 func (r *run) settled(ctx context.Context, module string, hosts ...*host) error {
 	for _, x := range hosts {
-		err := until(ctx, x.name+" to settle", func(ctx context.Context) (bool, error) {
+		err := r.until(ctx, x.name+" to settle", func(ctx context.Context) (bool, error) {
 			led, err := x.ledger()
 			switch {
 			case err != nil:
@@ -278,7 +352,7 @@ func (r *run) withdrawn(ctx context.Context, kind string, does func(p published)
 	if err != nil {
 		return err
 	}
-	err = until(ctx, "the way back of "+first.name, func(context.Context) (bool, error) {
+	err = r.until(ctx, "the way back of "+first.name, func(context.Context) (bool, error) {
 		led, err := first.ledger()
 		if err != nil {
 			return false, err
@@ -369,7 +443,7 @@ func (r *run) ban(ctx context.Context) error {
 		return err
 	}
 	knows := func(what string, so func() (bool, error)) error {
-		return until(ctx, x.name+" to know "+what, func(context.Context) (bool, error) { return so() })
+		return r.until(ctx, x.name+" to know "+what, func(context.Context) (bool, error) { return so() })
 	}
 	err = knows("the plan", func() (bool, error) {
 		led, err := x.ledger()
@@ -421,7 +495,7 @@ func (r *run) visitor(ctx context.Context, agents, loaders *pool) (*host, error)
 
 // present waits until a host has checked in.
 func (r *run) present(ctx context.Context, x *host) error {
-	return until(ctx, x.name+" to check in", func(ctx context.Context) (bool, error) {
+	return r.until(ctx, x.name+" to check in", func(ctx context.Context) (bool, error) {
 		led, err := x.ledger()
 		if err != nil || led.Identity == "" {
 			return false, err
@@ -433,31 +507,19 @@ func (r *run) present(ctx context.Context, x *host) error {
 
 // leave takes a visitor out of the fleet.
 func (r *run) leave(ctx context.Context, x *host) error {
-	armed := map[string]failpoint.Name{failpoint.Loader: x.loader.idle(), failpoint.Agent: x.agent.idle()}
-	err := errors.Join(x.down(syscall.SIGTERM), again(ctx, "write off", func(ctx context.Context) error {
+	err := x.down(syscall.SIGTERM)
+	r.back(x.loader)
+	r.back(x.agent)
+	return errors.Join(err, again(ctx, "write off", func(ctx context.Context) error {
 		_, err := r.house.client.WriteOff(ctx, string(x.id), api.ActionRequest{Reason: "the visit is over"})
 		return err
 	}))
-	// What its processes missed is put back by hand: they are not of the fleet.
-	for program, p := range map[string]*process{failpoint.Loader: x.loader, failpoint.Agent: x.agent} {
-		for _, name := range p.pool.left {
-			r.todo[r.scenario] = append(r.todo[r.scenario], target{name, program})
-		}
-		if armed[program] != "" {
-			r.miss(target{armed[program], program})
-		}
-	}
-	return err
 }
 
 // visit lets a new host join.
 func (r *run) visit(ctx context.Context) error {
 	r.house.process.rearm(r.pool(failpoint.Server, 2))
-	agents := r.pool(failpoint.Agent, 6)
-	x, err := r.visitor(ctx, agents, r.pool(failpoint.Loader, 1))
-	for _, name := range agents.left {
-		r.todo[join] = append(r.todo[join], target{name, failpoint.Agent})
-	}
+	x, err := r.visitor(ctx, r.pool(failpoint.Agent, 6), r.pool(failpoint.Loader, 1))
 	if err != nil {
 		return err
 	}
@@ -478,7 +540,7 @@ func (r *run) crash(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = until(ctx, x.name+" to be on probation", func(context.Context) (bool, error) {
+	err = r.until(ctx, x.name+" to be on probation", func(context.Context) (bool, error) {
 		led, err := x.ledger()
 		return err == nil && led.Attempt != nil && led.Attempt.Phase == hotstick.Probation, errors.Join(err, r.trouble())
 	})
@@ -505,7 +567,7 @@ func (r *run) crash(ctx context.Context) error {
 // backup makes a backup, and puts it back elsewhere.
 func (r *run) backup(ctx context.Context) error {
 	file := filepath.Join(r.dir, fmt.Sprintf("backup-%d.tar", r.rounds[backup]))
-	p, err := r.process(r.dir, "backup", "never", nil, []string{filepath.Join(r.programs, "hotstick"), "server", "backup", "--data", r.house.data(), file})
+	p, err := r.process(r.dir, failpoint.Backup, "never", nil, []string{filepath.Join(r.programs, "hotstick"), "server", "backup", "--data", r.house.data(), file})
 	if err != nil {
 		return err
 	}
