@@ -5,9 +5,10 @@ import (
 	"encoding/base32"
 	"encoding/hex"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/hotstick/hotstick/internal/shape"
 )
 
 // HostID names one host for its whole life. It is derived from the host's own
@@ -32,7 +33,7 @@ func NewHostID(key []byte) HostID {
 	return HostID("h-" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10])))
 }
 
-var hostIDPattern = regexp.MustCompile(`^h-[a-z2-7]{16}$`)
+var hostIDPattern = shape.All("a-z2-7", 16, 16).After("h-")
 
 // Validate reports whether the ID has the form that [NewHostID] makes.
 func (id HostID) Validate() error {
@@ -52,7 +53,7 @@ func NewDigest(data []byte) Digest {
 	return Digest("sha256:" + hex.EncodeToString(sum[:]))
 }
 
-var digestPattern = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+var digestPattern = shape.All("0-9a-f", 64, 64).After("sha256:")
 
 // Validate reports whether the digest is well formed.
 func (d Digest) Validate() error {
@@ -94,9 +95,9 @@ type KernelBuild struct {
 }
 
 var (
-	releasePattern = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z.+~_-]{0,127}$`)
-	buildIDPattern = regexp.MustCompile(`^[0-9a-f]{16,64}$`)
-	archPattern    = regexp.MustCompile(`^[a-z0-9_]{2,16}$`)
+	releasePattern = shape.Of("0-9A-Za-z", "0-9A-Za-z.+~_-", 1, 128)
+	buildIDPattern = shape.All("0-9a-f", 16, 64)
+	archPattern    = shape.All("a-z0-9_", 2, 16)
 )
 
 // Validate reports what is malformed.
@@ -127,7 +128,7 @@ type PatchRef struct {
 	Level int    `json:"level"`
 }
 
-var patchNamePattern = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
+var patchNamePattern = shape.Of("a-z", "a-z0-9-", 1, 63)
 
 // String returns NAME@LEVEL.
 func (r PatchRef) String() string { return r.Name + "@" + strconv.Itoa(r.Level) }

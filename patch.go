@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"time"
+
+	"github.com/hotstick/hotstick/internal/shape"
 )
 
 // Patch is one level of a fix: what it closes and the artifacts that carry it.
@@ -93,11 +95,11 @@ func (p Patch) Files() []Artifact {
 
 var (
 	cvePattern    = regexp.MustCompile(`^CVE-[0-9]{4}-[0-9]{4,19}$`)
-	modulePattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,54}$`)
-	driverPattern = regexp.MustCompile(`^[a-z][a-z0-9]{1,31}$`)
-	vendorPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
-	hashPattern   = regexp.MustCompile(`^[a-z0-9-]{0,16}$`)
-	keyIDPattern  = regexp.MustCompile(`^([0-9a-f]{2}){0,64}$`)
+	modulePattern = shape.Of("a-z", "a-z0-9_", 1, 55)
+	driverPattern = shape.Of("a-z", "a-z0-9", 2, 32)
+	vendorPattern = shape.Of("a-z", "a-z0-9-", 1, 32)
+	hashPattern   = shape.All("a-z0-9-", 0, 16)
+	keyIDPattern  = shape.All("0-9a-f", 0, 128)
 )
 
 // maxKeyName bounds the name of a kernel key, in bytes.
@@ -188,7 +190,7 @@ func (a Artifact) Validate() error {
 	if !modulePattern.MatchString(a.Module) {
 		return fmt.Errorf("cannot use %q as a module name", a.Module)
 	}
-	if len(a.SignedBy.Name) > maxKeyName || !keyIDPattern.MatchString(a.SignedBy.ID) {
+	if len(a.SignedBy.Name) > maxKeyName || !keyIDPattern.MatchString(a.SignedBy.ID) || len(a.SignedBy.ID)%2 != 0 {
 		return fmt.Errorf("cannot use %.80q as the key of a module's signature", a.SignedBy.String())
 	}
 	if !hashPattern.MatchString(a.SignedHash) {

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/hotstick/hotstick/internal/shape"
 )
 
 // Touch is one thing beside the kernel's code that a patch level needs, such as a
@@ -72,11 +74,12 @@ const (
 )
 
 var (
-	sysctlPattern    = regexp.MustCompile(`^[a-z0-9_-]+([./][a-z0-9_-]+)+$`)
-	parameterPattern = regexp.MustCompile(`^[a-zA-Z0-9_]{1,55}\.[a-zA-Z0-9_.-]{1,64}$`)
-	touchModule      = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_-]{0,54}$`)
-	unitPattern      = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9:_.@-]{0,120}\.service$`)
-	commandName      = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+	sysctlPattern   = regexp.MustCompile(`^[a-z0-9_-]+([./][a-z0-9_-]+)+$`)
+	parameterModule = shape.All("a-zA-Z0-9_", 1, 55)
+	parameterName   = shape.All("a-zA-Z0-9_.-", 1, 64)
+	touchModule     = shape.Of("a-zA-Z0-9", "a-zA-Z0-9_-", 1, 55)
+	serviceName     = shape.Of("a-zA-Z0-9", "a-zA-Z0-9:_.@-", 1, 121)
+	commandName     = shape.Of("a-z0-9", "a-z0-9-", 1, 63)
 )
 
 // maxSysctlBytes bounds the name of a sysctl.
@@ -215,7 +218,7 @@ func (t Touch) Validate() error {
 }
 
 func (t Touch) validateName() error {
-	var want *regexp.Regexp
+	ok := false
 	switch t.Kind {
 	case TouchSysctl:
 		if len(t.Name) > maxSysctlBytes || !sysctlPattern.MatchString(t.Name) {
@@ -226,14 +229,16 @@ func (t Touch) validateName() error {
 		}
 		return nil
 	case TouchParameter:
-		want = parameterPattern
+		module, name, _ := strings.Cut(t.Name, ".")
+		ok = parameterModule.MatchString(module) && parameterName.MatchString(name)
 	case TouchModuleLoad, TouchModuleUnload:
-		want = touchModule
+		ok = touchModule.MatchString(t.Name)
 	case TouchServiceRestart, TouchServiceReload:
 		if strings.HasPrefix(t.Name, "hotstick-") {
 			return fmt.Errorf("cannot touch %.140q: no patch may steer Hotstick's own units", t.Name)
 		}
-		want = unitPattern
+		name, service := strings.CutSuffix(t.Name, ".service")
+		ok = service && serviceName.MatchString(name)
 	case TouchCommand:
 		if err := checkTouchCommand(t.Do, true); err != nil {
 			return err
@@ -241,11 +246,11 @@ func (t Touch) validateName() error {
 		if err := checkTouchCommand(t.Undo, false); err != nil {
 			return err
 		}
-		want = commandName
+		ok = commandName.MatchString(t.Name)
 	default:
 		return fmt.Errorf("cannot use a touch of kind %.40q", string(t.Kind))
 	}
-	if !want.MatchString(t.Name) {
+	if !ok {
 		return fmt.Errorf("cannot use %.140q as the name of a touch of kind %s", t.Name, t.Kind)
 	}
 	return nil

@@ -6,13 +6,13 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/shape"
 	"github.com/hotstick/hotstick/internal/statement"
 )
 
@@ -61,11 +61,11 @@ const (
 const delegatedPath = "sha256-*.ko"
 
 var (
-	delegationPattern   = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
-	patchScopePattern   = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}\*?$`)
-	releaseScopePattern = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z.+~_*-]{0,127}$`)
-	archScopePattern    = regexp.MustCompile(`^[a-z0-9_]{2,16}$`)
-	buildIDScopePattern = regexp.MustCompile(`^([0-9a-f]{16,64})?$`)
+	delegationPattern   = shape.Of("a-z", "a-z0-9-", 1, 32)
+	patchScopePattern   = shape.Of("a-z", "a-z0-9-", 1, 63)
+	releaseScopePattern = shape.Of("0-9A-Za-z", "0-9A-Za-z.+~_*-", 1, 128)
+	archScopePattern    = shape.All("a-z0-9_", 2, 16)
+	buildIDScopePattern = shape.All("0-9a-f", 16, 64)
 )
 
 func reserved(role string) bool {
@@ -100,13 +100,14 @@ func (s Scope) check() error {
 	for _, list := range []struct {
 		what    string
 		entries []string
-		pattern *regexp.Regexp
-	}{{"patches", s.Patches, patchScopePattern}, {"vendors", s.Vendors, delegationPattern}, {"drivers", s.Drivers, delegationPattern}} {
+		pattern shape.Shape
+		star    string
+	}{{"patches", s.Patches, patchScopePattern, "*"}, {"vendors", s.Vendors, delegationPattern, ""}, {"drivers", s.Drivers, delegationPattern, ""}} {
 		if len(list.entries) == 0 || len(list.entries) > maxScopeEntries {
 			return fmt.Errorf("its scope has %d %s: want 1 to %d", len(list.entries), list.what, maxScopeEntries)
 		}
 		for _, e := range list.entries {
-			if !list.pattern.MatchString(e) {
+			if !list.pattern.MatchString(strings.TrimSuffix(e, list.star)) {
 				return fmt.Errorf("its scope has %.80q among its %s", e, list.what)
 			}
 		}
@@ -115,7 +116,7 @@ func (s Scope) check() error {
 		return fmt.Errorf("its scope has %d kernel builds: want 1 to %d", len(s.Builds), maxScopeEntries)
 	}
 	for _, b := range s.Builds {
-		if !releaseScopePattern.MatchString(b.Release) || !archScopePattern.MatchString(b.Arch) || !buildIDScopePattern.MatchString(b.BuildID) {
+		if !releaseScopePattern.MatchString(b.Release) || !archScopePattern.MatchString(b.Arch) || b.BuildID != "" && !buildIDScopePattern.MatchString(b.BuildID) {
 			return fmt.Errorf("its scope has %.80q on %.40q among its kernel builds", b.Release, b.Arch)
 		}
 	}

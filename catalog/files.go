@@ -3,11 +3,11 @@ package catalog
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/shape"
 )
 
 // Largest sizes of the catalog's files, in bytes. An artifact is at most
@@ -71,8 +71,9 @@ func ArtifactFile(digest hotstick.Digest) string {
 }
 
 var (
-	metadataPattern = regexp.MustCompile(`^(timestamp|[1-9][0-9]{0,12}\.[a-z][a-z0-9-]{0,31}|recalls/[1-9])\.json$`)
-	hexPattern      = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	versionPattern = shape.Of("1-9", "0-9", 1, 13)
+	recallsPattern = shape.All("1-9", 1, 1).After("recalls/")
+	hexPattern     = shape.All("0-9a-f", 64, 64)
 )
 
 // artifactOf returns the digest in the name of an artifact's file.
@@ -86,8 +87,14 @@ func artifactOf(name string) (hotstick.Digest, bool) {
 // servable reports whether name can be the name of a file of a catalog. No other
 // name ever reaches a file system.
 func servable(name string) bool {
-	_, ok := artifactOf(name)
-	return ok || metadataPattern.MatchString(name)
+	if _, ok := artifactOf(name); ok {
+		return true
+	}
+	file, ok := strings.CutSuffix(name, ".json")
+	if version, role, numbered := strings.Cut(file, "."); numbered {
+		return ok && versionPattern.MatchString(version) && delegationPattern.MatchString(role)
+	}
+	return ok && (file == "timestamp" || recallsPattern.MatchString(file))
 }
 
 // versionOf returns the version in the name of a metadata file of this role.

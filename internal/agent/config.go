@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/catalog"
+	"github.com/hotstick/hotstick/internal/shape"
 )
 
 // File is the agent's configuration file, in YAML:
@@ -81,7 +81,7 @@ const (
 	maxLabel   = 128
 )
 
-var labelPattern = regexp.MustCompile(`^[a-z][a-z0-9_.-]{0,62}$`)
+var labelPattern = shape.Of("a-z", "a-z0-9_.-", 1, 63)
 
 // ReadFile reads a configuration file strictly.
 func ReadFile(data []byte) (file File, err error) {

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/agent/probe"
+	"github.com/hotstick/hotstick/internal/shape"
 )
 
 // ProbeFile configures one probe: a name and one of Command, HTTP, TCP and Unit.
@@ -63,8 +63,21 @@ const (
 	maxURL      = 2 << 10
 )
 
-// unitPattern is the name of a unit that can be active.
-var unitPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9:_.@\\-]{0,199}\.(service|socket|mount|automount|timer|path|target|swap|slice|scope|device)$`)
+// unitName is the name of a unit without its kind.
+var unitName = shape.Of("A-Za-z0-9", `A-Za-z0-9:_.@\-`, 1, 200)
+
+// isUnit reports whether a name is that of a unit that can be active.
+func isUnit(name string) bool {
+	dot := strings.LastIndexByte(name, '.')
+	if dot < 0 || !unitName.MatchString(name[:dot]) {
+		return false
+	}
+	switch name[dot+1:] {
+	case "service", "socket", "mount", "automount", "timer", "path", "target", "swap", "slice", "scope", "device":
+		return true
+	}
+	return false
+}
 
 func validateProbes(list []ProbeFile) error {
 	if len(list) > maxProbes {
@@ -105,7 +118,7 @@ func (p ProbeFile) validate() error {
 		return fmt.Errorf("its timeout is 1 to %d seconds", maxTimeout)
 	case p.EverySeconds < 0 || p.EverySeconds > maxEvery:
 		return fmt.Errorf("it is asked every 1 to %d seconds", maxEvery)
-	case p.Unit != "" && !unitPattern.MatchString(p.Unit):
+	case p.Unit != "" && !isUnit(p.Unit):
 		return errors.New("its unit must be a full name, such as nginx.service")
 	case p.TCP != "":
 		return validateAddress(p.TCP)

@@ -3,12 +3,12 @@ package kernel
 import (
 	"errors"
 	"io/fs"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/shape"
 )
 
 // Read reads the groups of facts that are the kernel's own: host, kernel,
@@ -41,7 +41,7 @@ func exists(fsys fs.FS, name string) bool {
 	return err == nil
 }
 
-var machineIDPattern = regexp.MustCompile(`^[0-9a-f]{32}$`)
+var machineIDPattern = shape.All("0-9a-f", 32, 32)
 
 func readHost(fsys fs.FS) hotstick.HostFacts {
 	h := hotstick.HostFacts{

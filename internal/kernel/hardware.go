@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/hotstick/hotstick/internal/shape"
 )
 
 // maxCards bounds the network cards that are named.
@@ -13,7 +15,7 @@ const maxCards = 8
 
 var (
 	cardPattern    = regexp.MustCompile(`^[0-9a-f]{2}(:[0-9a-f]{2}){5}$`)
-	productPattern = regexp.MustCompile(`^[0-9A-Fa-f-]{36}$`)
+	productPattern = shape.All("0-9A-Fa-f-", 36, 36)
 )
 
 // hardware names the network cards that are devices, not those made by software,

@@ -3,11 +3,11 @@ package kernel
 import (
 	"fmt"
 	"io/fs"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/shape"
 )
 
 // moduleLine is one line of /proc/modules.
@@ -19,7 +19,7 @@ type moduleLine struct {
 }
 
 // modulePattern keeps a name from being a path.
-var modulePattern = regexp.MustCompile(`^[A-Za-z0-9_]{1,55}$`)
+var modulePattern = shape.All("A-Za-z0-9_", 1, 55)
 
 // readModules reads /proc/modules, whose lines look like
 //

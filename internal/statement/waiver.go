@@ -3,11 +3,11 @@ package statement
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/shape"
 )
 
 // Waiver excepts hosts from a policy for a time. It either lets hosts in that do not
@@ -43,8 +43,8 @@ const (
 // policyName is how policies and their rules are called. A waiver's name is shorter,
 // for it becomes part of a calendar's.
 var (
-	policyName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
-	waiverName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+	policyName = shape.Of("a-z", "a-z0-9-", 1, 63)
+	waiverName = shape.Of("a-z", "a-z0-9-", 1, 32)
 )
 
 // Validate reports the first thing that is malformed. Whether the expression can be

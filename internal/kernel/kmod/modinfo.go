@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 
 	"github.com/hotstick/hotstick/internal/kernel"
+	"github.com/hotstick/hotstick/internal/shape"
 )
 
 const (
@@ -22,7 +22,7 @@ const (
 	nameBytes  = 56
 )
 
-var namePattern = regexp.MustCompile(`^[A-Za-z0-9_]{1,55}$`)
+var namePattern = shape.All("A-Za-z0-9_", 1, 55)
 
 func (f *file) readInfo() (Info, error) {
 	s, err := f.only(modinfoSection)
@@ -131,7 +131,7 @@ func (f *file) ownName() (string, error) {
 		return "", err
 	}
 	name, _, ended := bytes.Cut(raw, []byte{0})
-	if !ended || !namePattern.Match(name) {
+	if !ended || !namePattern.MatchString(string(name)) {
 		return "", refuse(Malformed, "the module's name is not one")
 	}
 	return string(name), nil
