@@ -12,7 +12,7 @@ const module = "github.com/hotstick/hotstick"
 // A name covers its subpackages. Rooms joined by "=" on one step do not see each
 // other.
 var floors = []string{
-	"", "api", "internal/version", "internal/flagenv", "internal/failpoint", "internal/planted", "internal/durable", "internal/steady",
+	"internal/shape", "", "api", "internal/version", "internal/flagenv", "internal/failpoint", "internal/planted", "internal/durable", "internal/steady",
 	"internal/strictjson", "internal/statement", "catalog",
 	"internal/kernel", "internal/audit", "internal/wire", "internal/trace",
 	"internal/decide/gate = internal/decide/compat = internal/decide/why = internal/decide/drift",
@@ -72,7 +72,7 @@ func place(pkg string) (int, string) {
 		}
 	}
 	if pkg == "" {
-		return 0, ""
+		return slices.Index(floors, ""), ""
 	}
 	return best, bestName
 }

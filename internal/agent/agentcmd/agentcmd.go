@@ -252,7 +252,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 	return agent.New(agent.Config{
 		Host: host, Server: s.file.Server, Transport: session.Transport(), Loader: loader, Bell: func() hotstick.Digest { return link.ReadBell(bell) }, Catalog: client, Mirrors: mirrors,
 		Observer: &agent.Machine{Root: machine, Drivers: []driver.Observer{klp.NewObserver(machine)}, Hostname: s.file.Hostname, Labels: labels},
-		Probes:   probes, Uptime: uptime, Upkeep: session.Upkeep, Rest: debug.FreeOSMemory, Audit: remembered, Log: log,
+		Probes:   probes, Uptime: uptime, Upkeep: session.Upkeep, Rest: resting(), Audit: remembered, Log: log,
 		Told: telling(home, s.file.Server, agent.TextfileAt(s.file.Textfile), log),
 	}).Run(ctx)
 }
