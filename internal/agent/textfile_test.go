@@ -58,6 +58,9 @@ func TestEveryMetricIsInTheReference(t *testing.T) {
 			t.Errorf("the reference lacks %s", m[1])
 		}
 	}
+	if rows := strings.Count(string(page), "| `hotstick_agent_"); rows != len(found) {
+		t.Errorf("the reference has %d metrics, the agent %d", rows, len(found))
+	}
 }
 
 func TestTheTextfileIsReplacedAsAWhole(t *testing.T) {
