@@ -103,6 +103,23 @@ export function bytes(n: number): string {
   return `${value.toFixed(value < 10 ? 1 : 0)} ${units[i]}`;
 }
 
+/** A probe's number in its unit: 2.1 ms, 3.1 %, 18 KiB/s. */
+export function measured(x: number, unit: string | undefined): string {
+  const short = (v: number) => Number(v.toPrecision(3)).toString();
+  switch (unit) {
+    case 'seconds': return x < 1 ? `${short(1000 * x)} ms` : `${short(x)} s`;
+    case 'ratio': return `${short(100 * x)} %`;
+    case 'bytes_per_second': return `${x < 0 ? '-' : ''}${bytes(Math.round(Math.abs(x)))}/s`;
+  }
+  return short(x) + (unit ? ` ${opaque(unit)}` : '');
+}
+
+const drifts: Record<string, string> = {
+  removed: 'its level was taken out', disabled: 'its level was disabled', foreign: 'a patch that is not ours was loaded',
+  rebooted_without: 'its level did not come back after a boot', other_kernel: 'it booted another kernel build', snapshot: 'the machine was put back to an earlier moment',
+};
+export const driftText = (kind: string): string => drifts[kind] ?? opaque(kind).replaceAll('_', ' ');
+
 export function percent(fraction: number): string {
   const p = fraction * 100;
   if (p > 0 && p < 0.1) return '< 0.1 %';
