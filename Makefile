@@ -66,7 +66,7 @@ dev: build ## server, console and 200 simulated hosts, a rollout already moving
 
 # Two stages run at a time, the longest first; each prints when it has ended. The unit tests
 # come last and alone: some of them look at the clock.
-STAGES := test-guests check test-web fuzz truth-some sim evil crash survive-some
+STAGES := test-guests check test-web fuzz truth-some sim powercut evil crash survive-some
 
 .PHONY: test
 test: setup-test ## everything, all set-up included
@@ -178,7 +178,7 @@ build-powercut:
 	go build $(GOFLAGS_) -o bin/ ./bench/powercut
 
 .PHONY: powercut
-powercut: build build-powercut ## the power goes at 100 points of a log of writes and five times in a running guest; ARGS="-seed S -point N"
+powercut: build build-powercut ## the power goes at 100 points of a log of writes and five times in a running guest; ARGS="-replay DIR -point N"
 	timeout $(T_POWERCUT) bin/powercut $(ARGS)
 
 .PHONY: powercut-full

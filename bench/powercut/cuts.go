@@ -64,7 +64,7 @@ func (g *rig) cutsOff(ctx context.Context, m *machine, left remains) error {
 			return err
 		}
 		if err := m.goesOn(ctx, i, &left); err != nil {
-			return errors.Join(err, m.guest.Kill())
+			return errors.Join(err, m.kill())
 		}
 		wait := time.Duration(g.seeded(uint64(firstCut + i)).Int64N(int64(longest)))
 		if err := m.killedAtWork(ctx, g.levels[lifeLevels+i], stages[i%len(stages)], wait); err != nil {
@@ -81,7 +81,7 @@ func (g *rig) cutsOff(ctx context.Context, m *machine, left remains) error {
 	if err := m.bootFrom(ctx, left.disk); err != nil {
 		return err
 	}
-	return errors.Join(m.goesOn(ctx, g.cuts, &left), m.guest.Kill())
+	return errors.Join(m.goesOn(ctx, g.cuts, &left), m.kill())
 }
 
 // firstCut is the part of the random numbers that the first cut has; those before are of
@@ -90,16 +90,25 @@ const firstCut = 2
 
 // bootFrom boots the machine with a disk.
 func (m *machine) bootFrom(ctx context.Context, disk []byte) error {
-	if err := os.WriteFile(m.disk(), disk, 0o600); err != nil {
-		return err
+	err := os.MkdirAll(m.dir, 0o700)
+	if err == nil {
+		err = os.WriteFile(m.disk(), disk, 0o600)
 	}
-	if err := m.boot(ctx); err != nil {
-		if m.guest != nil {
-			err = errors.Join(err, m.guest.Kill())
-		}
-		return err
+	if err == nil {
+		err = m.boot(ctx)
+	}
+	if err != nil {
+		return errors.Join(err, m.kill())
 	}
 	return nil
+}
+
+// kill ends the machine's guest, if there is one.
+func (m *machine) kill() error {
+	if m.guest == nil {
+		return nil
+	}
+	return m.guest.Kill()
 }
 
 // killedAtWork lets the machine work, and kills it so long after a stage began.
@@ -117,7 +126,7 @@ func (m *machine) killedAtWork(ctx context.Context, l level, at stage, wait time
 	select {
 	case <-reached:
 	case err := <-ended:
-		return errors.Join(err, errors.New("the work ended before its power could go"), m.guest.Kill())
+		return errors.Join(err, errors.New("the work ended before its power could go"), m.kill())
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -125,7 +134,7 @@ func (m *machine) killedAtWork(ctx context.Context, l level, at stage, wait time
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	err := m.guest.Kill()
+	err := m.kill()
 	stop()
 	<-ended // what the work says now comes of the cut
 	return err

@@ -53,12 +53,14 @@ func (m *machine) disk() string  { return filepath.Join(m.dir, "disk.img") }
 func (m *machine) log() string   { return filepath.Join(m.dir, "log.img") }
 func (m *machine) check() string { return filepath.Join(m.dir, "check.img") }
 
-// boot starts a guest on what the disk holds, with an empty log of writes.
+// before is the file of what was on the disk at the log's beginning.
+func (m *machine) before() string { return filepath.Join(m.dir, "before.img") }
+
+// boot starts a guest on what the disk holds, with an empty log of writes, and waits for
+// its server.
 func (m *machine) boot(ctx context.Context) error {
-	for file, size := range map[string]int64{m.log(): logBytes, m.check(): diskBytes} {
-		if err := sparse(file, size); err != nil {
-			return err
-		}
+	if err := sparse(m.log(), logBytes); err != nil {
+		return err
 	}
 	marks, err := freePort()
 	if err != nil {
@@ -73,42 +75,70 @@ func (m *machine) boot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	files, err := host.Files(hostName, m.house.GuestURL(), m.house.HostPrograms(),
-		agent.ProbeFile{Name: "well", Command: []string{"/bin/sh", "-c", "! [ -e " + illFile + " ]"}, TimeoutSeconds: 3})
+	files, err := m.files()
 	if err != nil {
 		return err
 	}
-	self, err := os.Executable()
+	services, err := m.services(port, marks)
 	if err != nil {
 		return err
 	}
-	root, err := m.house.Root()
+	err = m.start(ctx, guest.Config{MemoryMB: 1024, Network: true, Ports: []int{port, marks}, Modules: []string{"dm_mod", "dm_log_writes"}, Files: files, Services: services})
 	if err != nil {
-		return err
-	}
-	files = append(files, guest.File{Path: "/usr/sbin/hotstick", Mode: 0o755, Source: m.house.Programs.CLI}, guest.File{Path: "/usr/sbin/powercut", Mode: 0o755, Source: self})
-	services := []guest.Service{{Name: "powercut", Argv: []string{"/usr/sbin/powercut", insideArg, fmt.Sprintf("0.0.0.0:%d", marks)}},
-		onDisk(guest.Service{Name: "server", Argv: []string{"/usr/sbin/hotstick", "server", "--data", guest.StateDir + "/" + serverDir, "--listen", fmt.Sprintf("0.0.0.0:%d", port)},
-			Env: []string{"HOTSTICK_POLL_SECONDS=1"}})}
-	for _, s := range host.Services(root) {
-		if m.bug != "" {
-			s.Env = append(s.Env, "HOTSTICK_PLANTED="+m.bug)
-		}
-		services = append(services, onDisk(s))
-	}
-	m.guest, err = guest.Start(ctx, guest.Config{Name: hostName, Dir: filepath.Join(m.dir, "guest"), Kernel: m.kernel, Busybox: m.busybox, MemoryMB: 1024,
-		Disk: filepath.Join(m.dir, "guest", "own.img"), Drives: []string{m.disk(), m.log(), m.check()}, Network: true, Ports: []int{port, marks},
-		Modules: []string{"dm_mod", "dm_log_writes"}, Files: files, Services: services})
-	if err != nil {
-		return err
-	}
-	if _, err := m.guest.WaitBoot(ctx); err != nil {
 		return err
 	}
 	if err := m.setClock(ctx); err != nil {
 		return err
 	}
 	return m.until(ctx, "the server to be ready", func(ctx context.Context) (bool, error) { return m.house.Client.Ready(ctx) == nil, nil })
+}
+
+// start starts a guest with the machine's drives.
+func (m *machine) start(ctx context.Context, c guest.Config) error {
+	if err := sparse(m.check(), diskBytes); err != nil {
+		return err
+	}
+	own := filepath.Join(m.dir, "guest")
+	if err := os.MkdirAll(own, 0o700); err != nil {
+		return err
+	}
+	c.Name, c.Dir, c.Kernel, c.Busybox = hostName, own, m.kernel, m.busybox
+	c.Disk, c.Drives = filepath.Join(own, "own.img"), []string{m.disk(), m.log(), m.check()}
+	var err error
+	if m.guest, err = guest.Start(ctx, c); err != nil {
+		return err
+	}
+	_, err = m.guest.WaitBoot(ctx)
+	return err
+}
+
+// files are the programs, this one among them, and the agent's configuration.
+func (m *machine) files() ([]guest.File, error) {
+	files, err := host.Files(hostName, m.house.GuestURL(), m.house.HostPrograms(),
+		agent.ProbeFile{Name: "well", Command: []string{"/bin/sh", "-c", "! [ -e " + illFile + " ]"}, TimeoutSeconds: 3})
+	if err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	return append(files, guest.File{Path: "/usr/sbin/hotstick", Mode: 0o755, Source: m.house.Programs.CLI}, guest.File{Path: "/usr/sbin/powercut", Mode: 0o755, Source: self}), err
+}
+
+// services are server, loader and agent, on the disk, and who marks the log of its writes.
+func (m *machine) services(port, marks int) ([]guest.Service, error) {
+	root, err := m.house.Root()
+	if err != nil {
+		return nil, err
+	}
+	list := []guest.Service{{Name: "powercut", Argv: []string{"/usr/sbin/powercut", insideArg, fmt.Sprintf("0.0.0.0:%d", marks)}},
+		onDisk(guest.Service{Name: "server", Argv: []string{"/usr/sbin/hotstick", "server", "--data", guest.StateDir + "/" + serverDir, "--listen", fmt.Sprintf("0.0.0.0:%d", port)},
+			Env: []string{"HOTSTICK_POLL_SECONDS=1"}})}
+	for _, s := range host.Services(root) {
+		if m.bug != "" {
+			s.Env = append(s.Env, "HOTSTICK_PLANTED="+m.bug)
+		}
+		list = append(list, onDisk(s))
+	}
+	return list, nil
 }
 
 // setClock gives the guest the time of this machine, which signs.

@@ -51,6 +51,7 @@ func command(args []string, stdout, stderr io.Writer) int {
 	flags.IntVar(&o.points, "points", 100, "at how many points of the log of writes the power goes")
 	flags.IntVar(&o.cuts, "cuts", 5, "how many times a running guest is killed")
 	flags.IntVar(&o.only, "point", 0, "look at this one point only, by its number")
+	flags.StringVar(&o.replay, "replay", "", "look at the points of the run that this directory was kept of, with that run's seed and number of points")
 	flags.StringVar(&o.seed, "seed", "", "what chooses the points and the losses; by default the commit")
 	flags.StringVar(&o.bug, "planted", "", "switch this bug on in the loader, which must have been built with the tags lab and planted; the run has to find it")
 	flags.StringVar(&o.dir, "dir", "", "keep everything in this new directory; without it nothing is kept")
@@ -92,19 +93,23 @@ func commit() string {
 	return strings.TrimSpace(string(out))
 }
 
-// inDir runs the proof in the directory that was named, or in one that goes again.
-func inDir(ctx context.Context, o options) (report, error) {
+// inDir runs the proof in the directory that was named, or in one that goes again if
+// nothing was found: the log of writes in it repeats what was.
+func inDir(ctx context.Context, o options) (r report, err error) {
 	if o.dir == "" {
-		dir, err := os.MkdirTemp("", "hotstick-powercut-")
-		if err != nil {
+		if o.dir, err = os.MkdirTemp("", "hotstick-powercut-"); err != nil {
 			return report{}, err
 		}
-		defer os.RemoveAll(dir)
-		o.dir = dir
+		defer func() {
+			if len(r.Findings) == 0 || o.bug != "" || o.replay != "" {
+				err = errors.Join(err, os.RemoveAll(o.dir))
+				return
+			}
+			fmt.Fprintf(o.course, "to look at a point again: powercut -replay %s -points %d -seed %s -point N\n", o.dir, o.points, o.seed)
+		}()
 	} else if err := os.Mkdir(o.dir, 0o700); err != nil {
 		return report{}, err
 	}
-	var err error
 	if o.dir, err = filepath.Abs(o.dir); err != nil {
 		return report{}, err
 	}

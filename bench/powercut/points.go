@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/hotstick/hotstick/bench/powercut/writelog"
 	"github.com/hotstick/hotstick/internal/demo/host"
+	"github.com/hotstick/hotstick/internal/guest"
 )
 
 // point is one place in a log where the power goes, and what is lost there.
@@ -50,13 +53,16 @@ func choose(entries []writelog.Entry, n int, random *rand.Rand) []point {
 // it, and returns what remains.
 func (g *rig) atPoints(ctx context.Context, m *machine) (remains, error) {
 	before, err := os.ReadFile(m.disk())
+	if err == nil {
+		err = os.WriteFile(m.before(), before, 0o600)
+	}
 	if err != nil {
 		return remains{}, err
 	}
 	if err := m.boot(ctx); err != nil {
-		return remains{}, err
+		return remains{}, errors.Join(err, m.kill())
 	}
-	defer m.guest.Kill()
+	defer m.kill()
 	g.say("the guest has booted")
 	if err := m.life(ctx, g.levels); err != nil {
 		return remains{}, err
@@ -69,20 +75,40 @@ func (g *rig) atPoints(ctx context.Context, m *machine) (remains, error) {
 	if err != nil {
 		return remains{}, err
 	}
-	g.report.measure(entries)
-	g.say("%d writes, %d flushes, %d facts", g.report.Writes, g.report.Flushes, g.report.Facts)
 	if err := g.lookAt(ctx, m, append([]byte(nil), before...), entries); err != nil {
 		return remains{}, err
 	}
-	g.say("%d points looked at", g.report.Points)
-	if err := m.guest.Kill(); err != nil {
+	if err := m.kill(); err != nil {
 		return remains{}, err
 	}
 	return m.after(before, nil)
 }
 
+// again looks at the points of a run that was kept, in a guest in which nothing else runs.
+func (g *rig) again(ctx context.Context) error {
+	if err := g.fetch(ctx); err != nil {
+		return err
+	}
+	m := &machine{rig: g, dir: filepath.Join(g.replay, lifeDir)}
+	before, err := os.ReadFile(m.before())
+	if err != nil {
+		return err
+	}
+	entries, err := m.entries(false)
+	if err != nil {
+		return err
+	}
+	err = m.start(ctx, guest.Config{})
+	if err == nil {
+		err = g.lookAt(ctx, m, before, entries)
+	}
+	return errors.Join(err, m.kill())
+}
+
 // lookAt looks at points of a log.
 func (g *rig) lookAt(ctx context.Context, m *machine, before []byte, entries []writelog.Entry) error {
+	g.report.measure(entries)
+	g.say("%d writes, %d flushes, %d facts", g.report.Writes, g.report.Flushes, g.report.Facts)
 	replay := writelog.NewDisk(before, entries)
 	for i, p := range choose(entries, g.points, g.seeded(1)) {
 		disk, err := replay.Cut(p.after, p.loss, rand.New(rand.NewPCG(p.seed, 0)))
@@ -107,5 +133,6 @@ func (g *rig) lookAt(ctx context.Context, m *machine, before []byte, entries []w
 			g.say("%s: %v", where, fault)
 		}
 	}
+	g.say("%d points looked at", g.report.Points)
 	return nil
 }

@@ -29,6 +29,8 @@ type options struct {
 	// only, if it is not 0, is the one point to look at, by its number.
 	only int
 	seed string
+	// replay is the directory of a run that was kept, whose points are looked at again.
+	replay string
 	// bug is planted in the loader.
 	bug string
 	// course takes what happens while it runs.
@@ -47,6 +49,9 @@ type rig struct {
 	report report
 }
 
+// lifeDir is the directory of the machine whose log has the points.
+const lifeDir = "life"
+
 // lifeLevels is how many levels a life takes; each cut takes one more.
 const lifeLevels = 3
 
@@ -55,13 +60,11 @@ func prove(ctx context.Context, o options) (report, error) {
 	h := fnv.New64a()
 	h.Write([]byte(o.seed))
 	g := &rig{options: o, began: time.Now(), number: h.Sum64(), report: report{Seed: o.seed, Wanted: o.points, WantedCuts: o.cuts}}
-	m, err := g.prepare(ctx)
-	var left remains
-	if err == nil {
-		left, err = g.atPoints(ctx, m)
-	}
-	if err == nil && o.cuts > 0 {
-		err = g.cutsOff(ctx, m, left)
+	var err error
+	if o.replay != "" {
+		err, g.report.WantedCuts = g.again(ctx), 0
+	} else {
+		err = g.live(ctx)
 	}
 	g.report.Seconds = time.Since(g.began).Seconds()
 	if g.only != 0 {
@@ -69,6 +72,19 @@ func prove(ctx context.Context, o options) (report, error) {
 	}
 	g.report.judge(g.bug != "")
 	return g.report, err
+}
+
+// live is a life, looked at at points of its log, and what comes after it, cut off.
+func (g *rig) live(ctx context.Context) error {
+	m, err := g.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	left, err := g.atPoints(ctx, m)
+	if err != nil || g.cuts == 0 {
+		return err
+	}
+	return g.cutsOff(ctx, &machine{rig: g, house: m.house, dir: filepath.Join(g.dir, "cuts"), id: m.id}, left)
 }
 
 // say tells of what happens.
@@ -82,10 +98,7 @@ func (g *rig) prepare(ctx context.Context) (*machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	if g.kernel, err = kernelpkg.Fetch(ctx, "", kernelpkg.Want{Line: "6.1", Which: kernelpkg.Oldest}, nil); err != nil {
-		return nil, err
-	}
-	if g.busybox, err = kernelpkg.Busybox(ctx, "", nil); err != nil {
+	if err := g.fetch(ctx); err != nil {
 		return nil, err
 	}
 	if g.levels, err = makeLevels(ctx, g.patches, filepath.Join(g.dir, "patches"), g.kernel, lifeLevels+g.cuts); err != nil {
@@ -95,8 +108,8 @@ func (g *rig) prepare(ctx context.Context) (*machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &machine{rig: g, house: &house.House{Dir: filepath.Join(g.dir, "house"), Listen: listen, Programs: programs}, dir: filepath.Join(g.dir, "life")}
-	for _, dir := range []string{m.house.Dir, filepath.Join(m.dir, "guest")} {
+	m := &machine{rig: g, house: &house.House{Dir: filepath.Join(g.dir, "house"), Listen: listen, Programs: programs}, dir: filepath.Join(g.dir, lifeDir)}
+	for _, dir := range []string{m.house.Dir, m.dir} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, err
 		}
@@ -117,6 +130,16 @@ func (g *rig) prepare(ctx context.Context) (*machine, error) {
 		return nil, fmt.Errorf("cannot put the server's directory on a disk: %w", err)
 	}
 	return m, makeDisk(ctx, tree, m.disk())
+}
+
+// fetch gets what a guest needs to boot.
+func (g *rig) fetch(ctx context.Context) error {
+	var err error
+	if g.kernel, err = kernelpkg.Fetch(ctx, "", kernelpkg.Want{Line: "6.1", Which: kernelpkg.Oldest}, nil); err != nil {
+		return err
+	}
+	g.busybox, err = kernelpkg.Busybox(ctx, "", nil)
+	return err
 }
 
 // makeDisk makes an ext4 image with a directory's files, as large ones are made.
