@@ -2,14 +2,15 @@
 //
 // Two guests, one of each kernel line, run the shipped agent and loader. While patches
 // are rolled out, taken out and loaded behind everybody's back, foreign patches come and
-// go, hosts reboot and crash and agents stop, each kernel's sysfs is read over the
-// serial line, which goes through no agent, and beside it the API, the command line, the
-// console in Chromium and /metrics.
+// go, hosts reboot, crash and kexec and agents stop, each kernel's sysfs is read over the
+// serial line, which goes through no agent, and beside it, all at once, the API, the command
+// line, the console in Chromium and /metrics. A sample is one host at one such moment.
 //
 // A claim is a mismatch if at no moment that the screen may still speak of the kernel was
 // as it says. A screen may lag by two heartbeats. Of a host that cannot report it may say
 // what was true when that began, until the report is older than the staleness limit;
-// from then on it has two heartbeats to say stale. All is judged at the end.
+// from then on it has two heartbeats to say stale. All is judged at the end; what may have
+// passed unseen between two looks at a kernel is not.
 //
 // It needs the programs in bin/ (make build), a checkout's patches/, Chromium, and the
 // console's packages (npm ci in internal/ui/web).
