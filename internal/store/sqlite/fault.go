@@ -48,6 +48,13 @@ const (
 
 const notADatabase = "name another data directory, or restore the file from a backup"
 
+// damaged says that the file is not what was written to it.
+func (s *Store) damaged(doing string, err error) error {
+	dir := filepath.Dir(s.path)
+	return &Error{Doing: doing, Path: s.path, Problem: "it is damaged (" + err.Error() + ")", Err: err,
+		Fix: "stop the server, keep a copy of " + dir + ", check its disk, and restore the newest backup with hotstick server restore"}
+}
+
 // explain turns an error of SQLite into one that says what to do.
 func (s *Store) explain(doing string, err error) error {
 	var native *driver.Error
@@ -66,7 +73,7 @@ func (s *Store) explain(doing string, err error) error {
 	case codeNotADB:
 		e.Problem, e.Fix = "it is not a database", notADatabase
 	case codeCorrupt:
-		e.Problem, e.Fix = "it is damaged", "stop the server, keep a copy of "+dir+", and restore the newest backup"
+		return s.damaged(doing, err)
 	case codeBusy:
 		e.Problem, e.Fix = "another process keeps it locked", "stop the other process that uses "+dir
 	case codeIO:

@@ -37,6 +37,9 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err := s.checkSchema(ctx, sources[len(sources)-1].Version); err != nil {
 		return err
 	}
+	if err := s.checkPages(ctx); err != nil {
+		return err
+	}
 	if _, err := p.Up(ctx); err != nil {
 		var partial *goose.PartialError
 		if errors.As(err, &partial) {
@@ -78,6 +81,22 @@ func (s *Store) checkSchema(ctx context.Context, newest int64) error {
 	if version > newest {
 		return &Error{Doing: "open", Path: s.path, Problem: ErrNewer.Error(), Err: ErrNewer,
 			Fix: fmt.Sprintf("use a hotstick that knows schema %d (this one knows %d), or restore the backup made before the upgrade", version, newest)}
+	}
+	return nil
+}
+
+// checkPages refuses a database whose pages do not fit together, before anything is
+// written to it or decided by it: a disk that garbled them shows only where they are read.
+// It reads the whole file once. What it cannot see is a changed value inside a row, for
+// SQLite keeps no check sums: such a row of the audit log is found by hotstick audit verify.
+func (s *Store) checkPages(ctx context.Context) error {
+	var found string
+	err := s.read.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&found)
+	if err != nil {
+		return s.explain("open", err)
+	}
+	if found != "ok" {
+		return s.damaged("open", errors.New(found))
 	}
 	return nil
 }
