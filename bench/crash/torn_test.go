@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -16,6 +19,7 @@ import (
 	"github.com/hotstick/hotstick/internal/audit"
 	"github.com/hotstick/hotstick/internal/cli/found"
 	"github.com/hotstick/hotstick/internal/durable"
+	"github.com/hotstick/hotstick/internal/identity"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/statement"
 )
@@ -91,7 +95,29 @@ func mustEstate(t *testing.T) *estate {
 	e.must(err)
 	_, err = memory.Take(note, view.Trust, nil)
 	e.must(err)
+	e.certify()
 	return e
+}
+
+// certify leaves authorities on both sides as a change of the authority's key has them:
+// one that ended, one that is shown, and the next.
+func (e *estate) certify() {
+	e.Helper()
+	authority, err := identity.OpenAuthority(filepath.Join(e.data, "ca"))
+	e.must(err)
+	_, err = authority.Announce(e.now)
+	e.must(err)
+	e.must(authority.Replace())
+	_, err = authority.Announce(e.now)
+	e.must(err)
+	e.must(durable.Replace(e.agent, "ca.pem", 0o644, durable.Seal(authority.PEM())))
+	pair, err := authority.ServerCertificate([]string{"n1"}, e.now)
+	e.must(err)
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	e.must(err)
+	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})
+	text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]})...)
+	e.must(durable.Replace(e.agent, "tls.pem", 0o600, durable.Seal(text)))
 }
 
 func (e *estate) must(err error) {
@@ -148,6 +174,7 @@ func (e *estate) ledgerOf() ledger.Ledger {
 	led.Seq, led.Epoch, led.Confirmed["fix"] = 41, 3, 1
 	led.Boot.ClockMillis = 123456
 	led.Plans = []ledger.Plan{{ID: plan, Envelope: hotstick.NewDigest([]byte("an envelope")), Artifact: level.Artifact, NotAfter: e.now.UTC(), Attempt: 2, Level: &level}}
+	led.Hold = &hotstick.HostHold{By: "root", Since: e.now.UTC(), Reason: "a test"}
 	led.Halts = []hotstick.PlanID{hotstick.NewDigest([]byte("another plan"))}
 	led.Strikes = []ledger.Strike{{Patch: ref(7), Boot: "b", Reason: hotstick.ReasonCrash}}
 	led.Bans = []ledger.Ban{{Patch: ref(8), Reason: hotstick.Reason{Code: hotstick.ReasonOperator}, IssuedAt: e.now.UTC()}}
@@ -235,7 +262,35 @@ func (e *estate) files() []kept {
 		}
 		return "the key", nil
 	}
+	authority := func() (string, error) { // as the server opens it
+		a, err := identity.OpenAuthority(filepath.Join(e.data, "ca"))
+		if err != nil {
+			return "", err
+		}
+		return string(a.PEM()), nil
+	}
+	session := func() (string, error) { // as the agent begins to talk to its server
+		if _, err := agent.NewSession(home, "https://127.0.0.1:1", time.Now, slog.New(slog.DiscardHandler)); err != nil {
+			return "", err
+		}
+		text := ""
+		for _, name := range []string{"tls.pem", "ca.pem"} {
+			data, err := os.ReadFile(filepath.Join(e.agent, name))
+			e.must(err)
+			data, err = durable.Unseal(data)
+			e.must(err)
+			text += string(data)
+		}
+		return text, nil
+	}
 	list := []kept{
+		{"the agent's certificate", filepath.Join(e.agent, "tls.pem"), session},
+		{"the agent's authorities", filepath.Join(e.agent, "ca.pem"), session},
+		{"the authority", filepath.Join(e.data, "ca", "ca.pem"), authority},
+		{"the authority's key", filepath.Join(e.data, "ca", "ca.key"), authority},
+		{"the next authority", filepath.Join(e.data, "ca", "next.pem"), authority},
+		{"the next authority's key", filepath.Join(e.data, "ca", "next.key"), authority},
+		{"the former authorities", filepath.Join(e.data, "ca", "former.pem"), authority},
 		{"the ledger", filepath.Join(e.loader, "ledger.json"), loaderLedger},
 		{"a kept artifact", filepath.Join(e.loader, "kept", digest.Hex()), func() (string, error) { return words(disk.Kept(digest)) }},
 		{"the identity key", filepath.Join(e.agent, "identity.key"), who},

@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/durable"
 	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/wire"
 )
@@ -145,13 +146,20 @@ func (h *Home) authorities() ([]*x509.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the server's authority: %w", err)
 	}
+	if data, err = durable.Unseal(data); err != nil {
+		return nil, fmt.Errorf("cannot read the server's authority in %s: %w; let the host join again", h.path("ca.pem"), err)
+	}
 	var out []*x509.Certificate
-	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+	block, rest := pem.Decode(data)
+	for ; block != nil; block, rest = pem.Decode(rest) {
 		c, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
 			return nil, fmt.Errorf("cannot read the server's authority in %s: %w", h.path("ca.pem"), err)
 		}
 		out = append(out, c)
+	}
+	if len(rest) > 0 && len(out) > 0 {
+		return nil, fmt.Errorf("cannot read the server's authority in %s: %w; let the host join again", h.path("ca.pem"), durable.ErrDamaged)
 	}
 	if len(out) == 0 {
 		return nil, fmt.Errorf("cannot read the server's authority in %s: it is not PEM", h.path("ca.pem"))
@@ -164,5 +172,5 @@ func (h *Home) saveAuthorities(roots []*x509.Certificate) error {
 	for _, c := range roots {
 		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
 	}
-	return h.write("ca.pem", text, 0o644)
+	return h.write("ca.pem", durable.Seal(text), 0o644)
 }

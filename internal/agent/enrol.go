@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/durable"
 	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/wire"
 )
@@ -118,7 +119,7 @@ func (h *Home) Enrol(ctx context.Context, join Join, hostname string) error {
 	}
 	failpoint.Here(failpoint.AgentEnrolRootSaved)
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: resp.Authority})
-	if err := h.write("ca.pem", ca, 0o644); err != nil {
+	if err := h.write("ca.pem", durable.Seal(ca), 0o644); err != nil {
 		return err
 	}
 	failpoint.Here(failpoint.AgentEnrolAuthSaved)

@@ -123,7 +123,7 @@ func (h *Home) saveTLS(key *ecdsa.PrivateKey, certificate []byte) error {
 	}
 	data := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 	data = append(data, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})...)
-	return h.write("tls.pem", data, 0o600)
+	return h.write("tls.pem", durable.Seal(data), 0o600)
 }
 
 // loadTLS returns the TLS certificate with its key.
@@ -132,9 +132,13 @@ func (h *Home) loadTLS() (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("cannot read the host's certificate: %w", err)
 	}
+	// A certificate whose text was garbled is a certificate still, that no server takes.
+	if data, err = durable.Unseal(data); err != nil {
+		return tls.Certificate{}, fmt.Errorf("cannot use the host's certificate in %s: %w; let the host join again", h.path("tls.pem"), err)
+	}
 	pair, err := tls.X509KeyPair(data, data)
 	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("cannot use the host's certificate in %s: %w", h.path("tls.pem"), err)
+		return tls.Certificate{}, fmt.Errorf("cannot use the host's certificate in %s: %w; let the host join again", h.path("tls.pem"), err)
 	}
 	return pair, nil
 }

@@ -113,13 +113,23 @@ func openIssuer(der []byte, key crypto.Signer) (issuer, error) {
 	switch {
 	case !ok || !public.Equal(certificate.PublicKey):
 		return issuer{}, errOtherKey
+	case !itself(certificate):
+		return issuer{}, errDamaged
 	case !certificate.IsCA || len(certificate.URIs) != 1 || certificate.URIs[0].Scheme != "spiffe":
 		return issuer{}, fmt.Errorf("cannot use the authority: its certificate is not one of a Hotstick authority")
 	}
 	return issuer{key: key, certificate: certificate}, nil
 }
 
-var errOtherKey = errors.New("cannot use the authority: its key belongs to another certificate")
+// itself reports whether a certificate is signed by its own key, as those of authorities
+// are: one that a disk has garbled is not.
+func itself(c *x509.Certificate) bool {
+	return c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
+}
+
+var errDamaged = errors.New("cannot use the authority: its certificate is damaged; put ca.pem and ca.key back from a backup, for a new authority would lock every host out")
+
+var errOtherKey = errors.New("cannot use the authority: its key belongs to another certificate, or is damaged; put ca.pem and ca.key back from a backup, for a new authority would lock every host out")
 
 // Domain returns the trust domain in the URIs of the authority's certificates.
 func (a *Authority) Domain() string { return a.domain }

@@ -50,9 +50,10 @@ func (i issuer) save(dir, certificate, key string) error {
 func OpenAuthority(dir string) (*Authority, error) {
 	shown, err := readIssuer(dir, CertificateFile, KeyFile)
 	if errors.Is(err, errOtherKey) {
-		// A change of the key was cut short between its two renames.
-		if moved := os.Rename(filepath.Join(dir, nextCertificate), filepath.Join(dir, CertificateFile)); moved == nil {
-			shown, err = readIssuer(dir, CertificateFile, KeyFile)
+		// A change of the key was cut short between its two renames, if the next
+		// certificate is that of the key; a damaged key is nobody's.
+		if next, fits := readIssuer(dir, nextCertificate, KeyFile); fits == nil {
+			shown, err = next, os.Rename(filepath.Join(dir, nextCertificate), filepath.Join(dir, CertificateFile))
 		}
 	}
 	if err != nil {
@@ -99,13 +100,20 @@ func readFormer(path string) ([]*x509.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the former authorities: %w", err)
 	}
+	if data, err = durable.Unseal(data); err != nil {
+		return nil, fmt.Errorf("cannot read the former authorities in %s: %w; put the file back from a backup", path, err)
+	}
 	var former []*x509.Certificate
-	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+	block, rest := pem.Decode(data)
+	for ; block != nil; block, rest = pem.Decode(rest) {
 		certificate, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
 			return nil, fmt.Errorf("cannot read the former authorities in %s: %v", path, err)
 		}
 		former = append(former, certificate)
+	}
+	if len(former) == 0 || len(rest) > 0 {
+		return nil, fmt.Errorf("cannot read the former authorities in %s: %w; put the file back from a backup", path, durable.ErrDamaged)
 	}
 	return former, nil
 }

@@ -69,7 +69,7 @@ func (a *Authority) Replace() error {
 	for _, c := range former {
 		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
 	}
-	if err := durable.Replace(a.dir, formerFile, 0o644, text); err != nil {
+	if err := durable.Replace(a.dir, formerFile, 0o644, durable.Seal(text)); err != nil {
 		return err
 	}
 	for _, move := range [][2]string{{nextKey, KeyFile}, {nextCertificate, CertificateFile}} {
