@@ -34,6 +34,7 @@ var unitFiles = map[string]string{
 	"hotstick-loader.path":            "/usr/lib/systemd/system/hotstick-loader.path",
 	"hotstick-loader-boot.service":    "/usr/lib/systemd/system/hotstick-loader-boot.service",
 	"hotstick-agent.service":          "/usr/lib/systemd/system/hotstick-agent.service",
+	"hotstick-step@.service":          "/usr/lib/systemd/system/hotstick-step@.service",
 	"hotstick-agent.sysusers":         "/usr/lib/sysusers.d/hotstick-agent.conf",
 	"hotstick-loader.tmpfiles":        "/usr/lib/tmpfiles.d/hotstick-loader.conf",
 	"hotstick-agent.tmpfiles":         "/usr/lib/tmpfiles.d/hotstick-agent.conf",
@@ -65,8 +66,9 @@ type installed struct {
 	more []guest.File
 }
 
-// TestTheUnitsOnADebianWithSystemd installs the units as a package does and lets them
-// do their work on a real kernel, under all their restrictions.
+// TestTheUnitsOnADebianWithSystemd installs the units as a package does, on a host that
+// somebody else has patched, and lets them do their work on a real kernel, under all
+// their restrictions.
 func TestTheUnitsOnADebianWithSystemd(t *testing.T) {
 	if os.Getenv("HOTSTICK_GUESTS") == "" {
 		t.Skip("boots a real kernel: run make test-guests, or set HOTSTICK_GUESTS=1 after make build")
@@ -74,15 +76,20 @@ func TestTheUnitsOnADebianWithSystemd(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("the Debian for guests is made by root")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 14*time.Minute)
 	defer cancel()
 	h := mustDebianHost(t, ctx)
 	h.boot(installed{agent: h.Programs.Agent, loader: h.Programs.Loader, units: "../../deploy/systemd", where: unitFiles}, guest.Config{})
+	h.patchedByKpatch()
 	h.join("systemd-tmpfiles --create hotstick-loader.conf hotstick-agent.conf")
 	h.steps([]debianStep{
 		{"both units run, and nothing has failed", bothRun},
 		{"each process has the rights that it needs and no more", fewRights},
 		{"files and socket belong to whom they should", owners},
+		{"what kpatch has loaded is shown with its master, and nothing is planned beside it", seenAtFirstSight},
+		{"the host is adopted, and the level stays in effect", adopted},
+		{"it is given back as it was", givenBack},
+		{"nothing starts while another master would load patches", secondMaster},
 		{"a loader that is stopped in a transition ends by itself, and the next one goes on", stoppedInTransition},
 		{"both units are restarted during probation, and it ends well", restartedInProbation},
 		{"an agent that was taken over gets nothing", agentTakenOver},
@@ -162,13 +169,12 @@ func (h *debianHost) boot(on installed, c guest.Config) {
 	for name, path := range on.where {
 		files = append(files, guest.File{Path: path, Source: filepath.Join(on.units, name)})
 	}
-	for _, folder := range []string{"busy-1", "busy-target"} {
+	// Levels 1 to 3 of the demo's table are the three patches here.
+	for i, folder := range []string{"busy-target", "busy-1", "unix-ioctl-1", "foreign"} {
 		ko, err := k.BuildModule(h.ctx, filepath.Join(h.patches, folder), filepath.Join(h.Dir, "build"))
 		h.must0(err)
 		files = append(files, guest.File{Path: "/demo/" + filepath.Base(ko), Source: ko})
-		if folder == "busy-1" {
-			h.levels[1] = &level{number: 1, folder: filepath.Join(h.patches, folder), module: busyModule, artifacts: map[string]string{k.Release: ko}}
-		}
+		h.levels[i] = &level{number: 1, folder: filepath.Join(h.patches, folder), module: strings.TrimSuffix(filepath.Base(ko), ".ko"), artifacts: map[string]string{k.Release: ko}}
 	}
 	c.Name, c.Dir, c.Kernel, c.Busybox, c.Debian = h.m.name, filepath.Join(h.Dir, h.m.name), k, busybox, image
 	c.Network, c.Files, c.MemoryMB = true, files, 1024
@@ -196,7 +202,8 @@ func (h *debianHost) join(directories string) {
 	h.must0(err)
 	h.on("systemctl is-system-running --wait; systemd-sysusers && " + directories + " && systemctl daemon-reload && " +
 		"systemctl enable --quiet hotstick-loader hotstick-agent")
-	h.put("/etc/hotstick/loader.env", fmt.Sprintf("HOTSTICK_LOADER_ROOT=%s\nHOTSTICK_LOADER_SETTLE=2s\n", hotstick.NewDigest(root)))
+	// On a busy machine a step may take longer than a loader waits for work.
+	h.put("/etc/hotstick/loader.env", fmt.Sprintf("HOTSTICK_LOADER_ROOT=%s\nHOTSTICK_LOADER_SETTLE=2s\nHOTSTICK_LOADER_IDLE_EXIT=10m\n", hotstick.NewDigest(root)))
 	h.put("/etc/hotstick/agent.yaml", fmt.Sprintf("server: %s\nprobes:\n  - name: always\n    command: [/bin/true]\n", h.GuestURL()))
 	line, err := h.JoinLine(h.ctx)
 	h.must0(err)
@@ -250,11 +257,12 @@ const (
 	capSysModule     = 1 << 16
 	capSysPtrace     = 1 << 19 // with the next one: the stacks of tasks that block a transition
 	capSysAdmin      = 1 << 21
+	capSysNice       = 1 << 23 // a change to the kernel runs before anything ordinary
 	capSyslog        = 1 << 34
 )
 
 func fewRights(h *debianHost) {
-	for unit, caps := range map[string]uint64{loaderUnit: capDACReadSearch | capSysModule | capSysPtrace | capSysAdmin | capSyslog, agentUnit: 0} {
+	for unit, caps := range map[string]uint64{loaderUnit: capDACReadSearch | capSysModule | capSysPtrace | capSysAdmin | capSysNice | capSyslog, agentUnit: 0} {
 		status := h.on("cat /proc/" + h.pid(unit) + "/status")
 		for field, want := range map[string]string{"CapBnd": fmt.Sprintf("%016x", caps), "CapEff": fmt.Sprintf("%016x", caps),
 			"CapAmb": fmt.Sprintf("%016x", 0), "NoNewPrivs": "1", "Seccomp": "2"} {
@@ -334,10 +342,16 @@ func stoppedInTransition(h *debianHost) {
 	}
 }
 
-// waitState waits until the server shows the host in a state.
+// waitState waits until the server shows the host in a state of the rollout "units".
 func (h *debianHost) waitState(want hotstick.HostState) {
 	h.t.Helper()
-	_, err := h.follow(h.ctx, "units", 2*time.Minute, func(r api.Rollout) bool { return cells(r)[h.m.name].State == want })
+	h.waitStateOf("units", want)
+}
+
+// waitStateOf waits until the server shows the host in a state of a rollout.
+func (h *debianHost) waitStateOf(rollout string, want hotstick.HostState) {
+	h.t.Helper()
+	_, err := h.follow(h.ctx, rollout, 2*time.Minute, func(r api.Rollout) bool { return cells(r)[h.m.name].State == want })
 	h.must0(err)
 }
 

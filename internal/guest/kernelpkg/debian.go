@@ -13,7 +13,7 @@ import (
 // The Debian that guests with systemd run.
 const (
 	debianSuite    = "bookworm"
-	debianPackages = "systemd,systemd-sysv"
+	debianPackages = "systemd,systemd-sysv,kmod"
 	// debianSize is the size of the file system; the file is sparse.
 	debianSize = 512 << 20
 	// debianMirror is asked where apt does not say where the suite comes from.
