@@ -49,6 +49,10 @@ type Plan struct {
 	// ([Wave].Proven), and loaders count delays from the first plan of the chain.
 	// Starting this plan halts the older one.
 	Continues PlanID `json:"continues,omitempty"`
+	// Reapply is how often the server may give each host another grant after somebody
+	// outside Hotstick took the level away there; 0 means that it only says so. A loader
+	// of before this was written refuses a plan that has it.
+	Reapply int `json:"reapply,omitempty"`
 	// Policy is the document that shaped the plan; zero if none did.
 	Policy PolicyRef `json:"policy,omitzero"`
 	// Approvals raises the number of persons besides the author who must sign; it
@@ -219,6 +223,8 @@ const (
 	MaxPlanLanes   = 5000
 	MaxPlanHosts   = 1_000_000
 	MaxPlanBudgets = 32
+	// MaxReapply bounds how often a plan may put its level back on one host.
+	MaxReapply = 5
 	// MaxStandIns bounds the stand-ins of one canary.
 	MaxStandIns = 3
 	// MaxPlanApprovals bounds what a plan asks for beyond the catalog's trust.

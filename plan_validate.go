@@ -85,6 +85,9 @@ func (p Plan) validateWaves() error {
 	if total != p.HostCount {
 		return fmt.Errorf("cannot use a plan whose waves list %d hosts and whose total says %d", total, p.HostCount)
 	}
+	if p.Reapply < 0 || p.Reapply > MaxReapply {
+		return fmt.Errorf("cannot re-apply %d times on a host: want 0 to %d", p.Reapply, MaxReapply)
+	}
 	return ValidateBudgets(p.Budgets)
 }
 

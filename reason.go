@@ -85,6 +85,7 @@ const (
 	ReasonCrashedElsewhere ReasonCode = "crashed_elsewhere"
 	ReasonNotReversible    ReasonCode = "not_reversible"
 	ReasonOtherMaster      ReasonCode = "other_master"
+	ReasonDrifted          ReasonCode = "drifted"
 )
 
 // Causes for which a host refuses or fails an attempt.
@@ -185,6 +186,7 @@ var reasonGlossary = map[ReasonCode]string{
 	ReasonHeldOnHost:       "Somebody on the host holds it: nothing starts there until that person lets it go.",
 	ReasonSwitchedOff:      "Hotstick is switched off on the host, by its file or its kernel command line.",
 	ReasonCrashedElsewhere: "A host with the same kernel build and hardware went down with this level.",
+	ReasonDrifted:          "The level went away by something other than Hotstick, and is put back by a new attempt.",
 	ReasonNotReversible:    "The level's way back on this host is worse than the policy demands.",
 	ReasonOtherMaster:      "Another live-patch system manages this host's kernel.",
 

@@ -48,7 +48,7 @@ var hostTransitions = map[HostState][]HostState{
 	Armed:       {Applying, Probation, Confirmed, Failed, Reverting, Reverted, Interrupted, Quarantined, Lost},
 	Applying:    {Probation, Confirmed, Reverting, Reverted, Failed, Interrupted, Quarantined, Lost},
 	Probation:   {Confirmed, Reverting, Reverted, Failed, Interrupted, Quarantined, Lost},
-	Confirmed:   {Reverting, Reverted, Failed, Quarantined},
+	Confirmed:   {Waiting, Reverting, Reverted, Failed, Quarantined},
 	Reverting:   {Reverted, Failed, Interrupted, Quarantined, Lost},
 	Lost:        {Armed, Applying, Probation, Confirmed, Reverting, Reverted, Failed, Interrupted, Quarantined, Skipped},
 	Interrupted: {Waiting, Skipped},
@@ -121,7 +121,8 @@ const (
 	Held PlanStatus = "held"
 	// Halted: starts nothing more, for good. Reverts may still run.
 	Halted PlanStatus = "halted"
-	// Completed: every host is terminal.
+	// Completed: every host is terminal. It runs again only where its signatures let a
+	// level that somebody else took away be put back.
 	Completed PlanStatus = "completed"
 	// Expired: its signed life ended before it completed.
 	Expired PlanStatus = "expired"
@@ -133,7 +134,7 @@ var planTransitions = map[PlanStatus][]PlanStatus{
 	Running:   {Held, Halted, Completed, Expired},
 	Held:      {Running, Halted, Expired},
 	Halted:    {},
-	Completed: {},
+	Completed: {Running},
 	Expired:   {},
 }
 
@@ -166,5 +167,6 @@ func (s PlanStatus) Validate() error {
 // Active reports whether the plan may still start hosts.
 func (s PlanStatus) Active() bool { return s == Running || s == Held }
 
-// Over reports whether no host will ever start in this plan again.
+// Over reports whether the plan has come to its end. No host starts in it again,
+// unless one that is completed runs again after drift.
 func (s PlanStatus) Over() bool { return s == Halted || s == Completed || s == Expired }

@@ -29,7 +29,7 @@ func (c *Controller) commit(tx store.Tx, plan store.Plan, d rollout.Decision) er
 	w := &committing{c: c, tx: tx, plan: plan, now: tx.Now()}
 	if d.Status != "" {
 		w.plan.Status, w.plan.Reason = d.Status, d.Reason
-		if d.Status.Over() {
+		if w.plan.Ended = nil; d.Status.Over() {
 			w.plan.Ended = &w.now
 		}
 	}
@@ -104,6 +104,9 @@ func (w *committing) change(ch rollout.Change, who string) error {
 	}
 	if err := w.take(ch.Host, ch.Slots); err != nil {
 		return err
+	}
+	if ch.Reapply {
+		line.Reapplied++
 	}
 	why := ch.Reason
 	line.State, line.Reason, line.Updated, line.Ended = ch.State, &why, w.now, nil

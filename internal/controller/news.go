@@ -11,8 +11,10 @@ type news struct {
 	plans []hotstick.PlanID
 	hosts []hotstick.HostID
 	slots []holder
-	fleet bool
-	seen  map[any]bool
+	// drifted are hosts that began to drift.
+	drifted []hotstick.HostID
+	fleet   bool
+	seen    map[any]bool
 }
 
 // holder is a host for which a plan holds slots.
@@ -29,6 +31,8 @@ func (n *news) read(e store.Event) {
 		n.hosts = append(n.hosts, e.Host)
 	}
 	switch e.Kind {
+	case inventory.HostDrifted:
+		n.drifted = append(n.drifted, e.Host)
 	case inventory.HostState, inventory.SlotsReleased:
 		// Admissions take slots, and so do hosts that are sent back after they had
 		// confirmed.

@@ -124,12 +124,16 @@ func (m *picture) prime(tx store.Tx, silentAfter time.Duration) error {
 	if err != nil {
 		return err
 	}
+	var drifted []hotstick.HostID
 	for after, more := "", true; more; {
 		hosts, _, err := tx.Hosts().List(store.HostFilter{After: after, Limit: hostPage})
 		if err != nil {
 			return err
 		}
 		for _, h := range hosts {
+			if h.Drift.Shown() != nil {
+				drifted = append(drifted, h.ID)
+			}
 			m.hosts[h.ID] = &known{id: h.ID, seen: h.LastSeen, told: h.LastSeen, ill: illSince(h)}
 			after = h.Cursor()
 		}
@@ -149,6 +153,11 @@ func (m *picture) prime(tx store.Tx, silentAfter time.Duration) error {
 	}
 	for _, p := range plans {
 		m.awake[p.ID] = true
+	}
+	for _, id := range drifted {
+		if err := m.rouse(tx, id); err != nil {
+			return err
+		}
 	}
 	m.next = next
 	return nil
@@ -261,6 +270,11 @@ func (c *Controller) takeIn(tx store.Tx, skip hotstick.PlanID) error {
 	for _, e := range events {
 		n.read(e)
 	}
+	for _, id := range n.drifted {
+		if err := m.rouse(tx, id); err != nil {
+			return err
+		}
+	}
 	for _, id := range n.plans {
 		m.awake[id] = true
 		if l := m.lives[id]; l != nil {
@@ -361,6 +375,9 @@ func (c *Controller) syncLine(tx store.Tx, l *live, h store.Host) error {
 		return err
 	}
 	next.Elsewhere = c.picture.elsewhere(l.id, h.ID)
+	if next.Drift, err = driftOf(tx, l.id, l.body, h); err != nil {
+		return err
+	}
 	if have.LastSeen.After(next.LastSeen) {
 		// This server has heard of the host after the transaction began.
 		next.LastSeen, next.InEffect, next.Busy = have.LastSeen, have.InEffect, have.Busy

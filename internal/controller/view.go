@@ -60,6 +60,9 @@ func (c *Controller) view(tx store.Tx, plan store.Plan) (rollout.View, error) {
 		}
 		v.Hosts[i] = c.viewHost(line, h, plan.Patch)
 		v.Hosts[i].Elsewhere = c.picture.elsewhere(plan.ID, h.ID)
+		if v.Hosts[i].Drift, err = driftOf(tx, plan.ID, body, h); err != nil {
+			return v, err
+		}
 		e, ok := slices.BinarySearchFunc(exclusions, h.ID, func(e store.Exclusion, id hotstick.HostID) int { return cmp.Compare(e.Host, id) })
 		if ok && v.Hosts[i].Excluded == nil {
 			v.Hosts[i].Excluded = excluded(exclusions[e])
@@ -155,7 +158,7 @@ func (c *Controller) viewHost(line store.PlanHost, h store.Host, patch hotstick.
 	v := rollout.Host{
 		Listed: line.Listed, State: line.State, Attempt: line.Attempt, Reason: line.Reason,
 		Evidence: line.Evidence, Updated: line.Updated, Granted: line.Granted,
-		Timing: line.Timing, Began: line.Started != nil, Standing: line.Standing, Late: line.Late, Recall: line.Recall,
+		Timing: line.Timing, Began: line.Started != nil, Standing: line.Standing, Late: line.Late, Recall: line.Recall, Reapplied: line.Reapplied,
 		Posture: rollout.Posture{
 			LastSeen:       h.LastSeen,
 			Announced:      slices.Contains(h.Loader.Plans, line.Plan),

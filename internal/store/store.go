@@ -216,6 +216,8 @@ type PlanHost struct {
 	Late bool
 	// Recall is set while an operator wants the host back at the level before.
 	Recall *hotstick.Reason
+	// Reapplied counts the attempts that put back what somebody else took away.
+	Reapplied int
 }
 
 // PlanTable holds plans and their hosts.

@@ -210,7 +210,7 @@ func (p *Planner) describe(order []int32, root string) hotstick.Plan {
 		Budgets:           budgets(s.Budgets, len(order)),
 		ProbationSeconds:  seconds(s.Probation),
 		TransitionSeconds: seconds(s.Transition),
-		Gate:              s.Gate, Policy: s.Policy, Approvals: s.Approvals,
+		Gate:              s.Gate, Policy: s.Policy, Approvals: s.Approvals, Reapply: s.Reapply,
 	}
 	if r.Continues != nil {
 		plan.Continues = r.Continues.ID

@@ -71,6 +71,13 @@ func (p *policyRule) checkPlan() {
 	if p.Plan.Approvals < 0 || p.Plan.Approvals > hotstick.MaxPlanApprovals {
 		p.wrong("plan.approvals", "", "cannot ask for %d approvals: want 0 to %d", p.Plan.Approvals, hotstick.MaxPlanApprovals)
 	}
+	_, written := p.places["plan.reapplies"]
+	switch n := p.Plan.Reapplies; {
+	case written && p.Drift != driftReapply:
+		p.wrong("plan.reapplies", "add drift: reapply", "cannot use reapplies where drift is only reported")
+	case written && (n < 1 || n > hotstick.MaxReapply):
+		p.wrong("plan.reapplies", "", "cannot re-apply %d times on a host: want 1 to %d", n, hotstick.MaxReapply)
+	}
 	if p.Plan.Late != nil && len(p.Plan.Late.Labels) == 0 {
 		p.wrong("plan.late", "an empty selection is never all hosts", "cannot use a rule for late hosts without labels")
 	}
@@ -107,6 +114,14 @@ func (p *policyRule) checkAttempt() {
 			p.wrong(path, "leave the key out for the default", "cannot use zero here")
 		}
 	}
+}
+
+// reapply is how often plans of this policy put a level back on one host.
+func (p *policyRule) reapply() int {
+	if p.Drift != driftReapply {
+		return 0
+	}
+	return max(p.Plan.Reapplies, 1)
 }
 
 // life is how long plans of this policy live.

@@ -222,7 +222,7 @@ func (p *Policy) Shape() Shape {
 	s := Shape{
 		Policy:    hotstick.PolicyRef{Name: string(r.Name), Digest: p.digest},
 		Probation: time.Duration(r.Attempt.Probation), Transition: time.Duration(r.Attempt.Transition),
-		Life: r.life(), Waves: r.Waves.shape(), Gate: r.Gate.shape(), Approvals: r.Plan.Approvals,
+		Life: r.life(), Waves: r.Waves.shape(), Gate: r.Gate.shape(), Approvals: r.Plan.Approvals, Reapply: r.reapply(),
 	}
 	for _, ring := range r.Rings {
 		s.Waves.RingDelay = append(s.Waves.RingDelay, time.Duration(ring.After))

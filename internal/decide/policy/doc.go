@@ -38,7 +38,8 @@
 //	attempt:    {probation, transition}
 //	budgets:    [{domain, max | percent, quorum, open, mixed}]
 //	gate:       {min_readings, fresh, background_ppm, false_alarm_ppm, slow_transition}
-//	plan:       {life, approvals, late: {labels}}
+//	plan:       {life, approvals, late: {labels}, reapplies}
+//	drift:      report, or reapply: what somebody else took away is put back
 //	tests:      [{name, at, host, patch, expect}]
 //
 // A Calendar has zone, windows: [{start, duration, rule, until}] and except. A

@@ -26,6 +26,7 @@ type policyDoc struct {
 	Budgets []budget   `yaml:"budgets"`
 	Gate    gate       `yaml:"gate"`
 	Plan    plan       `yaml:"plan"`
+	Drift   drift      `yaml:"drift"`
 	Tests   []testCase `yaml:"tests"`
 }
 
@@ -98,6 +99,8 @@ type plan struct {
 	Life      span      `yaml:"life"`
 	Approvals int       `yaml:"approvals"`
 	Late      *lateRule `yaml:"late"`
+	// Reapplies is how often a level is put back on one host; 0 means once.
+	Reapplies int `yaml:"reapplies"`
 }
 
 type lateRule struct {

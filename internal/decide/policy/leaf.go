@@ -145,6 +145,19 @@ func (c *class) read(s string) error {
 	return fmt.Errorf("cannot use %q as a reversibility: want live, downgrade or reboot", s)
 }
 
+// drift is what happens where somebody else took a level away; empty means report.
+type drift string
+
+const driftReapply drift = "reapply"
+
+func (d *drift) read(s string) error {
+	if s != "report" && drift(s) != driftReapply {
+		return fmt.Errorf("cannot use %q: want report or reapply", s)
+	}
+	*d = drift(s)
+	return nil
+}
+
 // line is text for people.
 type line string
 

@@ -59,6 +59,9 @@ func TestWhatIsRefusedAndWhere(t *testing.T) {
 		{"a policy that applies to hosts", head + "applies: {when: host.name == 'x'}\n", "4:17", "cannot look at a host"},
 
 		{"two rules of a name", head + "eligible:\n  - {name: a, when: true}\n  - {name: a, when: true}\n", "6:12", "twice"},
+		{"a drift that is neither", head + "drift: fix\n", "4:8", "want report or reapply"},
+		{"re-applies where drift is reported", head + "drift: report\nplan: {reapplies: 2}\n", "5:19", "only reported"},
+		{"re-applies without an end", head + "drift: reapply\nplan: {reapplies: 6}\n", "5:19", "want 1 to 5"},
 		{"a demand of no class", head + "demand_reversibility:\n  - {name: a, when: true}\n", "5:5", "cannot use a demand without a class"},
 		{"a demand of an unknown class", head + "demand_reversibility:\n  - {name: a, class: never, when: true}\n", "5:22", "want live, downgrade or reboot"},
 		{"a demand that has a rule's name", head + "eligible:\n  - {name: a, when: host.name == 'x'}\ndemand_reversibility:\n  - {name: a, class: live, when: true}\n", "7:12", "twice"},

@@ -22,6 +22,8 @@ type Shape struct {
 	// Approvals is how many persons besides the author must sign, if that is more
 	// than the catalog's trust asks.
 	Approvals int
+	// Reapply is how often a level that somebody else took away is put back on one host.
+	Reapply int
 }
 
 // Waves says how a plan's waves are cut.

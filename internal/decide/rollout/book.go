@@ -41,6 +41,8 @@ type queueBook struct {
 	unfinished, returning int
 	// wantedBack counts confirmed hosts that are recalled.
 	wantedBack int
+	// drifts are the hosts on which the plan may put its level back.
+	drifts map[int32]bool
 }
 
 // queue is hosts in the order of the plan's host list. A queue of hosts that wait
@@ -98,7 +100,7 @@ type stance struct {
 // build derives the book from all that is known.
 func (r *Rollout) build(now time.Time) {
 	r.now, r.built = now, true
-	r.book = book{at: make([]spot, len(r.hosts), len(r.hosts)+len(r.hosts)/8)}
+	r.book = book{queueBook: queueBook{drifts: map[int32]bool{}}, at: make([]spot, len(r.hosts), len(r.hosts)+len(r.hosts)/8)}
 	r.byOrder = r.before
 	r.queued = func(i int32, at int) { r.at[i].queueAt = at }
 	for _, q := range []*queue{&r.urgent, &r.tasks, &r.admitted, &r.moving, &r.lost, &r.confirmed, &r.recalled} {
@@ -264,6 +266,7 @@ func (r *Rollout) count(i int32, n int) {
 			s.cell.wave.unsettled += n
 		}
 	}
+	r.noteDrift(i, n)
 	if r.mayReturn(h) {
 		r.returning += n
 		s.cell.away += n

@@ -193,6 +193,8 @@ func (r *Rollout) reading(i int32) gate.Reading {
 		rd.State, rd.Reason = hotstick.Skipped, &hotstick.Reason{Code: hotstick.ReasonStandingBy}
 	case state == hotstick.Failed && hostCause(why):
 		rd.State = hotstick.Skipped
+	case !out && r.awaitsReapply(h):
+		rd.State = hotstick.Waiting
 	}
 	if rd.State == hotstick.Skipped && h.Excluded != nil && h.Excluded.Code == hotstick.ReasonExcluded {
 		rd.Reason = h.Excluded // who is out by an operator's word is not missed, whatever else is with it

@@ -31,6 +31,9 @@ func (m *mirror) take(d rollout.Decision) {
 		if c.State == hotstick.Waiting {
 			h.Granted = nil
 		}
+		if c.Reapply {
+			h.Reapplied++
+		}
 		m.Slots = append(m.Slots, c.Slots...)
 	}
 	for _, id := range d.Release {
@@ -63,7 +66,7 @@ func anyPlan(r *rand.Rand) *mirror {
 	m := &mirror{now: t0}
 	m.ID = "sha256:plan"
 	m.Frame = rollout.Frame{Status: hotstick.Running, Limits: rollout.DefaultLimits, Started: &t0}
-	m.Plan = hotstick.Plan{Patch: hotstick.PatchRef{Name: "fix", Level: 2}, NotAfter: t0.Add(48 * time.Hour),
+	m.Plan = hotstick.Plan{Patch: hotstick.PatchRef{Name: "fix", Level: 2}, NotAfter: t0.Add(48 * time.Hour), Reapply: r.IntN(3),
 		Gate: hotstick.GateSettings{MinReadings: 1 + r.IntN(3)}, Late: &hotstick.LateRule{Labels: map[string]string{"a": "b"}}}
 	for i := range 1 + r.IntN(6) {
 		m.Plan.Waves = append(m.Plan.Waves, hotstick.Wave{Name: fmt.Sprint("w", i), BakeSeconds: 60 * r.IntN(3),
@@ -119,7 +122,7 @@ func anyHost(r *rand.Rand, m *mirror, i int) rollout.Host {
 
 var anyReasons = []hotstick.ReasonCode{hotstick.ReasonHostSilent, hotstick.ReasonExcluded, hotstick.ReasonOperator,
 	hotstick.ReasonCleanShutdown, hotstick.ReasonKernelRefused, hotstick.ReasonForeignPatch, hotstick.ReasonRevertOrdered,
-	hotstick.ReasonAlreadyInEffect, hotstick.ReasonWrittenOff, hotstick.ReasonTransitionStalled}
+	hotstick.ReasonAlreadyInEffect, hotstick.ReasonWrittenOff, hotstick.ReasonTransitionStalled, hotstick.ReasonRemovedOutside}
 
 // stir changes one thing at random, in the mirror and in the Rollout.
 func (m *mirror) stir(r *rand.Rand, open *rollout.Rollout) {
@@ -218,6 +221,11 @@ func (m *mirror) stirHost(r *rand.Rand, h *rollout.Host) {
 	case 6:
 		at := m.now
 		h.Granted = &at
+	case 8:
+		h.Drift = nil
+		if r.IntN(4) > 0 {
+			h.Drift = &hotstick.Drift{Kind: hotstick.DriftKinds()[r.IntN(6)], Expected: m.Plan.Patch, Since: m.now}
+		}
 	case 7: // any step of the table, even an odd one
 		if next := h.State.NextStates(); len(next) > 0 {
 			step(next[r.IntN(len(next))])

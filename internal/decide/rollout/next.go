@@ -44,6 +44,7 @@ func (s *step) drive() {
 		return
 	}
 	s.shutWindows()
+	s.reapply()
 	s.pass()
 	s.release(true)
 	s.start()
@@ -364,6 +365,7 @@ func (r *Rollout) check() time.Time {
 	if r.reverting() || !r.frame.Status.Over() {
 		due(&r.dueResting)
 	}
+	r.checkDrifts(at)
 	if r.frame.Status.Over() {
 		return next
 	}

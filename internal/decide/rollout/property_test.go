@@ -49,6 +49,8 @@ type running struct {
 	// forgot: the host's loader lost the attempt that is under way, and says nothing
 	// of it any more.
 	forgot map[hotstick.HostID]bool
+	// drifts are the hosts on which somebody took the level away.
+	drifts map[hotstick.HostID]*hotstick.Drift
 }
 
 // steps a healthy or unlucky host may report next.
@@ -78,10 +80,10 @@ func newWorld(t *rapid.T) *world {
 
 // newPlan makes the n-th plan over the fleet, with limits of its own.
 func (w *world) newPlan(n int) *running {
-	p := &running{opened: map[string]bool{}, skipped: map[hotstick.HostID]bool{}, forgot: map[hotstick.HostID]bool{}}
+	p := &running{opened: map[string]bool{}, skipped: map[hotstick.HostID]bool{}, forgot: map[hotstick.HostID]bool{}, drifts: map[hotstick.HostID]*hotstick.Drift{}}
 	p.ID, p.now = hotstick.PlanID(fmt.Sprint("sha256:plan", n)), t0
 	p.Frame = rollout.Frame{Status: hotstick.Running, Limits: rollout.DefaultLimits, Started: &t0}
-	p.Plan = hotstick.Plan{Patch: hotstick.PatchRef{Name: fmt.Sprint("fix", n), Level: 2}, NotAfter: t0.Add(1000 * time.Hour)}
+	p.Plan = hotstick.Plan{Patch: hotstick.PatchRef{Name: fmt.Sprint("fix", n), Level: 2}, NotAfter: t0.Add(1000 * time.Hour), Reapply: w.r.IntN(3)}
 	p.Plan.Budgets = []hotstick.Budget{{Domain: hotstick.FleetDomain, Max: 1 + w.r.IntN(6)}, {Domain: "rack", Max: 1 + w.r.IntN(2)},
 		{Domain: "pair", Max: 1, Quorum: true, Open: w.r.IntN(4)}}
 	p.Plan.Calendars = []hotstick.Calendar{{Name: "hours"}}
@@ -154,6 +156,9 @@ func (w *world) commit(p *running, d rollout.Decision) {
 			have = p.host(c.Host).State
 		}
 		p.skipped[c.Host] = p.skipped[c.Host] || c.State == hotstick.Skipped
+		if c.Reapply {
+			w.checkReapply(p, c)
+		}
 		if state[c.Host] = c.State; !have.CanBecome(c.State) {
 			w.t.Fatalf("%s cannot become %s", have, c.State)
 		}
@@ -212,7 +217,10 @@ func (w *world) machine(id hotstick.HostID) *machine {
 func (w *world) tell(p *running, id hotstick.HostID) {
 	h, m := p.host(id), w.machine(id)
 	h.LastSeen, h.IllSince, h.Excluded = m.seen, m.ill, m.excluded
-	h.Busy = busy(h.State) && !p.forgot[m.id]
+	if h.Busy = busy(h.State) && !p.forgot[m.id]; h.Busy {
+		delete(p.drifts, id) // the new attempt puts the level back
+	}
+	h.Drift = p.drifts[id]
 	h.Elsewhere = slices.ContainsFunc(p.Slots, func(s rollout.Slot) bool { return s.Plan != p.ID && s.Host == id })
 	p.kept.SetHost(*h)
 }
@@ -245,6 +253,22 @@ func (w *world) checkStart(p *running, f rollout.Frame, s rollout.Start) {
 	}
 }
 
+// checkReapply: nothing is put back against a person, nor more often than the plan's
+// signatures say.
+func (w *world) checkReapply(p *running, c rollout.Change) {
+	h, f := p.host(c.Host), p.View.Frame
+	switch {
+	case p.drifts[c.Host] == nil:
+		w.t.Fatalf("put the level back on %s, which did not lose it", c.Host)
+	case h.Reapplied >= p.Plan.Reapply:
+		w.t.Fatalf("put the level back on %s %d times, of %d", c.Host, h.Reapplied+1, p.Plan.Reapply)
+	case f.Status != hotstick.Running && f.Status != hotstick.Completed || f.StopAll || f.Banned || f.Reverting:
+		w.t.Fatalf("put the level back on %s although the plan is %+v", c.Host, f)
+	case w.quiet(w.machine(c.Host)) || h.Excluded != nil && w.now.Before(*h.Excluded.Until):
+		w.t.Fatalf("put the level back on %+v, which cannot be worked on", h)
+	}
+}
+
 func (w *world) quiet(m *machine) bool {
 	return !w.now.Before(m.seen.Add(rollout.DefaultLimits.SilentAfter))
 }
@@ -273,7 +297,7 @@ func (w *world) checkOrder(p *running, started *rollout.Host) {
 			return in.Standing && in.Listed.StandIn.For == h.Listed.Host
 		})
 		chance := h.State == hotstick.Lost && p.confirmedBeside(h) >= p.Plan.Gate.MinReadings // by the plan's own background
-		if h.Listed.Wave < wave && !h.Standing && !replaced && !chance && !p.skipped[h.Listed.Host] && (!h.State.Terminal() || h.State == hotstick.Interrupted) {
+		if h.Listed.Wave < wave && !h.Standing && !replaced && !chance && !p.skipped[h.Listed.Host] && !p.passedBefore(h) && (!h.State.Terminal() || h.State == hotstick.Interrupted) {
 			w.t.Fatalf("wave %d opened with %s while %s of wave %d is %s", wave, started.Listed.Name, h.Listed.Name, h.Listed.Wave, h.State)
 		}
 	}
@@ -283,6 +307,14 @@ func (w *world) checkOrder(p *running, started *rollout.Host) {
 	if !first || !evidence && !lowest {
 		w.t.Fatalf("wave %d opened with %s on no data", wave, started.Listed.Name)
 	}
+}
+
+// passedBefore reports whether a host that waits for its level to be put back is of a
+// wave that its lane had passed.
+func (p *running) passedBefore(h *rollout.Host) bool {
+	return h.Reapplied > 0 && slices.ContainsFunc(p.Hosts, func(o rollout.Host) bool {
+		return o.Listed.Build == h.Listed.Build && o.Attempt > 0 && o.Listed.Wave > h.Listed.Wave
+	})
 }
 
 // confirmedBeside counts the confirmed hosts of a host's lane in its wave.
@@ -395,6 +427,16 @@ func (w *world) trouble(m *machine) {
 			if h := p.host(m.id); h.State == hotstick.Probation && m.cuts < 2 && !m.away {
 				m.cuts++
 				p.forgot[m.id] = true
+			}
+		}
+	case 10:
+		for _, p := range w.plans {
+			// Where nobody is to put it back, a person would have to end the story.
+			if h := p.host(m.id); h.State == hotstick.Confirmed && h.Reapplied < p.Plan.Reapply && !m.away {
+				p.drifts[m.id] = &hotstick.Drift{Kind: hotstick.DriftKinds()[w.r.IntN(2)], Expected: p.Plan.Patch, Since: w.now}
+				if w.r.IntN(2) == 0 {
+					w.report(p, h, hotstick.Failed, &hotstick.Reason{Code: hotstick.ReasonRemovedOutside})
+				}
 			}
 		}
 	case 9:

@@ -169,6 +169,7 @@ func (r *Rollout) Next(now time.Time) Decision {
 		}
 	case r.frame.Status.Over():
 		s.wind()
+		s.reopen()
 	default:
 		s.drive()
 	}
@@ -179,8 +180,11 @@ func (r *Rollout) Next(now time.Time) Decision {
 
 // AtRest reports whether nothing is left in a plan that is over: no host is lost, for
 // one that is heard of again may have to go back, and none that took the level is
-// still wanted back.
+// still wanted back; nor does the plan have to put its level back somewhere.
 func (r *Rollout) AtRest() bool {
+	if r.reopens() {
+		return false
+	}
 	for _, l := range r.lanes {
 		if l.states[hotstick.Lost] > 0 || r.frame.Reverting && l.states[hotstick.Confirmed] > 0 {
 			return false

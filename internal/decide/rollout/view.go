@@ -78,6 +78,18 @@
 //     SilentAfter that no attempt is open, counts as interrupted: an older ledger was
 //     put back. One that was on its way back by itself has failed to go back.
 //
+// # Drift
+//
+//   - Where the plan's signatures say Reapply, a host that lost the level by something
+//     other than Hotstick waits, and is admitted for a new attempt as any other, so
+//     often and no more. It is no reading meanwhile.
+//   - Not where another live patch was loaded, where the host went down with the level
+//     or reverted it, nor against a person who holds or excludes the host. A level that
+//     did not come back after a boot is left to the host's own permit for
+//     [RebootPatience].
+//   - A plan that is completed runs again for that until its signed end, unless its
+//     gates or the rates speak against the patch by now. One that was halted never does.
+//
 // # Reverts
 //
 // Reverts ignore holds, halts, freezes and windows, and go before starts. Hosts
@@ -202,6 +214,8 @@ type Host struct {
 	Late bool
 	// Recall is set where an operator wants this host back at the level before.
 	Recall *hotstick.Reason
+	// Reapplied counts the attempts that put back what somebody else took away.
+	Reapplied int
 	Posture
 }
 
@@ -229,6 +243,9 @@ type Posture struct {
 	Barred *hotstick.Reason
 	// Model is the machine's maker and product; empty if it does not say.
 	Model string
+	// Drift is how the host drifts, as far as a person is told of it and no other plan
+	// that runs is to change the host; nil if it does not.
+	Drift *hotstick.Drift
 	// IllSince is since when the host's own probes fail while no attempt of ours is
 	// under way; zero if they do not.
 	IllSince time.Time
@@ -287,6 +304,8 @@ type Change struct {
 	// disturbed again, and other plans must see it. Reverts have their own budget, so
 	// an index may be beyond the limit for starts.
 	Slots []Slot
+	// Reapply: somebody else took the level away, and it is to be put back.
+	Reapply bool
 }
 
 // Empty reports whether there is nothing to commit.

@@ -111,14 +111,14 @@ func (t planTable) Advance(p store.Plan) error {
 // The lines of plans.
 
 const selectLine = `SELECT p.id, l.idx, l.listed, l.state, l.attempt, l.reason, l.evidence, l.timing, l.updated, l.granted, l.started, l.ended,
-	l.standing, l.late, l.recall FROM plan_hosts l JOIN plans p ON p.n = l.plan`
+	l.standing, l.late, l.recall, l.reapplied FROM plan_hosts l JOIN plans p ON p.n = l.plan`
 
 func readLine(row scan) (h store.PlanHost, err error) {
 	var listed, reason, evidence, timing, recall string
 	var updated int64
 	var granted, started, ended *int64
 	err = row(&h.Plan, &h.Index, &listed, &h.State, &h.Attempt, &reason, &evidence, &timing, &updated, &granted, &started, &ended,
-		&h.Standing, &h.Late, &recall)
+		&h.Standing, &h.Late, &recall, &h.Reapplied)
 	if err != nil {
 		return h, err
 	}
@@ -143,9 +143,9 @@ func (t planTable) list(plan int64, h store.PlanHost) error {
 		return err
 	}
 	_, err = t.exec(`INSERT INTO plan_hosts (plan, idx, host, listed, state, attempt, reason, evidence, timing, updated, granted, started, ended,
-		standing, late, recall) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		standing, late, recall, reapplied) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		plan, h.Index, h.Listed.Host, listed, h.State, h.Attempt, texts.reason, texts.evidence, texts.timing,
-		h.Updated.UnixMicro(), instant(h.Granted), instant(h.Started), instant(h.Ended), h.Standing, h.Late, texts.recall)
+		h.Updated.UnixMicro(), instant(h.Granted), instant(h.Started), instant(h.Ended), h.Standing, h.Late, texts.recall, h.Reapplied)
 	return err
 }
 
@@ -202,9 +202,9 @@ func (t planTable) PutHost(h store.PlanHost) error {
 		return err
 	}
 	changed, err := t.exec(`UPDATE plan_hosts SET state = ?, attempt = ?, reason = ?, evidence = ?, timing = ?, updated = ?,
-		granted = ?, started = ?, ended = ?, standing = ?, recall = ? WHERE host = ? AND plan = (SELECT n FROM plans WHERE id = ?)`,
+		granted = ?, started = ?, ended = ?, standing = ?, recall = ?, reapplied = ? WHERE host = ? AND plan = (SELECT n FROM plans WHERE id = ?)`,
 		h.State, h.Attempt, texts.reason, texts.evidence, texts.timing, h.Updated.UnixMicro(),
-		instant(h.Granted), instant(h.Started), instant(h.Ended), h.Standing, texts.recall, h.Listed.Host, h.Plan)
+		instant(h.Granted), instant(h.Started), instant(h.Ended), h.Standing, texts.recall, h.Reapplied, h.Listed.Host, h.Plan)
 	if err == nil && changed == 0 {
 		return store.ErrNotFound
 	}

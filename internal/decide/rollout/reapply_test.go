@@ -1,0 +1,93 @@
+package rollout_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/decide/rollout"
+)
+
+// drifting makes the named hosts drift, in a plan that puts its level back once.
+func drifting(names string, kind hotstick.DriftKind) func(*rollout.View) {
+	return all(
+		func(v *rollout.View) { v.Plan.Reapply = 1 },
+		on(names, func(h *rollout.Host) {
+			h.Drift = &hotstick.Drift{Kind: kind, Expected: hotstick.PatchRef{Name: "fix", Level: 2}, Since: t0}
+		}))
+}
+
+// over makes the plan one that is over.
+func over(s hotstick.PlanStatus) func(*rollout.View) { return func(v *rollout.View) { v.Status = s } }
+
+func TestWhatSomebodyElseTookAwayIsPutBack(t *testing.T) {
+	removed := "a/x/0:confirmed b/x/1:failed=removed_outside c/x/2:waiting"
+	holds(t, []rule{
+		{"a level that somebody removed", removed, drifting("b", hotstick.DriftRemoved), time.Hour, "start b, b->waiting"},
+		{"and not before it is known as drift", removed, drifting("", ""), time.Hour, ""},
+		{"nor where it is only to be reported", removed, all(drifting("b", hotstick.DriftRemoved), func(v *rollout.View) { v.Plan.Reapply = 0 }), time.Hour, ""},
+		{"nor a second time", removed, all(drifting("b", hotstick.DriftRemoved), on("b", func(h *rollout.Host) { h.Reapplied = 1 })), time.Hour, ""},
+		{"but a second time where the plan says so", removed, all(drifting("b", hotstick.DriftRemoved), func(v *rollout.View) { v.Plan.Reapply = 2 },
+			on("b", func(h *rollout.Host) { h.Reapplied = 1 })), time.Hour, "start b, b->waiting"},
+		{"one that somebody disabled, before the loader told", "a/x/0:confirmed b/x/1:confirmed", drifting("b", hotstick.DriftDisabled), time.Hour, "start b, b->waiting"},
+		{"one that a snapshot took", "a/x/0:confirmed b/x/1:confirmed", drifting("b", hotstick.DriftSnapshot), time.Hour, "start b, b->waiting"},
+		{"one that did not come back after a boot is left to the host first", "a/x/0:confirmed", all(drifting("a", hotstick.DriftRebooted), over(hotstick.Completed)), 34 * time.Minute, ""},
+		{"and put back then", "a/x/0:confirmed", all(drifting("a", hotstick.DriftRebooted), over(hotstick.Completed)), 35 * time.Minute, "running"},
+		{"not what another system loaded", removed, drifting("b", hotstick.DriftForeign), time.Hour, ""},
+		{"not on another kernel build", "a/x/0:confirmed", drifting("a", hotstick.DriftKernel), time.Hour, "completed"},
+		{"not another level", removed, all(drifting("b", hotstick.DriftRemoved), on("b", func(h *rollout.Host) { h.Drift.Expected.Level = 3 })), time.Hour, ""},
+		{"not what failed for another cause", "a/x/0:confirmed b/x/1:failed=kernel_refused", drifting("b", hotstick.DriftRemoved), time.Hour, "completed"},
+		{"not what went down with the level", "a/x/0:confirmed", all(drifting("a", hotstick.DriftSnapshot), on("a", func(h *rollout.Host) { h.Crashed = t0 })), time.Hour, "completed"},
+		{"not on a host that holds a strike", "a/x/0:confirmed b/x/1:confirmed", all(drifting("b", hotstick.DriftSnapshot), on("b", func(h *rollout.Host) { h.Struck = true })), time.Hour, "completed"},
+		{"not on a host that reverted it before", removed, all(drifting("b", hotstick.DriftRemoved), on("b", func(h *rollout.Host) { h.RevertedBefore = true })), time.Hour, ""},
+		{"not against a person who holds the host", removed, all(drifting("b", hotstick.DriftRemoved),
+			on("b", func(h *rollout.Host) { h.Barred = &hotstick.Reason{Code: hotstick.ReasonHeldOnHost} })), time.Hour, ""},
+		{"not on a host that another system manages", removed, all(drifting("b", hotstick.DriftRemoved),
+			on("b", func(h *rollout.Host) { h.Barred = &hotstick.Reason{Code: hotstick.ReasonOtherMaster} })), time.Hour, ""},
+		{"not on an excluded host", removed, all(drifting("b", hotstick.DriftRemoved), on("b", excludedFor(2*time.Hour))), time.Hour, ""},
+		{"not while its loader is at work", removed, all(drifting("b", hotstick.DriftRemoved), on("b", func(h *rollout.Host) { h.Busy = true })), time.Hour, ""},
+		{"not while another plan is", removed, all(drifting("b", hotstick.DriftRemoved), on("b", func(h *rollout.Host) { h.Elsewhere = true })), time.Hour, ""},
+		{"not on a silent host", removed, all(drifting("b", hotstick.DriftRemoved), on("b", silent)), time.Hour, ""},
+		{"not while the plan is held", removed, all(drifting("b", hotstick.DriftRemoved), over(hotstick.Held)), time.Hour, ""},
+		{"two that people removed are no verdict on the patch", "a/x/0:confirmed b/x/1:failed=removed_outside c/x/1:failed=removed_outside d/x/1:failed=removed_outside e/x/2:waiting", drifting("", ""), time.Hour, ""},
+		{"and its slot is one of the budget's", "a/x/0:confirmed b/x/1:failed=removed_outside c/x/1:probation d/x/1:probation e/x/1:probation",
+			drifting("b", hotstick.DriftRemoved), time.Hour, "b->waiting"},
+	})
+}
+
+func TestACompletedPlanRunsAgainToPutItsLevelBack(t *testing.T) {
+	gone := all(drifting("a", hotstick.DriftRemoved), over(hotstick.Completed))
+	holds(t, []rule{
+		{"it runs again, in its own authority", "a/x/0:failed=removed_outside b/x/1:confirmed", gone, time.Hour, "running"},
+		{"not where it only reports", "a/x/0:failed=removed_outside", all(gone, func(v *rollout.View) { v.Plan.Reapply = 0 }), time.Hour, ""},
+		{"not after its signed life", "a/x/0:failed=removed_outside", gone, 25 * time.Hour, ""},
+		{"not once it was halted", "a/x/0:failed=removed_outside", all(gone, over(hotstick.Halted)), time.Hour, ""},
+		{"not where the patch is banned", "a/x/0:failed=removed_outside", all(gone, func(v *rollout.View) { v.Banned = true }), time.Hour, ""},
+		{"not where it is recalled", "a/x/0:failed=removed_outside", all(gone, func(v *rollout.View) { v.Recalled = recall(hotstick.RecallBlock) }), time.Hour, ""},
+		{"not while everything is stopped", "a/x/0:failed=removed_outside", all(gone, func(v *rollout.View) { v.StopAll = true }), time.Hour, ""},
+		{"not while it goes back", "a/x/0:failed=removed_outside", all(gone, func(v *rollout.View) { v.Reverting = true }), time.Hour, ""},
+		{"not where hosts have died of it since", "a/x/0:failed=removed_outside b/x/1:quarantined=crash_named_patch", gone, time.Hour, ""},
+		{"not for a host that is not there", "a/x/0:failed=removed_outside", all(gone, on("a", silent)), time.Hour, ""},
+	})
+}
+
+// TestACompletedPlanIsNotForgottenWhileItMayPutItsLevelBack: it looks again when the
+// freeze is over that keeps it.
+func TestACompletedPlanIsNotForgottenWhileItMayPutItsLevelBack(t *testing.T) {
+	v := fleet("a/x/0:failed=removed_outside")
+	all(drifting("a", hotstick.DriftRemoved), over(hotstick.Completed))(&v)
+	until := t0.Add(time.Hour)
+	v.Freezes = []rollout.Freeze{{Interval: hotstick.Interval{From: t0, Until: until}, Reason: "sale"}}
+	v.Hosts[0].LastSeen = t0.Add(2 * time.Hour)
+	r := rollout.Open(v)
+	d := r.Next(t0)
+	if !d.Empty() || !d.Check.Equal(until) || r.AtRest() {
+		t.Fatalf("decided %q, looks again at %s, at rest %t", say(d), d.Check, r.AtRest())
+	}
+	if got := say(r.Next(until)); got != "running" {
+		t.Errorf("after the freeze it decided %q", got)
+	}
+	if got := say(r.Next(until)); got != "start a, a->waiting" {
+		t.Errorf("and then %q", got)
+	}
+}
