@@ -46,6 +46,7 @@ func Bugs() []Planted {
 		{"window-ignored", "hosts start outside their windows"},
 		{"freeze-ignored", "hosts start while changes are frozen"},
 		{"exclusion-ignored", "a host that people keep out is changed"},
+		{"reapplies-for-ever", "what somebody took away is put back as often as it goes"},
 		{"revert-ignores-budget", "all hosts are sent back at once"},
 		{"other-attempt-counts", "a report of another attempt moves the row"},
 		{"clock-jumps", "a server counts bakes and silence by its machine's clock"},

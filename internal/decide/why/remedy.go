@@ -72,7 +72,7 @@ var remedies = map[hotstick.ReasonCode]string{
 	hotstick.ReasonGateFailed:         "Look at the evidence; a repaired patch goes out as a new level by a new plan.",
 	hotstick.ReasonRate:               "Look at the hosts that failed; a repaired patch goes out as a new level by a new plan.",
 	hotstick.ReasonRevertFailed:       "Only a reboot brings the level before back.",
-	hotstick.ReasonRemovedOutside:     "Find out who removed the patch; a new plan brings it back.",
+	hotstick.ReasonRemovedOutside:     "Find out who removed the patch; a new plan brings it back, or this one where its policy says drift: reapply.",
 }
 
 // endsByItself says what a wait is for that needs nobody.
@@ -96,6 +96,7 @@ var endsByItself = map[hotstick.ReasonCode]string{
 	hotstick.ReasonGrantExpired:     "It gets a new grant at its next check-in.",
 	hotstick.ReasonGrantReplayed:    "It gets a new grant at its next check-in.",
 	hotstick.ReasonCaughtUp:         "It starts when budgets and windows allow.",
+	hotstick.ReasonDrifted:          "It starts when budgets and windows allow; if the level goes once more than the plan says, it stays away and people are told.",
 	hotstick.ReasonForgotten:        "It is tried again as a new attempt, or passed over if it runs the level already.",
 }
 

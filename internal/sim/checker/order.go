@@ -273,6 +273,9 @@ func (t *tally) add(p *plan, h hotstick.PlanHost, f *fleet) {
 		t.first = h.Name
 	case (state == hotstick.Reverting || state == hotstick.Reverted) && l.cause == string(hotstick.ReasonTransitionStalled):
 		t.blocked++
+	case l.handled() && l.putBack < p.body.Plan.Reapply: // somebody's hand says nothing of the patch
+		t.open++
+		t.first = h.Name
 	case state == hotstick.Reverting, state == hotstick.Reverted, state == hotstick.Failed:
 		t.refused++
 		t.first = h.Name

@@ -108,6 +108,9 @@ func (p *plan) moved(e *trace.Event) {
 	if l.state == hotstick.Admitted || l.attempt == 0 {
 		l.attempt = e.Attempt
 	}
+	if l.state == hotstick.Waiting && l.cause == string(hotstick.ReasonDrifted) {
+		l.putBack++
+	}
 	l.since = e.T
 	l.harmed = l.harmed || l.proves()
 	l.gone = l.gone || l.passedOver()

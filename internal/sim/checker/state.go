@@ -169,8 +169,10 @@ type line struct {
 	// harmed: the patch did it harm, whatever was decided of that.
 	harmed bool
 	// gone: it was once passed over for a cause that is not the patch.
-	gone  bool
-	slots map[string]bool
+	gone bool
+	// putBack counts the attempts that put back what somebody else took away.
+	putBack int
+	slots   map[string]bool
 }
 
 func newFleet() *fleet {

@@ -22,6 +22,8 @@ func waveRules() []Rule {
 			Text: "While changes are frozen no host is admitted or given a grant, and a host that people keep out never is."},
 		{ID: "S9", Name: "once, in order", check: onceInOrder,
 			Text: "For each plan, host and attempt there is at most one intent and one load, over all crashes; attempts grow by one, each by a logged decision."},
+		{ID: "S9d", Name: "drift", check: putBack,
+			Text: "What somebody else took away is put back only where the plan's signatures say so and as often as they say, never once the plan is halted or the patch banned, and only on a host that had confirmed the level and lost it."},
 		{ID: "S33", Name: "last known good", check: lastKnownGood,
 			Text: "A host sets out only from a level that was confirmed there and that the plan's signatures list to go back to; and what comes back by itself is the level that was confirmed last and not taken back since, or the one before where that is bad."},
 	}

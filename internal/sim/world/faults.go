@@ -151,6 +151,51 @@ func (n *node) foreignRemoval() {
 	}
 }
 
+// confirmedOn is the first host from a step's on whose level is in effect and at rest, for
+// a hand that takes one away; the step's own if there is none.
+func (w *World) confirmedOn(s Step) *node {
+	for i := range w.nodes {
+		n := w.nodes[(s.Host+i)%len(w.nodes)]
+		if n.m.down || n.truth.attempt != nil {
+			continue
+		}
+		for _, module := range sorted(n.m.seen) {
+			if n.m.seen[module] == hotstick.InEffect && module != "vendor_fix" {
+				return n
+			}
+		}
+	}
+	return w.nodes[s.Host%len(w.nodes)]
+}
+
+// rmmod is a hand outside that takes our level out of the kernel.
+func (n *node) rmmod() {
+	n.foreignRemoval()
+	boot := n.life.boot
+	n.w.after(20*time.Second, func() {
+		if n.m.down || n.life.boot != boot {
+			return
+		}
+		for _, module := range sorted(n.m.seen) {
+			if n.m.seen[module] == hotstick.Disabled && n.m.Kernel.Calls().Delete(module) == nil {
+				n.w.some("level unloaded by hand")
+				return
+			}
+		}
+	})
+}
+
+// snapshot puts the machine back to an earlier moment: it boots again, and its ledger is
+// an older one.
+func (n *node) snapshot(seed uint64) {
+	if n.m.down {
+		return
+	}
+	n.restoreLedger(seed)
+	n.m.Kernel.Crash("")
+	n.w.some("snapshot restored")
+}
+
 // jump moves the wall clock by up to ten years either way.
 func (n *node) jump(seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 1))

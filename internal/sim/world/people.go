@@ -263,6 +263,7 @@ func (w *World) draft(r *rand.Rand, ref hotstick.PatchRef, hosts []hotstick.Plan
 	plan := hotstick.Plan{Schema: hotstick.PlanSchema, Name: fmt.Sprintf("plan-%d", len(w.plans)), Patch: ref, Author: "ann",
 		Epoch: w.catalog.Trust.Epoch, CreatedAt: now, NotAfter: now.Add(w.life(r)),
 		ProbationSeconds: 3 + r.IntN(10) + 25*int(w.seed%6/5), TransitionSeconds: 3 + r.IntN(6), HostCount: len(hosts)}
+	plan.Reapply = stream(w.seed, "reapply", len(w.plans)).IntN(3)
 	w.shape(r, &plan, hosts)
 	builds := map[hotstick.KernelBuild]bool{}
 	for _, h := range hosts {

@@ -20,7 +20,7 @@ func sometimes() map[string]int {
 		"message dropped": 50, "message delayed": 20, "message duplicated": 50, "answer dropped": 20,
 		"cut on the way there": 100, "cut on the way back": 50, "partition": 50, "version skew": 5, "mirror lied": 1,
 		"server killed between commit and answer": 50, "commit failed": 100, "documents replayed": 50,
-		"foreign patch loaded": 50, "level removed by hand": 5, "probe failed": 20,
+		"foreign patch loaded": 50, "level removed by hand": 50, "level unloaded by hand": 20, "snapshot restored": 20, "put back after drift": 20, "probe failed": 20,
 		"selector refused": 20, "approved plan edited": 10, "approval twice refused": 5, "plan started": 500,
 		"refused grant_expired": 1, "refused grant_replayed": 1, "refused signature": 1, "refused delay": 5, "refused not_in_plan": 1,
 		"shown applied": 2000, "shown stale": 200, "shown transitioning": 50,

@@ -61,6 +61,9 @@ func faults() []kind {
 		{"reboot", 5, func(w *World, s Step, n *node) { n.shutDown() }},
 		{"foreign patch", 3, func(w *World, s Step, n *node) { n.foreignLoad() }},
 		{"foreign removal", 4, func(w *World, s Step, n *node) { n.foreignRemoval() }},
+		{"hand", 0, func(w *World, s Step, n *node) { w.confirmedOn(s).foreignRemoval() }},
+		{"rmmod", 0, func(w *World, s Step, n *node) { w.confirmedOn(s).rmmod() }},
+		{"snapshot", 0, func(w *World, s Step, n *node) { w.confirmedOn(s).snapshot(s.N) }},
 		{"clock", 5, func(w *World, s Step, n *node) { n.jump(s.N) }},
 		{"server clock", 3, func(w *World, s Step, n *node) { w.setClock(s) }},
 		{"disk full", 4, func(w *World, s Step, n *node) { n.diskFull(s.For) }},
@@ -180,6 +183,7 @@ func stepsOf(seed uint64, o Options) []Step {
 		steps = append(steps, step(draw(deeds(), r.IntN(1<<20)).name, at()))
 	}
 	steps = append(steps, dark(seed, o)...)
+	steps = append(steps, hands(seed, o)...)
 	if !o.Live && chance(r, 20) {
 		steps = append(steps, step(steal, at()))
 	}
@@ -265,6 +269,25 @@ func dark(seed uint64, o Options) []Step {
 	for range 3 {
 		steps = append(steps, Step{At: 2500 * time.Millisecond, Do: "off for minutes", Host: r.IntN(max(1, o.Hosts/2)),
 			For: time.Duration(1+r.IntN(40)) * time.Second})
+	}
+	return steps
+}
+
+// hands are people who take away what Hotstick has loaded, in two runs of five, and
+// machines that are put back to an earlier moment.
+func hands(seed uint64, o Options) []Step {
+	r := stream(seed, "hands", 0)
+	if !chance(r, 40) {
+		return nil
+	}
+	end := int64(o.horizon())
+	if o.Live {
+		end /= 2
+	}
+	var steps []Step
+	for range 6 {
+		steps = append(steps, Step{At: 20*time.Second + time.Duration(r.Int64N(end)), Do: []string{"hand", "hand", "rmmod", "snapshot"}[r.IntN(4)],
+			Host: r.IntN(o.Hosts), For: time.Second, N: r.Uint64() >> 1})
 	}
 	return steps
 }

@@ -155,6 +155,9 @@ func (w *World) emit(e trace.Event) {
 	if e.Kind == trace.KindHostState || e.Kind == trace.KindPhase {
 		w.moved = w.now
 	}
+	if e.Kind == trace.KindHostState && e.Cause == string(hotstick.ReasonDrifted) {
+		w.some("put back after drift")
+	}
 	if w.check.Take(e) {
 		w.broken = true
 	}

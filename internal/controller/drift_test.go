@@ -1,0 +1,141 @@
+package controller
+
+import (
+	"testing"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/inventory"
+	"github.com/hotstick/hotstick/internal/store"
+)
+
+// putsBack lets a plan put its level back so often on each host.
+func putsBack(times int) edit {
+	return func(w *world, p *hotstick.Plan) { p.Reapply = times }
+}
+
+// confirmed lets the first host take the level, so that the plan is completed.
+func (w *world) confirmed() {
+	w.Helper()
+	w.rounds()
+	for _, s := range []hotstick.HostState{hotstick.Armed, hotstick.Probation, hotstick.Confirmed} {
+		w.report(0, s, nil)
+	}
+	w.rounds()
+	if p := w.status(); p.Status != hotstick.Completed || p.Ended == nil {
+		w.Fatalf("the plan is %s", p.Status)
+	}
+}
+
+// runs is a check-in of the first host, whose ledger expects the level, with or without
+// it in the kernel.
+func (w *world) runs(level bool, reports ...hotstick.Report) {
+	w.Helper()
+	var h store.Host
+	w.must(w.store.View(w.Context(), func(tx store.Tx) error {
+		var err error
+		h, err = tx.Hosts().Get(w.hosts[0].Host)
+		return err
+	}))
+	req := w.request(0, h.Seq+1, reports)
+	req.Loader.Expected = &patch
+	if level {
+		req.Patches = []hotstick.LoadedPatch{{Module: "unix_ioctl_1", State: hotstick.InEffect}}
+	}
+	_, err := w.control.Take(w.Context(), req, time.Minute)
+	w.must(err)
+	pass(time.Second)
+	w.rounds()
+}
+
+// handTakes lets somebody disable the level on the first host: two check-ins show it, the
+// first with the loader's own report.
+func (w *world) handTakes(seq uint64) {
+	w.Helper()
+	w.runs(true)
+	gone := w.says(seq, hotstick.Failed, &hotstick.Reason{Code: hotstick.ReasonRemovedOutside})
+	gone[0].Attempt = w.line(0).Attempt
+	w.runs(false, gone...)
+	w.runs(false)
+}
+
+func TestACompletedPlanPutsBackWhatSomebodyTookAwayAndNoMoreThanItsSignaturesSay(t *testing.T) {
+	inBubble(t, 1, func(w *world) {
+		w.confirmed()
+		w.handTakes(4)
+		line, p := w.line(0), w.status()
+		if p.Status != hotstick.Running || p.Ended != nil || p.Reason.Code != hotstick.ReasonDrifted || p.Reason.Subject != "host-1" {
+			t.Errorf("the plan is %s because of %+v", p.Status, p.Reason)
+		}
+		if line.State != hotstick.Admitted || line.Attempt != 2 || line.Reapplied != 1 {
+			t.Fatalf("the line is %+v", line)
+		}
+		log := w.kindsLogged()
+		if log[inventory.HostDrifted] != 1 {
+			t.Errorf("the log has %v", log)
+		}
+		for _, s := range []hotstick.HostState{hotstick.Armed, hotstick.Probation, hotstick.Confirmed} {
+			w.report(0, s, nil)
+		}
+		w.rounds()
+		w.runs(true)
+		if p := w.status(); p.Status != hotstick.Completed || p.Ended == nil {
+			t.Errorf("with the level back the plan is %s", p.Status)
+		}
+		// The person insists.
+		w.handTakes(8)
+		if line, p := w.line(0), w.status(); p.Status != hotstick.Completed || line.Attempt != 2 || line.Reason.Code != hotstick.ReasonRemovedOutside {
+			t.Errorf("against a person who insists the plan is %s, and the line %+v", p.Status, line)
+		}
+		if log := w.kindsLogged(); log[inventory.HostDrifted] != 2 {
+			t.Errorf("people are not told a second time: %v", log)
+		}
+	}, putsBack(1))
+}
+
+func TestAServerThatWasDownWhileAHostDriftedPutsItsLevelBack(t *testing.T) {
+	inBubble(t, 1, func(w *world) {
+		w.confirmed()
+		deaf := w.control
+		w.runs(true)
+		gone := w.says(4, hotstick.Failed, &hotstick.Reason{Code: hotstick.ReasonRemovedOutside})
+		w.runs(false, gone...)
+		h := w.request(0, 100, nil)
+		h.Loader.Expected = &patch
+		_, err := deaf.Take(w.Context(), h, time.Minute)
+		w.must(err)
+		w.control = w.newController() // it ended before it could decide
+		pass(time.Second)
+		w.rounds()
+		if line := w.line(0); line.State != hotstick.Admitted || line.Reapplied != 1 {
+			t.Errorf("the line is %+v", line)
+		}
+	}, putsBack(1))
+}
+
+func TestAPlanThatOnlyReportsLeavesWhatSomebodyTookAway(t *testing.T) {
+	inBubble(t, 1, func(w *world) {
+		w.confirmed()
+		w.handTakes(4)
+		if line, p := w.line(0), w.status(); p.Status != hotstick.Completed || line.State != hotstick.Failed || line.Attempt != 1 {
+			t.Errorf("the plan is %s, and the line %+v", p.Status, line)
+		}
+	})
+}
+
+func TestALevelThatANewerPlanIsToReplaceIsNotPutBack(t *testing.T) {
+	inBubble(t, 1, func(w *world) {
+		w.confirmed()
+		older := w.plan
+		a, _ := w.trusted.Patches[1].Artifact(build)
+		raw := w.draft(a, func(w *world, p *hotstick.Plan) { p.Name, p.Patch = "q", newer })
+		id, err := w.control.Submit(w.Context(), raw, w.hosts, "alice")
+		w.must(err)
+		_, err = w.control.Start(w.Context(), string(id), "alice", "")
+		w.must(err)
+		w.handTakes(4)
+		if w.plan = older; w.line(0).Reapplied != 0 || w.status().Status != hotstick.Completed {
+			t.Errorf("the older plan is %s, and its line %+v", w.status().Status, w.line(0))
+		}
+	}, putsBack(1))
+}
