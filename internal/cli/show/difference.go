@@ -21,6 +21,7 @@ func Difference(last, next hotstick.Plan) []string {
 	d.change("gates", orNone(gateSettings(last.Gate)), orNone(gateSettings(next.Gate)))
 	d.change("calendars", len(last.Calendars), len(next.Calendars))
 	d.change("further approvals", last.Approvals, next.Approvals)
+	d.change("times that a level is put back on a host", last.Reapply, next.Reapply)
 	d.change("emergency", len(last.Emergency) > 0, len(next.Emergency) > 0)
 	d.waves(last.Waves, next.Waves)
 	d.budgets(last.Budgets, next.Budgets)

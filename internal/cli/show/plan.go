@@ -96,6 +96,9 @@ func (r Review) rules(p *page) {
 	if plan.Gate != (hotstick.GateSettings{}) {
 		p.field("Gates", "%s", gateSettings(plan.Gate))
 	}
+	if plan.Reapply > 0 {
+		p.field("Drift", "what somebody else takes away is put back, up to %s on each host, also once the plan is completed", plural(plan.Reapply, "time", "times"))
+	}
 	for _, c := range plan.Calendars {
 		n := 0
 		for _, h := range r.Hosts {

@@ -96,7 +96,7 @@ func rollout() api.Rollout {
 func review() Review {
 	last := plan()
 	next := plan()
-	next.Name, next.Patch = "second", ref
+	next.Name, next.Patch, next.Reapply = "second", ref, 2
 	next.Waves[1].BakeSeconds = 60
 	next.Budgets = []hotstick.Budget{{Domain: "rack", Max: 2}, {Domain: "zone", Max: 1}}
 	next.Lanes[0].RevertTo = []hotstick.RevertTarget{{Patch: before}, {}}

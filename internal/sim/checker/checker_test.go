@@ -234,6 +234,9 @@ func trustTales() []tale {
 	}
 }
 
+// puttingBack lets the plan put its level back once on each host.
+func puttingBack(b *trace.PlanBody) { b.Plan.Reapply = 1 }
+
 // lasting lets the plan live for long.
 func lasting(b *trace.PlanBody) { b.Plan.NotAfter = night.AddDate(1, 0, 0) }
 
@@ -340,6 +343,28 @@ func waveTales() []tale {
 		{"S5o", "an admission of a host that is kept out", nil, func(s *story, bad bool) {
 			s.fault(OrderExclude, pick[hotstick.HostID](bad, "h1", "h2"))
 			s.admit("h1")
+		}},
+		{"S9d", "what somebody took away is put back once too often", puttingBack, func(s *story, bad bool) {
+			s.patched("h1")
+			for range pick(bad, 2, 1) {
+				s.kernel("h1", hotstick.Disabled)
+				s.row("h1", hotstick.Waiting, reason(hotstick.ReasonDrifted))
+				s.row("h1", hotstick.Confirmed)
+			}
+		}},
+		{"S9d", "what nobody took away is put back", puttingBack, func(s *story, bad bool) {
+			s.patched("h1")
+			if !bad {
+				s.kernel("h1", hotstick.Disabled)
+			}
+			s.row("h1", hotstick.Waiting, reason(hotstick.ReasonDrifted))
+		}},
+		{"S9d", "a halted plan puts its level back", puttingBack, func(s *story, bad bool) {
+			s.patched("h1")
+			s.kernel("h1", hotstick.Disabled)
+			s.status(pick(bad, "halted", "completed"))
+			s.status("running")
+			s.row("h1", hotstick.Waiting, reason(hotstick.ReasonDrifted))
 		}},
 		{"S9", "one attempt is armed twice", nil, func(s *story, bad bool) {
 			s.admitted("h1")

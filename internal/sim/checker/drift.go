@@ -7,9 +7,12 @@ import (
 	"github.com/hotstick/hotstick/internal/trace"
 )
 
-// putBack is looked at where it is decided: when a host that had the level is to wait
-// for another attempt.
+// putBack is looked at where it is decided: when a plan that was over runs again, and when
+// a host that had the level is to wait for another attempt.
 func putBack(f *fleet, e *trace.Event) (bool, string) {
+	if e.Kind == trace.KindPlanStatus && e.To == string(hotstick.Running) {
+		return runsAgain(f.plan(e.Plan))
+	}
 	if e.Kind != trace.KindHostState || e.To != string(hotstick.Waiting) || e.Cause != string(hotstick.ReasonDrifted) || f.owned {
 		return false, ""
 	}
@@ -28,6 +31,16 @@ func putBack(f *fleet, e *trace.Event) (bool, string) {
 		return true, "the level is put back although it is banned"
 	case f.ground != nil && f.kept(p, l, e):
 		return true, "the level is put back on a host that never lost it"
+	}
+	return true, ""
+}
+
+func runsAgain(p *plan) (bool, string) {
+	switch {
+	case !p.status.Over() || !p.known():
+		return false, ""
+	case p.status != hotstick.Completed || p.body.Plan.Reapply == 0:
+		return true, fmt.Sprintf("a plan that was %s runs again, and its signatures do not say so", p.status)
 	}
 	return true, ""
 }

@@ -93,7 +93,10 @@ func (f *fleet) status(e *trace.Event) {
 	if p.status == hotstick.Halted && p.halted == 0 {
 		p.halted = e.T
 	}
-	if p.status.Over() && p.ended == 0 {
+	switch {
+	case p.halted == 0 && p.status == hotstick.Running:
+		p.ended = 0 // it was completed, and puts its level back
+	case p.status.Over() && p.ended == 0:
 		p.ended = e.T
 	}
 }
