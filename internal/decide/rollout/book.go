@@ -265,6 +265,8 @@ func (r *Rollout) count(i int32, n int) {
 		if h.State != hotstick.Lost && !(s.replaced && idle(h)) {
 			s.cell.wave.unsettled += n
 		}
+	} else if r.awaitsReapply(h) {
+		s.cell.wave.unsettled += n
 	}
 	r.noteDrift(i, n)
 	if r.mayReturn(h) {
