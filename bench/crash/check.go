@@ -39,11 +39,11 @@ func (r *run) examine(ctx context.Context) []finding {
 	for _, p := range r.processes {
 		r.back(p) // of a round that came to no end
 	}
-	if err := again(ctx, "the server", r.house.client.Ready); err != nil {
+	if err := r.house.again(ctx, "the server", r.house.client.Ready); err != nil {
 		return []finding{{What: "the server is gone", Text: err.Error(), stuck: true}}
 	}
 	for _, m := range r.house.acked {
-		note("an acknowledged change is lost: "+m.what, again(ctx, m.what, m.so))
+		note("an acknowledged change is lost: "+m.what, r.house.again(ctx, m.what, m.so))
 	}
 	note("the audit log", r.cli(ctx, "audit", "verify"))
 	events, err := r.traces()

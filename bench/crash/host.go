@@ -63,7 +63,7 @@ func (r *run) join(ctx context.Context, name string, enrol *pool) (*host, error)
 		}
 	}
 	var token api.JoinToken
-	err = again(ctx, "join token", func(ctx context.Context) error {
+	err = r.house.again(ctx, "join token", func(ctx context.Context) error {
 		var err error
 		token, err = r.house.client.MakeJoinToken(ctx, api.JoinTokenRequest{})
 		return err

@@ -39,6 +39,8 @@ type house struct {
 	// acked are the mutations that the server said yes to, each with what must be so
 	// for ever after.
 	acked []mutation
+	// meanwhile is called while the server is away.
+	meanwhile func()
 	// shelf are the levels that were published, oldest first.
 	shelf []published
 }
@@ -102,8 +104,8 @@ const longest = 10 * time.Minute
 
 // again repeats a call while the server is away, as people do. A server that said no is
 // asked no more, unless already says that it had done so before it died.
-func again(ctx context.Context, what string, call func(context.Context) error) error {
-	limit := time.Now().Add(patience)
+func (h *house) again(ctx context.Context, what string, call func(context.Context) error) error {
+	deaths, at := h.process.deaths(), time.Now()
 	for {
 		err := call(ctx)
 		if err == nil {
@@ -113,8 +115,14 @@ func again(ctx context.Context, what string, call func(context.Context) error) e
 		if errors.As(err, &said) && said.Status != http.StatusTooManyRequests && said.Status < 500 {
 			return fmt.Errorf("%s: %w", what, err)
 		}
-		if time.Now().After(limit) || ctx.Err() != nil {
-			return fmt.Errorf("%s: %w", what, err)
+		if now := h.process.deaths(); now != deaths { // a server that is killed lives
+			deaths, at = now, time.Now()
+		}
+		if trouble := h.process.trouble(); trouble != nil || ctx.Err() != nil || time.Since(at) > patience {
+			return errors.Join(fmt.Errorf("%s: %w", what, err), trouble)
+		}
+		if h.meanwhile != nil {
+			h.meanwhile()
 		}
 		pause(ctx, 50*time.Millisecond)
 	}
@@ -150,7 +158,7 @@ func (p published) module() string { return p.patch.Artifacts[0].Module }
 // publish signs a new level into the catalog.
 func (h *house) publish(ctx context.Context, kind string) (published, error) {
 	p := newLevel(len(h.shelf)+1, kind)
-	err := again(ctx, "upload", func(ctx context.Context) error {
+	err := h.again(ctx, "upload", func(ctx context.Context) error {
 		return h.client.UploadArtifact(ctx, p.patch.Artifacts[0].Digest, p.data)
 	})
 	if err != nil {
@@ -180,7 +188,7 @@ func (h *house) ack(what string, so func(context.Context) error) {
 // taken.
 func (h *house) revise(ctx context.Context, sign func(root, targets []byte) ([]byte, error)) error {
 	var root, targets []byte
-	err := again(ctx, "read the catalog", func(ctx context.Context) error {
+	err := h.again(ctx, "read the catalog", func(ctx context.Context) error {
 		var err, err2 error
 		root, err = h.client.CatalogFile(ctx, "root.json")
 		targets, err2 = h.client.CatalogFile(ctx, "targets.json")
@@ -193,7 +201,7 @@ func (h *house) revise(ctx context.Context, sign func(root, targets []byte) ([]b
 	if err != nil {
 		return err
 	}
-	return again(ctx, "publish", func(ctx context.Context) error {
+	return h.again(ctx, "publish", func(ctx context.Context) error {
 		_, err := h.client.Publish(ctx, api.PublishRequest{Targets: next})
 		return err
 	})
@@ -219,7 +227,7 @@ func (h *house) roll(ctx context.Context, p published, hosts []*host) (hotstick.
 		return "", err
 	}
 	name := string(plan)
-	err = again(ctx, "submit", func(ctx context.Context) error {
+	err = h.again(ctx, "submit", func(ctx context.Context) error {
 		if _, err := h.client.Rollout(ctx, name); err == nil {
 			return nil // it was taken before the server died
 		}
@@ -232,7 +240,7 @@ func (h *house) roll(ctx context.Context, p published, hosts []*host) (hotstick.
 	if raw, err = statement.AddSignature(raw, h.keys[approver]); err != nil {
 		return plan, err
 	}
-	err = again(ctx, "approve", func(ctx context.Context) error {
+	err = h.again(ctx, "approve", func(ctx context.Context) error {
 		if r, err := h.client.Rollout(ctx, name); err != nil || r.Status != hotstick.Proposed {
 			return err
 		}
@@ -242,7 +250,7 @@ func (h *house) roll(ctx context.Context, p published, hosts []*host) (hotstick.
 	if err != nil {
 		return plan, err
 	}
-	err = again(ctx, "start", func(ctx context.Context) error {
+	err = h.again(ctx, "start", func(ctx context.Context) error {
 		if r, err := h.client.Rollout(ctx, name); err != nil || r.Status != hotstick.Approved {
 			return err
 		}

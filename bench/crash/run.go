@@ -73,6 +73,7 @@ func newRun(ctx context.Context, o options, number int, todo plan) (*run, error)
 	if r.house, err = newHouse(ctx, o.dir, o.programs); err != nil {
 		return r, err
 	}
+	r.house.meanwhile = func() { r.hurry(0) }
 	r.processes = append(r.processes, r.house.process)
 	if err := r.house.process.start(&pool{}); err != nil {
 		return r, err
@@ -372,7 +373,7 @@ func (r *run) withdrawn(ctx context.Context, kind string, does func(p published)
 
 // halt ends a plan unless it is over.
 func (r *run) halt(ctx context.Context, plan hotstick.PlanID) error {
-	err := again(ctx, "halt", func(ctx context.Context) error {
+	err := r.house.again(ctx, "halt", func(ctx context.Context) error {
 		got, err := r.house.client.Rollout(ctx, string(plan))
 		if err != nil || got.Status.Over() {
 			return err
@@ -424,7 +425,7 @@ func (r *run) ban(ctx context.Context) error {
 	if err := r.house.recall(ctx, recalled.patch.Ref); err != nil {
 		return err
 	}
-	err = again(ctx, "ban", func(ctx context.Context) error {
+	err = r.house.again(ctx, "ban", func(ctx context.Context) error {
 		_, err := r.house.client.Ban(ctx, banned.patch.Ref, api.BanRequest{Reason: "it was found to be bad"})
 		return err
 	})
@@ -510,7 +511,7 @@ func (r *run) leave(ctx context.Context, x *host) error {
 	err := x.down(syscall.SIGTERM)
 	r.back(x.loader)
 	r.back(x.agent)
-	return errors.Join(err, again(ctx, "write off", func(ctx context.Context) error {
+	return errors.Join(err, r.house.again(ctx, "write off", func(ctx context.Context) error {
 		_, err := r.house.client.WriteOff(ctx, string(x.id), api.ActionRequest{Reason: "the visit is over"})
 		return err
 	}))
