@@ -94,6 +94,10 @@ func TestTheUnitsOnADebianWithSystemd(t *testing.T) {
 		{"both units are restarted during probation, and it ends well", restartedInProbation},
 		{"an agent that was taken over gets nothing", agentTakenOver},
 		{"what systemd itself says of the units", exposure},
+		{"the level before has nothing to put back", nothingTouched},
+		{"what a patch touches is changed, in order, by a loader that is killed half-way", touchedHalfWay},
+		{"all of it is put back, newest first, by a loader that is killed half-way", putBackHalfWay},
+		{"the power goes half-way: what outlives a reboot is put back after it", powerGoesHalfWay},
 	})
 }
 
@@ -169,12 +173,13 @@ func (h *debianHost) boot(on installed, c guest.Config) {
 	for name, path := range on.where {
 		files = append(files, guest.File{Path: path, Source: filepath.Join(on.units, name)})
 	}
-	// Levels 1 to 3 of the demo's table are the three patches here.
-	for i, folder := range []string{"busy-target", "busy-1", "unix-ioctl-1", "foreign"} {
+	// Levels of the demo's table are these patches here; the last is a second level.
+	number := map[string]int{"busy-target": 1, "busy-1": 1, "unix-ioctl-1": 1, "foreign": 1, "unix-ioctl-2": 2}
+	for i, folder := range []string{"busy-target", "busy-1", "unix-ioctl-1", "foreign", "unix-ioctl-2"} {
 		ko, err := k.BuildModule(h.ctx, filepath.Join(h.patches, folder), filepath.Join(h.Dir, "build"))
 		h.must0(err)
 		files = append(files, guest.File{Path: "/demo/" + filepath.Base(ko), Source: ko})
-		h.levels[i] = &level{number: 1, folder: filepath.Join(h.patches, folder), module: strings.TrimSuffix(filepath.Base(ko), ".ko"), artifacts: map[string]string{k.Release: ko}}
+		h.levels[i] = &level{number: number[folder], folder: filepath.Join(h.patches, folder), module: strings.TrimSuffix(filepath.Base(ko), ".ko"), artifacts: map[string]string{k.Release: ko}}
 	}
 	c.Name, c.Dir, c.Kernel, c.Busybox, c.Debian = h.m.name, filepath.Join(h.Dir, h.m.name), k, busybox, image
 	c.Network, c.Files, c.MemoryMB = true, files, 1024
