@@ -163,7 +163,7 @@ type LoaderState struct {
 
 // Heard reports whether this is what a loader says of itself, and not the silence of one
 // that could not be reached.
-func (l LoaderState) Heard() bool { return l.Nonce != "" || l.Resting }
+func (s LoaderState) Heard() bool { return s.Nonce != "" || s.Resting }
 
 // DocumentRefusal says which document a loader refused and why.
 type DocumentRefusal struct {
