@@ -4,6 +4,7 @@
 package durable
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,7 +21,11 @@ import (
 // the directory. Whatever an earlier, cut-off Replace left is overwritten. Two
 // processes must not replace one file at the same time.
 func Replace(dir, name string, mode fs.FileMode, data []byte) error {
-	temp, err := write(dir, name, mode, data)
+	temp := filepath.Join(dir, "."+name+".new")
+	err := os.Remove(temp)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = write(temp, mode, data)
+	}
 	if err == nil {
 		err = os.Rename(temp, filepath.Join(dir, name))
 		failpoint.Here(failpoint.DurableRenamed)
@@ -37,22 +42,29 @@ func Replace(dir, name string, mode fs.FileMode, data []byte) error {
 
 // Create writes a file that must not exist yet, in the same way: after a power cut it is
 // there as a whole or not at all, for a key that is half there could neither be used nor
-// made again. The error wraps fs.ErrExist if the file exists. Two processes must not
-// create one file at the same time.
+// made again. The error wraps fs.ErrExist if the file exists. Of several processes that
+// create one file, one does.
 func Create(path string, mode fs.FileMode, data []byte) error {
-	if _, err := os.Lstat(path); err == nil {
+	if exists(path) {
 		return fmt.Errorf("cannot write %s: %w", path, fs.ErrExist)
 	}
 	dir, name := filepath.Split(path)
 	if dir == "" {
 		dir = "."
 	}
-	temp, err := write(dir, name, mode, data)
+	temp := filepath.Join(dir, "."+name+".new-"+rand.Text())
+	err := write(temp, mode, data)
 	if err == nil {
-		err = publish(temp, path)
+		if err = publish(temp, path); err != nil && exists(path) {
+			err = fs.ErrExist // whoever was first has removed this one as well
+		}
 	}
 	if err == nil {
 		err = SyncDir(dir)
+	}
+	left, _ := filepath.Glob(filepath.Join(dir, "."+name+".new-*")) // the pattern is well formed
+	for _, half := range left {
+		_ = os.Remove(half) // it may hold a key, of this call or of one that was cut off
 	}
 	if err != nil {
 		return fmt.Errorf("cannot write %s durably: %w", path, err)
@@ -60,21 +72,22 @@ func Create(path string, mode fs.FileMode, data []byte) error {
 	return nil
 }
 
-// write makes the temporary file, whole and synced, and returns its path.
-func write(dir, name string, mode fs.FileMode, data []byte) (temp string, err error) {
-	temp = filepath.Join(dir, "."+name+".new")
-	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", err
-	}
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// write makes the temporary file, whole and synced.
+func write(temp string, mode fs.FileMode, data []byte) error {
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
-		return "", err
+		return err
 	}
 	_, err = f.Write(data)
 	failpoint.Here(failpoint.DurableTempWritten)
 	err = errors.Join(err, flush(f), f.Close())
 	failpoint.Here(failpoint.DurableTempSynced)
-	return temp, err
+	return err
 }
 
 // publish gives a file its name, which nothing has yet. Where the file system cannot

@@ -1,10 +1,12 @@
 package durable_test
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/hotstick/hotstick/internal/durable"
@@ -72,7 +74,7 @@ func TestCreateNeverOverwrites(t *testing.T) {
 func TestWhatAPowerCutLeftOfACreateIsNotInTheWay(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "key")
-	if err := os.WriteFile(filepath.Join(dir, ".key.new"), []byte("half"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, ".key.new-CUTOFF"), []byte("half"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := durable.Create(path, 0o600, []byte("whole")); err != nil {
@@ -84,17 +86,25 @@ func TestWhatAPowerCutLeftOfACreateIsNotInTheWay(t *testing.T) {
 	}
 }
 
-func TestAFileIsWholeBeforeItHasItsName(t *testing.T) {
+func TestOfManyWhoCreateAFileOneDoes(t *testing.T) {
 	dir := t.TempDir()
-	// A directory stands where the temporary file should be.
-	if err := os.MkdirAll(filepath.Join(dir, ".key.new", "x"), 0o700); err != nil {
-		t.Fatal(err)
-	}
 	path := filepath.Join(dir, "key")
-	if err := durable.Create(path, 0o600, []byte("whole")); err == nil {
-		t.Error("was told that the file was written")
+	var callers sync.WaitGroup
+	results := make([]error, 20)
+	for i := range results {
+		callers.Go(func() { results[i] = durable.Create(path, 0o600, bytes.Repeat([]byte{byte('a' + i)}, 10_000)) })
 	}
-	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("something has the file's name (%v)", err)
+	callers.Wait()
+	data, err := os.ReadFile(path)
+	if err != nil || len(data) != 10_000 {
+		t.Fatalf("%d bytes (%v)", len(data), err)
+	}
+	for i, err := range results {
+		if won := data[0] == byte('a'+i); won != (err == nil) || !won && !errors.Is(err, fs.ErrExist) {
+			t.Errorf("caller %d of the file by %q was told %v", i, data[0], err)
+		}
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("%d entries are left (%v)", len(entries), err)
 	}
 }
