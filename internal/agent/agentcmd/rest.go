@@ -3,6 +3,7 @@ package agentcmd
 import (
 	"bufio"
 	"bytes"
+	"io"
 	"os"
 	"runtime/debug"
 	"strconv"
@@ -31,7 +32,7 @@ func resting() func() {
 // again when they are used. Nothing rests on it: what cannot be done is not.
 func letGo() {
 	program, err := os.Readlink("/proc/self/exe")
-	if err != nil {
+	if err != nil || !loadedAsItIs(program) {
 		return
 	}
 	maps, err := os.ReadFile("/proc/self/maps")
@@ -43,6 +44,20 @@ func letGo() {
 			_, _, _ = unix.Syscall(unix.SYS_MADVISE, from, length, unix.MADV_DONTNEED)
 		}
 	}
+}
+
+// loadedAsItIs tells whether nothing in the program's file was changed when it was loaded.
+// Where the program may lie anywhere in memory, its constants hold addresses, which the
+// file does not have.
+func loadedAsItIs(program string) bool {
+	f, err := os.Open(program)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var header [18]byte
+	_, err = io.ReadFull(f, header[:])
+	return err == nil && header[16]+header[17] == 2 // ET_EXEC, whatever the order of bytes
 }
 
 // constant reads a line of /proc/PID/maps. It reports a part of the program's file that
