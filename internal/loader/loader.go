@@ -382,6 +382,9 @@ func (l *Loader) ours() []ledger.Level {
 func (l *Loader) Stop() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.cfg.Bell != nil {
+		l.cfg.Bell("") // whoever stops a loader wants to see that it is gone
+	}
 	return l.change(func(led *ledger.Ledger) { led.Boot.Clean = true })
 }
 

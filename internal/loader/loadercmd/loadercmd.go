@@ -188,6 +188,8 @@ func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 	if s.markClean {
 		return markClean(s, log)
 	}
+	bell := link.NewBell(s.socket, log)
+	bell.Ring("") // what an earlier loader said is not said of one that may not come up
 	entrances := newDoors(s, inherited(os.Getenv))
 	users, err := agentUsers(s.agentUser)
 	if err != nil {
@@ -227,7 +229,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 		Keys:     kernel.keys(), Model: kernel.model(), Tasks: newTaskWatch(os.DirFS("/")),
 		Others: others{os.DirFS("/"), build.Release}, Journal: journal.Open(s.state),
 		Limits: s.limits, Rest: debug.FreeOSMemory, Log: log, Trace: sink,
-		Touch: newStepper(s), Bell: link.NewBell(s.socket, log).Ring,
+		Touch: newStepper(s), Bell: bell.Ring,
 	})
 	if err != nil {
 		return err
