@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -96,6 +97,7 @@ func TestMeasureTransitions(t *testing.T) {
 	stop()
 	for range runtime.NumCPU() {
 		spinner := exec.Command("/bin/sh", "-c", "while :; do :; done")
+		spinner.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // as another service's
 		if err := spinner.Start(); err != nil {
 			t.Fatal(err)
 		}

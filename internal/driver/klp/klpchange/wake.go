@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -42,8 +41,13 @@ const (
 	wakePause = 100 * time.Microsecond
 	// watchPause is how long the watch sleeps between two looks at the change.
 	watchPause = time.Millisecond
-	// wakeLimit ends them even if the change hangs.
+	// readyLimit bounds the wait for threads whose CPU lets them run only later.
+	readyLimit = 20 * time.Millisecond
+	// wakeLimit ends the threads, and the change's stay on its CPU, however long it takes.
 	wakeLimit = 2 * time.Second
+	// holdLimit is how long a thread holds its CPU before all else. The kernel's first try
+	// takes a millisecond for some hundred tasks.
+	holdLimit = 250 * time.Millisecond
 	// spareThreads are left to the rest of the program.
 	spareThreads = 32
 	// wakeNice lets the threads, and the change, run before anything ordinary.
@@ -65,45 +69,71 @@ const (
 
 // awake keeps CPUs awake for one change.
 type awake struct {
-	what    change
-	over    atomic.Bool
-	end     time.Time
-	threads sync.WaitGroup
+	what change
+	over atomic.Bool
+	// ready and running count threads.
+	ready, running atomic.Int32
 }
 
 // during makes a change while the other CPUs are kept awake.
 func (w Waking) during(fsys fs.FS, what change, do func() error) error {
-	cpus := w.cpus(fsys)
-	if len(cpus) == 0 {
-		return do()
+	if cpus := w.cpus(fsys); len(cpus) > 0 {
+		return (&awake{what: what}).during(cpus, do)
 	}
+	return do()
+}
+
+func (a *awake) during(cpus []int, do func() error) error {
+	// Each thread that yields holds one of the runtime's places, and the change needs one
+	// to come back.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(len(cpus) + 2))
 	result := make(chan error)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread ends with its CPU and its priority
-		result <- (&awake{what: what, end: time.Now().Add(wakeLimit)}).besides(cpus, do)
+		result <- a.besides(cpus, do)
 	}()
 	return <-result
 }
 
-// besides makes the change on this thread and its CPU; the others are kept awake.
+// besides makes the change on this thread and its CPU; the others are kept awake. It waits
+// for no thread for long: what runs in real time may keep one from its CPU for ever.
 func (a *awake) besides(cpus []int, do func() error) error {
 	here, err := a.stay()
 	if err != nil {
 		return do() // the kernel manages alone
 	}
-	defer a.threads.Wait()
+	if a.what != wait {
+		defer goFirst()()
+	}
+	defer a.soon(func() bool { return a.running.Load() == 0 })
 	defer a.over.Store(true)
-	var ready sync.WaitGroup
+	others := int32(0)
 	for _, cpu := range cpus {
 		if cpu != here {
-			ready.Add(1)
-			a.threads.Go(func() { a.keep(cpu, ready.Done) })
+			others++
+			a.start(func() { a.keep(cpu) })
 		}
 	}
-	ready.Wait()
+	a.soon(func() bool { return a.ready.Load() == others })
 	tid := unix.Gettid()
-	a.threads.Go(func() { a.watch(tid) })
+	a.start(func() { a.watch(tid) })
 	return do()
+}
+
+func (a *awake) start(thread func()) {
+	a.running.Add(1)
+	go func() {
+		defer a.running.Add(-1)
+		runtime.LockOSThread() // and never unlocked, as above
+		thread()
+	}()
+}
+
+// soon waits a moment for something.
+func (a *awake) soon(happened func() bool) {
+	for limit := time.Now().Add(readyLimit); !happened() && time.Now().Before(limit); {
+		nap(wakePause)
+	}
 }
 
 // stay binds this thread to the CPU that it is on.
@@ -118,59 +148,73 @@ func (a *awake) stay() (cpu int, err error) {
 // bind binds this thread to a CPU and lets it go first. Where it may not go first it
 // takes turns, which is slower at worst.
 func (a *awake) bind(cpu int) error {
-	var one unix.CPUSet
-	one.Set(cpu)
-	if err := unix.SchedSetaffinity(0, &one); err != nil {
-		return err
-	}
 	if a.what != wait {
 		_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), wakeNice)
 	}
-	return nil
+	var one unix.CPUSet
+	one.Set(cpu)
+	return unix.SchedSetaffinity(0, &one)
+}
+
+// goFirst lets this session's tasks go before those of others until it is ended: with
+// automatic groups a thread's own priority holds only within its session.
+func goFirst() (end func()) {
+	const file = "/proc/self/autogroup"
+	set := func(nice int) { _ = os.WriteFile(file, []byte(strconv.Itoa(nice)), 0) } // refused: they take turns
+	if now, err := os.ReadFile(file); err != nil || !bytes.HasSuffix(now, []byte(" nice 0\n")) {
+		return func() {} // there are no such groups, or somebody gave this one its place
+	}
+	set(wakeNice)
+	return func() { set(0) }
 }
 
 // keep keeps a CPU awake: from now on, or, for a load, from the moment when its transition
 // begins.
-func (a *awake) keep(cpu int, ready func()) {
-	runtime.LockOSThread() // and never unlocked, as above
+func (a *awake) keep(cpu int) {
 	err := a.bind(cpu)
-	ready()
+	a.ready.Add(1)
 	if err != nil {
 		return // the CPU went away
 	}
-	for a.what == load && !a.done() && !inTransition() {
+	end := time.Now().Add(wakeLimit)
+	for a.what == load && !inTransition() {
+		if a.over.Load() || time.Now().After(end) {
+			return
+		}
 		nap(wakePause)
 	}
-	for !a.done() {
+	if a.what != wait {
+		end = time.Now().Add(holdLimit)
+	}
+	for !a.over.Load() && time.Now().Before(end) {
 		_, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 	}
 }
 
 // watch lets the CPUs go when the write that disables has come to sleep: what follows is a
 // wait for all tasks, which takes twice as long while some only yield. It lets the change
-// go from its CPU when it takes too long, as it may where something else holds that.
+// go from its own CPU then, and when it takes too long, for something else may hold that.
 func (a *awake) watch(changer int) {
-	for ; !a.done(); nap(watchPause) {
-		if a.what == disable && asleep(changer) {
-			a.over.Store(true)
+	for end := time.Now().Add(wakeLimit); time.Now().Before(end); nap(watchPause) {
+		if a.over.Load() {
 			return
 		}
-	}
-	if !a.over.Load() {
-		var all unix.CPUSet
-		for cpu := range len(all) * strconv.IntSize {
-			all.Set(cpu)
+		if a.what == disable && asleep(changer) {
+			break
 		}
-		_ = unix.SchedSetaffinity(changer, &all) // the kernel takes those that there are
 	}
+	a.over.Store(true)
+	var all unix.CPUSet
+	for cpu := range len(all) * strconv.IntSize {
+		all.Set(cpu)
+	}
+	_ = unix.SchedSetaffinity(changer, &all) // the kernel takes those that there are
 }
-
-func (a *awake) done() bool { return a.over.Load() || time.Now().After(a.end) }
 
 // inTransition tells whether a transition began: before one a task's state is -1.
 func inTransition() bool {
 	state, err := os.ReadFile("/proc/thread-self/patch_state")
-	return err != nil || !bytes.HasPrefix(state, []byte("-"))
+	return err == nil && !bytes.HasPrefix(state, []byte("-"))
 }
 
 // asleep tells whether a thread of this process waits in the kernel.
@@ -206,9 +250,20 @@ func (w Waking) cpus(fsys fs.FS) (cpus []int) {
 	return cpus
 }
 
-// threadsLeft tells how many threads this process's control groups still allow.
+// threadsLeft tells how many threads the kernel and this process's control groups still
+// allow. Of what the kernel allows a tenth is for others.
 func threadsLeft(fsys fs.FS) int {
 	left := math.MaxInt
+	load, _ := fs.ReadFile(fsys, "proc/loadavg") // absent: there are no limits
+	if fields := strings.Fields(string(load)); len(fields) > 3 {
+		_, total, _ := strings.Cut(fields[3], "/") // such as 2/345: what runs, and what there is
+		now, _ := strconv.Atoi(total)
+		for _, limit := range []string{"pid_max", "threads-max"} {
+			if most, err := readNumber(fsys, "proc/sys/kernel/"+limit); err == nil {
+				left = min(left, most-most/10-now)
+			}
+		}
+	}
 	groups, _ := fs.ReadFile(fsys, "proc/self/cgroup") // absent: there are no limits
 	for line := range strings.Lines(string(groups)) {
 		_, rest, _ := strings.Cut(strings.TrimSpace(line), ":")

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -65,6 +66,11 @@ func TestNoThreadIsStartedThatAControlGroupForbids(t *testing.T) {
 			"sys/fs/cgroup/system.slice/pids.max":               {Data: []byte("100\n")},
 			"sys/fs/cgroup/system.slice/pids.current":           {Data: []byte("90\n")},
 		}, 10},
+		"a kernel nearly full": {fstest.MapFS{
+			"proc/loadavg":                {Data: []byte("0.10 0.20 0.30 2/880 12345\n")},
+			"proc/sys/kernel/pid_max":     {Data: []byte("1000\n")},
+			"proc/sys/kernel/threads-max": {Data: []byte("60000\n")},
+		}, 20},
 		"the first version": {fstest.MapFS{
 			"proc/self/cgroup":                  {Data: []byte("4:pids:/a\n1:cpu:/b\n")},
 			"sys/fs/cgroup/pids/a/pids.max":     {Data: []byte("64\n")},
@@ -92,7 +98,35 @@ func TestWakingChangesNothingOfTheChange(t *testing.T) {
 			}
 		}
 	}
-	if n := runtime.NumGoroutine(); n > before {
-		t.Errorf("%d goroutines are left, of %d", n, before)
+	for n := 0; runtime.NumGoroutine() > before; n++ {
+		if n == 1000 {
+			t.Fatalf("%d goroutines are left, of %d", runtime.NumGoroutine(), before)
+		}
+		nap(time.Millisecond)
+	}
+}
+
+// A loader has two of the runtime's places, and a large machine many CPUs.
+func TestAChangeComesBackBesideManyThreads(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	allowed := Waking{}.cpus(fstest.MapFS{})
+	if len(allowed) == 0 {
+		t.Skip("a lone CPU is never woken")
+	}
+	var cpus []int
+	for range 64 {
+		cpus = append(cpus, allowed...)
+	}
+	done := make(chan error)
+	go func() {
+		done <- (&awake{what: disable}).during(cpus, func() error { nap(time.Millisecond); return nil })
+	}()
+	select {
+	case err := <-done:
+		if n := runtime.GOMAXPROCS(0); err != nil || n != 2 {
+			t.Errorf("%v, and then the runtime has %d places", err, n)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the change does not come back")
 	}
 }
