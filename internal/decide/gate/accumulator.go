@@ -42,10 +42,10 @@ type Accumulator struct {
 	Needed int
 	// Decided counts those passed over by a decision or dismissed, Absent those passed over
 	// for what they are at the moment, such as silent, Returned those that were ordered
-	// back, and Blocked those that a stalled transition sent back: nobody waits for them,
-	// but absent and blocked ones are missed.
+	// back, and Blocked those that a stalled transition sent back, or that lost the level to
+	// somebody's hand: nobody waits for them, but absent and blocked ones are missed.
 	Decided, Absent, Returned, Blocked int
-	// absences counts the absent by their cause, in order of it.
+	// absences counts the absent and the blocked by their cause, in order of it.
 	absences []absence
 	// Dismissed counts those of Decided of which it is known how they ended.
 	Dismissed int
@@ -122,8 +122,10 @@ func fold(acc Accumulator, r Reading, n int) Accumulator {
 		case !bad:
 			acc.Returned += n
 		case k == blocked:
-			acc.Blocked += n
+			acc = acc.miss(r, n)
 		}
+	case k == blocked && bad:
+		acc = acc.miss(r, n)
 	case !bad:
 		acc.Open += n
 		if r.State.HoldsSlot() {
@@ -140,7 +142,7 @@ func (r Reading) blames() (k kind, bad bool) {
 		switch code(r) {
 		case hotstick.ReasonRevertOrdered, hotstick.ReasonRecalled, hotstick.ReasonOperator, hotstick.ReasonSwitchedOff:
 			return k, false
-		case hotstick.ReasonTransitionStalled:
+		case hotstick.ReasonTransitionStalled, hotstick.ReasonRemovedOutside:
 			return blocked, true
 		case hotstick.ReasonAgentSilent:
 			return refused, true
@@ -152,6 +154,9 @@ func (r Reading) blames() (k kind, bad bool) {
 		}
 		return lost, true
 	case hotstick.Failed:
+		if code(r) == hotstick.ReasonRemovedOutside {
+			return blocked, true
+		}
 		return refused, true
 	}
 	return k, false
@@ -199,14 +204,18 @@ func miss(all []absence, c hotstick.ReasonCode, n int) []absence {
 	return next
 }
 
+// miss counts a blocked host, or takes it back.
+func (acc Accumulator) miss(r Reading, n int) Accumulator {
+	acc.Blocked += n
+	acc.absences = miss(acc.absences, code(r), n)
+	return acc
+}
+
 // missing says which readings are missing, and why.
 func (acc Accumulator) missing() string {
 	text := ""
 	for _, a := range acc.absences {
 		text += fmt.Sprintf(", %d %s", a.n, a.code)
-	}
-	if acc.Blocked > 0 {
-		text += fmt.Sprintf(", %d %s", acc.Blocked, hotstick.ReasonTransitionStalled)
 	}
 	if text == "" {
 		return ""

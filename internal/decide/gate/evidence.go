@@ -17,8 +17,8 @@ const (
 	lost
 	// refused: the load failed.
 	refused
-	// blocked: the transition stalled and was reversed. It speaks neither for the patch nor
-	// against it.
+	// blocked: the transition stalled and was reversed, or somebody's hand took the level
+	// away. It speaks neither for the patch nor against it.
 	blocked
 )
 

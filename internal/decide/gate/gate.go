@@ -14,7 +14,8 @@
 //     and silence, have no fingerprint: they are left to the rates (see below).
 //  4. Hosts that failed the load alike fail it if there are two and they are more than
 //     [RefusedPPM] explains. A host whose transition stalled, and that went back cleanly,
-//     is blocked: no word for the patch and none against it. It is missed among the
+//     is blocked: no word for the patch and none against it. So is one on which somebody
+//     outside took the level away, on probation or after it. It is missed among the
 //     confirmed, and where two or more, and more than one in [BlockedShare] of those that
 //     came to an end, are blocked, the lane holds for a person.
 //  5. One host lost, or one that failed, holds its lane: one alone may have another
@@ -100,8 +101,8 @@ const (
 	// RefusedPPM is the share of hosts that fail a load whatever the patch: full disks,
 	// modules of others.
 	RefusedPPM = 10_000
-	// BlockedShare: one in so many may be kept by a stalled transition before a person
-	// has to look.
+	// BlockedShare: one in so many may be kept by a stalled transition, or by somebody's
+	// hand, before a person has to look.
 	BlockedShare = 10
 )
 

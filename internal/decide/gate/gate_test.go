@@ -40,6 +40,12 @@ func TestJudge(t *testing.T) {
 		{"one that still goes back is waited for", "confirmed reverting=transition_stalled/", time.Hour, gate.Hold, hotstick.ReasonNoReadings},
 		{"two stalled transitions among few hold, and do not fail", "confirmed reverted=transition_stalled/ reverted=transition_stalled/", time.Hour, gate.Hold, hotstick.ReasonLaneHeld},
 		{"stalls alone never fail", "reverted=transition_stalled/ reverted=transition_stalled/ reverted=transition_stalled/", time.Hour, gate.Hold, hotstick.ReasonLaneHeld},
+		{"a level that somebody took away on probation is no reading", "reverted=removed_outside/", time.Hour, gate.Hold, hotstick.ReasonNoReadings},
+		{"and no harm beside a confirmed host", "confirmed reverted=removed_outside/", time.Hour, gate.Pass, hotstick.ReasonBake},
+		{"one that goes back after it is waited for", "confirmed reverting=removed_outside/", time.Hour, gate.Hold, hotstick.ReasonNoReadings},
+		{"several that somebody took away hold, and do not fail", "confirmed failed=removed_outside/ failed=removed_outside/ reverted=removed_outside/ reverting=removed_outside/", time.Hour, gate.Hold, hotstick.ReasonLaneHeld},
+		{"one that somebody took away once it was confirmed is missed", "failed=removed_outside/", time.Hour, gate.Hold, hotstick.ReasonNoReadings},
+		{"one that was dismissed holds nothing", "confirmed failed=removed_outside/! failed=removed_outside/", time.Hour, gate.Pass, hotstick.ReasonBake},
 		{"an ordered revert is no failure, and no evidence", "reverted=revert_ordered/", time.Hour, gate.Hold, hotstick.ReasonNoReadings},
 		{"a lost host that was dismissed is no confirmed canary", "quarantined=crash/rcu!", time.Hour, gate.Hold, hotstick.ReasonNoReadings},
 		{"nor is one beside a host that was skipped", "quarantined=crash/rcu! skipped=operator/", time.Hour, gate.Hold, hotstick.ReasonNoReadings},
@@ -95,6 +101,8 @@ func TestJudgeWideWaves(t *testing.T) {
 		{"one stall among few is the host's", "9xconfirmed 1xreverted=transition_stalled/", gate.Pass, hotstick.ReasonBake},
 		{"a tenth of stalls is to be expected", "270xconfirmed 30xreverted=transition_stalled/", gate.Pass, hotstick.ReasonBake},
 		{"more hold for a person", "269xconfirmed 30xreverted=transition_stalled/", gate.Hold, hotstick.ReasonLaneHeld},
+		{"hands count among them", "269xconfirmed 10xreverted=transition_stalled/ 10xreverted=removed_outside/ 10xfailed=removed_outside/", gate.Hold, hotstick.ReasonLaneHeld},
+		{"many hands never fail", "29xfailed=removed_outside/ 1xconfirmed", gate.Hold, hotstick.ReasonLaneHeld},
 		{"stalls do not make up for a loss", "40xconfirmed 1xreverted=transition_stalled/ 1xquarantined=crash/rcu", gate.Hold, hotstick.ReasonCanaryLost},
 		{"two different refusals among few hold", "failed=kernel_refused/ failed=digest_mismatch/", gate.Hold, hotstick.ReasonLaneHeld},
 		{"a wave that mostly went missing has too few", "5xconfirmed 95xskipped=host_silent/", gate.Hold, hotstick.ReasonTooFewReadings},
@@ -121,9 +129,9 @@ func TestJudgeWideWaves(t *testing.T) {
 }
 
 func TestTooFewReadingsSayWhoIsMissing(t *testing.T) {
-	rs := wave("1xconfirmed 4xskipped=switched_off/ 20xskipped=held_on_host/ 5xskipped=excluded/ 1xreverted=transition_stalled/", 0)
+	rs := wave("1xconfirmed 4xskipped=switched_off/ 20xskipped=held_on_host/ 5xskipped=excluded/ 1xfailed=removed_outside/", 0)
 	v := gate.Judge(observe(rs, hotstick.GateSettings{}), 0, t0)
-	if want := "1 of 13; missing are 20 held_on_host, 4 switched_off, 1 transition_stalled"; v.Reason.Detail != want {
+	if want := "1 of 13; missing are 20 held_on_host, 1 removed_outside, 4 switched_off"; v.Reason.Detail != want {
 		t.Errorf("said %q, want %q", v.Reason.Detail, want)
 	}
 	if v.Failures != 0 || v.Enough != 13 {

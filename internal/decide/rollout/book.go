@@ -95,6 +95,8 @@ type stance struct {
 	extra, down uint32
 	// moving: under way and not lost; done: it has the level; back: reverting.
 	moving, done, back bool
+	// awaits: its level is to be put back, so that what it says is no reading yet.
+	awaits bool
 }
 
 // build derives the book from all that is known.
@@ -247,6 +249,8 @@ func (r *Rollout) lift(i int32) {
 // place puts it in again.
 func (r *Rollout) place(i int32) {
 	r.join(i)
+	h := &r.hosts[i]
+	r.at[i].awaits = r.awaitsReapply(h, r.silent(h), &edges{now: r.now})
 	r.count(i, 1)
 	r.observe(i, 1)
 	r.settle(i)
@@ -265,7 +269,7 @@ func (r *Rollout) count(i int32, n int) {
 		if h.State != hotstick.Lost && !(s.replaced && idle(h)) {
 			s.cell.wave.unsettled += n
 		}
-	} else if r.awaitsReapply(h) {
+	} else if s.awaits {
 		s.cell.wave.unsettled += n
 	}
 	r.noteDrift(i, n)
@@ -311,6 +315,10 @@ func (r *Rollout) ownSlots(i int32) bool {
 func (r *Rollout) settle(i int32) {
 	s := &r.at[i]
 	old, now := s.stance, r.stanceOf(i)
+	if old.awaits != now.awaits { // its gates count it otherwise by now
+		r.alter(i, func(*Host) {})
+		return
+	}
 	s.stance = now
 	r.recount(s, old, now)
 	r.enqueue(i)

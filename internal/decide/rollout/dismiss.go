@@ -43,7 +43,7 @@ func judgedAs(cause hotstick.ReasonCode) hotstick.HostState {
 	case hotstick.ReasonCleanShutdown:
 		return hotstick.Interrupted
 	case hotstick.ReasonTransitionStalled, hotstick.ReasonAgentSilent, hotstick.ReasonRevertOrdered, hotstick.ReasonRecalled, hotstick.ReasonOperator, hotstick.ReasonSwitchedOff,
-		hotstick.ReasonProbeFailed, hotstick.ReasonKernelLog, hotstick.ReasonTaint, hotstick.ReasonRemovedOutside:
+		hotstick.ReasonProbeFailed, hotstick.ReasonKernelLog, hotstick.ReasonTaint:
 		return hotstick.Reverted
 	}
 	return hotstick.Failed

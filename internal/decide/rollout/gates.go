@@ -193,7 +193,7 @@ func (r *Rollout) reading(i int32) gate.Reading {
 		rd.State, rd.Reason = hotstick.Skipped, &hotstick.Reason{Code: hotstick.ReasonStandingBy}
 	case state == hotstick.Failed && hostCause(why):
 		rd.State = hotstick.Skipped
-	case !out && r.awaitsReapply(h):
+	case !out && r.at[i].awaits:
 		rd.State = hotstick.Waiting
 	}
 	if rd.State == hotstick.Skipped && h.Excluded != nil && h.Excluded.Code == hotstick.ReasonExcluded {

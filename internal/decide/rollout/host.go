@@ -94,6 +94,7 @@ func (r *Rollout) stanceOf(i int32) stance {
 	st := stance{back: h.State == hotstick.Reverting, moving: h.State.HoldsSlot() && h.State != hotstick.Lost,
 		done: h.State == hotstick.Confirmed || skippedFor(h, hotstick.ReasonAlreadyInEffect)}
 	st.phase, _ = r.phaseOf(i, silent, e)
+	st.awaits = r.awaitsReapply(h, silent, e)
 	for k, d := range s.domains {
 		if d == nil {
 			continue

@@ -14,6 +14,10 @@ import (
 // unclean boots keep a loader from re-applying, so that no plan works round that.
 const RebootPatience = 35 * time.Minute
 
+// driftPatience is how long after a loader's word that somebody took its level away the
+// check-ins may take that show it: the host drifts from the second one on.
+const driftPatience = 5 * time.Minute
+
 // drifted reports whether somebody else took the plan's level away on a host, and the
 // plan's signatures let it be put back there. What is foreign, and what another kernel
 // build lacks, no plan of before can mend; and what went down with the level, or lost it
@@ -40,8 +44,17 @@ func removed(h *Host) bool {
 }
 
 // awaitsReapply reports whether what a host says is no reading yet, for its level is to
-// be put back: somebody's hand says nothing of the patch.
-func (r *Rollout) awaitsReapply(h *Host) bool { return removed(h) && h.Reapplied < r.plan.Reapply }
+// be put back: somebody's hand says nothing of the patch. Where nothing puts it back until
+// somebody acts, nobody waits for the host.
+func (r *Rollout) awaitsReapply(h *Host, silent bool, e *edges) bool {
+	if !removed(h) || h.Reapplied >= r.plan.Reapply || r.leaveOut(h) != nil || r.absence(h, silent, e) != nil {
+		return false
+	}
+	if h.Drift == nil {
+		return !e.past(h.Updated.Add(driftPatience))
+	}
+	return r.drifted(h)
+}
 
 // noteDrift adds a host to those on which the plan may put its level back, or takes it
 // from them.

@@ -49,10 +49,58 @@ func TestWhatSomebodyElseTookAwayIsPutBack(t *testing.T) {
 		{"not while another plan is", removed, all(drifting("b", hotstick.DriftRemoved), on("b", func(h *rollout.Host) { h.Elsewhere = true })), time.Hour, ""},
 		{"not on a silent host", removed, all(drifting("b", hotstick.DriftRemoved), on("b", silent)), time.Hour, ""},
 		{"not while the plan is held", removed, all(drifting("b", hotstick.DriftRemoved), over(hotstick.Held)), time.Hour, ""},
+		{"past what the plan says it is missed, and no verdict on the patch", "a/x/0:confirmed b/x/1:failed=removed_outside c/x/1:failed=removed_outside d/x/1:failed=removed_outside e/x/2:waiting",
+			all(drifting("b c d", hotstick.DriftRemoved), on("b c d", func(h *rollout.Host) { h.Reapplied = 1 })), time.Hour, ""},
+		{"nor where it is only to be reported", "a/x/0:confirmed b/x/1:failed=removed_outside c/x/1:failed=removed_outside d/x/1:failed=removed_outside e/x/2:waiting",
+			all(drifting("b c d", hotstick.DriftRemoved), func(v *rollout.View) { v.Plan.Reapply = 0 }), time.Hour, ""},
+		{"a hand in the probation of another attempt is none either", "a/x/0:confirmed b/x/1:reverted=removed_outside c/x/1:reverted=removed_outside d/x/2:waiting",
+			on("b c", func(h *rollout.Host) { h.Reapplied = 1 }), time.Hour, ""},
+		{"one such host stops nobody", "a/x/0:confirmed b/x/1:confirmed c/x/1:reverted=removed_outside d/x/2:waiting", nil, time.Hour, "start d"},
 		{"two that people removed are no verdict on the patch", "a/x/0:confirmed b/x/1:failed=removed_outside c/x/1:failed=removed_outside d/x/1:failed=removed_outside e/x/2:waiting", drifting("", ""), time.Hour, ""},
 		{"and its slot is one of the budget's", "a/x/0:confirmed b/x/1:failed=removed_outside c/x/1:probation d/x/1:probation e/x/1:probation",
 			drifting("b", hotstick.DriftRemoved), time.Hour, "b->waiting"},
 	})
+}
+
+func TestAWaveWaitsForALevelThatIsPutBackAndForNoOther(t *testing.T) {
+	hosts := "a/x/0:confirmed b/x/1:confirmed c/x/1:failed=removed_outside d/x/2:waiting"
+	gone := drifting("c", hotstick.DriftRemoved)
+	barred := func(code hotstick.ReasonCode) func(*rollout.View) {
+		return all(gone, on("c", func(h *rollout.Host) { h.Barred = &hotstick.Reason{Code: code} }))
+	}
+	fix := hotstick.PatchRef{Name: "fix", Level: 2}
+	holds(t, []rule{
+		{"it waits where the level is put back", hosts, all(gone, on("c", func(h *rollout.Host) { h.Busy = true })), time.Hour, ""},
+		{"and where the check-ins do not show yet that it is gone", hosts, drifting("", ""), 4 * time.Minute, ""},
+		{"not once they should have shown it", hosts, drifting("", ""), 5 * time.Minute, "start d"},
+		{"not where somebody loaded it again by hand", hosts, all(drifting("", ""), on("c", func(h *rollout.Host) { h.InEffect = fix })), time.Minute, "start d"},
+		{"not where another system loaded its own", hosts, drifting("c", hotstick.DriftForeign), time.Minute, "start d"},
+		{"not after as many times as were signed", hosts, all(gone, on("c", func(h *rollout.Host) { h.Reapplied = 1 })), time.Minute, "start d"},
+		{"not for one that holds a strike", hosts, all(gone, on("c", func(h *rollout.Host) { h.Struck = true })), time.Minute, "start d"},
+		{"not for one that reverted it", hosts, all(gone, on("c", func(h *rollout.Host) { h.RevertedBefore = true })), time.Minute, "start d"},
+		{"not for one that is called back", hosts, all(gone, on("c", func(h *rollout.Host) { h.Recall = &hotstick.Reason{Code: hotstick.ReasonOperator} })), time.Minute, "start d"},
+		{"not for an excluded one", hosts, all(gone, on("c", excludedFor(2*time.Hour))), time.Minute, "start d"},
+		{"but once that is over", hosts, all(gone, on("c", excludedFor(time.Minute))), 2 * time.Minute, "start c, c->waiting"},
+		{"not for one that is held", hosts, barred(hotstick.ReasonHeldOnHost), time.Minute, "start d"},
+		{"not for one that is switched off", hosts, barred(hotstick.ReasonSwitchedOff), time.Minute, "start d"},
+		{"not for one that another system manages", hosts, barred(hotstick.ReasonOtherMaster), time.Minute, "start d"},
+		{"not for one that is silent", hosts, all(gone, on("c", silent)), time.Hour, "start d"},
+		{"not on machines on which others went down", hosts, all(gone, func(v *rollout.View) {
+			v.Hosts[2].Model = "m"
+			v.Crashes = []rollout.Crash{{Print: hotstick.CrashPrint{Patch: fix, Build: v.Hosts[2].Listed.Build, Model: "m"}, Host: "z"}}
+		}), time.Minute, "start d"},
+	})
+}
+
+// TestALaneThatNobodyPutsBackSaysWhomItWaitsFor: a person is told, and can end it.
+func TestALaneThatNobodyPutsBackSaysWhomItWaitsFor(t *testing.T) {
+	v := fleet("a/x/0:failed=removed_outside b/x/1:waiting")
+	all(drifting("a", hotstick.DriftForeign))(&v)
+	r := rollout.Open(v)
+	why := r.Stuck(t0.Add(time.Hour))
+	if why == nil || why.Code != hotstick.ReasonLaneHeld || why.Detail != "a" {
+		t.Fatalf("it waits for %+v", why)
+	}
 }
 
 func TestACompletedPlanRunsAgainToPutItsLevelBack(t *testing.T) {

@@ -47,8 +47,11 @@ func runsAgain(p *plan) (bool, string) {
 
 // handled: the host's loader says that somebody else took the level away.
 func (l *line) handled() bool {
-	return l.state == hotstick.Failed && l.cause == string(hotstick.ReasonRemovedOutside)
+	return l.state == hotstick.Failed && l.removed()
 }
+
+// removed: so it says, whatever became of the host.
+func (l *line) removed() bool { return l.cause == string(hotstick.ReasonRemovedOutside) }
 
 // slack is how much earlier than its row a host may have confirmed.
 const slack = 600

@@ -271,11 +271,9 @@ func (t *tally) add(p *plan, h hotstick.PlanHost, f *fleet) {
 	case state == hotstick.Quarantined, state == hotstick.Lost:
 		t.lost++
 		t.first = h.Name
-	case (state == hotstick.Reverting || state == hotstick.Reverted) && l.cause == string(hotstick.ReasonTransitionStalled):
+	case (state == hotstick.Reverting || state == hotstick.Reverted) && l.cause == string(hotstick.ReasonTransitionStalled),
+		(state == hotstick.Reverting || state == hotstick.Reverted || state == hotstick.Failed) && l.removed(): // somebody's hand says nothing of the patch
 		t.blocked++
-	case l.handled() && l.putBack < p.body.Plan.Reapply: // somebody's hand says nothing of the patch
-		t.open++
-		t.first = h.Name
 	case state == hotstick.Reverting, state == hotstick.Reverted, state == hotstick.Failed:
 		t.refused++
 		t.first = h.Name
@@ -376,7 +374,7 @@ func (l *line) proves() bool {
 	case hotstick.Confirmed, hotstick.Skipped:
 		return false
 	case hotstick.Reverting, hotstick.Reverted:
-		return !l.ordered() && l.cause != string(hotstick.ReasonTransitionStalled) && l.cause != string(hotstick.ReasonAgentSilent)
+		return !l.ordered() && !l.removed() && l.cause != string(hotstick.ReasonTransitionStalled) && l.cause != string(hotstick.ReasonAgentSilent)
 	}
 	return l.cause == string(hotstick.ReasonCrashNamed)
 }

@@ -151,12 +151,13 @@ func (n *node) foreignRemoval() {
 	}
 }
 
-// confirmedOn is the first host from a step's on whose level is in effect and at rest, for
-// a hand that takes one away; the step's own if there is none.
-func (w *World) confirmedOn(s Step) *node {
+// confirmedOn is the first host from a step's on whose level is in effect, for a hand that
+// takes one away; the step's own if there is none. Where it must be at rest, no attempt is
+// under way there.
+func (w *World) confirmedOn(s Step, atRest bool) *node {
 	for i := range w.nodes {
 		n := w.nodes[(s.Host+i)%len(w.nodes)]
-		if n.m.down || n.truth.attempt != nil {
+		if n.m.down || atRest && n.truth.attempt != nil {
 			continue
 		}
 		for _, module := range sorted(n.m.seen) {
