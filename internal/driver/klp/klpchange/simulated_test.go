@@ -439,8 +439,10 @@ func TestNothingHereCanForce(t *testing.T) {
 				t.Errorf("%s contains %s", name, bad)
 			}
 		}
-		if writes := strings.Count(string(source), "unix.Write("); writes > 0 && (name != "calls.go" || writes > 1) {
-			t.Errorf("%s writes to %d files", name, writes)
+		// calls.go writes an attribute, wake.go this session's place among the others.
+		may := map[string]int{"calls.go": 1, "wake.go": strings.Count(string(source), "unix.Open(autogroup, ")}[name]
+		if writes, opens := strings.Count(string(source), "unix.Write("), strings.Count(string(source), "unix.Open("); writes > may || opens > may {
+			t.Errorf("%s opens %d and writes to %d files, and may to %d", name, opens, writes, may)
 		}
 		if strings.Contains(string(source), "unix.DeleteModule(") && !strings.Contains(string(source), "unix.DeleteModule(module, unix.O_NONBLOCK)") {
 			t.Errorf("%s unloads with other flags than O_NONBLOCK", name)

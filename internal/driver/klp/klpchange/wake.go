@@ -156,16 +156,26 @@ func (a *awake) bind(cpu int) error {
 	return unix.SchedSetaffinity(0, &one)
 }
 
+// autogroup is the session's place among the others, where sessions have one.
+const autogroup = "/proc/self/autogroup"
+
 // goFirst lets this session's tasks go before those of others until it is ended: with
 // automatic groups a thread's own priority holds only within its session.
 func goFirst() (end func()) {
-	const file = "/proc/self/autogroup"
-	set := func(nice int) { _ = os.WriteFile(file, []byte(strconv.Itoa(nice)), 0) } // refused: they take turns
-	if now, err := os.ReadFile(file); err != nil || !bytes.HasSuffix(now, []byte(" nice 0\n")) {
+	if now, err := os.ReadFile(autogroup); err != nil || !bytes.HasSuffix(now, []byte(" nice 0\n")) {
 		return func() {} // there are no such groups, or somebody gave this one its place
 	}
-	set(wakeNice)
-	return func() { set(0) }
+	setPlace(wakeNice)
+	return func() { setPlace(0) }
+}
+
+func setPlace(nice int) {
+	fd, err := unix.Open(autogroup, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return // the threads take turns with others
+	}
+	defer unix.Close(fd)
+	_, _ = unix.Write(fd, []byte(strconv.Itoa(nice))) // refused: as above
 }
 
 // keep keeps a CPU awake: from now on, or, for a load, from the moment when its transition
