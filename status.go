@@ -122,7 +122,7 @@ const (
 	// Halted: starts nothing more, for good. Reverts may still run.
 	Halted PlanStatus = "halted"
 	// Completed: every host is terminal. It runs again only where its signatures let a
-	// level that somebody else took away be put back.
+	// level that somebody else took away be put back, and only there can it be halted.
 	Completed PlanStatus = "completed"
 	// Expired: its signed life ended before it completed.
 	Expired PlanStatus = "expired"
@@ -134,7 +134,7 @@ var planTransitions = map[PlanStatus][]PlanStatus{
 	Running:   {Held, Halted, Completed, Expired},
 	Held:      {Running, Halted, Expired},
 	Halted:    {},
-	Completed: {Running},
+	Completed: {Running, Halted},
 	Expired:   {},
 }
 

@@ -28,6 +28,7 @@ type committing struct {
 func (c *Controller) commit(tx store.Tx, plan store.Plan, d rollout.Decision) error {
 	w := &committing{c: c, tx: tx, plan: plan, now: tx.Now()}
 	if d.Status != "" {
+		w.plan.Reopened = plan.Reopened || plan.Status == hotstick.Completed && d.Status == hotstick.Running
 		w.plan.Status, w.plan.Reason = d.Status, d.Reason
 		if w.plan.Ended = nil; d.Status.Over() {
 			w.plan.Ended = &w.now

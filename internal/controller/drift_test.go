@@ -1,11 +1,14 @@
 package controller
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/inventory"
+	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/store"
 )
 
@@ -89,6 +92,73 @@ func TestACompletedPlanPutsBackWhatSomebodyTookAwayAndNoMoreThanItsSignaturesSay
 		}
 		if log := w.kindsLogged(); log[inventory.HostDrifted] != 2 {
 			t.Errorf("people are not told a second time: %v", log)
+		}
+	}, putsBack(1))
+}
+
+func TestAPersonTakesBackTheLeaveToPutALevelBack(t *testing.T) {
+	inBubble(t, 1, func(w *world) {
+		w.confirmed()
+		_, err := w.control.Hold(w.Context(), string(w.plan), "alice", "wait")
+		refusedAs(t, err, CodeConflict)
+		if hint := err.(*Refusal).Hint; !strings.Contains(hint, "rollout halt") {
+			t.Errorf("the hint is %q", hint)
+		}
+		_, err = w.control.Halt(w.Context(), string(w.plan), "alice", "no more of it")
+		w.must(err)
+		req := w.request(0, 40, nil)
+		req.Loader.Plans, req.Loader.Expected = []hotstick.PlanID{w.plan}, &patch
+		_, err = w.control.Take(w.Context(), req, time.Minute)
+		w.must(err)
+		out, err := w.control.Documents(w.Context(), req, 0)
+		w.must(err)
+		if kinds := w.kinds(out.Documents); !slices.Equal(kinds, []statement.Kind{statement.KindHalt}) {
+			t.Errorf("the host hears %v", kinds)
+		}
+		w.runs(true)
+		w.handTakes(4)
+		if line, p := w.line(0), w.status(); p.Status != hotstick.Halted || line.Reapplied != 0 {
+			t.Errorf("the plan is %s, and the line %+v", p.Status, line)
+		}
+	}, putsBack(1))
+}
+
+func TestACompletedPlanWithoutThatLeaveIsNotHalted(t *testing.T) {
+	inBubble(t, 1, func(w *world) {
+		w.confirmed()
+		_, err := w.control.Halt(w.Context(), string(w.plan), "alice", "no more of it")
+		refusedAs(t, err, CodeConflict)
+	})
+}
+
+// TestAPlanThatTakesOverEndsTheLeaveOfTheOlderOne: the older one is completed.
+func TestAPlanThatTakesOverEndsTheLeaveOfTheOlderOne(t *testing.T) {
+	inBubble(t, 1, func(w *world) {
+		w.confirmed()
+		id, err := w.control.Submit(w.Context(), w.retarget(), w.hosts, "alice")
+		w.must(err)
+		_, err = w.control.Start(w.Context(), string(id), "alice", "")
+		w.must(err)
+		if p := w.status(); p.Status != hotstick.Halted || p.Reason.Code != hotstick.ReasonSuperseded {
+			t.Errorf("the older plan is %s because of %+v", p.Status, p.Reason)
+		}
+	}, putsBack(1))
+}
+
+// TestOneHostInAPlanThatPutsItsLevelBackTakesItFromNobodyElse: its probe fails on the
+// host that somebody's hand was on.
+func TestOneHostInAPlanThatPutsItsLevelBackTakesItFromNobodyElse(t *testing.T) {
+	inBubble(t, 1, func(w *world) {
+		w.confirmed()
+		w.handTakes(4)
+		w.report(0, hotstick.Armed, nil)
+		w.report(0, hotstick.Probation, nil)
+		w.control = w.newController()
+		w.report(0, hotstick.Reverted, &hotstick.Reason{Code: hotstick.ReasonProbeFailed, Subject: "http"})
+		w.rounds()
+		p, log := w.status(), w.kindsLogged()
+		if p.Status != hotstick.Held || p.Reverting || !p.Reopened || p.Reason.Code != hotstick.ReasonGateFailed || log[inventory.PatchBanned] != 0 {
+			t.Errorf("the plan is %s, reverting %t, reopened %t, because of %+v, and the log has %v", p.Status, p.Reverting, p.Reopened, p.Reason, log)
 		}
 	}, putsBack(1))
 }

@@ -39,7 +39,7 @@ func (c *Controller) joins(body hotstick.Plan, h store.Host) bool {
 }
 
 // admitLate appends the hosts that may join to the plan's list, while it may still
-// start any.
+// start any. One that was completed takes in nobody more.
 func (c *Controller) admitLate(tx store.Tx, l *live, plan store.Plan) error {
 	joining := l.joining
 	if !l.waived.until.IsZero() && !tx.Now().Before(l.waived.until) {
@@ -47,7 +47,7 @@ func (c *Controller) admitLate(tx store.Tx, l *live, plan store.Plan) error {
 		l.waived = waivedLate{}
 	}
 	l.joining = nil
-	if len(joining) == 0 || !plan.Status.Active() || !tx.Now().Before(l.body.NotAfter) {
+	if len(joining) == 0 || !plan.Status.Active() || plan.Reopened || !tx.Now().Before(l.body.NotAfter) {
 		return nil
 	}
 	waivers, err := c.leavingOut(tx, l.body)

@@ -87,8 +87,16 @@ func (c *Controller) onPlan(ctx context.Context, plan string, fn func(w *committ
 
 // become advances the plan to a status, if that step exists, with its event.
 func (w *committing) become(status hotstick.PlanStatus, why *hotstick.Reason, who hotstick.Person) error {
-	if !w.plan.Status.CanBecome(status) {
-		return refuse(CodeConflict, statusHint(w.plan.Status), "cannot make this rollout %s: it is %s", status, w.plan.Status)
+	stands, err := w.c.stands(w.plan)
+	switch {
+	case err != nil:
+		return err
+	case !w.plan.Status.CanBecome(status) || w.plan.Status == hotstick.Completed && !stands:
+		hint := statusHint(w.plan.Status)
+		if stands {
+			hint = "it may still put back what somebody took away; to end that: hotstick rollout halt PLAN"
+		}
+		return refuse(CodeConflict, hint, "cannot make this rollout %s: it is %s", status, w.plan.Status)
 	}
 	w.plan.Status, w.plan.Reason = status, why
 	if status.Over() {
@@ -99,6 +107,16 @@ func (w *committing) become(status hotstick.PlanStatus, why *hotstick.Reason, wh
 	}
 	w.plan.Generation++
 	return w.status(string(who))
+}
+
+// stands reports whether the plan is completed and its signatures let it run again, to put
+// back what somebody else took away.
+func (c *Controller) stands(plan store.Plan) (bool, error) {
+	if plan.Status != hotstick.Completed {
+		return false, nil
+	}
+	body, err := c.plans.plan(plan)
+	return err == nil && body.Reapply > 0, err
 }
 
 func statusHint(s hotstick.PlanStatus) string {
@@ -138,7 +156,8 @@ func (c *Controller) Resume(ctx context.Context, plan string, who hotstick.Perso
 	})
 }
 
-// Halt ends a rollout's starts for good.
+// Halt ends a rollout's starts for good: also those of one that is completed and may put its
+// level back.
 func (c *Controller) Halt(ctx context.Context, plan string, who hotstick.Person, reason string) (hotstick.PlanID, error) {
 	return c.toStatus(ctx, plan, hotstick.Halted, who, reason)
 }

@@ -76,8 +76,8 @@ func (w *committing) supersede(who hotstick.Person) error {
 		return refuse(CodeRefused, "draft a plan that does not continue it",
 			"cannot start this rollout: the plan that it continues is being reverted")
 	}
-	if older.Status.Over() {
-		return nil
+	if stands, err := w.c.stands(older); err != nil || older.Status.Over() && !stands {
+		return err
 	}
 	o := &committing{c: w.c, tx: w.tx, plan: older, now: w.now}
 	return o.become(hotstick.Halted, &hotstick.Reason{Code: hotstick.ReasonSuperseded, Subject: w.plan.Patch.String()}, who)

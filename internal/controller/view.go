@@ -74,7 +74,7 @@ func (c *Controller) view(tx store.Tx, plan store.Plan) (rollout.View, error) {
 
 // frame gathers what holds for the whole plan.
 func (c *Controller) frame(tx store.Tx, plan store.Plan, body hotstick.Plan) (rollout.Frame, error) {
-	f := rollout.Frame{Status: plan.Status, Reason: plan.Reason, Reverting: plan.Reverting, Promoted: plan.Promoted,
+	f := rollout.Frame{Status: plan.Status, Reason: plan.Reason, Reverting: plan.Reverting, Promoted: plan.Promoted, Reopened: plan.Reopened,
 		Limits: c.limitsAt(tx.Now()), Outdated: c.outdated(body)}
 	var err error
 	if f.Started, err = c.started(tx, plan, body); err != nil {

@@ -186,6 +186,8 @@ type Plan struct {
 	Reverting bool
 	// Promoted is how many waves, from the first, operators have opened by hand.
 	Promoted int
+	// Reopened: it was completed, and ran again to put back what somebody else took away.
+	Reopened bool
 	Created  time.Time
 	Approved *time.Time
 	Started  *time.Time

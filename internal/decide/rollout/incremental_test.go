@@ -46,6 +46,7 @@ func (m *mirror) take(d rollout.Decision) {
 		m.Slots = append(m.Slots, s.Slots...)
 	}
 	if d.Status != "" {
+		m.Reopened = m.Reopened || m.Status == hotstick.Completed && d.Status == hotstick.Running
 		m.Status, m.Reason = d.Status, d.Reason
 	}
 	m.Reverting = m.Reverting || d.Revert

@@ -29,10 +29,12 @@ func (s *step) drive() {
 		s.wind()
 		return
 	}
-	if why := s.r.failed(s.d.Gates); why != nil {
+	if why := s.r.failed(s.d.Gates); why != nil && !s.r.frame.Reopened {
 		s.fail(*why)
 		s.wind()
 		return
+	} else if why != nil && s.r.frame.Status == hotstick.Running {
+		s.end(hotstick.Held, why)
 	}
 	if s.expire() {
 		s.wind()
@@ -145,7 +147,7 @@ func (s *step) expire() bool {
 // back.
 func (s *step) complete() {
 	r := s.r
-	if len(s.d.Starts) == 0 && r.unfinished == 0 && r.returning == 0 && r.wantedBack == 0 {
+	if len(s.d.Starts) == 0 && r.unfinished == 0 && !r.awaitsReturn() && r.wantedBack == 0 {
 		s.end(hotstick.Completed, nil)
 	}
 }
@@ -220,7 +222,11 @@ func (s *step) tasks() {
 		switch r.at[i].phase {
 		case leaving:
 			s.change(i, hotstick.Skipped, why)
-		case retry, returned:
+		case returned:
+			if r.takesBack(h) {
+				s.change(i, hotstick.Waiting, why)
+			}
+		case retry:
 			s.change(i, hotstick.Waiting, why)
 		}
 	})

@@ -117,9 +117,22 @@ func (s *step) reopen() {
 		if r.mayReapply(i, &edges{now: r.now}) {
 			h := &r.hosts[i]
 			s.end(hotstick.Running, &hotstick.Reason{Code: hotstick.ReasonDrifted, Subject: h.Listed.Name, Detail: string(h.Drift.Kind)})
+			r.frame.Reopened = true
 			return
 		}
 	}
+}
+
+// takesBack reports whether the plan takes in a host again that it passed over. One that
+// runs only to put its level back takes in whom it was to be put back on.
+func (r *Rollout) takesBack(h *Host) bool { return !r.frame.Reopened || h.Reapplied > 0 }
+
+// awaitsReturn reports whether a host that is passed over for now may come back.
+func (r *Rollout) awaitsReturn() bool {
+	if r.returning == 0 || !r.frame.Reopened {
+		return r.returning > 0
+	}
+	return slices.ContainsFunc(r.hosts, func(h Host) bool { return r.takesBack(&h) && r.mayReturn(&h) })
 }
 
 // checkDrifts says when a host might be given another attempt that may not now.

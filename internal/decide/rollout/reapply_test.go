@@ -119,6 +119,22 @@ func TestACompletedPlanRunsAgainToPutItsLevelBack(t *testing.T) {
 	})
 }
 
+func TestAPlanThatRunsForDriftStopsAtThatAndLeavesTheRest(t *testing.T) {
+	again := all(drifting("b", hotstick.DriftRemoved), func(v *rollout.View) { v.Reopened = true })
+	put := on("b", func(h *rollout.Host) { h.Reapplied = 1 })
+	holds(t, []rule{
+		{"a failing gate holds it for a person", "a/x/0:confirmed b/x/1:reverted=probe_failed", again, time.Hour, "held"},
+		{"and a crash that names the patch", "a/x/0:confirmed b/x/1:quarantined=crash_named_patch c/x/1:confirmed", all(again, put), time.Hour, "held"},
+		{"once", "a/x/0:confirmed b/x/1:reverted=probe_failed", all(again, over(hotstick.Held)), time.Hour, ""},
+		{"before that the whole plan goes back", "a/x/0:confirmed b/x/1:reverted=probe_failed", drifting("", ""), time.Hour, "a->reverting, halted, revert, ban"},
+		{"nothing is put back meanwhile", "a/x/0:reverted=probe_failed b/x/1:failed=removed_outside", all(again, over(hotstick.Held)), time.Hour, ""},
+		{"a host that it passed over before is not caught up", "a/x/0:confirmed b/x/1:failed=removed_outside c/x/1:skipped=host_silent", again, time.Hour, "start b, b->waiting"},
+		{"nor waited for", "a/x/0:confirmed b/x/1:confirmed c/x/1:skipped=host_silent", all(again, put), time.Hour, "completed"},
+		{"one whose level was to be put back is", "a/x/0:confirmed b/x/1:skipped=host_silent", all(again, put), time.Hour, "start b, b->waiting"},
+		{"and waited for", "a/x/0:confirmed b/x/1:skipped=host_silent", all(again, put, on("b", silent)), time.Hour, ""},
+	})
+}
+
 // TestACompletedPlanIsNotForgottenWhileItMayPutItsLevelBack: it looks again when the
 // freeze is over that keeps it.
 func TestACompletedPlanIsNotForgottenWhileItMayPutItsLevelBack(t *testing.T) {
@@ -132,7 +148,7 @@ func TestACompletedPlanIsNotForgottenWhileItMayPutItsLevelBack(t *testing.T) {
 	if !d.Empty() || !d.Check.Equal(until) || r.AtRest() {
 		t.Fatalf("decided %q, looks again at %s, at rest %t", say(d), d.Check, r.AtRest())
 	}
-	if got := say(r.Next(until)); got != "running" {
+	if got := say(r.Next(until)); got != "running" || !r.Frame().Reopened {
 		t.Errorf("after the freeze it decided %q", got)
 	}
 	if got := say(r.Next(until)); got != "start a, a->waiting" {

@@ -178,7 +178,7 @@ func (r *Rollout) Stuck(now time.Time) *hotstick.Reason {
 				return why
 			}
 			return r.closed(r.at[i].cell.wave)
-		case r.unfinished == 0 && r.mayReturn(h):
+		case r.unfinished == 0 && r.mayReturn(h) && r.takesBack(h):
 			return h.Reason
 		}
 		return nil

@@ -89,6 +89,9 @@
 //     [RebootPatience].
 //   - A plan that is completed runs again for that until its signed end, unless its
 //     gates or the rates speak against the patch by now. One that was halted never does.
+//   - While it runs for that, a gate that fails holds it for a person: what happens to
+//     hosts that somebody's hand was on takes nothing from all that were confirmed. And it
+//     takes in no host that had not had the level.
 //
 // # Reverts
 //
@@ -136,6 +139,9 @@ type Frame struct {
 	// Promoted is how many waves, from the first, operators have opened by hand; it
 	// matters for waves that are manual.
 	Promoted int
+	// Reopened: the plan was completed, and runs again only to put back what somebody else
+	// took away.
+	Reopened bool
 	// StopAll blocks every start in the fleet.
 	StopAll bool
 	// Outdated: the epoch has changed since the plan was signed; no loader takes it

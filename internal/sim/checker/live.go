@@ -99,7 +99,7 @@ func badHalted(f *fleet) string {
 	for _, p := range f.planOrder {
 		for _, listed := range p.body.Hosts {
 			l := p.lines[listed.Host]
-			if l != nil && l.state == hotstick.Quarantined && l.cause == string(hotstick.ReasonCrashNamed) && !p.status.Over() {
+			if l != nil && l.state == hotstick.Quarantined && l.cause == string(hotstick.ReasonCrashNamed) && !p.status.Over() && !(p.again && p.status == hotstick.Held) {
 				return fmt.Sprintf("%s crashed in the patch and plan %s is %s", listed.Name, p.id.Short(), p.status)
 			}
 		}

@@ -95,6 +95,7 @@ func (f *fleet) status(e *trace.Event) {
 	}
 	switch {
 	case p.halted == 0 && p.status == hotstick.Running:
+		p.again = p.again || p.ended != 0
 		p.ended = 0 // it was completed, and puts its level back
 	case p.status.Over() && p.ended == 0:
 		p.ended = e.T

@@ -140,6 +140,7 @@ type plan struct {
 	status hotstick.PlanStatus
 	halted int64 // when, 0 if it is not
 	ended  int64
+	again  bool // it was completed, and ran again
 	lines  map[hotstick.HostID]*line
 	truth  map[truthKey]bool
 	// order is in which order they came.
