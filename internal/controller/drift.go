@@ -8,32 +8,42 @@ import (
 )
 
 // driftOf is how a host drifts, as far as the plan may put its level back there: nil if
-// it does not, if the plan's signatures do not let it, or if another plan that is not
-// over lists the host for the same patch, for that one knows better which level it wants.
+// it does not, if the plan's signatures do not let it, or if another plan knows better
+// which level the host is to run.
 func driftOf(tx store.Tx, id hotstick.PlanID, body hotstick.Plan, h store.Host) (*hotstick.Drift, error) {
 	d := h.Drift.Shown()
 	if d == nil || body.Reapply == 0 || d.Expected != body.Patch {
 		return nil, nil
 	}
-	plans, err := tx.Plans().List(true)
-	if err != nil {
+	if p, err := lastWord(tx, h.ID, body.Patch.Name); err != nil || p.ID != id {
 		return nil, err
-	}
-	for _, p := range plans {
-		if p.ID == id || p.Patch.Name != body.Patch.Name || !p.Status.Active() {
-			continue
-		}
-		if _, err := tx.Plans().Host(p.ID, h.ID); err == nil {
-			return nil, nil
-		} else if !errors.Is(err, store.ErrNotFound) {
-			return nil, err
-		}
 	}
 	return d, nil
 }
 
-// rouse takes up again what is completed and lists a host that drifts: the newest such
-// plan for the level that went away may be one that puts it back.
+// lastWord returns the plan that says what becomes of a patch on a host: of those that
+// list the host the one that was started last, whatever became of it; the zero plan if
+// there is none.
+func lastWord(tx store.Tx, host hotstick.HostID, patch string) (store.Plan, error) {
+	var last store.Plan
+	lines, err := tx.Plans().OfHost(host)
+	if err != nil {
+		return last, err
+	}
+	for _, l := range lines {
+		p, err := tx.Plans().Get(l.Plan)
+		if err != nil {
+			return last, err
+		}
+		if p.Patch.Name == patch && p.Started != nil && (last.Started == nil || p.Started.After(*last.Started)) {
+			last = p
+		}
+	}
+	return last, nil
+}
+
+// rouse takes up again what is completed and has the last word on a host that drifts: it
+// may be one that puts its level back.
 func (m *picture) rouse(tx store.Tx, host hotstick.HostID) error {
 	h, err := tx.Hosts().Get(host)
 	if errors.Is(err, store.ErrNotFound) || err == nil && h.Drift.Shown() == nil {
@@ -42,18 +52,28 @@ func (m *picture) rouse(tx store.Tx, host hotstick.HostID) error {
 	if err != nil {
 		return err
 	}
-	lines, err := tx.Plans().OfHost(host)
-	if err != nil {
-		return err
+	p, err := lastWord(tx, host, h.Drift.Expected.Name)
+	if err == nil && p.Status == hotstick.Completed && p.Patch == h.Drift.Expected {
+		m.awake[p.ID] = true
 	}
-	for _, l := range lines {
-		p, err := tx.Plans().Get(l.Plan)
-		if err != nil {
-			return err
+	return err
+}
+
+// overrule tells the plans that might put a patch back that another one has begun or
+// ended: who has the last word on a host may have changed.
+func (c *Controller) overrule(tx store.Tx, by hotstick.PlanID, patch string) error {
+	for _, l := range c.picture.plans() {
+		if l.id == by || l.body.Reapply == 0 || l.body.Patch.Name != patch {
+			continue
 		}
-		if p.Status == hotstick.Completed && p.Patch == h.Drift.Expected {
-			m.awake[p.ID] = true
-			return nil
+		for _, id := range l.r.Drifting() {
+			h, err := tx.Hosts().Get(id)
+			if err != nil {
+				return err
+			}
+			if err := c.syncLine(tx, l, h); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

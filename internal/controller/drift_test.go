@@ -163,6 +163,56 @@ func TestOneHostInAPlanThatPutsItsLevelBackTakesItFromNobodyElse(t *testing.T) {
 	}, putsBack(1))
 }
 
+// TestAnOlderPlanPutsNothingBackAgainstANewerOne: the newer one has the last word on the
+// host, whatever became of it.
+func TestAnOlderPlanPutsNothingBackAgainstANewerOne(t *testing.T) {
+	for name, end := range map[string]func(*world, string) error{
+		"one that runs":      func(*world, string) error { return nil },
+		"one that was ended": func(w *world, id string) error { _, err := w.control.Halt(w.Context(), id, "alice", "no"); return err },
+	} {
+		inBubble(t, 1, func(w *world) {
+			w.confirmed()
+			older := w.plan
+			a, _ := w.trusted.Patches[1].Artifact(build)
+			id, err := w.control.Submit(w.Context(), w.draft(a, func(w *world, p *hotstick.Plan) { p.Name, p.Patch = "q", newer }), w.hosts, "alice")
+			w.must(err)
+			pass(time.Second)
+			_, err = w.control.Start(w.Context(), string(id), "alice", "")
+			w.must(err)
+			w.must(end(w, string(id)))
+			w.handTakes(4)
+			if w.plan = older; w.line(0).Reapplied != 0 || w.status().Status != hotstick.Completed {
+				t.Errorf("%s: the older plan is %s, and its line %+v", name, w.status().Status, w.line(0))
+			}
+		}, putsBack(1))
+	}
+}
+
+// TestAPlanThatStartsStopsAnOlderOneThatWaitsToPutItsLevelBack: the older one is held
+// while the host drifts.
+func TestAPlanThatStartsStopsAnOlderOneThatWaitsToPutItsLevelBack(t *testing.T) {
+	inBubble(t, 1, func(w *world) {
+		w.confirmed()
+		older := w.plan
+		a, _ := w.trusted.Patches[1].Artifact(build)
+		id, err := w.control.Submit(w.Context(), w.draft(a, func(w *world, p *hotstick.Plan) { p.Name, p.Patch = "q", newer }), w.hosts, "alice")
+		w.must(err)
+		freeze, err := w.control.Freeze(w.Context(), time.Now(), time.Now().Add(time.Hour), "alice", "sale")
+		w.must(err)
+		w.handTakes(4)
+		_, err = w.control.Start(w.Context(), string(id), "alice", "")
+		w.must(err)
+		w.rounds()
+		_, err = w.control.Halt(w.Context(), string(id), "alice", "no")
+		w.must(err)
+		w.must(w.control.Unfreeze(w.Context(), freeze, "alice", "over"))
+		w.rounds()
+		if w.plan = older; w.line(0).Reapplied != 0 || w.status().Status != hotstick.Completed {
+			t.Errorf("the older plan is %s, and its line %+v", w.status().Status, w.line(0))
+		}
+	}, putsBack(1))
+}
+
 func TestAServerThatWasDownWhileAHostDriftedPutsItsLevelBack(t *testing.T) {
 	inBubble(t, 1, func(w *world) {
 		w.confirmed()

@@ -298,6 +298,11 @@ func (c *Controller) takeIn(tx store.Tx, skip hotstick.PlanID) error {
 		}
 	}
 	for _, e := range events {
+		if e.Kind == inventory.PlanStatus {
+			if err := c.overrule(tx, e.Plan, e.Patch.Name); err != nil {
+				return err
+			}
+		}
 		if k := m.hosts[e.Host]; k != nil && e.Kind == inventory.HostBooted {
 			k.booted = e.At
 		}

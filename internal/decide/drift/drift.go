@@ -98,7 +98,10 @@ func (s Situation) happened() *hotstick.Drift {
 // remembered is what is known while nobody can tell: what was, and that the host has
 // booted, for what is missing later in this boot went with it.
 func (s Situation) remembered() *hotstick.Drift {
-	if s.Was.Shown() != nil || s.Before.Boot == s.Now.Boot || s.Before.Expected == nil || s.Before.Expected.IsZero() {
+	if s.Was.Shown() != nil {
+		return s.sinceBoot()
+	}
+	if s.Before.Boot == s.Now.Boot || s.Before.Expected == nil || s.Before.Expected.IsZero() {
 		return s.Was
 	}
 	return &hotstick.Drift{Kind: hotstick.DriftRebooted, Expected: *s.Before.Expected, Since: s.At, Before: s.Heard, Pending: true}
@@ -154,9 +157,20 @@ func (s Situation) module(kind hotstick.DriftKind) string {
 	return ""
 }
 
+// sinceBoot is what was known. What went with a boot is missing since the newest one: each
+// gives the level another chance to come back.
+func (s Situation) sinceBoot() *hotstick.Drift {
+	if s.Was.Kind != hotstick.DriftRebooted || s.Before.Boot == s.Now.Boot {
+		return s.Was
+	}
+	d := *s.Was
+	d.Since = s.At
+	return &d
+}
+
 // goesOn is a difference that was there before; it counts once it has lasted.
 func (s Situation) goesOn() *hotstick.Drift {
-	d := *s.Was
+	d := *s.sinceBoot()
 	if d.Kind != hotstick.DriftRebooted || s.At.Sub(d.Since) >= Settle {
 		d.Pending = false
 	}

@@ -118,3 +118,20 @@ func TestDriftIsSaidToHaveHappenedBetweenTwoCheckIns(t *testing.T) {
 		t.Errorf("got %+v", second)
 	}
 }
+
+// TestEachBootGivesTheLevelItsTimeToComeBack: a host that boots again and again is not said
+// to lack the level since the first boot.
+func TestEachBootGivesTheLevelItsTimeToComeBack(t *testing.T) {
+	for _, first := range []string{"boot=c want=1", "boot=c want=-"} {
+		first, _ := says(first)
+		b, _ := says("boot=b want=1")
+		c, _ := says("boot=c want=1")
+		was := &hotstick.Drift{Kind: hotstick.DriftRebooted, Expected: hotstick.PatchRef{Name: "fix", Level: 1}, Since: t0, Before: t0}
+		again := t0.Add(time.Hour)
+		was = drift.Judge(drift.Situation{Was: was, Before: b, Now: first, Heard: again.Add(-time.Minute), At: again})
+		was = drift.Judge(drift.Situation{Was: was, Before: first, Now: c, Heard: again, At: again.Add(time.Minute)})
+		if was.Shown() == nil || was.Kind != hotstick.DriftRebooted || !was.Since.Equal(again) || !was.Before.Equal(t0) {
+			t.Errorf("got %+v", was)
+		}
+	}
+}

@@ -67,6 +67,17 @@ func (r *Rollout) noteDrift(i int32, n int) {
 	}
 }
 
+// Drifting lists the hosts that are known to have lost the plan's level to somebody else.
+func (r *Rollout) Drifting() []hotstick.HostID {
+	var out []hotstick.HostID
+	for i := range r.hosts {
+		if r.hosts[i].Drift != nil {
+			out = append(out, r.hosts[i].Listed.Host)
+		}
+	}
+	return out
+}
+
 // mayReapply reports whether a drifted host may be given another attempt now: all that
 // keeps a host from its first keeps it from this one.
 func (r *Rollout) mayReapply(i int32, e *edges) bool {

@@ -250,7 +250,7 @@ type Posture struct {
 	// Model is the machine's maker and product; empty if it does not say.
 	Model string
 	// Drift is how the host drifts, as far as a person is told of it and no other plan
-	// that runs is to change the host; nil if it does not.
+	// has the last word on the host; nil if it does not.
 	Drift *hotstick.Drift
 	// IllSince is since when the host's own probes fail while no attempt of ours is
 	// under way; zero if they do not.
