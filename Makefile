@@ -18,7 +18,7 @@ PYTHON   ?= python3
 # The share of time that each suite may take on two cores, from a cold cache.
 T_UNIT   := 12m
 T_GUESTS := 28m
-T_WEB    := 240
+T_WEB    := 600
 T_SIM    := 360
 T_EVIL   := 300
 T_CRASH  := 420
