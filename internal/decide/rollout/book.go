@@ -220,10 +220,14 @@ func (r *Rollout) alter(i int32, change func(*Host)) {
 }
 
 // common is what every lane rests on, whichever host it comes from.
-type common struct{ atRest, evidence bool }
+type common struct {
+	atRest bool
+	// evidence is how many hosts have the level, as far as a gate may ask for more.
+	evidence int
+}
 
 func (r *Rollout) commonTo(w *wave) common {
-	return common{atRest: !w.canary || w.unsettled == 0, evidence: r.evidence > 0}
+	return common{atRest: !w.canary || w.unsettled == 0, evidence: min(r.evidence, r.readings)}
 }
 
 // stirOthers marks the lanes that another lane's host matters to: what the first

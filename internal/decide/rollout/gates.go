@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -131,7 +132,8 @@ func (r *Rollout) closedBy(w *wave, t *tally, members func(func(int32)), l *lane
 		return nil, false
 	case v.Opens() && t.acc.Confirmed == 0 && evidence < v.Enough:
 		// Nobody of it is left: as many must have shown the level good elsewhere.
-		return &hotstick.Reason{Code: hotstick.ReasonLaneHeld, Subject: w.Name, Cause: hotstick.ReasonNoReadings}, false
+		return &hotstick.Reason{Code: hotstick.ReasonLaneHeld, Subject: w.Name, Cause: hotstick.ReasonNoReadings,
+			Detail: fmt.Sprintf("%d of %d elsewhere", evidence, v.Enough)}, false
 	case v.Opens():
 		l.again(t.seen.Add(r.fresh).Add(1)) // then the readings are stale
 		return nil, false

@@ -103,6 +103,17 @@ func TestALaneThatNobodyPutsBackSaysWhomItWaitsFor(t *testing.T) {
 	}
 }
 
+// TestALaneOfWhichNobodyIsThereSaysHowManyMustShowTheLevelElsewhere: nobody of it ended
+// badly, so there is nobody to dismiss.
+func TestALaneOfWhichNobodyIsThereSaysHowManyMustShowTheLevelElsewhere(t *testing.T) {
+	v := fleet("a/x/0:skipped=held_on_host b/x/0:skipped=held_on_host c/x/1:waiting")
+	on("a b", func(h *rollout.Host) { h.Barred = &hotstick.Reason{Code: hotstick.ReasonHeldOnHost} })(&v)
+	why := rollout.Open(v).Stuck(t0.Add(time.Hour))
+	if why == nil || why.Code != hotstick.ReasonLaneHeld || why.Cause != hotstick.ReasonNoReadings || why.Detail != "0 of 1 elsewhere" {
+		t.Fatalf("it waits for %+v", why)
+	}
+}
+
 func TestACompletedPlanRunsAgainToPutItsLevelBack(t *testing.T) {
 	gone := all(drifting("a", hotstick.DriftRemoved), over(hotstick.Completed))
 	holds(t, []rule{

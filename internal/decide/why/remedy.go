@@ -126,6 +126,9 @@ func Remedy(r hotstick.Reason, at Place) string {
 	if !at.Patch.IsZero() {
 		patch = at.Patch.String()
 	}
+	if r.Code == hotstick.ReasonLaneHeld && r.Cause == hotstick.ReasonNoReadings && strings.HasSuffix(r.Detail, " elsewhere") {
+		text = remedies[hotstick.ReasonTooFewReadings] // each of its hosts was passed over, and none ended badly
+	}
 	if names := struck(r); len(names) > 0 {
 		text = strings.ReplaceAll(text, "--host HOST", "--host "+strings.Join(names, " --host "))
 	}

@@ -92,6 +92,7 @@ func TestACommandNamesWhatItIsAbout(t *testing.T) {
 			Detail: "rack=a3, with 3 others; it struck $(reboot), web-2"}, "hotstick clear make fix@2 --host web-2 --key FILE"},
 		{"nobody where nobody is named", hotstick.Reason{Code: hotstick.ReasonTooFewReadings, Subject: "w2"}, "hotstick host exclude HOST --until TIME --reason TEXT"},
 		{"who ended badly, not the wave", hotstick.Reason{Code: hotstick.ReasonLaneHeld, Subject: "w2", Cause: hotstick.ReasonNoReadings, Detail: "db-1"}, "dismiss 3f2a9c01d4e5 db-1 --reason TEXT"},
+		{"a wave of which nobody is there", hotstick.Reason{Code: hotstick.ReasonLaneHeld, Subject: "w2", Cause: hotstick.ReasonNoReadings, Detail: "1 of 3 elsewhere"}, "hotstick host exclude HOST --until TIME --reason TEXT"},
 		{"no wave as if it were a host", hotstick.Reason{Code: hotstick.ReasonLaneHeld, Subject: "w2", Cause: hotstick.ReasonNoReadings}, "dismiss 3f2a9c01d4e5 HOST --reason TEXT"},
 	}
 	for _, test := range tests {
