@@ -64,16 +64,18 @@ demo: ## the main job on real kernels: ARGS="--exit -o json" for machines
 dev: build ## server, console and 200 simulated hosts, a rollout already moving
 	bin/hotstick dev $(ARGS)
 
-# Two stages run at a time, the longest first; each prints when it has ended. Those that look
-# at the clock come last and alone.
-STAGES := test-guests check test-web fuzz sim powercut evil crash survive-some
+# Two stages run at a time, the longest first; each prints when it has ended. The unit tests
+# come last and alone: some of them look at the clock.
+STAGES := test-guests check test-web fuzz sim evil survive-some
 
 .PHONY: test
 test: setup-test ## everything, all set-up included
 	@echo "two stages at a time, each of which prints when it ends: $(STAGES)"
 	@$(MAKE) --no-print-directory -j2 --output-sync=target $(STAGES)
-	@$(MAKE) --no-print-directory truth-some
 	@$(MAKE) --no-print-directory test-unit
+
+.PHONY: proofs
+proofs: crash powercut truth-some ## kills, power cuts and what screens say, at the size that is to join make test
 
 .PHONY: setup-test
 setup-test:
