@@ -271,7 +271,7 @@ func (t *thief) turn(v *victim, req wire.SyncRequest, honest []byte) ([]byte, er
 	v.hear(req, resp.Documents)
 	if t.loot != nil {
 		resp.Documents = v.answer(t.loot, req, resp.Documents)
-		resp.Active = false
+		resp.Active = true // so that agents call their loaders, whatever these have to say
 		if n := len(req.Reports); n > 0 {
 			resp.Acknowledged = max(resp.Acknowledged, req.Reports[n-1].Seq)
 		}
