@@ -43,6 +43,9 @@ type asked struct {
 	since time.Time
 	// missed: its time was over before it was back.
 	missed bool
+	// again is how soon it is asked again although nothing is under way, because it was
+	// not healthy; zero if it was.
+	again time.Duration
 }
 
 // returned is what a probe that is back says.
@@ -104,12 +107,17 @@ func (r *Rounds) Run(ctx context.Context) {
 	}
 }
 
-// watch takes note that an attempt began or ended.
+// watch takes note that an attempt began or ended. One that ended may have healed what
+// was ill.
 func (r *Rounds) watch(watched bool) {
-	if watched && !r.watched {
-		now := time.Now()
-		for _, p := range r.probes {
+	now := time.Now()
+	for _, p := range r.probes {
+		switch {
+		case watched && !r.watched:
 			p.due = now
+		case r.watched && !watched && p.again > 0:
+			p.again = p.pace(true)
+			p.due = now.Add(p.again)
 		}
 	}
 	r.watched = watched
@@ -121,7 +129,15 @@ func (r *Rounds) slack(p *asked) time.Duration {
 	if r.watched {
 		return 0
 	}
-	return p.pace(false) / 4
+	return r.pace(p) / 4
+}
+
+// pace is the time between two questions to a probe as things are.
+func (r *Rounds) pace(p *asked) time.Duration {
+	if p.again > 0 && !r.watched {
+		return p.again
+	}
+	return p.pace(r.watched)
 }
 
 // ask asks the probes that are due. Where one must be asked, or the processor is awake
@@ -137,7 +153,7 @@ func (r *Rounds) ask(ctx context.Context, now time.Time, awake bool) {
 		if now.Before(p.due.Add(-r.slack(p))) {
 			continue
 		}
-		p.due = now.Add(p.pace(r.watched))
+		p.due = now.Add(r.pace(p))
 		switch {
 		case !p.away:
 			p.away, p.missed, p.since = true, false, now
@@ -153,8 +169,18 @@ func (r *Rounds) miss(now time.Time) {
 	for _, p := range r.probes {
 		if p.away && !p.missed && !now.Before(p.since.Add(p.timeout()+late)) {
 			p.missed = true
+			r.ill(p, now)
 			r.add(p.silent(now), now)
 		}
+	}
+}
+
+// ill sets how soon a probe that was not healthy is asked again. Nothing is begun on a host
+// that is ill, so one that is asked late is kept out late: the pauses begin short and double.
+func (r *Rounds) ill(p *asked, now time.Time) {
+	p.again = min(max(2*p.again, p.pace(true)), p.pace(false))
+	if soon := now.Add(r.pace(p)); soon.Before(p.due) {
+		p.due = soon
 	}
 }
 
@@ -163,9 +189,15 @@ func (r *Rounds) miss(now time.Time) {
 func (r *Rounds) arrive(b returned) {
 	now, missed := time.Now(), b.probe.missed
 	b.probe.away, b.probe.missed = false, false
-	if !missed {
-		r.add(b.probe.reading(b.answer, now), now)
+	if missed {
+		return
 	}
+	if b.answer.Healthy {
+		b.probe.again = 0
+	} else {
+		r.ill(b.probe, now)
+	}
+	r.add(b.probe.reading(b.answer, now), now)
 }
 
 func (r *Rounds) add(reading hotstick.Reading, now time.Time) {

@@ -103,6 +103,40 @@ func TestARoundGoesWithACheckIn(t *testing.T) {
 	})
 }
 
+func TestWhatIsIllIsAskedAgainSoon(t *testing.T) {
+	well := true
+	asks := 0
+	probes := []probe.Probe{{Name: "web", Asker: asker(func(context.Context, bool) probe.Answer {
+		asks++
+		return probe.Answer{Healthy: well}
+	})}}
+	inRounds(t, probes, func(r *probe.Rounds, h *heard) {
+		r.Watch(true)
+		pass(3 * time.Second)
+		well = false
+		pass(30 * time.Second)
+		r.Watch(false)
+		well = true
+		pass(3 * time.Second)
+		readings := h.of("web")
+		if last := readings[len(readings)-1]; !last.Healthy {
+			t.Errorf("three seconds after the attempt that made it ill it reads %+v", last)
+		}
+		well = false
+		pass(2 * time.Minute)
+		asks = 0
+		pass(time.Hour)
+		if asks < 40 || asks > 85 {
+			t.Errorf("ill for long it was asked %d times in an hour", asks)
+		}
+		well = true
+		pass(2 * time.Minute)
+		if readings = h.of("web"); !readings[len(readings)-1].Healthy {
+			t.Error("it is well and nobody knows")
+		}
+	})
+}
+
 func TestAProbeThatHangsIsNotHealthyAndHoldsUpNobody(t *testing.T) {
 	var stuck chan struct{}
 	asks := 0
