@@ -155,7 +155,7 @@ func Effects() []Effect {
 // or a vendor's daemon. While one is active nothing of ours starts: two masters of one
 // kernel undo each other's work.
 type Master struct {
-	// System is its name: kpatch, canonical, kernelcare, ksplice, suse.
+	// System is its name: kpatch, canonical, kernelcare, ksplice, suse, amazon.
 	System string `json:"system"`
 	// Unit is the systemd unit that starts it; empty if it has none.
 	Unit string `json:"unit,omitempty"`
@@ -190,6 +190,40 @@ type Capabilities struct {
 	// Available is false with a Reason where the host cannot use the driver.
 	Available bool    `json:"available"`
 	Reason    *Reason `json:"reason,omitempty"`
+	// Undo is how much of what it has applied the system itself can take out of a running
+	// kernel; empty of an agent that did not say.
+	Undo Undo `json:"undo,omitempty" since:"2"`
+	// Schedules: the system starts patches by itself unless it is put on hold, and Held:
+	// it is on hold.
+	Schedules bool `json:"schedules,omitempty" since:"2"`
+	Held      bool `json:"held,omitempty" since:"2"`
+	// Pinnable: a host can be kept at a level that is not the newest.
+	Pinnable bool `json:"pinnable,omitempty" since:"2"`
+	// Tool is the vendor's tool with its version, such as "kcarectl 2.90-1"; opaque.
+	Tool string `json:"tool,omitempty" since:"2"`
+}
+
+// Undo says how a live-patch system can take patches out of a running kernel. The set is
+// closed. [Reversibility] is what follows for one patch on one host.
+type Undo string
+
+const (
+	// UndoDisable: any patch is taken out (klp, kpatch).
+	UndoDisable Undo = "disable"
+	// UndoPrevious: the level before is put in its place; there is no way to none (suse).
+	UndoPrevious Undo = "previous_level"
+	// UndoUpdate: single updates are taken out, with those that rest on them (ksplice).
+	UndoUpdate Undo = "per_update"
+	// UndoAll: everything is taken out at once; an older level is pinned and applied
+	// after that (kernelcare).
+	UndoAll Undo = "unload_all"
+	// UndoReboot: only a reboot (canonical, amazon, windows, vendor packages of kpatch).
+	UndoReboot Undo = "reboot_only"
+)
+
+// Undos returns the closed set, the finest first.
+func Undos() []Undo {
+	return []Undo{UndoUpdate, UndoDisable, UndoPrevious, UndoAll, UndoReboot}
 }
 
 // TrustClass says what Hotstick can promise about the bytes a driver loads.

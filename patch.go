@@ -37,13 +37,14 @@ type Patch struct {
 	Artifacts []Artifact `json:"artifacts"`
 }
 
-// Artifact is the bytes of one patch level for one kernel build and one driver.
+// Artifact is the bytes of one patch level for one kernel build and one driver: a module
+// for drivers of class bytes, and a [Recipe] for the others.
 type Artifact struct {
 	Build  KernelBuild `json:"build"`
 	Digest Digest      `json:"digest"`
 	// SizeBytes is the exact length of the file.
 	SizeBytes int64 `json:"size_bytes"`
-	// Module is the name under which the kernel lists it.
+	// Module is the name under which the driver's truth source lists it.
 	Module string `json:"module"`
 	// SignedBy is the key whose signature the module carries, for kernels that
 	// demand one; zero if it carries none.
@@ -95,7 +96,7 @@ func (p Patch) Files() []Artifact {
 
 var (
 	cvePattern    = regexp.MustCompile(`^CVE-[0-9]{4}-[0-9]{4,19}$`)
-	modulePattern = shape.Of("a-z", "a-z0-9_", 1, 55)
+	modulePattern = shape.Of("a-zA-Z", "a-zA-Z0-9_", 1, 55)
 	driverPattern = shape.Of("a-z", "a-z0-9", 2, 32)
 	vendorPattern = shape.Of("a-z", "a-z0-9-", 1, 32)
 	hashPattern   = shape.All("a-z0-9-", 0, 16)

@@ -115,6 +115,11 @@ const (
 	ReasonRevertedBefore     ReasonCode = "reverted_before"
 	ReasonModuleUnsigned     ReasonCode = "module_unsigned"
 	ReasonKeyMissing         ReasonCode = "kernel_key_missing"
+	ReasonNotEntitled        ReasonCode = "not_entitled"
+	ReasonCoverEnded         ReasonCode = "cover_ended"
+	ReasonNoWayBack          ReasonCode = "no_way_back"
+	ReasonUsersLoggedIn      ReasonCode = "users_logged_in"
+	ReasonInhibited          ReasonCode = "inhibited"
 )
 
 // Causes for which a patch comes back out, or a host is lost.
@@ -135,6 +140,11 @@ const (
 	ReasonForgotten      ReasonCode = "attempt_forgotten"
 	ReasonPowerCut       ReasonCode = "power_cut"
 	ReasonTouchFailed    ReasonCode = "touch_failed"
+	ReasonToolFailed     ReasonCode = "tool_failed"
+	ReasonHoldLifted     ReasonCode = "hold_lifted"
+	ReasonDrainFailed    ReasonCode = "drain_failed"
+	ReasonOldKernel      ReasonCode = "old_kernel"
+	ReasonNotBack        ReasonCode = "not_back"
 )
 
 // reasonGlossary says in a sentence what each code means. It is also the closed
@@ -215,6 +225,11 @@ var reasonGlossary = map[ReasonCode]string{
 	ReasonRevertedBefore:     "The patch was reverted here; it needs a signed clear to come back.",
 	ReasonModuleUnsigned:     "The kernel takes signed modules only, and this one carries no signature.",
 	ReasonKeyMissing:         "The kernel does not trust the key that signed the module.",
+	ReasonNotEntitled:        "The vendor's live-patch system is not enabled on the host, or its subscription has ended.",
+	ReasonCoverEnded:         "The vendor makes no live patches for this kernel any more.",
+	ReasonNoWayBack:          "The host's live-patch system cannot take the level out of a running kernel; only a reboot can.",
+	ReasonUsersLoggedIn:      "Somebody is logged in on the host, which has to be rebooted.",
+	ReasonInhibited:          "Something on the host forbids a reboot now.",
 
 	ReasonProbeFailed:    "A health probe failed.",
 	ReasonKernelLog:      "The kernel logged a fault.",
@@ -232,6 +247,11 @@ var reasonGlossary = map[ReasonCode]string{
 	ReasonForgotten:      "The host's loader knows nothing of the attempt any more; an older ledger was put back.",
 	ReasonPowerCut:       "The host went down together with others of its failure domain.",
 	ReasonTouchFailed:    "What belongs to the patch beside the kernel, such as a sysctl or a service, could not be set or put back.",
+	ReasonToolFailed:     "The vendor's tool failed.",
+	ReasonHoldLifted:     "Somebody lets the host's live-patch system start patches by itself again.",
+	ReasonDrainFailed:    "The host's work could not be moved away before a reboot.",
+	ReasonOldKernel:      "The host came back on the kernel that it ran before.",
+	ReasonNotBack:        "The host did not come back from its reboot in time.",
 }
 
 // Meaning returns one sentence that explains the code to a person, and whether

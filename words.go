@@ -14,7 +14,11 @@ func (c ReasonCode) inOldWords() ReasonCode {
 		return ReasonOperator
 	case ReasonNotReversible, ReasonOtherMaster:
 		return ReasonUnsupported
-	case ReasonTouchFailed, ReasonCrashedElsewhere:
+	case ReasonNotEntitled, ReasonCoverEnded, ReasonNoWayBack, ReasonUsersLoggedIn, ReasonInhibited:
+		return ReasonUnsupported
+	case ReasonHoldLifted:
+		return ReasonOperator
+	case ReasonTouchFailed, ReasonCrashedElsewhere, ReasonToolFailed, ReasonDrainFailed, ReasonOldKernel, ReasonNotBack:
 		return ReasonVerificationFailed
 	}
 	return c

@@ -72,6 +72,16 @@ var remedies = map[hotstick.ReasonCode]string{
 	hotstick.ReasonGateFailed:         "Look at the evidence; a repaired patch goes out as a new level by a new plan.",
 	hotstick.ReasonRate:               "Look at the hosts that failed; a repaired patch goes out as a new level by a new plan.",
 	hotstick.ReasonRevertFailed:       "Only a reboot brings the level before back.",
+	hotstick.ReasonNotEntitled:        "Enable the vendor's live patching on the host with its own tool, and adopt it: hotstick-agent adopt",
+	hotstick.ReasonCoverEnded:         "Plan a reboot into a kernel that the vendor covers.",
+	hotstick.ReasonNoWayBack:          "Use a level with a better way back, or reboot the host.",
+	hotstick.ReasonUsersLoggedIn:      "Ask them to log out; the host is tried again then.",
+	hotstick.ReasonInhibited:          "Look at what inhibits it on the host: systemd-inhibit --list",
+	hotstick.ReasonToolFailed:         "Read what the tool said, put that right on the host, then try again: hotstick rollout retry PLAN",
+	hotstick.ReasonHoldLifted:         "Find out who did it and why; hotstick-agent adopt puts it on hold again.",
+	hotstick.ReasonDrainFailed:        "Move the host's work away by hand, or find out what stays; then try again: hotstick rollout retry PLAN",
+	hotstick.ReasonOldKernel:          "Read the console of the failed boot: the new kernel did not come up.",
+	hotstick.ReasonNotBack:            "Look at the host's console. Its slot stays held until it is back or written off.",
 	hotstick.ReasonRemovedOutside:     "Find out who removed the patch; a new plan brings it back, or this one where its policy says drift: reapply.",
 }
 
