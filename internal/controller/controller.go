@@ -154,6 +154,9 @@ func (c *Controller) Begin(ctx context.Context) error {
 			return err
 		}
 		c.hub.begin(next)
+		if err := c.traceMissing(tx, next); err != nil {
+			return err
+		}
 		c.picture.mu.Lock()
 		defer c.picture.mu.Unlock()
 		if err := c.picture.prime(tx, c.limits.SilentAfter); err != nil {

@@ -38,18 +38,30 @@ func (c *Controller) trace(ctx context.Context, from, until int64) error {
 	if from == until {
 		return nil
 	}
-	return c.store.View(ctx, func(tx store.Tx) error {
-		events, err := tx.Events().List(store.EventFilter{From: from, Before: until})
-		if err != nil {
+	return c.store.View(ctx, func(tx store.Tx) error { return c.emitAll(tx, from, until) })
+}
+
+// traceMissing emits what an earlier server of the same trace committed and could not
+// tell any more, because it was killed.
+func (c *Controller) traceMissing(tx store.Tx, next int64) error {
+	kept, ok := c.tracer.sink.(interface{ Leaves() uint64 })
+	if !ok || kept.Leaves() == 0 || int64(kept.Leaves()) >= next {
+		return nil
+	}
+	return c.emitAll(tx, int64(kept.Leaves()), next)
+}
+
+func (c *Controller) emitAll(tx store.Tx, from, until int64) error {
+	events, err := tx.Events().List(store.EventFilter{From: from, Before: until})
+	if err != nil {
+		return err
+	}
+	for i := len(events) - 1; i >= 0; i-- {
+		if err := c.emit(tx, events[i]); err != nil {
 			return err
 		}
-		for i := len(events) - 1; i >= 0; i-- {
-			if err := c.emit(tx, events[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 func (c *Controller) emit(tx store.Tx, e store.Event) error {

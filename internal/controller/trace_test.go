@@ -124,3 +124,57 @@ func TestAGateIsToldWhereAHostStartsBehindIt(t *testing.T) {
 		}
 	}, canary)
 }
+
+// resumed is the trace of a server that was killed after so many leaves.
+type resumed struct {
+	recorder
+	leaves uint64
+}
+
+func (r *resumed) Leaves() uint64 { return r.leaves }
+
+// TestWhatAKilledServerCouldNotTellIsToldByTheNext: a server that was killed between a
+// commit and its trace leaves nothing out, such as a slot that came free.
+func TestWhatAKilledServerCouldNotTellIsToldByTheNext(t *testing.T) {
+	inBubble(t, 1, func(w *world) {
+		whole := &recorder{}
+		w.control = New(Options{Store: w.store, Catalog: w, Online: w.online, Limits: w.control.limits, Log: w.control.log, Trace: whole})
+		w.rounds()
+		_, err := w.control.Documents(w.Context(), w.checkIn(0, 2, nil), 0)
+		w.must(err)
+		killed := len(whole.events)
+		var leaves uint64
+		for _, e := range whole.events {
+			if e.Kind == trace.KindLeaf {
+				leaves = e.Generation
+			}
+		}
+		w.report(0, hotstick.Probation, nil)
+		w.report(0, hotstick.Confirmed, nil)
+		w.rounds()
+		r := &resumed{leaves: leaves}
+		next := New(Options{Store: w.store, Catalog: w, Online: w.online, Limits: w.control.limits, Log: w.control.log, Trace: r})
+		w.must(next.Begin(w.Context()))
+		kinds := []trace.Kind{trace.KindSlot, trace.KindHostState, trace.KindPlanStatus, trace.KindLeaf}
+		want := (&recorder{events: whole.events[killed:]}).lines(kinds...)
+		if got := r.lines(kinds...); len(want) < 4 || !slices.Equal(got, want) {
+			t.Errorf("the next server tells\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+		r.events = nil
+		r.leaves = uint64(last(whole).Generation)
+		w.must(next.Begin(w.Context()))
+		if len(r.events) != 0 {
+			t.Errorf("a server with nothing to tell told %+v", r.events)
+		}
+	})
+}
+
+// last is the newest leaf of a trace.
+func last(r *recorder) (leaf trace.Event) {
+	for _, e := range r.events {
+		if e.Kind == trace.KindLeaf {
+			leaf = e
+		}
+	}
+	return leaf
+}

@@ -27,6 +27,9 @@ type Writer struct {
 	err   error
 	// dropped counts events that could not be written.
 	dropped int
+	// leaves is the size of the audit log in the newest leaf that the file had when it
+	// was opened.
+	leaves uint64
 }
 
 var _ Sink = (*Writer)(nil)
@@ -62,9 +65,25 @@ func openAppend(path string, flags int) (*Writer, error) {
 	t := &Writer{now: time.Now, to: bufio.NewWriterSize(f, bufferBytes), close: f.Close, eager: true}
 	if size == 0 {
 		t.begin()
+		return t, nil
+	}
+	err = Read(f, func(e Event) error {
+		if e.Kind == KindLeaf {
+			t.leaves = max(t.leaves, e.Generation)
+		}
+		return nil
+	})
+	if err != nil {
+		f.Close()
+		return nil, err
 	}
 	return t, nil
 }
+
+// Leaves is how much of the audit log, in leaves, the trace knew already when it was
+// opened: a server that was killed between a commit and its trace goes on there. 0 is
+// none.
+func (t *Writer) Leaves() uint64 { return t.leaves }
 
 // dropTail cuts off what follows the last whole line, and returns the size.
 func dropTail(f *os.File) (int64, error) {

@@ -55,7 +55,8 @@ func measureIn(b *testing.B, config guest.Config) string {
 	}
 	out, code, err := g.Run(ctx, modulesVariable+"=/t/modules TMPDIR=/tmp /t/klpchange.test -test.run '^TestMeasure' -test.v -test.timeout 50m")
 	if err != nil || code != 0 {
-		b.Fatalf("exit code %d, %v\n%s", code, err, out)
+		console, _ := g.ConsoleLog()
+		b.Fatalf("exit code %d, %v\n%s\nconsole:\n%s", code, err, out, console[max(0, len(console)-6000):])
 	}
 	var rows []string
 	for line := range strings.Lines(out) {
