@@ -36,7 +36,12 @@ func BenchmarkTransition(b *testing.B) {
 		b.Run(k.line, func(b *testing.B) {
 			for b.Loop() {
 				config := k.config("measure", b.TempDir(), 1536)
-				config.CPUs, config.Accel = 2, guest.AccelParallel
+				config.CPUs = 2
+				if k.line == "6.1" {
+					// 6.12 ends in a false oops within the first trials (int3, while the kernel changes
+					// its own code), so there one thread plays both CPUs.
+					config.Accel = guest.AccelParallel
+				}
 				fmt.Println("\n" + k.line + "\n" + measureIn(b, config)) // b.Log keeps ten lines
 			}
 		})
