@@ -95,7 +95,7 @@ fuzz: ## every parser of foreign bytes, two seconds each; FUZZ=5m for longer, ON
 
 .PHONY: test-guests
 test-guests: build ## drivers, guests and the demo's checks on real kernels
-	HOTSTICK_GUESTS=1 go test -p 1 -count=1 -timeout $(T_GUESTS) ./internal/guest/... ./internal/driver/... ./internal/loader/... ./internal/demo/...
+	HOTSTICK_GUESTS=1 go test -p 1 -count=1 -timeout $(T_GUESTS) ./internal/guest/... ./internal/rig/... ./internal/driver/... ./internal/loader/... ./internal/demo/...
 
 .PHONY: tuf-conformance
 tuf-conformance: ## the TUF project's conformance suite: SUITE=its checkout, PYTHON=a Python with pytest, tuf and securesystemslib

@@ -20,6 +20,11 @@
 #define HOTSTICK_PATCHED_CALLBACKS {}
 #endif
 
+/* It replaces every other live patch, unless it is built to be stacked upon them. */
+#ifndef HOTSTICK_PATCHED_REPLACE
+#define HOTSTICK_PATCHED_REPLACE true
+#endif
+
 /* HOTSTICK_PATCH declares hotstick_patch over hotstick_funcs[]. */
 #define HOTSTICK_PATCH()						\
 	static struct klp_object hotstick_objects[] = {			\
@@ -30,7 +35,7 @@
 	static struct klp_patch hotstick_patch = {			\
 		.mod = THIS_MODULE,					\
 		.objs = hotstick_objects,				\
-		.replace = true,					\
+		.replace = HOTSTICK_PATCHED_REPLACE,			\
 	}
 
 #define HOTSTICK_MODULE(summary)					\

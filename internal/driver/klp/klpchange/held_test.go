@@ -15,6 +15,7 @@ import (
 	"github.com/hotstick/hotstick/internal/driver/klp/klpchange"
 	"github.com/hotstick/hotstick/internal/kernel"
 	"github.com/hotstick/hotstick/internal/kernel/klog"
+	"github.com/hotstick/hotstick/internal/rig/rigtest"
 )
 
 // The tests of this file stand before those of inside_test.go, whose last one locks the
@@ -24,10 +25,10 @@ import (
 // function that is patched, the transition must not end. This is longer than the kernel
 // takes to signal the tasks by itself.
 func TestInsideATaskAsleepInTheFunctionHoldsTheTransition(t *testing.T) {
-	dir := needGuest(t)
+	dir := rigtest.Inside(t)
 	changer := klpchange.New(klpchange.Waking{})
-	t.Cleanup(func() { takeAllOut(t, changer) })
-	reader := keepBusy(t, dir)
+	t.Cleanup(func() { rigtest.Empty(t) })
+	end := rigtest.KeepBusy(t, dir)
 	build, err := kernel.Build(os.DirFS("/"), kernel.Machine())
 	if err != nil {
 		t.Fatal(err)
@@ -50,16 +51,14 @@ func TestInsideATaskAsleepInTheFunctionHoldsTheTransition(t *testing.T) {
 		if patches, err := changer.Observe(t.Context()); err != nil || len(patches) != 1 || patches[0].State != hotstick.TransitionIn {
 			t.Fatalf("after %v: %+v, %v", time.Since(start), patches, err)
 		}
-		pause()
+		rigtest.Pause()
 	}
-	if err := reader.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	end()
 	for range 300 {
 		if patches, err := changer.Observe(t.Context()); err == nil && len(patches) == 1 && patches[0].State == hotstick.InEffect {
 			return
 		}
-		pause()
+		rigtest.Pause()
 	}
 	t.Error("the task is gone, and the transition does not end")
 }
@@ -76,7 +75,7 @@ type traced struct {
 // the transition ends at once. How often it meets none is what the CPUs that are kept awake
 // change. It runs in a guest of BenchmarkTransition only, and prints rows.
 func TestMeasureTheTrace(t *testing.T) {
-	dir := needGuest(t)
+	dir := rigtest.Inside(t)
 	for file, text := range map[string]string{
 		"/proc/dynamic_debug/control": "file kernel/livepatch/transition.c +p",
 		"/proc/sys/kernel/printk":     "1", // a slow console would take part in what is measured

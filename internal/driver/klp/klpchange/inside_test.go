@@ -1,16 +1,12 @@
 package klpchange_test
 
 import (
-	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -22,26 +18,14 @@ import (
 	"github.com/hotstick/hotstick/internal/kernel"
 	"github.com/hotstick/hotstick/internal/kernel/klog"
 	"github.com/hotstick/hotstick/internal/kernel/kmod"
+	"github.com/hotstick/hotstick/internal/rig/rigtest"
 )
 
 // The tests in this file change the kernel they run on. TestRealKernels carries
 // them into guests; they run nowhere else.
 
-// modulesVariable names the directory in a guest that holds the modules.
-const modulesVariable = "HOTSTICK_KLP_MODULES"
-
-// needGuest returns the directory of modules, inside a guest.
-func needGuest(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv(modulesVariable)
-	if dir == "" {
-		t.Skip("loads modules into the running kernel; TestRealKernels runs it inside a guest")
-	}
-	return dir
-}
-
 func TestInsideTheDriverKeepsItsPromises(t *testing.T) {
-	dir := needGuest(t)
+	dir := rigtest.Inside(t)
 	drivertest.Run(t, func(t *testing.T) drivertest.World {
 		build, err := kernel.Build(os.DirFS("/"), kernel.Machine())
 		if err != nil {
@@ -49,8 +33,8 @@ func TestInsideTheDriverKeepsItsPromises(t *testing.T) {
 		}
 		hidden := map[string]bool{}
 		changer := klpchange.NewWith(hiding{os.DirFS("/"), hidden}, klpchange.Running(klpchange.Waking{}))
-		t.Cleanup(func() { clear(hidden); takeAllOut(t, changer) })
-		keepBusy(t, dir)
+		t.Cleanup(func() { clear(hidden); rigtest.Empty(t) })
+		rigtest.KeepBusy(t, dir)
 		module := func(name string) drivertest.Module {
 			return drivertest.Module{Name: name, Path: filepath.Join(dir, name+".ko")}
 		}
@@ -61,37 +45,11 @@ func TestInsideTheDriverKeepsItsPromises(t *testing.T) {
 			OtherBuild:   drivertest.Module{Name: "hotstick_unix_ioctl_1", Path: filepath.Join(dir, "other", "hotstick_unix_ioctl_1.ko")},
 			Stacked:      module("hotstick_stacked"),
 			Insert:       func(m drivertest.Module) { insertFile(t, klpchange.Running(klpchange.Waking{}), m.Path) },
-			Pause:        pause,
+			Pause:        rigtest.Pause,
 			Blind:        func(module string) { hidden["sys/kernel/livepatch/"+module+"/enabled"] = true },
 			Forced:       func() bool { return forced(t) },
 		}
 	})
-}
-
-// pause waits a moment of real time: a real kernel is at work.
-func pause() { <-time.After(200 * time.Millisecond) }
-
-// keepBusy lets a process sleep in the function that hotstick_busy_1 patches.
-func keepBusy(t *testing.T, dir string) *os.Process {
-	t.Helper()
-	insertFile(t, klpchange.Running(klpchange.Waking{}), filepath.Join(dir, "hotstick_busy_target.ko"))
-	reader := exec.Command("/bin/cat", "/dev/hotstick_busy")
-	if err := reader.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = reader.Process.Kill()
-		_ = reader.Wait()
-	})
-	for range 100 {
-		stack, err := os.ReadFile("/proc/" + strconv.Itoa(reader.Process.Pid) + "/stack")
-		if err == nil && strings.Contains(string(stack), "hotstick_busy_wait") {
-			return reader.Process
-		}
-		pause()
-	}
-	t.Fatal("the reader does not sleep in hotstick_busy_wait")
-	return nil
 }
 
 // insertFile loads a module without a driver's care, if it is not loaded yet.
@@ -109,10 +67,10 @@ func insertFile(t *testing.T, calls klpchange.Calls, path string) {
 
 // A patch may change a module that is loaded later; until then the kernel says so.
 func TestInsideAPatchWaitsForItsModule(t *testing.T) {
-	dir := needGuest(t)
+	dir := rigtest.Inside(t)
 	calls := klpchange.Running(klpchange.Waking{})
 	changer := klpchange.NewWith(os.DirFS("/"), calls)
-	t.Cleanup(func() { takeAllOut(t, changer) })
+	t.Cleanup(func() { rigtest.Empty(t) })
 	if err := calls.Delete("hotstick_busy_target"); err != nil && !errors.Is(err, unix.ENOENT) {
 		t.Fatal(err)
 	}
@@ -128,39 +86,13 @@ func TestInsideAPatchWaitsForItsModule(t *testing.T) {
 			if len(patches) == 1 && patches[0].State == hotstick.InEffect && slices.Equal(patches[0].Waiting, waiting) {
 				return
 			}
-			pause()
+			rigtest.Pause()
 		}
 		t.Fatalf("want it in effect and waiting for %v, have %+v", waiting, patches)
 	}
 	become("hotstick_busy_target")
 	insertFile(t, calls, filepath.Join(dir, "hotstick_busy_target.ko"))
 	become()
-}
-
-// takeAllOut disables and unloads every live patch, so that the next case finds
-// none.
-func takeAllOut(t *testing.T, c *klpchange.Changer) {
-	t.Helper()
-	ctx := context.Background() // the test's own has ended when this runs
-	for range 300 {
-		patches, err := c.Observe(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(patches) == 0 {
-			return
-		}
-		for _, p := range patches {
-			for _, step := range []error{c.Disable(ctx, p.Module), c.Unload(ctx, p.Module)} {
-				var refusal *driver.Refusal
-				if step != nil && !errors.As(step, &refusal) {
-					t.Fatal(step)
-				}
-			}
-		}
-		pause()
-	}
-	t.Fatal("live patches cannot be taken out")
 }
 
 // kernelLog returns the kernel's log since boot.
@@ -188,7 +120,7 @@ func forced(t *testing.T) bool {
 }
 
 func TestInsideTheKernelTellsItsFacts(t *testing.T) {
-	needGuest(t)
+	rigtest.Inside(t)
 	facts, err := kernel.Read(os.DirFS("/"), "")
 	if err != nil {
 		t.Fatal(err)
@@ -205,9 +137,9 @@ func TestInsideTheKernelTellsItsFacts(t *testing.T) {
 // The loader hands over a sealed file in memory, so that what was hashed is what
 // the kernel reads.
 func TestInsideASealedFileIsLoaded(t *testing.T) {
-	dir := needGuest(t)
+	dir := rigtest.Inside(t)
 	changer := klpchange.New(klpchange.Waking{})
-	t.Cleanup(func() { takeAllOut(t, changer) })
+	t.Cleanup(func() { rigtest.Empty(t) })
 	data, err := os.ReadFile(filepath.Join(dir, "hotstick_unix_ioctl_1.ko"))
 	if err != nil {
 		t.Fatal(err)
@@ -244,7 +176,7 @@ func TestInsideASealedFileIsLoaded(t *testing.T) {
 			}
 			return
 		}
-		pause()
+		rigtest.Pause()
 	}
 	t.Error("it does not come into effect")
 }
@@ -280,7 +212,7 @@ func mustForesee(t *testing.T, f *os.File, build hotstick.KernelBuild, want hots
 // A kernel can be locked further while it runs, never less; so this is the last
 // test in a guest.
 func TestInsideZLockedKernelsRefuse(t *testing.T) {
-	dir := needGuest(t)
+	dir := rigtest.Inside(t)
 	steps := []struct {
 		name, file, value string
 		code              hotstick.ReasonCode

@@ -7,14 +7,13 @@ import (
 
 	"github.com/hotstick/hotstick/internal/guest/kernelpkg"
 	"github.com/hotstick/hotstick/internal/kernel/kmod"
+	"github.com/hotstick/hotstick/internal/rig/rigtest"
 )
 
 // What a compiler makes of a patch's source still shows its way back.
 func TestRealModulesShowTheirWayBack(t *testing.T) {
-	if os.Getenv("HOTSTICK_GUESTS") != "1" {
-		t.Skip("builds modules for real kernels and downloads their headers once; set HOTSTICK_GUESTS=1, as `make test` does")
-	}
-	for _, line := range lines {
+	rigtest.Wanted(t)
+	for _, line := range rigtest.Lines() {
 		k, err := kernelpkg.Fetch(t.Context(), "", kernelpkg.Want{Line: line}, nil)
 		if err != nil {
 			t.Fatal(err)

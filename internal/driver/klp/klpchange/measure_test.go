@@ -20,6 +20,7 @@ import (
 
 	"github.com/hotstick/hotstick/internal/driver/klp/klpchange"
 	"github.com/hotstick/hotstick/internal/guest"
+	"github.com/hotstick/hotstick/internal/rig/rigtest"
 )
 
 // BenchmarkTransition measures, in a guest of each kernel line, how long a level takes
@@ -28,27 +29,24 @@ import (
 //
 //	HOTSTICK_GUESTS=1 go test ./internal/driver/klp/klpchange -run '^$' -bench Transition -benchtime 1x -timeout 60m
 func BenchmarkTransition(b *testing.B) {
-	if os.Getenv("HOTSTICK_GUESTS") != "1" {
-		b.Skip("boots real kernels in QEMU; set HOTSTICK_GUESTS=1")
-	}
-	kernels := prepare(b, b.Context())
-	for _, k := range kernels {
-		b.Run(k.line, func(b *testing.B) {
+	rigtest.Wanted(b)
+	for _, k := range suite.Prepare(b, b.Context()) {
+		b.Run(k.Line, func(b *testing.B) {
 			for b.Loop() {
-				config := k.config("measure", b.TempDir(), 1536)
-				config.CPUs = 2
-				if k.line == "6.1" {
+				config := k.Config(b.TempDir())
+				config.MemoryMB = 1536
+				if k.Line == "6.1" {
 					// 6.12 ends in a false oops within the first trials (int3, while the kernel changes
 					// its own code), so there one thread plays both CPUs.
 					config.Accel = guest.AccelParallel
 				}
-				fmt.Println("\n" + k.line + "\n" + measureIn(b, config)) // b.Log keeps ten lines
+				fmt.Println("\n" + k.Line + "\n" + measureIn(b, config, k.Command("^TestMeasure", 50*time.Minute))) // b.Log keeps ten lines
 			}
 		})
 	}
 }
 
-func measureIn(b *testing.B, config guest.Config) string {
+func measureIn(b *testing.B, config guest.Config, command string) string {
 	ctx := b.Context()
 	g, err := guest.Start(ctx, config)
 	if err != nil {
@@ -58,7 +56,7 @@ func measureIn(b *testing.B, config guest.Config) string {
 	if _, err := g.WaitBoot(ctx); err != nil {
 		b.Fatal(err)
 	}
-	out, code, err := g.Run(ctx, modulesVariable+"=/t/modules TMPDIR=/tmp /t/klpchange.test -test.run '^TestMeasure' -test.v -test.timeout 50m")
+	out, code, err := g.Run(ctx, command)
 	if err != nil || code != 0 {
 		console, _ := g.ConsoleLog()
 		b.Fatalf("exit code %d, %v\n%s\nconsole:\n%s", code, err, out, console[max(0, len(console)-6000):])
@@ -94,7 +92,7 @@ var modes = []mode{
 
 // TestMeasureTransitions prints rows; it runs in a guest of BenchmarkTransition only.
 func TestMeasureTransitions(t *testing.T) {
-	dir := needGuest(t)
+	dir := rigtest.Inside(t)
 	insertFile(t, klpchange.Running(klpchange.Waking{}), filepath.Join(dir, "hotstick_busy_target.ko"))
 	measure(t, dir, ofModule, "idle", modes...)
 	measure(t, dir, ofKernel, "idle", modes[:2]...)
@@ -114,7 +112,7 @@ func TestMeasureTransitions(t *testing.T) {
 
 // TestMeasureZTransitionsWithManyTasks comes last: its threads stay.
 func TestMeasureZTransitionsWithManyTasks(t *testing.T) {
-	dir := needGuest(t)
+	dir := rigtest.Inside(t)
 	debug.SetMaxThreads(20_000)
 	parked := 0
 	for _, n := range []int{1000, 10_000} {
@@ -127,7 +125,7 @@ func TestMeasureZTransitionsWithManyTasks(t *testing.T) {
 			}()
 		}
 		for tasks(t) < n {
-			pause()
+			rigtest.Pause()
 		}
 		measure(t, dir, ofModule, fmt.Sprintf("%d parked tasks", n), modes[:2]...)
 	}
@@ -213,7 +211,7 @@ func unload(t *testing.T, calls klpchange.Calls, module string) {
 		if err = calls.Delete(module); err == nil {
 			return
 		}
-		pause()
+		rigtest.Pause()
 	}
 	t.Fatal(err)
 }
