@@ -142,11 +142,13 @@ func (c *Core) observe(ctx context.Context) error {
 	for i, m := range facts.Masters {
 		facts.Masters[i].Adopted = slices.Contains(h.loader.Adopted, m.System)
 	}
-	encoded, err := json.Marshal(facts)
+	digest, err := facts.Digest()
 	if err != nil {
 		return err
 	}
-	h.facts, h.factsAt, h.factsDigest = facts, c.cfg.Uptime(), hotstick.NewDigest(encoded)
+	if h.factsAt = c.cfg.Uptime(); digest != h.factsDigest { // else those of before are shared with what the server has
+		h.facts, h.factsDigest = facts, digest
+	}
 	return nil
 }
 
@@ -167,13 +169,29 @@ func (c *Core) request() *wire.SyncRequest {
 		req.Loader.Nonce = "" // it is of long ago
 	}
 	if h.factsDigest != c.server.factsDigest {
-		req.Facts = &h.facts
+		req.Facts, req.Delta = c.newFacts()
 	}
 	req.Readings = h.newestReadings()
 	if c.server.active {
 		req.HoldSeconds = holdSeconds
 	}
 	return req
+}
+
+// protocolDelta is the first protocol in which a check-in can say what has changed.
+const protocolDelta = 2
+
+// newFacts are the facts that the server lacks: what has changed, if it is known to have
+// others, or all of them.
+func (c *Core) newFacts() (*hotstick.Facts, *hotstick.FactsDelta) {
+	h := &c.host
+	if c.server.factsDigest != "" && c.speak() >= protocolDelta {
+		if delta := c.server.facts.Delta(h.facts, c.server.factsDigest); delta != nil {
+			return nil, delta
+		}
+	}
+	facts := h.facts // an answer may come after the host was looked at again
+	return &facts, nil
 }
 
 // maxReportBytes bounds the reports of one check-in, so that facts have room

@@ -34,7 +34,8 @@ type serverState struct {
 	// newest is tried again at newerDue.
 	protocol int
 	newerDue time.Duration
-	// factsDigest is of the facts that the server has.
+	// facts are those that the server has, and factsDigest is theirs; empty if it has none.
+	facts       hotstick.Facts
 	factsDigest hotstick.Digest
 	// version is that of the agent's own catalog.
 	version int64
@@ -157,8 +158,13 @@ func (c *Core) take(ctx context.Context, req *wire.SyncRequest, resp *wire.SyncR
 	s := &c.server
 	s.failures, s.active = 0, resp.Active
 	s.acknowledged = max(s.acknowledged, resp.Acknowledged)
-	if req.Facts != nil {
-		s.factsDigest = req.FactsDigest
+	switch {
+	case req.Facts != nil:
+		s.facts, s.factsDigest = *req.Facts, req.FactsDigest
+	case req.Delta != nil && c.host.factsDigest == req.FactsDigest:
+		s.facts, s.factsDigest = c.host.facts, req.FactsDigest
+	case req.Delta != nil: // the host was looked at again meanwhile
+		s.facts, s.factsDigest = req.Delta.Apply(s.facts), req.FactsDigest
 	}
 	if resp.WantFacts {
 		s.factsDigest = ""

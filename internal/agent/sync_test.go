@@ -29,8 +29,13 @@ func TestFactsAreSentWhenTheyAreNewOrAskedFor(t *testing.T) {
 		}
 		w.edit(func() { w.facts.Host.Hostname = "n2" })
 		w.pass(70 * time.Second)
-		if !w.sent(func(r wire.SyncRequest) bool { return r.Facts != nil && r.Facts.Host.Hostname == "n2" }) {
-			t.Error("changed facts were not sent")
+		if !w.sent(func(r wire.SyncRequest) bool {
+			return r.Facts == nil && r.Delta != nil && r.Delta.Host != nil && r.Delta.Host.Hostname == "n2" && r.Delta.Kernel == nil
+		}) {
+			t.Error("what has changed in the facts was not sent")
+		}
+		if r := w.last(); r.Facts != nil || r.Delta != nil {
+			t.Error("it is sent again")
 		}
 		n := w.withFacts()
 		w.edit(func() {

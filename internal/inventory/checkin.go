@@ -60,6 +60,9 @@ func TakeJudged(tx store.Tx, req wire.SyncRequest, silentAfter time.Duration, by
 	if h.Revoked {
 		return Taken{}, ErrRevoked
 	}
+	if err := expand(&req, h); err != nil {
+		return Taken{}, err
+	}
 	if req.Facts != nil {
 		if err := identity.InGroup(h.Group, req.Facts.Labels); err != nil {
 			return Taken{}, err
@@ -96,6 +99,22 @@ func TakeJudged(tx store.Tx, req wire.SyncRequest, silentAfter time.Duration, by
 		failpoint.Here(failpoint.ServerReportsTaken)
 	}
 	return Taken{Host: t.host, Counted: true, WantFacts: t.wantFacts, Doubtful: t.doubtful(), Unsettled: t.unsettled()}, tx.Hosts().Put(t.host)
+}
+
+// expand makes whole facts of what has changed, if the server has those that it changes.
+// Otherwise there are none, and the host is asked for them. So it is where the result is
+// not what the host has, which another version of it may well say.
+func expand(req *wire.SyncRequest, old store.Host) error {
+	delta := req.Delta
+	if delta == nil || req.Facts != nil || old.Facts == nil || old.FactsDigest != delta.Base {
+		return nil
+	}
+	facts := delta.Apply(*old.Facts)
+	if digest, err := facts.Digest(); err != nil || digest != req.FactsDigest {
+		return err
+	}
+	req.Facts = &facts
+	return checkFacts(*req)
 }
 
 // taking is one check-in on its way into the store.

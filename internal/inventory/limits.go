@@ -41,12 +41,12 @@ func Check(req wire.SyncRequest) error {
 		return err
 	}
 	if req.Facts != nil {
-		if err := CheckFacts(*req.Facts); err != nil {
+		if err := checkFacts(req); err != nil {
 			return err
 		}
-		if req.Facts.Host.BootID != req.Boot {
-			return fmt.Errorf("cannot use the check-in: its facts are of another boot")
-		}
+	}
+	if d := req.Delta; d != nil && (len(d.Gone) > maxModules || len(d.Come) > maxModules) {
+		return fmt.Errorf("cannot use the check-in: more than %d modules changed", maxModules)
 	}
 	if err := checkPatches(req.Patches); err != nil {
 		return err
@@ -108,6 +108,17 @@ func checkReports(reports []hotstick.Report) error {
 				return fmt.Errorf("cannot use the check-in: a report's evidence is too long")
 			}
 		}
+	}
+	return nil
+}
+
+// checkFacts reports what is wrong with the facts of a check-in.
+func checkFacts(req wire.SyncRequest) error {
+	if err := CheckFacts(*req.Facts); err != nil {
+		return err
+	}
+	if req.Facts.Host.BootID != req.Boot {
+		return fmt.Errorf("cannot use the check-in: its facts are of another boot")
 	}
 	return nil
 }

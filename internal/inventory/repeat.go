@@ -18,7 +18,7 @@ import (
 func Repeats(before, now *wire.SyncRequest) bool {
 	a, b := &before.Loader, &now.Loader
 	return now.Host == before.Host && now.Boot == before.Boot && now.Key == before.Key && now.Seq > before.Seq &&
-		now.Facts == nil && now.FactsDigest == before.FactsDigest && len(now.Reports) == 0 && len(b.Refusals) == 0 &&
+		now.Facts == nil && now.Delta == nil && now.FactsDigest == before.FactsDigest && len(now.Reports) == 0 && len(b.Refusals) == 0 &&
 		a.InEffect == b.InEffect && a.Busy == b.Busy && a.Heard() == b.Heard() && a.CatalogVersion == b.CatalogVersion &&
 		slices.Equal(a.Plans, b.Plans) && slices.Equal(a.Strikes, b.Strikes) && slices.Equal(a.Bans, b.Bans) && slices.Equal(a.Recalls, b.Recalls) &&
 		a.Stall == nil && b.Stall == nil && a.Off == b.Off && alike(a.Hold, b.Hold) && alike(a.Expected, b.Expected) &&

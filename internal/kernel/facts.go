@@ -3,6 +3,7 @@ package kernel
 import (
 	"errors"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,6 +34,8 @@ func Read(fsys fs.FS, arch string) (hotstick.Facts, error) {
 	for _, m := range modules {
 		facts.Modules = append(facts.Modules, m.facts(fsys))
 	}
+	// The kernel lists the newest first; in the order of names two lists can be compared.
+	slices.SortFunc(facts.Modules, func(a, b hotstick.ModuleFacts) int { return strings.Compare(a.Name, b.Name) })
 	return facts, errors.Join(errs[:]...)
 }
 

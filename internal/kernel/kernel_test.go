@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -55,8 +56,12 @@ func TestRecordedMachinesAreRead(t *testing.T) {
 				s.ModulesDisabled == nil || *s.ModulesDisabled || s.SecureBoot != nil {
 				t.Errorf("security: %+v", s)
 			}
-			if len(facts.Modules) != test.modules || facts.Modules[0].Name != "hotstick_unix_ioctl_2" || facts.Modules[0].Taints != "OEK" || facts.Modules[0].SizeBytes != 16384 {
+			i := slices.IndexFunc(facts.Modules, func(m hotstick.ModuleFacts) bool { return m.Name == "hotstick_unix_ioctl_2" })
+			if len(facts.Modules) != test.modules || i < 0 || facts.Modules[i].Taints != "OEK" || facts.Modules[i].SizeBytes != 16384 {
 				t.Errorf("modules: %+v", facts.Modules)
+			}
+			if !slices.IsSortedFunc(facts.Modules, func(a, b hotstick.ModuleFacts) int { return strings.Compare(a.Name, b.Name) }) {
+				t.Errorf("modules are not in the order of their names: %+v", facts.Modules)
 			}
 			m, loaded, err := kernel.Module(os.DirFS("testdata/"+test.tree), "virtio_pci")
 			if err != nil || m.SrcVersion != test.source || loaded != (test.source != "") {

@@ -112,6 +112,9 @@ type SyncRequest struct {
 	// asks for them again if it does not have them.
 	FactsDigest hotstick.Digest `json:"facts_digest"`
 	Facts       *hotstick.Facts `json:"facts,omitempty"`
+	// Delta stands for Facts where the server has those of its Base. A server that has
+	// others asks for the facts.
+	Delta *hotstick.FactsDelta `json:"delta,omitempty" since:"2"`
 	// Patches is the truth source's list at this moment, in every check-in.
 	Patches []hotstick.LoadedPatch `json:"patches,omitempty"`
 	Loader  LoaderState            `json:"loader"`
