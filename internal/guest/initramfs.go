@@ -94,6 +94,9 @@ func buildInitramfs(c Config, applets []string, modules, crash []module) ([]byte
 		a.link("/bin/"+name, "busybox")
 	}
 	system := systemFiles(c)
+	for _, f := range c.Files {
+		delete(system, f.Path) // a guest may play another distribution, and the first record of a name counts
+	}
 	for _, name := range slices.Sorted(maps.Keys(system)) {
 		a.file(name, []byte(system[name]), 0o644)
 	}

@@ -151,6 +151,13 @@ func TestTheCallersFilesAreInTheInitramfs(t *testing.T) {
 	}
 }
 
+func TestAGuestCanPlayAnotherDistribution(t *testing.T) {
+	img := mustImage(t, Config{Name: "g", Files: []File{{Path: "/etc/os-release", Data: []byte("ID=sles\n")}}})
+	if have := img.text(t, "etc/os-release"); have != "ID=sles\n" {
+		t.Errorf("it is %q", have)
+	}
+}
+
 func TestTheSameGuestHasTheSameInitramfs(t *testing.T) {
 	c := Config{Name: "g1", Busybox: os.Args[0], Kernel: kernelpkg.Kernel{Release: "r"}, Services: []Service{{Name: "a", Argv: []string{"/a"}, UID: 7}}}
 	first, err := buildInitramfs(c, nil, nil, nil)
