@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -117,7 +118,7 @@ func (f File) Validate() error {
 			return fmt.Errorf("cannot use the label %q with a value of %d bytes: want a lower-case name and 1 to %d bytes", k, len(v), maxLabel)
 		}
 	}
-	if f.Textfile != "" && f.Textfile != TextfileOff && !strings.HasPrefix(f.Textfile, "/") {
+	if f.Textfile != "" && f.Textfile != TextfileOff && !filepath.IsAbs(f.Textfile) {
 		return fmt.Errorf("cannot use the textfile %q: want an absolute path, or off", f.Textfile)
 	}
 	if err := validateProbes(f.Probes); err != nil {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -112,7 +113,7 @@ func (p ProbeFile) validate() error {
 	switch {
 	case kinds != 1:
 		return errors.New("want one of command, http, tcp and unit")
-	case len(p.Command) > 0 && !strings.HasPrefix(p.Command[0], "/"):
+	case len(p.Command) > 0 && !filepath.IsAbs(p.Command[0]):
 		return errors.New("its command must begin with an absolute path")
 	case p.TimeoutSeconds < 0 || p.TimeoutSeconds > maxTimeout:
 		return fmt.Errorf("its timeout is 1 to %d seconds", maxTimeout)

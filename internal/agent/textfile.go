@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/version"
 )
@@ -27,7 +25,7 @@ func TextfileAt(configured string) string {
 		return ""
 	case configured != "":
 		return configured
-	case unix.Access(filepath.Dir(DefaultTextfile), unix.W_OK) == nil:
+	case writable(filepath.Dir(DefaultTextfile)):
 		return DefaultTextfile
 	}
 	return ""

@@ -11,8 +11,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/hotstick/hotstick/internal/failpoint"
 	"github.com/hotstick/hotstick/internal/planted"
 )
@@ -27,7 +25,7 @@ func Replace(dir, name string, mode fs.FileMode, data []byte) error {
 		err = write(temp, mode, data)
 	}
 	if err == nil {
-		err = os.Rename(temp, filepath.Join(dir, name))
+		err = rename(temp, filepath.Join(dir, name))
 		failpoint.Here(failpoint.DurableRenamed)
 	}
 	if err == nil {
@@ -88,25 +86,6 @@ func write(temp string, mode fs.FileMode, data []byte) error {
 	err = errors.Join(err, flush(f), f.Close())
 	failpoint.Here(failpoint.DurableTempSynced)
 	return err
-}
-
-// publish gives a file its name, which nothing has yet. Where the file system cannot
-// rename so, it can link; where it cannot link, as on many sticks, it can rename so.
-func publish(temp, path string) error {
-	err := unix.Renameat2(unix.AT_FDCWD, temp, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
-		err = errors.Join(os.Link(temp, path), os.Remove(temp))
-	}
-	return err
-}
-
-// SyncDir makes the names in a directory durable.
-func SyncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(flush(d), d.Close())
 }
 
 // flush brings a file onto the disk.

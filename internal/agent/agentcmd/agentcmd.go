@@ -24,24 +24,14 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"os/signal"
-	"runtime"
-	"runtime/debug"
 	"strings"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/agent"
-	"github.com/hotstick/hotstick/internal/agent/operatorcmd"
 	"github.com/hotstick/hotstick/internal/agent/probe"
-	"github.com/hotstick/hotstick/internal/driver"
-	"github.com/hotstick/hotstick/internal/driver/klp"
 	"github.com/hotstick/hotstick/internal/flagenv"
-	"github.com/hotstick/hotstick/internal/loader/link"
 	"github.com/hotstick/hotstick/internal/version"
 )
 
@@ -51,34 +41,15 @@ const (
 	exitUsage  = 2
 )
 
-const usage = `Usage:
-  hotstick-agent join --server URL --token TOKEN --ca DIGEST --root DIGEST [--label KEY=VALUE]…
-  hotstick-agent run
-  hotstick-agent --version
-` + operatorcmd.Usage
-
 // gcPercent trades a little time for memory: the heap is some hundred kilobytes.
 const gcPercent = 25
 
 // softMemory is a hint to the garbage collector; an agent needs far less.
 const softMemory = 24 << 20
 
-// Main runs the program and returns its exit code.
-func Main(args []string, stdout, stderr io.Writer) int {
-	debug.SetGCPercent(gcPercent)
-	runtime.GOMAXPROCS(1) // on a host of a hundred processors each one would cost memory
-	debug.SetMemoryLimit(softMemory)
-	if len(args) == 1 && (args[0] == "--version" || args[0] == "version") {
-		fmt.Fprintln(stdout, version.Version)
-		return 0
-	}
-	if len(args) > 0 && operatorcmd.Knows(args[0]) {
-		return operatorcmd.Main(args, os.Stdin, stdout, stderr)
-	}
-	if len(args) == 0 || args[0] != "join" && args[0] != "run" {
-		fmt.Fprint(stderr, usage)
-		return exitUsage
-	}
+// Run runs the agent, as the command line says, until the context ends. It returns the
+// program's exit code.
+func Run(ctx context.Context, args []string, stderr io.Writer, on Assemble) int {
 	s, err := parse(args[0], args[1:], stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
@@ -87,9 +58,8 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "hotstick-agent:", err)
 		return exitUsage
 	}
+	s.assemble = on
 	log := slog.New(slog.NewJSONHandler(stderr, nil)).With("program", "hotstick-agent")
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
 	if err := run(ctx, s, log); err != nil && ctx.Err() == nil {
 		log.Error("the agent ends", "error", err)
 		return exitFailed
@@ -105,23 +75,23 @@ type settings struct {
 	// host gives its identity up and joins with a new one.
 	joining, anew bool
 	once          bool
+	// config is the path of the configuration file.
+	config   string
+	assemble Assemble
 }
-
-// defaultConfig need not exist; a file that was named must.
-const defaultConfig = "/etc/hotstick/agent.yaml"
 
 func parse(command string, args []string, stderr io.Writer) (settings, error) {
 	s := settings{joining: command == "join"}
-	var config, ca, root string
+	var ca, root string
 	flags := flag.NewFlagSet("hotstick-agent "+command, flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&config, "config", defaultConfig, "configuration file")
+	flags.StringVar(&s.config, "config", defaultConfig(), "configuration file")
 	flags.StringVar(&s.join.Server, "server", "", "the server's address, https://HOST:PORT")
 	flags.StringVar(&s.join.Token, "token", "", "join token, good for one host")
 	flags.StringVar(&ca, "ca", "", "digest of the server's CA certificate (sha256:…)")
 	flags.StringVar(&root, "root", "", "digest of the catalog's root (sha256:…)")
-	state := flags.String("state", "", "the agent's directory (default /var/lib/hotstick/agent)")
-	socket := flags.String("socket", "", "the loader's socket (default /run/hotstick/loader.sock)")
+	state := flags.String("state", "", "the agent's directory (default "+defaultState()+")")
+	more := ownFlags(flags, &s)
 	hostname := flags.String("hostname", "", "name of this host (default: the kernel's)")
 	if command == "join" {
 		flags.BoolVar(&s.once, "once", false, "end after the enrolment")
@@ -138,11 +108,11 @@ func parse(command string, args []string, stderr io.Writer) (settings, error) {
 		return s, err
 	}
 	s.join.Authority, s.join.Root = hotstick.Digest(ca), hotstick.Digest(root)
-	if err := s.readFile(config); err != nil {
+	if err := s.readFile(s.config); err != nil {
 		return s, err
 	}
-	prefer(&s.file.State, *state, "/var/lib/hotstick/agent")
-	prefer(&s.file.Socket, *socket, "/run/hotstick/loader.sock")
+	prefer(&s.file.State, *state, defaultState())
+	more()
 	prefer(&s.file.Hostname, *hostname, "")
 	prefer(&s.file.Server, s.join.Server, "")
 	s.file.Server = strings.TrimSuffix(s.file.Server, "/")
@@ -165,7 +135,7 @@ func (s *settings) addLabel(text string) error {
 
 func (s *settings) readFile(path string) error {
 	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) && path == defaultConfig {
+	if errors.Is(err, fs.ErrNotExist) && path == defaultConfig() {
 		return nil
 	}
 	if err != nil {
@@ -240,19 +210,19 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 		// A host must be patched all the same; other hosts keep the server honest.
 		log.Error("cannot keep the server honest: what was remembered of its audit log is damaged", "error", err)
 	}
-	loader := link.Dial(s.file.Socket)
-	bell := link.BellPath(s.file.Socket)
-	defer loader.Close()
+	on, err := s.assemble(Place{State: s.file.State, Socket: s.file.Socket, Config: s.config, Hostname: s.file.Hostname, Labels: labels, Log: log})
+	if err != nil {
+		return err
+	}
+	defer on.Close()
 	log.Info("the agent is ready", "version", version.Version, "host", host, "server", s.file.Server, "mirrors", len(mirrors))
-	machine := machineTree()
-	probes, lacking := s.file.Asked(probe.Machine{Root: machine, Dir: s.file.State, Uptime: uptime})
+	probes, lacking := s.file.Asked(probe.Machine{Root: on.Machine, Dir: s.file.State, Uptime: on.Uptime})
 	if len(lacking) > 0 {
 		log.Info("some built-in probes are not asked: this kernel does not show what they read", "probes", lacking)
 	}
 	return agent.New(agent.Config{
-		Host: host, Server: s.file.Server, Transport: session.Transport(), Loader: loader, Bell: func() hotstick.Digest { return link.ReadBell(bell) }, Catalog: client, Mirrors: mirrors,
-		Observer: &agent.Machine{Root: machine, Drivers: []driver.Observer{klp.NewObserver(machine)}, Hostname: s.file.Hostname, Labels: labels},
-		Probes:   probes, Uptime: uptime, Upkeep: session.Upkeep, Rest: resting(), Audit: remembered, Log: log,
+		Host: host, Server: s.file.Server, Transport: session.Transport(), Loader: on.Loader, Bell: on.Bell, Catalog: client, Mirrors: mirrors,
+		Observer: on.Observer, Probes: probes, Uptime: on.Uptime, Upkeep: session.Upkeep, Rest: on.Rest, Audit: remembered, Log: log,
 		Told: telling(home, s.file.Server, agent.TextfileAt(s.file.Textfile), log),
 	}).Run(ctx)
 }
@@ -333,12 +303,4 @@ func awaitJoin(ctx context.Context, home *agent.Home, log *slog.Logger) error {
 		}
 	}
 	return nil
-}
-
-func uptime() time.Duration {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
-		panic("cannot read the monotonic clock: " + err.Error()) // no kernel lacks it
-	}
-	return time.Duration(ts.Nano())
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/durable"
@@ -32,12 +31,8 @@ func OpenDir(path string) (*Dir, error) {
 	if err := os.MkdirAll(filepath.Join(path, "kept"), 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make the ledger's directory: %w", err)
 	}
-	lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_RDWR|os.O_CREATE|syscall.O_CLOEXEC, 0o600)
+	lock, err := lockFile(filepath.Join(path, "lock"))
 	if err != nil {
-		return nil, fmt.Errorf("cannot open the ledger's lock: %w", err)
-	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		lock.Close()
 		return nil, fmt.Errorf("cannot lock the ledger in %s: is another loader running? %w", path, err)
 	}
 	return &Dir{path: path, lock: lock}, nil

@@ -20,6 +20,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver/fake"
 	"github.com/hotstick/hotstick/internal/durable"
+	"github.com/hotstick/hotstick/internal/loader/inbox"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/link"
 	"github.com/hotstick/hotstick/internal/statement"
@@ -257,7 +258,7 @@ func TestAnAgentCannotTakeTheRootAway(t *testing.T) {
 	for _, trap := range []func(string) error{os.Remove, func(p string) error { return os.WriteFile(p, []byte("{}"), 0o644) },
 		func(p string) error { return errors.Join(os.Remove(p), syscall.Mkfifo(p, 0o644)) }} {
 		w.must(trap(filepath.Join(w.agent, "root.json")))
-		own := &ownCatalog{dir: filepath.Join(w.state, "catalog"), agent: w.agent, root: w.root}
+		own := &inbox.Catalog{Dir: filepath.Join(w.state, "catalog"), Agent: w.agent, Root: w.root}
 		if view, err := own.Load(); err != nil || len(view.Patches) != 1 {
 			t.Errorf("the loader's own catalog: %d patches, %v", len(view.Patches), err)
 		}
@@ -346,7 +347,7 @@ func TestNamesThatLeadElsewhereAreNotFollowed(t *testing.T) {
 	lies.Artifacts = []hotstick.Artifact{p.Artifacts[0]}
 	w.start()
 	for _, digest := range []hotstick.Digest{"sha256:../../../../etc/passwd", "../../root.json", "sha256:" + hotstick.Digest(strings.Repeat("/", 64)), ""} {
-		own := &ownCatalog{dir: filepath.Join(t.TempDir(), "c"), agent: w.agent, root: w.root}
+		own := &inbox.Catalog{Dir: filepath.Join(t.TempDir(), "c"), Agent: w.agent, Root: w.root}
 		if _, err := own.Refresh(t.Context(), time.Now()); err != nil {
 			t.Fatal(err)
 		}

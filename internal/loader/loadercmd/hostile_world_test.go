@@ -3,6 +3,7 @@ package loadercmd
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ import (
 	"github.com/hotstick/hotstick/internal/kernel/klog"
 	"github.com/hotstick/hotstick/internal/kernel/kmod"
 	"github.com/hotstick/hotstick/internal/loader"
+	"github.com/hotstick/hotstick/internal/loader/inbox"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/link"
 	"github.com/hotstick/hotstick/internal/loader/operate"
@@ -117,10 +119,10 @@ func (w *hostile) start() {
 	w.t.Helper()
 	disk, err := ledger.OpenDir(w.state)
 	w.must(err)
-	own := &ownCatalog{dir: filepath.Join(w.state, "catalog"), agent: w.agent, root: w.root}
+	own := &inbox.Catalog{Dir: filepath.Join(w.state, "catalog"), Agent: w.agent, Root: w.root}
 	quiet := slog.New(slog.DiscardHandler)
 	w.loader, err = loader.New(loader.Config{Driver: w.driver, Clock: w.host, Disk: disk, Kernel: w.host, Catalog: own, Tasks: w.tasks,
-		Identity: func() (ed25519.PublicKey, error) { return readIdentity(w.agent) }, Limits: w.limits, Log: quiet})
+		Identity: func() (ed25519.PublicKey, error) { return inbox.Identity(w.agent) }, Limits: w.limits, Log: quiet})
 	w.must(err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -377,4 +379,20 @@ func (h *simulatedHost) Faults(after uint64) ([]loader.Fault, uint64, error) {
 		}
 	}
 	return faults, newest, nil
+}
+
+func mustKey(t *testing.T) *statement.Key {
+	t.Helper()
+	key, err := statement.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func mustWrite(t *testing.T, path string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -35,6 +35,7 @@ import (
 	"github.com/hotstick/hotstick/internal/driver/klp/klpchange"
 	"github.com/hotstick/hotstick/internal/flagenv"
 	"github.com/hotstick/hotstick/internal/loader"
+	"github.com/hotstick/hotstick/internal/loader/inbox"
 	"github.com/hotstick/hotstick/internal/loader/journal"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/link"
@@ -218,12 +219,12 @@ func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 	if err != nil {
 		return err
 	}
-	own := &ownCatalog{dir: filepath.Join(s.state, "catalog"), agent: s.agent, root: hotstick.Digest(s.root)}
-	box := &dropBox{dir: filepath.Join(s.state, "recalls"), own: own, log: log, looked: map[string]time.Time{}}
+	own := &inbox.Catalog{Dir: filepath.Join(s.state, "catalog"), Agent: s.agent, Root: hotstick.Digest(s.root)}
+	box := inbox.NewDrops(filepath.Join(s.state, "recalls"), own, log)
 	l, err := loader.New(loader.Config{
 		Driver: driver, Clock: clock{}, Disk: disk, Kernel: kernel,
-		Catalog: own, Root: own.root, Dropped: box.take,
-		Identity: func() (ed25519.PublicKey, error) { return readIdentity(s.agent) },
+		Catalog: own, Root: own.Root, Dropped: box.Take,
+		Identity: func() (ed25519.PublicKey, error) { return inbox.Identity(s.agent) },
 		Labels:   func() (map[string]string, error) { return ownLabels(s.config) },
 		Off:      newOffSwitch(s.off, os.DirFS("/")).state,
 		Keys:     kernel.keys(), Model: kernel.model(), Tasks: newTaskWatch(os.DirFS("/")),

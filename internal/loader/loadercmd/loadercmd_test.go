@@ -14,6 +14,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/kernel/klog"
+	"github.com/hotstick/hotstick/internal/loader/inbox"
 	"github.com/hotstick/hotstick/internal/loader/operate"
 )
 
@@ -67,7 +68,7 @@ func TestAPersonWaitsForTheLongestStep(t *testing.T) {
 
 func TestTheCatalogsRootIsTheOneThatTheLoaderWasTold(t *testing.T) {
 	agent := t.TempDir()
-	own := &ownCatalog{dir: filepath.Join(t.TempDir(), "catalog"), agent: agent, root: hotstick.Digest(rootDigest)}
+	own := &inbox.Catalog{Dir: filepath.Join(t.TempDir(), "catalog"), Agent: agent, Root: hotstick.Digest(rootDigest)}
 	if _, err := own.Load(); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("before the agent has enrolled: %v", err)
 	}

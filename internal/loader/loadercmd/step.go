@@ -14,6 +14,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/kernel"
+	"github.com/hotstick/hotstick/internal/loader/inbox"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/touch"
 	"github.com/hotstick/hotstick/internal/loader/touch/onhost"
@@ -81,7 +82,7 @@ func (s settings) perform(ctx context.Context, world touch.World, request stepRe
 	if err != nil {
 		return err
 	}
-	own := &ownCatalog{dir: filepath.Join(s.state, "catalog"), agent: s.agent, root: hotstick.Digest(s.root)}
+	own := &inbox.Catalog{Dir: filepath.Join(s.state, "catalog"), Agent: s.agent, Root: hotstick.Digest(s.root)}
 	signed := func(ref hotstick.PatchRef) (hotstick.Patch, bool) {
 		view, err := own.Load()
 		if err != nil {

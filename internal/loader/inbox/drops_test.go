@@ -1,4 +1,4 @@
-package loadercmd
+package inbox
 
 import (
 	"crypto/rand"
@@ -55,7 +55,7 @@ func TestAServerThatKeepsARecallBackDoesNotKeepItFromAHost(t *testing.T) {
 	if _, err := catalog.CreateRepository(staged, rootFile, targets, online, now); err != nil {
 		t.Fatal(err)
 	}
-	own := &ownCatalog{dir: filepath.Join(state, "catalog"), agent: agent, root: hotstick.NewDigest(rootFile)}
+	own := &Catalog{Dir: filepath.Join(state, "catalog"), Agent: agent, Root: hotstick.NewDigest(rootFile)}
 	if _, err := own.Refresh(t.Context(), now); err != nil {
 		t.Fatal(err)
 	}
@@ -66,23 +66,23 @@ func TestAServerThatKeepsARecallBackDoesNotKeepItFromAHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	forged := []byte(strings.ReplaceAll(string(next), `"fix"`, `"fox"`))
-	box := &dropBox{dir: filepath.Join(state, "recalls"), own: own, log: slog.New(slog.DiscardHandler), looked: map[string]time.Time{}}
-	if _, fresh := box.take(); fresh {
+	box := NewDrops(filepath.Join(state, "recalls"), own, slog.New(slog.DiscardHandler))
+	if _, fresh := box.Take(); fresh {
 		t.Error("nobody dropped anything")
 	}
 	if err := os.Mkdir(box.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	mustWrite(t, filepath.Join(box.dir, "forged.json"), forged)
-	if _, fresh := box.take(); fresh {
+	if _, fresh := box.Take(); fresh {
 		t.Error("a recall that nobody signed was taken")
 	}
 	mustWrite(t, filepath.Join(box.dir, "targets.json"), next)
-	view, fresh := box.take()
+	view, fresh := box.Take()
 	if r, recalled := view.Recalled(ref, time.Time{}); !fresh || !recalled || r.Action != hotstick.RecallRevert || len(view.Recalls) != 1 {
 		t.Errorf("the dropped recall was not taken: %+v", view.Recalls)
 	}
-	if _, fresh := box.take(); fresh {
+	if _, fresh := box.Take(); fresh {
 		t.Error("the same file is new twice")
 	}
 	if view, err := own.Refresh(t.Context(), now); err != nil || len(view.Recalls) != 1 {

@@ -1,4 +1,4 @@
-package loadercmd
+package inbox
 
 import (
 	"log/slog"
@@ -14,18 +14,23 @@ import (
 // maxDropped bounds the files that are looked at.
 const maxDropped = 64
 
-// dropBox is a directory into which somebody puts signed targets metadata by hand,
+// Drops is a directory into which somebody puts signed targets metadata by hand,
 // when recalls must reach a host that no server tells. The files stay where they are.
-type dropBox struct {
+type Drops struct {
 	dir string
-	own *ownCatalog
+	own *Catalog
 	log *slog.Logger
 	// looked is when each file was changed last, of those that were taken or refused.
 	looked map[string]time.Time
 }
 
-// take takes what is new and returns the catalog with it, and whether there was any.
-func (d *dropBox) take() (catalog.View, bool) {
+// NewDrops looks at a directory, for the catalog of the loader itself.
+func NewDrops(dir string, own *Catalog, log *slog.Logger) *Drops {
+	return &Drops{dir: dir, own: own, log: log, looked: map[string]time.Time{}}
+}
+
+// Take takes what is new and returns the catalog with it, and whether there was any.
+func (d *Drops) Take() (catalog.View, bool) {
 	entries, err := os.ReadDir(d.dir)
 	if err != nil || len(entries) == 0 {
 		return catalog.View{}, false // there is no such directory where nobody made one

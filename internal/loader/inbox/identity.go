@@ -1,4 +1,4 @@
-package loadercmd
+package inbox
 
 import (
 	"crypto/ed25519"
@@ -11,9 +11,9 @@ import (
 	"github.com/hotstick/hotstick/internal/statement"
 )
 
-// readIdentity reads the identity key's public half. A file that is not there is
+// Identity reads, from an agent's directory, the identity key's public half. A file that is not there is
 // an fs.ErrNotExist: the host has not been enrolled yet.
-func readIdentity(agentDir string) (ed25519.PublicKey, error) {
+func Identity(agentDir string) (ed25519.PublicKey, error) {
 	data, err := durable.ReadUntrusted(filepath.Join(agentDir, "identity.pub"), statement.MaxIdentityBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, err
