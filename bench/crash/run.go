@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -295,9 +296,23 @@ func (r *run) over(ctx context.Context, plan hotstick.PlanID, want hotstick.Plan
 		return got.Status == want, errors.Join(err, r.trouble())
 	})
 	if err != nil {
-		err = fmt.Errorf("%w; it is %s (%+v): %v; %s", err, last.Status, last.Reason, last.States, last.Headline)
+		err = fmt.Errorf("%w; it is %s (%+v): %v; %s%s", err, last.Status, last.Reason, last.States, last.Headline, reasons(last))
 	}
 	return err
+}
+
+// reasons says of each host of a rollout where it stands and why.
+func reasons(r api.Rollout) string {
+	var b strings.Builder
+	for _, w := range r.Waves {
+		for _, c := range w.Hosts {
+			fmt.Fprintf(&b, "; %s is %s in attempt %d", c.Name, c.State, c.Attempt)
+			if c.Reason != nil {
+				fmt.Fprintf(&b, ": %s", c.Reason.Text)
+			}
+		}
+	}
+	return b.String()
 }
 
 // settled waits until nothing is open on the hosts, all reports are taken, and a module
