@@ -14,9 +14,14 @@ const PlanSchema = "hotstick/plan/v1"
 type Plan struct {
 	Schema string `json:"schema"`
 	// Name is for people; the plan's identity is the digest of its payload.
-	Name   string   `json:"name"`
-	Patch  PatchRef `json:"patch"`
-	Author Person   `json:"author"`
+	Name string `json:"name"`
+	// Patch is what every lane brings into effect. A plan that closes a CVE with the
+	// patches of several systems has none: each of its lanes has its own.
+	Patch PatchRef `json:"patch,omitzero"`
+	// CVE is what such a plan closes; empty where the plan has a Patch. A loader of before
+	// this was written refuses a plan that has it.
+	CVE    string `json:"cve,omitempty"`
+	Author Person `json:"author"`
 	// Epoch fences servers: a loader refuses a plan of an older epoch.
 	Epoch     uint64    `json:"epoch"`
 	CreatedAt time.Time `json:"created_at"`
@@ -112,12 +117,16 @@ type LateRule struct {
 	Calendar string `json:"calendar,omitempty"`
 }
 
-// Lane is one kernel build within a plan. Gates run per lane.
+// Lane is one kernel build within a plan, and in a plan for a CVE one kernel build under
+// one driver. Gates run per lane.
 type Lane struct {
-	Build    KernelBuild `json:"build"`
-	Driver   string      `json:"driver"`
-	Artifact Digest      `json:"artifact"`
-	Module   string      `json:"module"`
+	Build  KernelBuild `json:"build"`
+	Driver string      `json:"driver"`
+	// Patch is what the lane brings into effect, where the plan has none for all; see
+	// [Plan.PatchOf].
+	Patch    PatchRef `json:"patch,omitzero"`
+	Artifact Digest   `json:"artifact"`
+	Module   string   `json:"module"`
 	// RevertTo lists the levels that hosts of this lane may go back to; the
 	// plan's signatures are the permission for that downgrade. The kernel as it
 	// booted is written with level 0.
@@ -153,15 +162,20 @@ type Wave struct {
 	Proven bool `json:"proven,omitempty"`
 }
 
-// PlanHost is one line of a plan's host list. Identity, Build and Wave are bound
-// by the plan's Merkle root; Name and Domains are what the server knew then.
+// PlanHost is one line of a plan's host list. Identity, Build, Driver, Calendar and Wave
+// are bound by the plan's Merkle root, and Patch follows from the lane; Name and Domains
+// are what the server knew then.
 type PlanHost struct {
-	Host     HostID            `json:"host"`
-	Name     string            `json:"name"`
-	Identity Fingerprint       `json:"identity"`
-	Build    KernelBuild       `json:"build"`
-	Wave     int               `json:"wave"`
-	Domains  map[string]string `json:"domains,omitempty"`
+	Host     HostID      `json:"host"`
+	Name     string      `json:"name"`
+	Identity Fingerprint `json:"identity"`
+	Build    KernelBuild `json:"build"`
+	// Driver and Patch say which lane the host is in, in a plan for a CVE; they are empty
+	// where the plan has one patch for all, since there is one lane for each kernel build.
+	Driver  string            `json:"driver,omitempty"`
+	Patch   PatchRef          `json:"patch,omitzero"`
+	Wave    int               `json:"wave"`
+	Domains map[string]string `json:"domains,omitempty"`
 	// Calendar names the plan's calendar in whose windows the host may start; empty
 	// means at any time.
 	Calendar string `json:"calendar,omitempty"`

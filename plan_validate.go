@@ -1,20 +1,69 @@
 package hotstick
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
 )
 
-// Lane returns the lane of a kernel build.
-func (p Plan) Lane(build KernelBuild) (Lane, bool) {
+// Lane returns the lane of a kernel build and, in a plan for a CVE, of a driver. Where the
+// plan has one patch for all, nobody names a driver.
+func (p Plan) Lane(build KernelBuild, driver string) (Lane, bool) {
 	for _, l := range p.Lanes {
-		if l.Build == build {
+		if l.Build == build && driver == p.laneDriver(l) {
 			return l, true
 		}
 	}
 	return Lane{}, false
 }
+
+// laneDriver is the driver by which hosts name their lane.
+func (p Plan) laneDriver(l Lane) string {
+	if p.CVE == "" {
+		return ""
+	}
+	return l.Driver
+}
+
+// LaneOf returns the lane of a listed host.
+func (p Plan) LaneOf(h PlanHost) (Lane, bool) { return p.Lane(h.Build, h.Driver) }
+
+// LaneLike returns the lane that is to this plan what a lane of another is to that one.
+func (p Plan) LaneLike(other Lane) (Lane, bool) { return p.Lane(other.Build, p.laneDriver(other)) }
+
+// PatchOf is what a lane of the plan brings into effect. Whatever asks which patch a plan
+// is about, asks it of a lane: a plan for a CVE has several.
+func (p Plan) PatchOf(l Lane) PatchRef { return cmp.Or(l.Patch, p.Patch) }
+
+// Patches are all that the plan brings into effect, each once, by name and level.
+func (p Plan) Patches() []PatchRef {
+	if p.CVE == "" {
+		return []PatchRef{p.Patch}
+	}
+	seen := map[PatchRef]bool{}
+	var all []PatchRef
+	for _, l := range p.Lanes {
+		if !seen[l.Patch] {
+			seen[l.Patch] = true
+			all = append(all, l.Patch)
+		}
+	}
+	slices.SortFunc(all, func(a, b PatchRef) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Level, b.Level)) })
+	return all
+}
+
+// Closes says in a word what the plan is for: its patch, or its CVE.
+func (p Plan) Closes() string {
+	if p.CVE != "" {
+		return p.CVE
+	}
+	return p.Patch.String()
+}
+
+// PatchIn is what the host gets from a plan with this patch, which is none in a plan for
+// a CVE.
+func (h PlanHost) PatchIn(plan PatchRef) PatchRef { return cmp.Or(h.Patch, plan) }
 
 // Validate reports the first thing that is malformed or inconsistent.
 func (p Plan) Validate() error {
@@ -32,7 +81,7 @@ func (p Plan) Validate() error {
 	case p.ProbationSeconds < 1 || p.TransitionSeconds < 1:
 		return fmt.Errorf("cannot use a plan without a probation and a transition limit")
 	}
-	if err := p.Patch.Validate(); err != nil {
+	if err := p.validateAim(); err != nil {
 		return err
 	}
 	if err := p.validateLanes(); err != nil {
@@ -44,25 +93,66 @@ func (p Plan) Validate() error {
 	return p.validateWaves()
 }
 
+// validateAim checks that the plan has one patch for all, or one CVE.
+func (p Plan) validateAim() error {
+	switch {
+	case p.CVE == "":
+		return p.Patch.Validate()
+	case !p.Patch.IsZero():
+		return fmt.Errorf("cannot use a plan for %s and for %.80q: want one of them", p.Patch, p.CVE)
+	case p.Continues != "":
+		return fmt.Errorf("cannot use a plan for a CVE that continues another: what that proved is of one patch")
+	case p.Late != nil:
+		return fmt.Errorf("cannot use a plan for a CVE with a rule for late hosts: which system patches a host is planned and signed")
+	}
+	return ValidateCVE(p.CVE)
+}
+
+// ValidateCVE reports whether a name is a CVE's.
+func ValidateCVE(name string) error {
+	if !cvePattern.MatchString(name) {
+		return fmt.Errorf("cannot use %.80q as a CVE: want CVE-YEAR-NUMBER", name)
+	}
+	return nil
+}
+
 func (p Plan) validateLanes() error {
 	if len(p.Lanes) == 0 || len(p.Lanes) > MaxPlanLanes {
 		return fmt.Errorf("cannot use a plan of %d lanes: want 1 to %d", len(p.Lanes), MaxPlanLanes)
 	}
-	seen := map[KernelBuild]bool{}
+	type place struct {
+		build  KernelBuild
+		driver string
+	}
+	seen := map[place]bool{}
 	for _, l := range p.Lanes {
 		if err := l.Build.Validate(); err != nil {
 			return err
 		}
-		if seen[l.Build] {
+		at := place{l.Build, p.laneDriver(l)}
+		if seen[at] {
 			return fmt.Errorf("cannot use a plan with two lanes for %s", l.Build)
 		}
-		seen[l.Build] = true
+		seen[at] = true
+		if err := p.validatePatchOf(l); err != nil {
+			return err
+		}
 		if err := l.Artifact.Validate(); err != nil {
 			return err
 		}
 		if !modulePattern.MatchString(l.Module) || !driverPattern.MatchString(l.Driver) {
 			return fmt.Errorf("cannot use module %q with driver %q in a plan", l.Module, l.Driver)
 		}
+	}
+	return nil
+}
+
+func (p Plan) validatePatchOf(l Lane) error {
+	switch {
+	case p.CVE != "":
+		return l.Patch.Validate()
+	case !l.Patch.IsZero():
+		return fmt.Errorf("cannot use a plan for %s with a lane for %s", p.Patch, l.Patch)
 	}
 	return nil
 }

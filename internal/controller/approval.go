@@ -30,7 +30,7 @@ func (c *Controller) Submit(ctx context.Context, raw []byte, hosts []hotstick.Pl
 	if err := statement.CheckHosts(review.Plan, hosts); err != nil {
 		return "", refuse(CodeInvalid, "hand in the host list exactly as it was drafted", "cannot take this plan: %v", err)
 	}
-	plan := store.Plan{ID: review.ID, Name: review.Plan.Name, Patch: review.Plan.Patch, Envelope: raw,
+	plan := store.Plan{ID: review.ID, Name: review.Plan.Name, Patch: review.Plan.Patch, CVE: review.Plan.CVE, Envelope: raw,
 		Status: hotstick.Proposed, Author: review.Plan.Author}
 	err = c.Update(ctx, func(tx store.Tx) error {
 		return c.propose(tx, plan, review, hosts, who)
@@ -48,8 +48,10 @@ func (c *Controller) propose(tx store.Tx, plan store.Plan, review statement.Plan
 	if !tx.Now().Before(review.Plan.NotAfter) {
 		return refuse(CodePlanExpired, "draft and sign a new one", "cannot take this plan: its life is over")
 	}
-	if err := c.checkForbidden(tx, plan.Patch, "take this plan"); err != nil {
-		return err
+	for _, patch := range review.Plan.Patches() {
+		if err := c.checkForbidden(tx, patch, "take this plan"); err != nil {
+			return err
+		}
 	}
 	if err := c.checkContinues(tx, review.Plan, hosts); err != nil {
 		return err
@@ -67,7 +69,7 @@ func (c *Controller) propose(tx store.Tx, plan store.Plan, review statement.Plan
 		return err
 	}
 	e, err := tx.Events().Append(store.Event{Kind: inventory.PlanProposed, Actor: string(who), Plan: plan.ID,
-		Patch: plan.Patch, State: string(plan.Status)})
+		Patch: plan.Patch, State: string(plan.Status), Evidence: forCVE(plan)})
 	if err != nil {
 		return err
 	}
@@ -83,15 +85,19 @@ func checkPlan(plan hotstick.Plan, view catalog.View) error {
 	if plan.Epoch != view.Trust.Epoch {
 		return refuse(CodeRefused, "draft it anew", "cannot take this plan: it is of epoch %d and the catalog of epoch %d", plan.Epoch, view.Trust.Epoch)
 	}
-	patch, ok := view.Patch(plan.Patch)
-	if !ok {
-		return refuse(CodeNotFound, "publish it first", "cannot take this plan: the catalog has no %s", plan.Patch)
-	}
 	for _, lane := range plan.Lanes {
+		ref := plan.PatchOf(lane)
+		patch, ok := view.Patch(ref)
+		if !ok {
+			return refuse(CodeNotFound, "publish it first", "cannot take this plan: the catalog has no %s", ref)
+		}
+		if plan.CVE != "" && !slices.Contains(patch.CVEs, plan.CVE) {
+			return refuse(CodeRefused, "draft it anew", "cannot take this plan: %s does not close %s", ref, plan.CVE)
+		}
 		a, ok := patch.Artifact(lane.Build)
 		if !ok {
 			return refuse(CodeRefused, "publish an artifact for this kernel build, or leave its hosts out",
-				"cannot take this plan: %s has no artifact for %s", plan.Patch, lane.Build)
+				"cannot take this plan: %s has no artifact for %s", ref, lane.Build)
 		}
 		if a.Digest != lane.Artifact || a.Module != lane.Module || patch.Driver != lane.Driver {
 			return refuse(CodeRefused, "draft it anew", "cannot take this plan: its artifact for %s is not the one in the catalog", lane.Build)
@@ -249,8 +255,14 @@ func (c *Controller) explainSignature(err error) error {
 // mayStart checks what must hold whenever a plan starts or goes on.
 func (c *Controller) mayStart(w *committing) error {
 	view := c.catalog.View()
-	if view.ExpiredFor(w.plan.Patch, w.now) {
-		return refuse(CodeRefused, "renew the catalog's signatures with its offline keys", "cannot start anything: the catalog's signatures have expired")
+	patches, err := c.patchesOf(w.plan)
+	if err != nil {
+		return err
+	}
+	for _, patch := range patches {
+		if view.ExpiredFor(patch, w.now) {
+			return refuse(CodeRefused, "renew the catalog's signatures with its offline keys", "cannot start anything: the catalog's signatures have expired")
+		}
 	}
 	if _, _, err := statement.OpenPlan(w.plan.Envelope, view.Trust, w.now); err != nil {
 		return c.explainSignature(err)
@@ -269,7 +281,22 @@ func (c *Controller) mayStart(w *committing) error {
 	if unreconciled {
 		return refuse(CodeUnreconciled, "hotstick server reconcile --reason TEXT", "cannot start anything: the server's database is an older one than hosts have seen")
 	}
-	return c.checkForbidden(w.tx, w.plan.Patch, "start this rollout")
+	for _, patch := range patches {
+		// While one of several patches is left, the others' lanes are stopped and not the plan.
+		if err = c.checkForbidden(w.tx, patch, "start this rollout"); err == nil {
+			break
+		}
+	}
+	return err
+}
+
+// patchesOf are all patches of a plan.
+func (c *Controller) patchesOf(plan store.Plan) ([]hotstick.PatchRef, error) {
+	if plan.CVE == "" {
+		return []hotstick.PatchRef{plan.Patch}, nil
+	}
+	body, err := c.plans.plan(plan)
+	return body.Patches(), err
 }
 
 // Start announces an approved plan to its hosts and lets its first wave begin.

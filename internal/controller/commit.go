@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -60,7 +61,12 @@ func (c *Controller) commit(tx store.Tx, plan store.Plan, d rollout.Decision) er
 		}
 	}
 	if d.Ban != nil {
-		if err := c.ban(tx, plan.Patch, *d.Ban, actor, plan.ID); err != nil {
+		if err := w.banAll(*d.Ban, actor); err != nil {
+			return err
+		}
+	}
+	for _, s := range d.Stops {
+		if err := w.stop(s); err != nil {
 			return err
 		}
 	}
@@ -75,10 +81,64 @@ func (c *Controller) commit(tx store.Tx, plan store.Plan, d rollout.Decision) er
 	return nil
 }
 
-// event appends an event of the plan.
+// banAll forbids what the plan brings into effect.
+func (w *committing) banAll(why hotstick.Reason, who string) error {
+	patches, err := w.c.patchesOf(w.plan)
+	for _, patch := range patches {
+		if err == nil {
+			err = w.c.ban(w.tx, patch, why, who, w.plan.ID)
+		}
+	}
+	return err
+}
+
+// stop stops one patch of a plan for a CVE.
+func (w *committing) stop(s rollout.Stop) error {
+	if s.Ban {
+		if err := w.c.ban(w.tx, s.Patch, s.Reason, actor, w.plan.ID); err != nil {
+			return err
+		}
+	}
+	var lines []store.PlanHost
+	for _, id := range s.Hosts {
+		line, err := w.tx.Plans().Host(w.plan.ID, id)
+		if err != nil {
+			return err
+		}
+		lines = append(lines, line)
+	}
+	if err := w.wanted(lines, actor, s.Reason); err != nil {
+		return err
+	}
+	e, err := w.event(store.Event{Kind: inventory.LaneStopped, Actor: actor, Patch: s.Patch, Reason: &s.Reason})
+	if err != nil {
+		return err
+	}
+	return inventory.Notify(w.tx, inventory.NotifyRevert, e)
+}
+
+// event appends an event of the plan. In a plan for a CVE what is about a host names that
+// host's patch, and what is about the whole plan has the CVE among its evidence.
 func (w *committing) event(e store.Event) (store.Event, error) {
-	e.Plan, e.Patch, e.Generation = w.plan.ID, w.plan.Patch, w.plan.Generation
+	e.Plan, e.Patch, e.Generation = w.plan.ID, cmp.Or(e.Patch, w.plan.Patch), w.plan.Generation
+	if e.Patch.IsZero() && e.Host != "" {
+		line, err := w.tx.Plans().Host(w.plan.ID, e.Host)
+		if err != nil {
+			return e, err
+		}
+		e.Patch = line.Listed.Patch
+	} else if w.plan.CVE != "" {
+		e.Evidence = append(e.Evidence, forCVE(w.plan)...)
+	}
 	return w.tx.Events().Append(e)
+}
+
+// forCVE is what an event of a plan says of the CVE that it closes.
+func forCVE(p store.Plan) []hotstick.Evidence {
+	if p.CVE == "" {
+		return nil
+	}
+	return []hotstick.Evidence{{Kind: inventory.EvidenceCVE, Text: p.CVE}}
 }
 
 // changes applies the changes that take slots, or the others: what takes slots may

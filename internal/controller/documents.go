@@ -188,7 +188,7 @@ func (p *parcel) line(plan store.Plan, line store.PlanHost) error {
 	case line.State == hotstick.Reverting:
 		return p.order(line)
 	case line.State == hotstick.Admitted && plan.Status == hotstick.Running && p.req.Loader.Nonce != "" && !p.req.Loader.Busy:
-		downgrades, err := p.downgrades(plan, line.Listed.Build)
+		downgrades, err := p.downgrades(line.Listed.PatchIn(plan.Patch), line.Listed.Build)
 		p.admitted = append(p.admitted, admitted{plan.ID, downgrades})
 		return err
 	}
@@ -316,12 +316,13 @@ func (c *Controller) grantable(tx store.Tx, id hotstick.PlanID, req wire.SyncReq
 		return none(err)
 	}
 	trusted := c.catalog.View()
-	forbidden, err := Forbidden(tx, trusted, plan.Patch)
+	patch := line.Listed.PatchIn(plan.Patch)
+	forbidden, err := Forbidden(tx, trusted, patch)
 	if err != nil || forbidden != nil && !planted.Bug("ban-not-checked") {
 		return none(err)
 	}
 	body, err := c.plans.plan(plan)
-	if err != nil || !tx.Now().Before(body.NotAfter) || trusted.ExpiredFor(plan.Patch, tx.Now()) || c.outdated(body) {
+	if err != nil || !tx.Now().Before(body.NotAfter) || trusted.ExpiredFor(patch, tx.Now()) || c.outdated(body) {
 		return none(err)
 	}
 	wanted, err := wanted(tx, body, line, host)
@@ -337,8 +338,9 @@ func wanted(tx store.Tx, body hotstick.Plan, line store.PlanHost, host store.Hos
 	if inventory.Barred(host) != nil || line.Recall != nil || !body.Open(line.Listed.Calendar, now) {
 		return false, nil
 	}
-	crashed, err := crashes(tx, body.Patch)
-	print := hotstick.CrashPrint{Patch: body.Patch, Build: line.Listed.Build, Model: inventory.Model(host)}
+	patch := line.Listed.PatchIn(body.Patch)
+	crashed, err := crashes(tx, patch)
+	print := hotstick.CrashPrint{Patch: patch, Build: line.Listed.Build, Model: inventory.Model(host)}
 	if err != nil || rollout.CrashedElsewhere(crashed, print) != nil {
 		return false, err
 	}
@@ -358,7 +360,7 @@ func wanted(tx store.Tx, body hotstick.Plan, line store.PlanHost, host store.Hos
 // is over the host may start.
 func (c *Controller) issue(tx store.Tx, plan store.Plan, line store.PlanHost, req wire.SyncRequest) (json.RawMessage, error) {
 	grant := statement.Grant{
-		Plan: plan.ID, Host: line.Listed.Host, Identity: line.Listed.Identity, Build: line.Listed.Build,
+		Plan: plan.ID, Host: line.Listed.Host, Identity: line.Listed.Identity, Build: line.Listed.Build, Driver: line.Listed.Driver,
 		Wave: line.Listed.EarliestWave(), Calendar: line.Listed.Calendar, Attempt: line.Attempt, Late: line.Late,
 		Nonce: req.Loader.Nonce, Epoch: c.catalog.View().Trust.Epoch, Generation: plan.Generation,
 		TTLSeconds: statement.MaxGrantSeconds,
@@ -380,7 +382,7 @@ func (c *Controller) issue(tx store.Tx, plan store.Plan, line store.PlanHost, re
 		return nil, err
 	}
 	_, err = tx.Events().Append(store.Event{Kind: inventory.GrantIssued, Actor: actor, Plan: plan.ID,
-		Host: line.Listed.Host, HostName: line.Listed.Name, Patch: plan.Patch, Generation: plan.Generation,
+		Host: line.Listed.Host, HostName: line.Listed.Name, Patch: line.Listed.PatchIn(plan.Patch), Generation: plan.Generation,
 		State: string(hotstick.NewDigest(document))})
 	return document, err
 }

@@ -371,7 +371,7 @@ func (c *Controller) syncLine(tx store.Tx, l *live, h store.Host) error {
 	case err != nil:
 		return err
 	}
-	next := c.viewHost(line, h, l.body.Patch)
+	next := c.viewHost(line, h, line.Listed.PatchIn(l.body.Patch))
 	e, err := tx.Hosts().Exclusion(h.ID)
 	switch {
 	case err == nil && next.Excluded == nil:

@@ -98,7 +98,7 @@ func (w *committing) retriable(lines []store.PlanHost, hosts []hotstick.HostID) 
 		if err != nil {
 			return nil, err
 		}
-		no := unretriable(line, h, w.plan.Patch)
+		no := unretriable(line, h, line.Listed.PatchIn(w.plan.Patch))
 		switch {
 		case no == nil:
 			again = append(again, line)

@@ -101,11 +101,14 @@ func (c *Controller) callBack(ctx context.Context) error {
 			return err
 		}
 		for _, p := range plans {
-			r, err := Recalled(tx, trusted, p.Patch)
+			if !p.Status.Over() || p.Reverting {
+				continue
+			}
+			recalled, err := c.calledBackIn(tx, trusted, p)
 			if err != nil {
 				return err
 			}
-			if r != nil && r.Action == hotstick.RecallRevert && p.Status.Over() && !p.Reverting {
+			if len(recalled) > 0 {
 				over = append(over, p)
 			}
 		}
@@ -122,19 +125,41 @@ func (c *Controller) callBack(ctx context.Context) error {
 	return err
 }
 
-// callBack wants back those hosts of a plan that still run its level.
-func (w *committing) callBack(trusted catalog.View) error {
-	recall, err := Recalled(w.tx, trusted, w.plan.Patch)
-	if err != nil || recall == nil || recall.Action != hotstick.RecallRevert {
-		return err
+// calledBackIn are the recalls of a plan's patches that send back whoever runs them.
+func (c *Controller) calledBackIn(tx store.Tx, trusted catalog.View, p store.Plan) ([]hotstick.Recall, error) {
+	patches, err := c.patchesOf(p)
+	var out []hotstick.Recall
+	for _, patch := range patches {
+		r, err := Recalled(tx, trusted, patch)
+		if err != nil {
+			return nil, err
+		}
+		if r != nil && r.Action == hotstick.RecallRevert {
+			out = append(out, *r)
+		}
 	}
+	return out, err
+}
+
+// callBack wants back those hosts of a plan that still run a level that was recalled.
+func (w *committing) callBack(trusted catalog.View) error {
+	recalls, err := w.c.calledBackIn(w.tx, trusted, w.plan)
+	for _, recall := range recalls {
+		if err == nil {
+			err = w.callBackOne(recall)
+		}
+	}
+	return err
+}
+
+func (w *committing) callBackOne(recall hotstick.Recall) error {
 	all, err := w.tx.Plans().Hosts(w.plan.ID)
 	if err != nil {
 		return err
 	}
 	var lines []store.PlanHost
 	for _, line := range all {
-		if line.State != hotstick.Confirmed || line.Recall != nil {
+		if line.State != hotstick.Confirmed || line.Recall != nil || line.Listed.PatchIn(w.plan.Patch) != recall.Patch {
 			continue
 		}
 		h, err := w.tx.Hosts().Get(line.Listed.Host)
@@ -144,7 +169,7 @@ func (w *committing) callBack(trusted catalog.View) error {
 		if err != nil {
 			return err
 		}
-		if h.Loader.InEffect == w.plan.Patch {
+		if h.Loader.InEffect == recall.Patch {
 			lines = append(lines, line)
 		}
 	}

@@ -64,7 +64,7 @@ func (w *committing) revertAll(who hotstick.Person, why *hotstick.Reason) error 
 	if err := w.reverting(string(who)); err != nil {
 		return err
 	}
-	return w.c.ban(w.tx, w.plan.Patch, *why, string(who), w.plan.ID)
+	return w.banAll(*why, string(who))
 }
 
 func (w *committing) revertHosts(hosts []hotstick.HostID, who hotstick.Person, why hotstick.Reason) error {
@@ -131,6 +131,11 @@ func (w *committing) wantBack(lines []store.PlanHost, who string, why hotstick.R
 	if err := w.advance(); err != nil {
 		return err
 	}
+	return w.wanted(lines, who, why)
+}
+
+// wanted is wantBack within a decision, which has raised the plan's generation already.
+func (w *committing) wanted(lines []store.PlanHost, who string, why hotstick.Reason) error {
 	for _, line := range lines {
 		line.Recall = &why
 		if err := w.tx.Plans().PutHost(line); err != nil {
@@ -157,7 +162,7 @@ func (w *committing) recall(lines []store.PlanHost, who hotstick.Person, why hot
 		if line.State == hotstick.Waiting {
 			continue
 		}
-		if err := inventory.Mark(w.tx, line.Listed.Host, w.plan.Patch, why, string(who)); err != nil {
+		if err := inventory.Mark(w.tx, line.Listed.Host, line.Listed.PatchIn(w.plan.Patch), why, string(who)); err != nil {
 			return err
 		}
 	}

@@ -209,11 +209,11 @@ func PolicyWaivers(tx store.Tx, trust hotstick.Trust) ([]policy.Waiver, error) {
 
 // downgrades packs what the host's loader needs to take a plan's level, if that is an
 // older one. The loader judges which of them cover it, for it knows what was confirmed.
-func (p *parcel) downgrades(plan store.Plan, build hotstick.KernelBuild) ([]json.RawMessage, error) {
+func (p *parcel) downgrades(patch hotstick.PatchRef, build hotstick.KernelBuild) ([]json.RawMessage, error) {
 	all, err := Downgrades(p.tx, p.c.catalog.View().Trust)
 	var out []json.RawMessage
 	for _, d := range all {
-		if d.Covers(plan.Patch, p.req.Host, build, d.From) && len(out) < maxDowngrades {
+		if d.Covers(patch, p.req.Host, build, d.From) && len(out) < maxDowngrades {
 			out = append(out, d.Envelope)
 		}
 	}

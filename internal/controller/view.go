@@ -58,7 +58,7 @@ func (c *Controller) view(tx store.Tx, plan store.Plan) (rollout.View, error) {
 		if err != nil {
 			return v, err
 		}
-		v.Hosts[i] = c.viewHost(line, h, plan.Patch)
+		v.Hosts[i] = c.viewHost(line, h, line.Listed.PatchIn(plan.Patch))
 		v.Hosts[i].Elsewhere = c.picture.elsewhere(plan.ID, h.ID)
 		if v.Hosts[i].Drift, err = driftOf(tx, plan.ID, body, h); err != nil {
 			return v, err
@@ -86,13 +86,7 @@ func (c *Controller) frame(tx store.Tx, plan store.Plan, body hotstick.Plan) (ro
 	if f.Unreconciled, err = inventory.Unreconciled(tx); err != nil {
 		return f, err
 	}
-	if f.Banned, err = banned(tx, plan.Patch); err != nil {
-		return f, err
-	}
-	if f.Recalled, err = Recalled(tx, c.catalog.View(), plan.Patch); err != nil {
-		return f, err
-	}
-	if f.Crashes, err = crashes(tx, plan.Patch); err != nil {
+	if err := c.forbidIn(tx, &f, body); err != nil {
 		return f, err
 	}
 	freezes, err := tx.Bans().Freezes()
@@ -102,6 +96,48 @@ func (c *Controller) frame(tx store.Tx, plan store.Plan, body hotstick.Plan) (ro
 		}
 	}
 	return f, err
+}
+
+// forbidIn says which of a plan's patches are banned, recalled, or stopped on some kinds
+// of machines.
+func (c *Controller) forbidIn(tx store.Tx, f *rollout.Frame, body hotstick.Plan) error {
+	patches := body.Patches()
+	for _, patch := range patches {
+		ban, err := banned(tx, patch)
+		if err != nil {
+			return err
+		}
+		recall, err := Recalled(tx, c.catalog.View(), patch)
+		if err != nil {
+			return err
+		}
+		stopped, err := crashes(tx, patch)
+		if err != nil {
+			return err
+		}
+		f.Crashes = append(f.Crashes, stopped...)
+		if len(patches) == 1 {
+			f.Banned, f.Recalled = ban, recall
+			return nil
+		}
+		switch {
+		case recall != nil:
+			f.Stopped = append(f.Stopped, rollout.Stopped{Patch: patch, Back: recall.Action == hotstick.RecallRevert,
+				Reason: hotstick.Reason{Code: hotstick.ReasonRecalled, Subject: patch.String(), Detail: recall.Reason}})
+			if f.Recalled == nil || recall.Action == hotstick.RecallBlock {
+				f.Recalled = recall
+			}
+		case ban:
+			f.Stopped = append(f.Stopped, rollout.Stopped{Patch: patch, Reason: hotstick.Reason{Code: hotstick.ReasonBanned, Subject: patch.String()}})
+			f.Banned = true
+		}
+	}
+	if len(f.Stopped) < len(patches) {
+		f.Banned, f.Recalled = false, nil
+	} else if f.Banned {
+		f.Recalled = nil // a clear may lift the ban
+	}
+	return nil
 }
 
 // crashes are the kinds of machines on which a level is stopped.

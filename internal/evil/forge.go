@@ -221,7 +221,7 @@ func listed(_ *Loot, t Turn, p Plan) bool { return p.seat(t) >= 0 }
 
 // unlisted fits plans that do not list the host and have a lane for its build.
 func unlisted(_ *Loot, t Turn, p Plan) bool {
-	_, lane := p.Body.Lane(t.Build)
+	_, lane := p.Body.Lane(t.Build, "")
 	return lane && p.seat(t) < 0
 }
 

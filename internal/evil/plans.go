@@ -107,7 +107,7 @@ func edit(change func(p *hotstick.Plan, hosts []hotstick.PlanHost, l *Loot) []ho
 }
 
 func hasLane(_ *Loot, t Turn, p Plan) bool {
-	_, lane := p.Body.Lane(t.Build)
+	_, lane := p.Body.Lane(t.Build, "")
 	return lane
 }
 
@@ -142,7 +142,7 @@ func more(p *hotstick.Plan, hosts []hotstick.PlanHost, l *Loot) []hotstick.PlanH
 	}
 	for _, other := range l.Plans {
 		for _, h := range other.Hosts {
-			if _, lane := p.Lane(h.Build); lane && !known[h.Host] {
+			if _, lane := p.LaneOf(h); lane && !known[h.Host] {
 				known[h.Host], h.Wave, h.StandIn, h.Calendar = true, 0, nil, ""
 				hosts = append(hosts, h)
 			}

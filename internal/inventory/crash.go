@@ -18,7 +18,7 @@ func (t *taking) stopPrint(line store.PlanHost, r hotstick.Report) error {
 	if err != nil {
 		return err
 	}
-	print := rollout.Word{Report: r, Plan: plan.Patch, Listed: line.Listed, Granted: line.Granted != nil,
+	print := rollout.Word{Report: r, Plan: line.Listed.PatchIn(plan.Patch), Listed: line.Listed, Granted: line.Granted != nil,
 		Model: Model(t.host), Before: Model(t.old)}.Stops()
 	if print == nil {
 		return nil

@@ -97,6 +97,13 @@ const (
 	PlanRetried = "plan.retried"
 	// WaveReverting: an operator (Actor) sends back the wave whose name is State.
 	WaveReverting = "plan.wave_reverting"
+	// LaneStopped: in a plan for a CVE the lanes of Patch are stopped, for Reason, and who
+	// has it goes back; the other lanes go on.
+	LaneStopped = "plan.lane_stopped"
+
+	// EvidenceCVE is the kind of evidence by which an event of a plan names the CVE that the
+	// plan closes; it has no patch then.
+	EvidenceCVE = "cve"
 
 	// PatchBanned: nobody may arm the patch any more.
 	PatchBanned = "patch.banned"

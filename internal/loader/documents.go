@@ -92,8 +92,14 @@ func (l *Loader) takePlan(raw []byte) *hotstick.Reason {
 		return because(hotstick.ReasonLedgerUnwritable, "a list that must lose nothing is full")
 	}
 	record := ledger.Plan{ID: id, Envelope: hotstick.NewDigest(raw), NotAfter: plan.NotAfter}
-	if lane, ok := plan.Lane(l.build); ok {
-		record.Artifact = lane.Artifact
+	for _, lane := range plan.Lanes {
+		switch {
+		case lane.Build != l.build:
+		case record.Artifact == "":
+			record.Artifact = lane.Artifact
+		default:
+			record.Others = append(record.Others, lane.Artifact)
+		}
 	}
 	if err := l.cfg.Disk.Keep(record.Envelope, raw); err != nil {
 		return l.unwritable(err)
@@ -108,7 +114,7 @@ func (l *Loader) takePlan(raw []byte) *hotstick.Reason {
 		return l.unwritable(err)
 	}
 	failpoint.Here(failpoint.LoaderPlanAnnounced)
-	l.cfg.Log.Info("plan announced", "plan", id.Short(), "patch", plan.Patch.String())
+	l.cfg.Log.Info("plan announced", "plan", id.Short(), "closes", plan.Closes())
 	l.sweep()
 	return nil
 }
@@ -257,6 +263,9 @@ func (l *Loader) sweep() {
 	}
 	for _, p := range l.led.Plans {
 		wanted[p.Envelope], wanted[p.Artifact] = true, true
+		for _, other := range p.Others {
+			wanted[other] = true
+		}
 		if p.Before != nil {
 			wanted[p.Before.Artifact] = true
 		}

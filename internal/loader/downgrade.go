@@ -43,9 +43,10 @@ func (l *Loader) permitted() []statement.Downgrade {
 // older reports whether the plan's level is below one that this host has confirmed
 // or runs, and no downgrade allows that.
 func (s grantSituation) older() bool {
-	highest := reached(s.led, s.before, s.plan.Patch.Name)
-	return s.plan.Patch.Level < highest && !slices.ContainsFunc(s.downgrades, func(d statement.Downgrade) bool {
-		return d.Covers(s.plan.Patch, s.host, s.build, highest)
+	level := s.level()
+	highest := reached(s.led, s.before, level.Name)
+	return level.Level < highest && !slices.ContainsFunc(s.downgrades, func(d statement.Downgrade) bool {
+		return d.Covers(level, s.host, s.build, highest)
 	})
 }
 

@@ -288,6 +288,9 @@ func (l *Loader) wanted() []hotstick.Digest {
 	for _, p := range l.led.Plans {
 		if p.Artifact != "" && !l.led.Halted(p.ID) && p.State == "" {
 			add(p.Artifact)
+			for _, other := range p.Others {
+				add(other)
+			}
 		}
 	}
 	return digests

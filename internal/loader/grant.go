@@ -79,6 +79,15 @@ type obstacles struct {
 	untouchable *hotstick.Reason
 }
 
+// lane is what the grant's plan says for this host.
+func (s grantSituation) lane() (hotstick.Lane, bool) { return s.plan.Lane(s.build, s.grant.Driver) }
+
+// level is what the host gets.
+func (s grantSituation) level() hotstick.PatchRef {
+	lane, _ := s.lane()
+	return s.plan.PatchOf(lane)
+}
+
 // judgeGrant says whether an attempt may start. It is pure. The order matters:
 // first whether the grant may be believed, then whether this host may ever do
 // it, then whether it may do it now.
@@ -98,7 +107,7 @@ func judgeGrant(s grantSituation) (answer, *hotstick.Reason) {
 	if r := early(s); r != nil {
 		return notNow, r
 	}
-	if p := s.led.Permit; s.before != nil && s.before.Patch == s.plan.Patch && p != nil && p.Level.Patch == s.plan.Patch {
+	if p := s.led.Permit; s.before != nil && s.before.Patch == s.level() && p != nil && p.Level.Patch == s.level() {
 		return already, because(hotstick.ReasonAlreadyInEffect, "")
 	}
 	if r := unfit(s); r != nil {
@@ -146,7 +155,7 @@ func forbidden(s grantSituation) *hotstick.Reason {
 	if s.grant.Build != s.build {
 		return because(hotstick.ReasonWrongBuild, s.build.String())
 	}
-	lane, ok := s.plan.Lane(s.build)
+	lane, ok := s.lane()
 	if !ok {
 		return because(hotstick.ReasonWrongBuild, "the plan has no lane for "+s.build.String())
 	}
@@ -187,7 +196,7 @@ func early(s grantSituation) *hotstick.Reason {
 	case s.master != "":
 		return &hotstick.Reason{Code: hotstick.ReasonOtherMaster, Subject: s.master}
 	case !s.hasPatch:
-		return because(hotstick.ReasonNoArtifact, "the catalog does not list "+s.plan.Patch.String())
+		return because(hotstick.ReasonNoArtifact, "the catalog does not list "+s.level().String())
 	case s.expired && !planted.Bug("expired-catalog-starts"):
 		return because(hotstick.ReasonCatalogExpired, "")
 	case waited < seconds(s.plan.Waves[s.grant.Wave].DelaySeconds) && !planted.Bug("delay-ignored"):
@@ -215,7 +224,7 @@ func (s grantSituation) open() bool {
 
 // unfit checks the level against what is in the kernel and what was confirmed.
 func unfit(s grantSituation) *hotstick.Reason {
-	lane, _ := s.plan.Lane(s.build)
+	lane, _ := s.lane()
 	for _, p := range s.patches {
 		if !s.own(p) {
 			return because(hotstick.ReasonForeignPatch, p.Module)

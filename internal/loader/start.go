@@ -77,9 +77,10 @@ func (l *Loader) grantSituation(ctx context.Context, grant statement.Grant, obse
 	if grant.Late {
 		s.doubt = l.judgeLate(*plan.Late)
 	}
-	s.patch, s.hasPatch = l.view.Patch(plan.Patch)
-	s.expired = l.view.ExpiredFor(plan.Patch, l.judged())
-	s.blocked = l.blocked(plan.Patch)
+	level := s.level()
+	s.patch, s.hasPatch = l.view.Patch(level)
+	s.expired = l.view.ExpiredFor(level, l.judged())
+	s.blocked = l.blocked(level)
 	if artifact, ok := s.patch.Artifact(l.build); ok {
 		if err := l.take(ctx, artifact.Digest); err == nil {
 			s.staged = true
@@ -221,7 +222,7 @@ func (l *Loader) conclude(s grantSituation, end hotstick.HostState, reason *hots
 	return l.change(func(led *ledger.Ledger) {
 		p := led.Plan(s.grant.Plan)
 		p.Attempt, p.State = s.grant.Attempt, end
-		addReport(led, l.moment(l.patches), hotstick.Report{Plan: s.grant.Plan, Patch: s.plan.Patch,
+		addReport(led, l.moment(l.patches), hotstick.Report{Plan: s.grant.Plan, Patch: s.level(),
 			Attempt: s.grant.Attempt, State: end, Reason: reason})
 	})
 }

@@ -54,7 +54,7 @@ type Standing struct {
 func Conditions(p Standing, now time.Time) []Condition {
 	var out []Condition
 	add := func(name, severity, what string, since time.Time) {
-		text := fmt.Sprintf("The rollout %q of %s %s.", p.Name, p.Patch, what)
+		text := fmt.Sprintf("The rollout %q of %s %s.", p.Name, p.Closes(), what)
 		more := text
 		if p.Reason != nil {
 			more += " " + why.Text(*p.Reason)

@@ -120,7 +120,7 @@ func (s *Server) previous(tx store.Tx, p store.Plan) (*hotstick.Plan, error) {
 		return nil, err
 	}
 	for _, old := range plans {
-		if old.ID == p.ID || old.Patch.Name != p.Patch.Name || old.Created.After(p.Created) {
+		if old.ID == p.ID || old.Patch.Name != p.Patch.Name || old.CVE != p.CVE || old.Created.After(p.Created) {
 			continue
 		}
 		plan, err := s.controller.Plan(old)

@@ -101,6 +101,10 @@
 //
 //	hotstick/plan-host/v1 LF identity LF release LF arch LF build ID LF calendar LF wave LF
 //
+// and in a plan for a CVE, which may have several lanes for one kernel build,
+//
+//	hotstick/plan-host/v2 LF identity LF release LF arch LF build ID LF calendar LF driver LF wave LF
+//
 // with the identity fingerprint written sha256:…, the name of the calendar in whose
 // windows the host may start (empty for any time), and in decimal the earliest wave in
 // which the host may start: a stand-in's is that of its canary, any other host's

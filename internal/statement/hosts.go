@@ -15,15 +15,39 @@ import (
 	"github.com/hotstick/hotstick/internal/planted"
 )
 
-const leafSchema = "hotstick/plan-host/v1"
+// The schemas of leaves; the second is that of hosts which name their lane's driver.
+const (
+	leafSchema       = "hotstick/plan-host/v1"
+	leafDriverSchema = "hotstick/plan-host/v2"
+)
 
-// leaf appends the canonical text of one host to b; its parts contain no line feed.
-// wave is the first in which the host may start, calendar the one that it keeps to.
-func leaf(b []byte, identity hotstick.Fingerprint, build hotstick.KernelBuild, calendar string, wave int) []byte {
-	for _, part := range [...]string{leafSchema, string(identity), build.Release, build.Arch, build.BuildID, calendar} {
+// seat is what a plan's signatures say of one host. wave is the first in which it may
+// start, calendar the one that it keeps to; driver is empty where the kernel build alone
+// says which lane it is in.
+type seat struct {
+	identity         hotstick.Fingerprint
+	build            hotstick.KernelBuild
+	driver, calendar string
+	wave             int
+}
+
+func seatOf(h hotstick.PlanHost) seat {
+	return seat{identity: h.Identity, build: h.Build, driver: h.Driver, calendar: h.Calendar, wave: h.EarliestWave()}
+}
+
+// leaf appends the canonical text of the host to b; its parts contain no line feed.
+func (s seat) leaf(b []byte) []byte {
+	schema := leafSchema
+	if s.driver != "" {
+		schema = leafDriverSchema
+	}
+	for _, part := range [...]string{schema, string(s.identity), s.build.Release, s.build.Arch, s.build.BuildID, s.calendar} {
 		b = append(append(b, part...), '\n')
 	}
-	return append(strconv.AppendInt(b, int64(wave), 10), '\n')
+	if s.driver != "" {
+		b = append(append(b, s.driver...), '\n')
+	}
+	return append(strconv.AppendInt(b, int64(s.wave), 10), '\n')
 }
 
 // HostTree is the Merkle tree over a plan's host list. Making it costs two hashes
@@ -48,7 +72,7 @@ func NewHostTree(hosts []hotstick.PlanHost) (*HostTree, error) {
 		if err := checkListed(h, builds); err != nil {
 			return nil, fmt.Errorf("cannot use host %d of the list: %w", i, err)
 		}
-		text = leaf(text[:0], h.Identity, h.Build, h.Calendar, h.EarliestWave())
+		text = seatOf(h).leaf(text[:0])
 		t.add(int64(i), tlog.RecordHash(text))
 	}
 	root, err := tlog.TreeHash(t.count, t)
@@ -65,8 +89,8 @@ func checkListed(h hotstick.PlanHost, builds map[hotstick.KernelBuild]bool) erro
 	if first := h.EarliestWave(); first < 0 || h.Wave >= hotstick.MaxPlanWaves {
 		return fmt.Errorf("cannot use wave %d, or %d", h.Wave, first)
 	}
-	if strings.Contains(h.Calendar, "\n") {
-		return fmt.Errorf("cannot use a calendar named %q", h.Calendar)
+	if strings.Contains(h.Calendar, "\n") || strings.Contains(h.Driver, "\n") {
+		return fmt.Errorf("cannot use a calendar named %q, or a driver named %q", h.Calendar, h.Driver)
 	}
 	if !builds[h.Build] {
 		if err := h.Build.Validate(); err != nil {
@@ -169,7 +193,7 @@ func CheckHost(plan hotstick.Plan, id hotstick.PlanID, grant Grant) error {
 	case grant.Wave < 0 || grant.Wave >= len(plan.Waves):
 		return refuse(hotstick.ReasonNotInPlan, "cannot take a grant for wave %d: the plan has %d", grant.Wave, len(plan.Waves))
 	}
-	if _, ok := plan.Lane(grant.Build); !ok {
+	if _, ok := plan.Lane(grant.Build, grant.Driver); !ok {
 		return refuse(hotstick.ReasonWrongBuild, "cannot take a grant for %s: the plan has no lane for it", grant.Build)
 	}
 	if grant.Late {
@@ -188,7 +212,8 @@ func CheckHost(plan hotstick.Plan, id hotstick.PlanID, grant Grant) error {
 			return refuse(hotstick.ReasonNotInPlan, "%v", err)
 		}
 	}
-	h := tlog.RecordHash(leaf(nil, grant.Identity, grant.Build, grant.Calendar, grant.Wave))
+	at := seat{identity: grant.Identity, build: grant.Build, driver: grant.Driver, calendar: grant.Calendar, wave: grant.Wave}
+	h := tlog.RecordHash(at.leaf(nil))
 	if err := tlog.CheckRecord(proof, int64(plan.HostCount), root, grant.Index, h); err != nil && !planted.Bug("proof-unchecked") {
 		return refuse(hotstick.ReasonNotInPlan, "cannot take the grant: host %s with %s in wave %d by calendar %q is not host %d of the plan",
 			grant.Host, grant.Build, grant.Wave, grant.Calendar, grant.Index)
@@ -227,8 +252,8 @@ func CheckHosts(plan hotstick.Plan, hosts []hotstick.PlanHost) error {
 			return fmt.Errorf("cannot take host %d (%s): it is listed twice", i, h.Host)
 		case h.Host != hostOf(h.Identity):
 			return fmt.Errorf("cannot take host %d: the ID %.40q does not belong to its identity", i, h.Host)
-		case !named.builds[h.Build]:
-			return fmt.Errorf("cannot take host %d (%s): the plan has no lane for %s", i, h.Host, h.Build)
+		case !named.has(h):
+			return fmt.Errorf("cannot take host %d (%s): the plan has no lane for %s %s", i, h.Host, h.Build, h.Driver)
 		case !named.calendars[h.Calendar]:
 			return fmt.Errorf("cannot take host %d (%s): the plan has no calendar %.80q", i, h.Host, h.Calendar)
 		}
@@ -253,17 +278,33 @@ func CheckHosts(plan hotstick.Plan, hosts []hotstick.PlanHost) error {
 	return nil
 }
 
-// nameable is what hosts may name of a plan: builds with a lane, and calendars, of
-// which no name is one too.
+// nameable is what hosts may name of a plan: lanes, and calendars, of which no name is one
+// too.
 type nameable struct {
-	builds    map[hotstick.KernelBuild]bool
+	lanes     map[place]hotstick.PatchRef
 	calendars map[string]bool
 }
 
+// place is how a host names its lane.
+type place struct {
+	build  hotstick.KernelBuild
+	driver string
+}
+
+// has reports whether a host's lane is the plan's, with the patch that the host names.
+func (n nameable) has(h hotstick.PlanHost) bool {
+	patch, ok := n.lanes[place{h.Build, h.Driver}]
+	return ok && patch == h.Patch
+}
+
 func nameableIn(plan hotstick.Plan) nameable {
-	n := nameable{builds: map[hotstick.KernelBuild]bool{}, calendars: map[string]bool{"": true}}
+	n := nameable{lanes: map[place]hotstick.PatchRef{}, calendars: map[string]bool{"": true}}
 	for _, l := range plan.Lanes {
-		n.builds[l.Build] = true
+		if plan.CVE == "" {
+			n.lanes[place{build: l.Build}] = hotstick.PatchRef{}
+		} else {
+			n.lanes[place{l.Build, l.Driver}] = l.Patch
+		}
 	}
 	for _, c := range plan.Calendars {
 		n.calendars[c.Name] = true
@@ -304,7 +345,7 @@ func checkStandIns(hosts []hotstick.PlanHost) error {
 		case canary.Wave != h.StandIn.Wave || canary.Wave >= h.Wave:
 			return fmt.Errorf("cannot take host %d (%s) of wave %d: it stands in for a canary in wave %d, not in wave %d",
 				i, h.Host, h.Wave, canary.Wave, h.StandIn.Wave)
-		case canary.Build != h.Build:
+		case canary.Build != h.Build || canary.Driver != h.Driver:
 			return fmt.Errorf("cannot take host %d (%s): the canary that it stands in for runs %s", i, h.Host, canary.Build)
 		case taken[canary.Host] > hotstick.MaxStandIns:
 			return fmt.Errorf("cannot take host %d (%s): its canary has more than %d stand-ins", i, h.Host, hotstick.MaxStandIns)

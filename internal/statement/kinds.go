@@ -72,6 +72,9 @@ type Grant struct {
 	Host     hotstick.HostID      `json:"host"`
 	Identity hotstick.Fingerprint `json:"identity"`
 	Build    hotstick.KernelBuild `json:"build"`
+	// Driver says with Build which lane is the host's (hotstick.PlanHost.Driver); empty
+	// where the plan has one patch for all.
+	Driver string `json:"driver,omitempty"`
 	// Wave is the first in which the host may start (hotstick.PlanHost.EarliestWave),
 	// whichever wave it starts in; for a late host it is the plan's last.
 	Wave int `json:"wave"`

@@ -79,12 +79,15 @@ func (t Template) Validate() error {
 // life is judged by [OpenPlan], which knows the time. The reason is not_approved:
 // nobody agreed to that.
 func (t Template) Permits(plan hotstick.Plan) error {
+	for _, patch := range plan.Patches() {
+		if !t.names(patch.Name) {
+			return refuse(hotstick.ReasonNotApproved, "cannot take the plan under the emergency template %q: it is not for %s", t.Name, patch.Name)
+		}
+	}
 	beyond := func(format string, args ...any) error {
 		return refuse(hotstick.ReasonNotApproved, "cannot take the plan under the emergency template %q: "+format, append([]any{t.Name}, args...)...)
 	}
 	switch {
-	case !t.names(plan.Patch.Name):
-		return beyond("it is not for %s", plan.Patch.Name)
 	case plan.ProbationSeconds < t.ProbationSeconds:
 		return beyond("probation is %d seconds and must be at least %d", plan.ProbationSeconds, t.ProbationSeconds)
 	case plan.Gate != t.Gate:
@@ -109,7 +112,8 @@ func (t Template) Permits(plan hotstick.Plan) error {
 		// A plan that goes back to its own level or a newer one takes hosts down, which
 		// is nothing to do in haste.
 		if slices.ContainsFunc(l.RevertTo, func(r hotstick.RevertTarget) bool {
-			return r.Patch.Name == plan.Patch.Name && r.Patch.Level >= plan.Patch.Level
+			patch := plan.PatchOf(l)
+			return r.Patch.Name == patch.Name && r.Patch.Level >= patch.Level
 		}) {
 			return beyond("it goes back to an older level")
 		}

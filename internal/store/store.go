@@ -173,9 +173,12 @@ type HostTable interface {
 
 // Plan is a plan and where it stands.
 type Plan struct {
-	ID       hotstick.PlanID
-	Name     string
+	ID   hotstick.PlanID
+	Name string
+	// Patch is the plan's, and CVE is what a plan closes whose lanes have a patch each
+	// (hotstick.PlanHost.PatchIn); one of them is set.
 	Patch    hotstick.PatchRef
+	CVE      string
 	Envelope []byte // the signed DSSE envelope
 	Status   hotstick.PlanStatus
 	// Generation rises with every decision on the plan.
@@ -192,6 +195,14 @@ type Plan struct {
 	Approved *time.Time
 	Started  *time.Time
 	Ended    *time.Time
+}
+
+// Closes says in a word what the plan is for: its patch, or its CVE.
+func (p Plan) Closes() string {
+	if p.CVE != "" {
+		return p.CVE
+	}
+	return p.Patch.String()
 }
 
 // PlanHost is one host's line in a plan.

@@ -83,7 +83,7 @@ func (d *difference) budgets(last, next []hotstick.Budget) {
 
 func (d *difference) lanes(last, next hotstick.Plan) {
 	for _, l := range next.Lanes {
-		old, ok := last.Lane(l.Build)
+		old, ok := last.LaneLike(l)
 		if !ok {
 			d.add("kernel build %s: new", Clean(l.Build.String()))
 			continue
@@ -91,7 +91,7 @@ func (d *difference) lanes(last, next hotstick.Plan) {
 		d.change("kernel build "+Clean(l.Build.String())+" goes back to", targets(old.RevertTo), targets(l.RevertTo))
 	}
 	for _, l := range last.Lanes {
-		if _, ok := next.Lane(l.Build); !ok {
+		if _, ok := next.LaneLike(l); !ok {
 			d.add("kernel build %s: no longer in the plan", Clean(l.Build.String()))
 		}
 	}

@@ -162,6 +162,21 @@ func (r Reading) blames() (k kind, bad bool) {
 	return k, false
 }
 
+// Weight says how much a reading speaks against the patch: 0 is not at all, 1 that the
+// host refused it, 2 that it went down or back with it.
+func Weight(r Reading) int {
+	k, bad := r.blames()
+	switch {
+	case r.Dismissed:
+		return 0
+	case !r.Crashed.IsZero() || bad && (k == proved || k == lost):
+		return 2
+	case bad && k == refused:
+		return 1
+	}
+	return 0
+}
+
 // started reports whether a host in this state has, or may have, had the patch in
 // its kernel.
 func started(s hotstick.HostState) bool {

@@ -198,7 +198,7 @@ func (r *Rollout) countEarlier(d *domain) {
 func (r *Rollout) locate(i int32) {
 	s := &r.at[i]
 	s.queueAt, s.dueAt = -1, -1
-	s.lane = r.laneIndex(r.hosts[i].Listed.Build)
+	s.lane = r.laneIndex(placeOf(&r.hosts[i]))
 	s.domains = r.domainsOf(i)
 }
 

@@ -191,6 +191,8 @@ func (r *Rollout) reading(i int32) gate.Reading {
 		Fingerprint: gate.Fingerprint(why, h.Evidence), Domain: gate.Domain(h.Listed.Domains), At: h.Updated, Crashed: h.Crashed, Seen: h.LastSeen,
 		Transition: time.Duration(h.Timing.TransitionMillis) * time.Millisecond}
 	switch {
+	case !out && r.stopped(h) != nil:
+		rd.State, rd.Reason, rd.Crashed = hotstick.Skipped, &hotstick.Reason{Code: hotstick.ReasonRecalled}, time.Time{}
 	case !out && r.at[i].replaced && idle(h):
 		rd.State, rd.Reason = hotstick.Skipped, &hotstick.Reason{Code: hotstick.ReasonStandingBy}
 	case state == hotstick.Failed && hostCause(why):

@@ -223,12 +223,17 @@ func (r *Rollout) waitingPhase(h *Host, silent bool, e *edges) (phase, hotstick.
 	return ready, hotstick.Reason{}
 }
 
+// patchOf is what the host gets.
+func (r *Rollout) patchOf(h *Host) hotstick.PatchRef { return h.Listed.PatchIn(r.plan.Patch) }
+
 // leaveOut says why a plan passes over a host for good, or nil.
 func (r *Rollout) leaveOut(h *Host) *hotstick.Reason {
-	p := r.plan.Patch
+	p := r.patchOf(h)
 	switch {
 	case h.Recall != nil:
 		return h.Recall
+	case r.stopped(h) != nil:
+		return r.stopped(h)
 	case h.Struck:
 		return struck(p, h.Reason)
 	case h.RevertedBefore:
@@ -243,10 +248,10 @@ func (r *Rollout) leaveOut(h *Host) *hotstick.Reason {
 // effect: it lists that one, a newer one, to go back to. Whether that is permitted
 // the host's loader judges by the signed downgrade.
 func (r *Rollout) downgrades(h *Host) bool {
-	if h.InEffect.Level <= r.plan.Patch.Level {
+	if h.InEffect.Level <= r.patchOf(h).Level {
 		return false
 	}
-	lane, ok := r.plan.Lane(h.Listed.Build)
+	lane, ok := r.plan.LaneOf(h.Listed)
 	return ok && slices.ContainsFunc(lane.RevertTo, func(t hotstick.RevertTarget) bool { return t.Patch == h.InEffect })
 }
 
@@ -282,7 +287,7 @@ func (r *Rollout) absence(h *Host, silent bool, e *edges) *hotstick.Reason {
 // crashed says which host of the same kernel build and model went down with the patch,
 // or nil.
 func (r *Rollout) crashed(h *Host) *hotstick.Reason {
-	return CrashedElsewhere(r.frame.Crashes, hotstick.CrashPrint{Patch: r.plan.Patch, Build: h.Listed.Build, Model: h.Model})
+	return CrashedElsewhere(r.frame.Crashes, hotstick.CrashPrint{Patch: r.patchOf(h), Build: h.Listed.Build, Model: h.Model})
 }
 
 func excluded(h *Host, e *edges) bool {
@@ -319,7 +324,7 @@ func (r *Rollout) isBack(h *Host, silent bool, e *edges) bool {
 	}
 	switch h.Reason.Code {
 	case hotstick.ReasonHostSilent, hotstick.ReasonProbeFailed, hotstick.ReasonExcluded, hotstick.ReasonCloned,
-		hotstick.ReasonStruck, hotstick.ReasonRevertedBefore, hotstick.ReasonWindowClosed,
+		hotstick.ReasonStruck, hotstick.ReasonRevertedBefore, hotstick.ReasonWindowClosed, hotstick.ReasonBanned,
 		hotstick.ReasonCrashedElsewhere, hotstick.ReasonHeldOnHost, hotstick.ReasonSwitchedOff, hotstick.ReasonOtherMaster:
 		return true
 	}
@@ -351,6 +356,8 @@ func (r *Rollout) admittedPhase(h *Host, silent bool, e *edges) (phase, hotstick
 	switch {
 	case h.Recall != nil:
 		why = h.Recall
+	case r.stopped(h) != nil:
+		why = r.stopped(h)
 	case excluded(h, e):
 		why = h.Excluded
 	case h.Barred != nil:
@@ -406,7 +413,7 @@ func (r *Rollout) hasResurfaced(h *Host, silent bool, e *edges) bool {
 // resurfacedReason is revert_ordered for a host that took the level and is wanted
 // back, and caught_up for any other.
 func (r *Rollout) resurfacedReason(h *Host) hotstick.Reason {
-	if (h.Began || h.InEffect == r.plan.Patch) && (r.frame.Reverting || h.Recall != nil) {
+	if (h.Began || h.InEffect == r.patchOf(h)) && (r.frame.Reverting || h.Recall != nil) {
 		return r.backReason(h)
 	}
 	return hotstick.Reason{Code: hotstick.ReasonCaughtUp}

@@ -9,7 +9,7 @@ func Joins(p hotstick.Plan, build hotstick.KernelBuild, labels map[string]string
 	if p.Late == nil || len(p.Late.Labels) == 0 {
 		return false
 	}
-	if _, ok := p.Lane(build); !ok {
+	if _, ok := p.Lane(build, ""); !ok {
 		return false
 	}
 	for key, want := range p.Late.Labels {

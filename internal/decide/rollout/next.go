@@ -25,11 +25,17 @@ type step struct {
 // drive is the step of a plan that is running or held.
 func (s *step) drive() {
 	s.urgent()
+	if s.callBack() {
+		return
+	}
 	if s.recall() {
 		s.wind()
 		return
 	}
 	if why := s.r.failed(s.d.Gates); why != nil && !s.r.frame.Reopened {
+		if s.sparing(*why) {
+			return
+		}
 		s.fail(*why)
 		s.wind()
 		return
@@ -108,7 +114,7 @@ func (r *Rollout) blocked() *hotstick.Reason {
 	case f.Status == hotstick.Expired || !r.now.Before(r.plan.NotAfter):
 		return &hotstick.Reason{Code: hotstick.ReasonPlanExpired}
 	case f.Banned:
-		return &hotstick.Reason{Code: hotstick.ReasonBanned, Subject: r.plan.Patch.String()}
+		return &hotstick.Reason{Code: hotstick.ReasonBanned, Subject: r.plan.Closes()}
 	case f.Recalled != nil:
 		return recallReason(*f.Recalled)
 	case f.StopAll:

@@ -23,7 +23,7 @@ const driftPatience = 5 * time.Minute
 // build lacks, no plan of before can mend; and what went down with the level, or lost it
 // on its own readings, is not drift.
 func (r *Rollout) drifted(h *Host) bool {
-	if h.Drift == nil || h.Drift.Expected != r.plan.Patch || !h.Crashed.IsZero() ||
+	if h.Drift == nil || h.Drift.Expected != r.patchOf(h) || !h.Crashed.IsZero() ||
 		h.Reapplied >= r.plan.Reapply && !planted.Bug("reapplies-for-ever") {
 		return false
 	}

@@ -48,7 +48,8 @@ func Open(v View) *Rollout {
 
 // SetFrame replaces what holds for the whole plan.
 func (r *Rollout) SetFrame(f Frame) {
-	if f.Limits != r.frame.Limits || !sameTime(f.Started, r.frame.Started) || !slices.Equal(f.Crashes, r.frame.Crashes) {
+	if f.Limits != r.frame.Limits || !sameTime(f.Started, r.frame.Started) || !slices.Equal(f.Crashes, r.frame.Crashes) ||
+		!slices.Equal(f.Stopped, r.frame.Stopped) {
 		r.built = false
 	}
 	r.frame = f

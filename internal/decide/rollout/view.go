@@ -19,6 +19,12 @@
 //   - A host that failed for a cause of its own ([HostCause]) is no reading.
 //   - A proven wave opens once the canary waves have passed, and later waves do not
 //     wait for its bake. A lost or refusing host in it still holds the lane.
+//   - In a plan for a CVE, whose lanes have patches of several systems, a gate or rate
+//     that fails stops only those patches that hosts speak against: they are banned and
+//     their hosts go back, and what those hosts say counts no more. So does a ban by
+//     others, which sends nobody back, and a recall, which may. The other lanes go on; the
+//     plan is halted where no patch is left. Where the plan's very first host had a
+//     stopped one, everything waits for a person: nobody has gone first.
 //   - A manual wave, and all behind it, wait for an operator's word in addition.
 //   - A late host belongs to the last wave.
 //   - A failed gate, of a wave or of the plan as a whole, or the rate test, halts the
@@ -155,6 +161,9 @@ type Frame struct {
 	// Recalled is the recall of the plan's patch that no clear has lifted, nil if there
 	// is none. It halts the plan, and sends its hosts back if it says so.
 	Recalled *hotstick.Recall
+	// Stopped are those of a CVE plan's patches that are banned or recalled, by name and
+	// level, while others are not. Where all are, Banned or Recalled says so.
+	Stopped []Stopped
 	// Crashes are the kinds of machines on which the patch is stopped.
 	Crashes []Crash
 	// Freezes are the change freezes that are known now, past ones left out.
@@ -277,8 +286,10 @@ type Decision struct {
 	Reason *hotstick.Reason
 	// Revert starts sending back every host that took the patch.
 	Revert bool
-	// Ban forbids the plan's patch fleet-wide.
+	// Ban forbids the plan's patch fleet-wide, or those of its patches that go on.
 	Ban *hotstick.Reason
+	// Stops are patches of a plan for a CVE that are stopped while others go on.
+	Stops []Stop
 	// Starts are the hosts to admit, each with the slots to take.
 	Starts []Start
 	// Changes are other steps of hosts: lost, ordered back, released.
@@ -316,6 +327,6 @@ type Change struct {
 
 // Empty reports whether there is nothing to commit.
 func (d Decision) Empty() bool {
-	return d.Status == "" && !d.Revert && d.Ban == nil &&
+	return d.Status == "" && !d.Revert && d.Ban == nil && len(d.Stops) == 0 &&
 		len(d.Starts) == 0 && len(d.Changes) == 0 && len(d.Release) == 0 && len(d.StandIns) == 0
 }

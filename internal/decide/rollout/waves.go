@@ -13,7 +13,7 @@ import (
 type waveBook struct {
 	waves  []*wave
 	lanes  []*lane
-	laneOf map[hotstick.KernelBuild]int32
+	laneOf map[place]int32
 	// all is the gate over the whole plan, rate its test of losses.
 	all  tally
 	rate gate.RateTest
@@ -30,6 +30,14 @@ type waveBook struct {
 	delayed time.Time
 }
 
+// place is where a host's lane is.
+type place struct {
+	build  hotstick.KernelBuild
+	driver string
+}
+
+func placeOf(h *Host) place { return place{h.Listed.Build, h.Listed.Driver} }
+
 // wave is one wave over all lanes.
 type wave struct {
 	index int
@@ -42,9 +50,9 @@ type wave struct {
 	cells     []*cell
 }
 
-// lane is one kernel build in all waves.
+// lane is one kernel build in all waves, in a plan for a CVE under one driver.
 type lane struct {
-	build hotstick.KernelBuild
+	place
 	// cells by wave, nil where the lane has no host.
 	cells    []*cell
 	evidence int
@@ -77,7 +85,7 @@ type cell struct {
 }
 
 func (r *Rollout) buildWaves() {
-	r.laneOf = map[hotstick.KernelBuild]int32{}
+	r.laneOf = map[place]int32{}
 	for i, w := range r.plan.Waves {
 		r.waves = append(r.waves, &wave{index: i, Wave: w, tally: tally{acc: gate.New(0, r.plan.Gate)}})
 	}
@@ -90,13 +98,17 @@ func (r *Rollout) buildWaves() {
 		r.readings = gate.DefaultMinReadings
 	}
 	for _, l := range r.plan.Lanes {
-		r.laneIndex(l.Build)
+		at := place{build: l.Build}
+		if r.plan.CVE != "" {
+			at.driver = l.Driver
+		}
+		r.laneIndex(at)
 	}
-	first := map[hotstick.KernelBuild]int{}
+	first := map[place]int{}
 	for i := range r.hosts {
 		h := &r.hosts[i]
-		if w, ok := first[h.Listed.Build]; !h.Late && (!ok || h.Listed.Wave < w) {
-			first[h.Listed.Build] = h.Listed.Wave
+		if w, ok := first[placeOf(h)]; !h.Late && (!ok || h.Listed.Wave < w) {
+			first[placeOf(h)] = h.Listed.Wave
 		}
 	}
 	for _, w := range first {
@@ -104,14 +116,14 @@ func (r *Rollout) buildWaves() {
 	}
 }
 
-// laneIndex returns a build's lane, and makes it where the plan's list has none.
-func (r *Rollout) laneIndex(b hotstick.KernelBuild) int32 {
-	if i, ok := r.laneOf[b]; ok {
+// laneIndex returns the lane of a place, and makes it where the plan's list has none.
+func (r *Rollout) laneIndex(at place) int32 {
+	if i, ok := r.laneOf[at]; ok {
 		return i
 	}
 	i := int32(len(r.lanes))
-	r.laneOf[b] = i
-	r.lanes = append(r.lanes, &lane{build: b, cells: make([]*cell, len(r.waves)), states: map[hotstick.HostState]int{},
+	r.laneOf[at] = i
+	r.lanes = append(r.lanes, &lane{place: at, cells: make([]*cell, len(r.waves)), states: map[hotstick.HostState]int{},
 		reached: -1, proven: -1, dirty: true})
 	return i
 }

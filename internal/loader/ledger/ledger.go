@@ -178,6 +178,9 @@ type Plan struct {
 	// Artifact is what the plan wants on this host's build; empty if it has no
 	// lane for it.
 	Artifact hotstick.Digest `json:"artifact,omitempty"`
+	// Others are those of the further lanes that a plan for a CVE has for this host's
+	// build: which of them is the host's, its grant says.
+	Others []hotstick.Digest `json:"others,omitempty"`
 	// AnnouncedMillis is the ledger's clock when the plan was first taken, or the
 	// first plan of the chain that it continues; the plan's delays count from here.
 	AnnouncedMillis int64 `json:"announced_millis"`

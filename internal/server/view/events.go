@@ -45,7 +45,7 @@ func headline(e store.Event) string {
 		}
 		return hostText(e, host)
 	case "plan":
-		return planText(e, "rollout of "+e.Patch.String())
+		return planText(e, "rollout of "+closes(e))
 	}
 	return fleetText(e, subject(e.Actor, "Somebody"))
 }
@@ -135,6 +135,16 @@ func steeredText(e store.Event, host, who string) (string, bool) {
 	return "", false
 }
 
+// closes says what the plan of an event is for.
+func closes(e store.Event) string {
+	for _, evidence := range e.Evidence {
+		if evidence.Kind == inventory.EvidenceCVE {
+			return evidence.Text
+		}
+	}
+	return e.Patch.String()
+}
+
 func planText(e store.Event, plan string) string {
 	switch e.Kind {
 	case inventory.PlanPromoted:
@@ -143,8 +153,10 @@ func planText(e store.Event, plan string) string {
 		return fmt.Sprintf("%s gave %s of the %s a new attempt.", subject(e.Actor, "Somebody"), hostsText(e.State), plan)
 	case inventory.WaveReverting:
 		return fmt.Sprintf("%s sends wave %q of the %s back.", subject(e.Actor, "Somebody"), e.State, plan)
+	case inventory.LaneStopped:
+		return fmt.Sprintf("%s is stopped in the %s; the other systems' lanes go on.", e.Patch, plan)
 	case inventory.PlanProposed:
-		return "A plan for " + e.Patch.String() + " was proposed."
+		return "A plan for " + closes(e) + " was proposed."
 	case inventory.PlanSigned:
 		return subject(e.Actor, "Somebody") + " approved the " + plan + "."
 	case inventory.PlanStatus:

@@ -150,7 +150,7 @@ func (m Moment) HostDetail(h store.Host, lines []store.PlanHost, events []store.
 	}
 	for _, l := range lines {
 		plan := m.Plans[l.Plan]
-		d.Rollouts = append(d.Rollouts, api.HostRollout{Plan: l.Plan, Name: plan.Name, Status: plan.Status, Patch: plan.Patch, Wave: l.Listed.Wave,
+		d.Rollouts = append(d.Rollouts, api.HostRollout{Plan: l.Plan, Name: plan.Name, Status: plan.Status, Patch: l.Listed.PatchIn(plan.Patch), Wave: l.Listed.Wave,
 			State: l.State, Attempt: l.Attempt, Reason: Reason(l.Reason, of(m.place(plan), h.Name)), Updated: l.Updated})
 	}
 	d.Why, _ = why.Explain(m.explained(h, lines))
@@ -181,7 +181,7 @@ func (m Moment) explained(h store.Host, lines []store.PlanHost) why.Host {
 	if l, ok := m.concerning(lines); ok {
 		plan := m.Plans[l.Plan]
 		out.At = of(m.place(plan), h.Name)
-		out.Rollout = &why.Line{Plan: plan.Name, Patch: plan.Patch, Status: plan.Status, State: l.State,
+		out.Rollout = &why.Line{Plan: plan.Name, Patch: l.Listed.PatchIn(plan.Patch), Status: plan.Status, State: l.State,
 			Attempt: l.Attempt, Reason: l.Reason, Since: l.Updated}
 	}
 	return out

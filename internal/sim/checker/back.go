@@ -87,7 +87,7 @@ func lastKnownGood(f *fleet, e *trace.Event) (bool, string) {
 	if !p.known() || h.unreadable() {
 		return false, ""
 	}
-	lane, ok := p.body.Plan.Lane(h.build)
+	lane, ok := p.body.Plan.Lane(h.build, p.listed[e.Host].Driver)
 	if !ok {
 		return false, ""
 	}

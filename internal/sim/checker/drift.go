@@ -27,7 +27,7 @@ func putBack(f *fleet, e *trace.Event) (bool, string) {
 		return true, fmt.Sprintf("the level is put back on a host that is %s", l.state)
 	case p.status != hotstick.Running:
 		return true, fmt.Sprintf("the level is put back by a plan that is %s", p.status)
-	case f.banned[p.body.Plan.Patch]:
+	case f.banned[p.patchOf(e.Host)]:
 		return true, "the level is put back although it is banned"
 	case f.ground != nil && f.kept(p, l, e):
 		return true, "the level is put back on a host that never lost it"
@@ -59,7 +59,7 @@ const slack = 600
 // kept: the level has been in effect on the host without a break since it was confirmed.
 func (f *fleet) kept(p *plan, l *line, e *trace.Event) bool {
 	h := f.host(e.Host)
-	lane, ok := p.body.Plan.Lane(h.build)
+	lane, ok := p.body.Plan.Lane(h.build, p.listed[e.Host].Driver)
 	if !ok || !h.up || h.bootAt > l.since || h.kernel[lane.Artifact] != string(hotstick.InEffect) {
 		return false
 	}

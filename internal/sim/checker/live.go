@@ -37,8 +37,8 @@ func atEnd(find func(*fleet) string) func(*fleet, *trace.Event) (bool, string) {
 
 func finishes(f *fleet) string {
 	for _, p := range f.planOrder {
-		if p.status == hotstick.Running && !f.banned[p.body.Plan.Patch] && p.body.Plan.Epoch >= f.epoch() && p.unhurt() {
-			text := fmt.Sprintf("plan %s (%s) is still running", p.id.Short(), p.body.Plan.Patch)
+		if p.status == hotstick.Running && !f.banning(p) && p.body.Plan.Epoch >= f.epoch() && p.unhurt() {
+			text := fmt.Sprintf("plan %s (%s) is still running", p.id.Short(), p.body.Plan.Closes())
 			if lost := f.lostIn(p); lost != "" {
 				text += ": " + lost + " is lost in another plan"
 			}

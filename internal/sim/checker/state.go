@@ -2,6 +2,7 @@ package checker
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/trace"
@@ -203,6 +204,15 @@ func (f *fleet) plan(id hotstick.PlanID) *plan {
 		f.planOrder = append(f.planOrder, p)
 	}
 	return p
+}
+
+func (p *plan) patchOf(id hotstick.HostID) hotstick.PatchRef {
+	return p.listed[id].PatchIn(p.body.Plan.Patch)
+}
+
+// banning: one of the plan's patches is banned.
+func (f *fleet) banning(p *plan) bool {
+	return slices.ContainsFunc(p.body.Plan.Patches(), func(patch hotstick.PatchRef) bool { return f.banned[patch] })
 }
 
 func (p *plan) known() bool { return len(p.body.Plan.Waves) > 0 }

@@ -102,7 +102,7 @@ func crashStops(f *fleet, e *trace.Event) (bool, string) {
 	if !p.known() || !ok {
 		return false, ""
 	}
-	print := hotstick.CrashPrint{Patch: p.body.Plan.Patch, Build: hotstick.KernelBuild{BuildID: listed.Build.BuildID}, Model: e.Detail}
+	print := hotstick.CrashPrint{Patch: p.patchOf(e.Host), Build: hotstick.KernelBuild{BuildID: listed.Build.BuildID}, Model: e.Detail}
 	if f.stopped[print] {
 		return true, "a grant was given on a kind of machine that crashed with " + print.Patch.String()
 	}
@@ -116,8 +116,8 @@ func knownBad(f *fleet, e *trace.Event) (bool, string) {
 		if !p.known() {
 			return false, ""
 		}
-		if f.banned[p.body.Plan.Patch] {
-			return true, "a grant was given after the ban of " + p.body.Plan.Patch.String()
+		if patch := p.patchOf(e.Host); f.banned[patch] {
+			return true, "a grant was given after the ban of " + patch.String()
 		}
 		return true, ""
 	case trace.KindIntent:
@@ -174,7 +174,7 @@ func bytesBound(f *fleet, e *trace.Event) (bool, string) {
 	if !ok || f.ground == nil {
 		return false, ""
 	}
-	lane, ok := p.body.Plan.Lane(f.host(e.Host).build)
+	lane, ok := p.body.Plan.Lane(f.host(e.Host).build, p.listed[e.Host].Driver)
 	if !ok || lane.Artifact != e.Artifact {
 		return true, "the plan names other bytes for this kernel build"
 	}

@@ -9,14 +9,14 @@ import (
 
 type planTable struct{ *tx }
 
-const selectPlan = `SELECT id, name, patch_name, patch_level, envelope, status, generation, reason, author, reverting,
+const selectPlan = `SELECT id, name, patch_name, patch_level, cve, envelope, status, generation, reason, author, reverting,
 	promoted, reopened, created, approved, started, ended FROM plans`
 
 func readPlan(row scan) (p store.Plan, err error) {
 	var generation, created int64
 	var approved, started, ended *int64
 	var reason string
-	err = row(&p.ID, &p.Name, &p.Patch.Name, &p.Patch.Level, &p.Envelope, &p.Status, &generation, &reason, &p.Author, &p.Reverting,
+	err = row(&p.ID, &p.Name, &p.Patch.Name, &p.Patch.Level, &p.CVE, &p.Envelope, &p.Status, &generation, &reason, &p.Author, &p.Reverting,
 		&p.Promoted, &p.Reopened, &created, &approved, &started, &ended)
 	if err != nil {
 		return p, err
@@ -38,9 +38,9 @@ func (t planTable) Create(p store.Plan, hosts []store.PlanHost) error {
 	if err != nil {
 		return err
 	}
-	created, err := t.exec(`INSERT INTO plans (id, name, patch_name, patch_level, envelope, status, over, generation, reason, author,
-		reverting, promoted, reopened, created, approved, started, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-		p.ID, p.Name, p.Patch.Name, p.Patch.Level, present(p.Envelope), p.Status, p.Status.Over(), int64(p.Generation), reason, p.Author,
+	created, err := t.exec(`INSERT INTO plans (id, name, patch_name, patch_level, cve, envelope, status, over, generation, reason, author,
+		reverting, promoted, reopened, created, approved, started, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		p.ID, p.Name, p.Patch.Name, p.Patch.Level, p.CVE, present(p.Envelope), p.Status, p.Status.Over(), int64(p.Generation), reason, p.Author,
 		p.Reverting, p.Promoted, p.Reopened, p.Created.UnixMicro(), instant(p.Approved), instant(p.Started), instant(p.Ended))
 	if err == nil && created == 0 {
 		return store.ErrTaken
@@ -92,10 +92,10 @@ func (t planTable) Advance(p store.Plan) error {
 	if err != nil {
 		return err
 	}
-	changed, err := t.exec(`UPDATE plans SET name = ?, patch_name = ?, patch_level = ?, envelope = ?, status = ?, over = ?,
+	changed, err := t.exec(`UPDATE plans SET name = ?, patch_name = ?, patch_level = ?, cve = ?, envelope = ?, status = ?, over = ?,
 		generation = ?, reason = ?, author = ?, reverting = ?, promoted = ?, reopened = ?, created = ?, approved = ?, started = ?, ended = ?
 		WHERE id = ? AND generation = ?`,
-		p.Name, p.Patch.Name, p.Patch.Level, present(p.Envelope), p.Status, p.Status.Over(),
+		p.Name, p.Patch.Name, p.Patch.Level, p.CVE, present(p.Envelope), p.Status, p.Status.Over(),
 		int64(p.Generation+1), reason, p.Author, p.Reverting, p.Promoted, p.Reopened, p.Created.UnixMicro(),
 		instant(p.Approved), instant(p.Started), instant(p.Ended),
 		p.ID, int64(p.Generation))
