@@ -40,6 +40,7 @@ var forbidden = []struct{ from, to, why string }{
 	{"internal/inventory", "internal/agent", "agent and server meet only in wire"},
 	{"internal/agent", "internal/store", "an agent has no database"},
 	{"internal/agent", "internal/driver/klp/klpchange", "only the loader changes a kernel"},
+	{"internal/agent", "internal/driver/reboot/rebootstep", "only step units reboot a host"},
 	{"internal/agent", "internal/driver/fake", "only the loader changes a kernel"},
 	{"internal/loader", "internal/store", "a loader has no database"},
 	{"internal/loader", "internal/identity", "a loader has no network"},

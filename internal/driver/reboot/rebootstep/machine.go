@@ -1,0 +1,87 @@
+package rebootstep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Machine is what restarts, and what no vendor's program is needed for.
+type Machine interface {
+	// Unpack runs a program that unpacks: xz, zstd, lz4 or gzip. ErrNoProgram of package
+	// driver: it is not there.
+	Unpack(ctx context.Context, program string, packed io.Reader, to io.Writer) error
+	// LoadKernel readies a kernel to be started by the running one.
+	LoadKernel(kernel, initrd, commandLine string) error
+	// UnloadKernel lets go of it; there may be none.
+	UnloadKernel() error
+	// Restart tells the machine to go down in an orderly way and to come up again, by the
+	// kernel that was loaded or by the firmware. It returns before that happens.
+	Restart(ctx context.Context, loaded bool) error
+}
+
+// This is the machine that the process runs on.
+type This struct{}
+
+var _ Machine = This{}
+
+// Unpack implements Machine.
+func (This) Unpack(ctx context.Context, program string, packed io.Reader, to io.Writer) error {
+	cmd := exec.CommandContext(ctx, program, "-dc")
+	cmd.Stdin, cmd.Stdout = packed, to
+	return cmd.Run()
+}
+
+// LoadKernel implements Machine.
+func (This) LoadKernel(kernel, initrd, commandLine string) error {
+	k, err := os.Open(kernel)
+	if err != nil {
+		return err
+	}
+	defer k.Close()
+	r, err := os.Open(initrd)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if err := unix.KexecFileLoad(int(k.Fd()), int(r.Fd()), commandLine, 0); err != nil {
+		return fmt.Errorf("cannot load %s for kexec: %w", kernel, err)
+	}
+	return nil
+}
+
+// UnloadKernel implements Machine.
+func (This) UnloadKernel() error {
+	err := unix.KexecFileLoad(-1, -1, "", unix.KEXEC_FILE_UNLOAD)
+	if errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.EPERM) {
+		return nil // then nothing can be loaded either
+	}
+	return err
+}
+
+// Restart implements Machine.
+func (This) Restart(ctx context.Context, loaded bool) error {
+	_, err := os.Stat("/run/systemd/system")
+	systemd := err == nil
+	argv := []string{"reboot"}
+	switch {
+	case systemd && loaded:
+		argv = []string{"systemctl", "--no-block", "kexec"}
+	case systemd:
+		argv = []string{"systemctl", "--no-block", "reboot"}
+	case loaded:
+		unix.Sync()
+		return unix.Reboot(unix.LINUX_REBOOT_CMD_KEXEC)
+	}
+	out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("cannot restart the machine: %w: %.300s", err, out)
+	}
+	return nil
+}
