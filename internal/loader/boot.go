@@ -46,7 +46,10 @@ func wake(old ledger.Ledger, crashes []Crash, at moment) ledger.Ledger {
 	}
 	l.Boot = ledger.Boot{ID: at.boot, BaseMillis: base, ClockMillis: base, UncleanMillis: unclean}
 	l.Touched = touch.Reboot(l.Touched, at.boot)
-	judgeBoot(&l, old.Boot.ID, clean, crashes, at)
+	if !judgeReboot(&l, old.Boot.ID, clean, crashes, at) {
+		judgeBoot(&l, old.Boot.ID, clean, crashes, at)
+	}
+	keepKernel(&l, at)
 	account(&l, crashes)
 	return l
 }

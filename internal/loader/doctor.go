@@ -73,6 +73,9 @@ func (m course) report(uptime time.Duration, limits Limits) *hotstick.Stall {
 
 // transition is how long a level may take to come into effect.
 func (l Limits) transition(level ledger.Level) time.Duration {
+	if level.Reboots() {
+		return seconds(level.TransitionSeconds) // installing and emptying the host take what they take
+	}
 	return min(seconds(level.TransitionSeconds), l.TransitionWait+l.TransitionHelp)
 }
 

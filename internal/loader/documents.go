@@ -261,6 +261,9 @@ func (l *Loader) sweep() {
 	for _, level := range l.ours() {
 		wanted[level.Artifact] = true
 	}
+	if l.led.Unsettled != nil {
+		wanted[l.led.Unsettled.Artifact] = true
+	}
 	for _, p := range l.led.Plans {
 		wanted[p.Envelope], wanted[p.Artifact] = true, true
 		for _, other := range p.Others {

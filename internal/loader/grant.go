@@ -205,6 +205,8 @@ func early(s grantSituation) *hotstick.Reason {
 		return &hotstick.Reason{Code: hotstick.ReasonWindowClosed, Subject: s.grant.Calendar}
 	case s.uptime < s.settle:
 		return because(hotstick.ReasonSettling, "")
+	case s.led.Unsettled != nil && s.patch.Driver == rebootDriver:
+		return because(hotstick.ReasonSettling, "the reboot before is not settled yet")
 	case !s.observed:
 		return because(hotstick.ReasonVerificationFailed, "what is loaded cannot be read")
 	case inTransition(s.patches):

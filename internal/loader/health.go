@@ -81,9 +81,10 @@ func (h *health) listen(readings []hotstick.Reading, uptime time.Duration) {
 
 // silence returns how long the agent has said nothing since the attempt's load.
 // A level that comes back from its permit must not depend on the agent being
-// there at all, so there it counts from the first call that the agent made.
+// there at all, so there it counts from the first call that the agent made; and so it
+// does after a reboot that a level came with, in which the agent is started last.
 func (h *health) silence(a ledger.Attempt, uptime time.Duration) time.Duration {
-	if !h.told && a.Plan == "" {
+	if !h.told && (a.Plan == "" || a.Level.Reboots() && h.heard == 0) {
 		return 0
 	}
 	from := max(h.heard, millis(a.LoadMillis), h.since)

@@ -64,6 +64,9 @@ type Config struct {
 	// [link.Response.State]), over and over; empty during an attempt. It is called within
 	// the loader's own calls and must not call it back. Nil: agents always call.
 	Bell func(hotstick.Digest)
+	// Ordered returns the boot in which a step told the machine to reboot last, and the
+	// kernel build that it was to boot; empty if none did. Nil: none ever does.
+	Ordered func() (boot string, to hotstick.KernelBuild)
 	// Random gives the nonces; crypto/rand if nil.
 	Random io.Reader
 	// Rest is called when the loader has nothing to do any more, to give memory
@@ -112,7 +115,8 @@ type Loader struct {
 	// wayOut is the confirmed level that waits for an order to go back.
 	wayOut wayOut
 	// waiting: a permit's level is about to come back.
-	waiting bool
+	waiting  bool
+	settling settling
 	// dropLooked is when the loader last looked for recalls that were brought.
 	dropLooked time.Duration
 	// view is the last trusted catalog; viewed tells whether there is one.
@@ -161,6 +165,9 @@ func New(cfg Config) (*Loader, error) {
 	}
 	if cfg.Journal == nil {
 		cfg.Journal = noJournal{}
+	}
+	if cfg.Ordered == nil {
+		cfg.Ordered = func() (string, hotstick.KernelBuild) { return "", hotstick.KernelBuild{} }
 	}
 	if cfg.Random == nil {
 		cfg.Random = rand.Reader
@@ -222,7 +229,8 @@ func (l *Loader) open() error {
 		old.Halts = nil
 	}
 	at := l.moment(nil)
-	at.model = l.cfg.Model
+	at.model, at.build = l.cfg.Model, l.build
+	at.ordered, at.orderedTo = l.cfg.Ordered()
 	l.led = wake(old, crashes, at)
 	if len(l.led.Strikes) > len(old.Strikes) {
 		failpoint.Here(failpoint.LoaderStrikeBeforeSave)

@@ -29,6 +29,8 @@ func reapply(s permitSituation) (bool, *hotstick.Reason) {
 		return false, s.blocked
 	case p.Level.Build != s.build:
 		return false, because(hotstick.ReasonWrongBuild, p.Level.Build.String())
+	case p.Level.Reboots():
+		return false, because(hotstick.ReasonOldKernel, s.build.Release)
 	case s.uptime < s.settle:
 		return false, because(hotstick.ReasonSettling, "")
 	case recentUnclean(&s.led, s.led.Clock(s.uptime)) >= uncleanLimit && !planted.Bug("boot-loop"):
@@ -91,7 +93,7 @@ func (l *Loader) idle(ctx context.Context) bool {
 	}
 	p = l.recallable()
 	ok, reason := reapply(permitSituation{led: l.led, permit: p, boot: l.boot, build: l.build, uptime: l.cfg.Clock.Uptime(),
-		settle: l.cfg.Limits.Settle, patches: patches, observed: err == nil, off: off,
+		settle: l.cfg.Limits.Settle, patches: livePatches(patches), observed: err == nil, off: off,
 		blocked: l.blocked(p.Level.Patch), listed: l.listed(p.Level)})
 	l.waiting = ok || reason != nil && soon[reason.Code]
 	if !ok {
@@ -106,7 +108,7 @@ func (l *Loader) idle(ctx context.Context) bool {
 // caller holds mu and has made sure that there is a permit.
 func (l *Loader) recallable() *ledger.Permit {
 	p := l.led.Permit
-	gone := l.blocked(p.Level.Patch) != nil || l.viewed && !l.listed(p.Level)
+	gone := p.Level.Reboots() || l.blocked(p.Level.Patch) != nil || l.viewed && !l.listed(p.Level)
 	if gone && l.led.Former != nil && p.AppliedBoot != l.boot && p.HeldBoot != l.boot {
 		return l.led.Former
 	}
@@ -201,7 +203,7 @@ func (l *Loader) expected() *hotstick.PatchRef {
 		return nil
 	}
 	if p != nil && p.AppliedBoot != l.boot && p.HeldBoot != l.boot {
-		if p = l.recallable(); p.Level.Build != l.build || l.blocked(p.Level.Patch) != nil {
+		if p = l.recallable(); p.Level.Build != l.build || p.Level.Reboots() || l.blocked(p.Level.Patch) != nil {
 			p = nil
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // removal by somebody else, or a crash that names it.
 var phases = map[hotstick.HostState][]hotstick.HostState{
 	hotstick.Armed:     {hotstick.Applying, hotstick.Reverting, hotstick.Failed, hotstick.Interrupted, hotstick.Quarantined},
-	hotstick.Applying:  {hotstick.Probation, hotstick.Reverting, hotstick.Interrupted, hotstick.Quarantined},
+	hotstick.Applying:  {hotstick.Probation, hotstick.Reverting, hotstick.Failed, hotstick.Interrupted, hotstick.Quarantined},
 	hotstick.Probation: {hotstick.Confirmed, hotstick.Reverting, hotstick.Interrupted, hotstick.Quarantined},
 	hotstick.Reverting: {hotstick.Reverted, hotstick.Failed, hotstick.Interrupted, hotstick.Quarantined},
 	hotstick.Confirmed: {hotstick.Reverting, hotstick.Failed, hotstick.Quarantined},

@@ -16,7 +16,12 @@ type moment struct {
 	uptime   time.Duration
 	boot     string
 	inEffect hotstick.PatchRef
-	model    string // only where a boot is judged
+	// Only where a boot is judged: the machine's model, the running kernel, and the boot in
+	// which a step told the machine to reboot last, into which kernel.
+	model     string
+	build     hotstick.KernelBuild
+	ordered   string
+	orderedTo hotstick.KernelBuild
 }
 
 // addReport appends a report to the ledger. If the server has not taken any for
@@ -110,6 +115,7 @@ func advance(l *ledger.Ledger, to hotstick.HostState, reason *hotstick.Reason, a
 // finish takes an attempt out of the ledger and keeps what follows from its end.
 func finish(l *ledger.Ledger, a ledger.Attempt, end hotstick.HostState, reason *hotstick.Reason, at moment) {
 	l.Attempt = nil
+	unsettle(l, a)
 	if p := l.Plan(a.Plan); p != nil {
 		p.State = end
 	}

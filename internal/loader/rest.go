@@ -25,7 +25,7 @@ func (l *Loader) Idle() (left time.Duration, may bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_, leftover := touch.Leftover(l.led.Touched, l.boot)
-	if leftover || l.cfg.Limits.Idle == 0 || l.led.Attempt != nil || l.unsaved || l.waiting || l.wayOut != (wayOut{}) {
+	if leftover || l.cfg.Limits.Idle == 0 || l.led.Attempt != nil || l.led.Unsettled != nil || l.unsaved || l.waiting || l.wayOut != (wayOut{}) {
 		return 0, false
 	}
 	return max(l.health.since, l.health.heard) + l.cfg.Limits.Idle - l.cfg.Clock.Uptime(), true

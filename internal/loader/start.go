@@ -52,8 +52,8 @@ func (l *Loader) grantSituation(ctx context.Context, grant statement.Grant, obse
 		trust: l.view.Trust,
 		led:   l.led, host: hostID(l.led.Identity), build: l.build,
 		clock: l.cfg.Clock.Now(), now: l.noEarlier(), uptime: uptime, settle: l.cfg.Limits.Settle,
-		capabilities: l.cfg.Driver.Capabilities(ctx), patches: l.patches, observed: observed,
-		before: l.levelInEffect(), downgrades: l.permitted(),
+		capabilities: l.cfg.Driver.Capabilities(ctx), patches: livePatches(l.patches), observed: observed,
+		before: l.before(), downgrades: l.permitted(),
 		obstacles: obstacles{unhealthy: l.health.unhealthy(), off: l.off()},
 	}
 	for _, m := range l.cfg.Others.Masters(l.patches) {
@@ -182,9 +182,13 @@ func (l *Loader) levelInEffect() *ledger.Level {
 // next tick may load.
 func (l *Loader) start(s grantSituation, document hotstick.Digest) *hotstick.Reason {
 	artifact, _ := s.patch.Artifact(l.build)
+	target, err := l.leadsTo(s.patch, artifact)
+	if err != nil {
+		return because(hotstick.ReasonVerificationFailed, clip(err.Error()))
+	}
 	intent, err := l.intent(ledger.Level{
 		Patch: s.patch.Ref, Driver: s.patch.Driver, Module: artifact.Module, Artifact: artifact.Digest,
-		Build: l.build, Replace: s.patch.Replace, Functions: s.patch.Functions, Touches: s.patch.Touches, Reversibility: s.patch.Reversibility,
+		Build: l.build, Target: target, Replace: s.patch.Replace, Functions: s.patch.Functions, Touches: s.patch.Touches, Reversibility: s.patch.Reversibility,
 		ProbationSeconds: s.plan.ProbationSeconds, TransitionSeconds: s.plan.TransitionSeconds,
 	})
 	if err != nil {

@@ -228,10 +228,19 @@ func nextProbation(s situation) action {
 	switch {
 	case over && s.answered:
 		return move(hotstick.Confirmed, nil)
-	case since >= seconds(s.attempt.Level.ProbationSeconds)+s.limits.AgentSilence:
+	case since >= seconds(s.attempt.Level.ProbationSeconds)+s.patience():
 		return move(hotstick.Reverting, because(hotstick.ReasonProbeFailed, "a probe did not answer during probation"))
 	}
 	return action{}
+}
+
+// patience is how long after the end of probation the last probe may answer. After a
+// reboot the agent is started last.
+func (s situation) patience() time.Duration {
+	if s.attempt.Level.Reboots() {
+		return max(s.limits.AgentSilence, seconds(s.attempt.Level.TransitionSeconds))
+	}
+	return s.limits.AgentSilence
 }
 
 // ill returns the step back if anything speaks against the patch.

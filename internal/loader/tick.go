@@ -55,7 +55,7 @@ func (l *Loader) Tick(ctx context.Context) time.Duration {
 		s, open := l.look(ctx)
 		l.examine(false)
 		if !open {
-			if !l.leftover(ctx) && !l.idle(ctx) {
+			if !l.leftover(ctx) && !l.settle(ctx) && !l.idle(ctx) {
 				return l.pace()
 			}
 			continue
@@ -83,6 +83,8 @@ func (l *Loader) pace() time.Duration {
 	switch {
 	case a == nil && p != nil && p.AppliedBoot != l.boot && p.HeldBoot != l.boot:
 		return pacePermit
+	case a == nil && l.led.Unsettled != nil:
+		return paceSettle
 	case a == nil && l.moving.module != "":
 		return paceForeign
 	case a == nil:

@@ -103,6 +103,8 @@ type world struct {
 	rung hotstick.Digest
 	// trace takes what the loader tells; nil if nobody listens.
 	trace trace.Sink
+	// kernels are what the host may boot; nil where it only patches the one it runs.
+	kernels *kernels
 	// blind: the driver's truth source does not answer.
 	blind bool
 	// bold worlds go on where a rule is broken, and count that.
@@ -175,9 +177,15 @@ func (w *world) realTime() { w.real = time.Now() }
 
 // start starts a loader process on the machine as it is.
 func (w *world) start() {
-	host := &simulated{machine: w.machine, build: build, now: w.clock, skew: func() time.Duration { return w.skew }}
+	var drv driver.Changer = &watched{Kernel: w.machine, w: w}
+	runs := build
+	var ordered func() (string, hotstick.KernelBuild)
+	if w.kernels != nil {
+		drv, runs, ordered = w.kernels, w.kernels.runs, w.kernels.told
+	}
+	host := &simulated{machine: w.machine, build: runs, now: w.clock, skew: func() time.Duration { return w.skew }}
 	l, err := loader.New(loader.Config{
-		Driver: &watched{Kernel: w.machine, w: w}, Clock: host, Disk: w.disk, Kernel: host, Catalog: (*staging)(w), Limits: w.limits, Tasks: w.looks,
+		Driver: drv, Ordered: ordered, Clock: host, Disk: w.disk, Kernel: host, Catalog: (*staging)(w), Limits: w.limits, Tasks: w.looks,
 		Identity: func() (ed25519.PublicKey, error) { return ed25519.PublicKey(identity.Public()), nil },
 		Labels:   func() (map[string]string, error) { return w.labels, w.labelsErr }, Trace: w.trace, Dropped: w.dropped,
 		Model:  "Maker Product",

@@ -78,6 +78,11 @@ func (l *Ledger) validate() error {
 			return err
 		}
 	}
+	if l.Unsettled != nil {
+		if err := l.Unsettled.validate(); err != nil {
+			return err
+		}
+	}
 	for _, p := range l.Plans {
 		if err := p.ID.Validate(); err != nil {
 			return fmt.Errorf("cannot read the ledger: %v", err)
@@ -133,6 +138,11 @@ func (v *Level) validate() error {
 	}
 	for _, t := range v.Touches {
 		if err := t.Validate(); err != nil {
+			return fmt.Errorf("cannot read the ledger: %v", err)
+		}
+	}
+	if v.Reboots() {
+		if err := v.Target.Validate(); err != nil {
 			return fmt.Errorf("cannot read the ledger: %v", err)
 		}
 	}

@@ -97,6 +97,9 @@ type Ledger struct {
 	Hold *hotstick.HostHold `json:"hold,omitempty"`
 	// Adopted is the level that was taken over from another system; nil if none was.
 	Adopted *Adoption `json:"adopted,omitempty"`
+	// Unsettled is a level that came, or was to come, with a reboot, while what follows
+	// from its end has not been done: what later boots start, and the return of work.
+	Unsettled *Level `json:"unsettled,omitempty"`
 }
 
 // Boot is the boot in which the ledger was last written.
@@ -118,11 +121,14 @@ type Boot struct {
 // Level is one patch level with all that is needed to load and judge it, so
 // that nothing has to be looked up again in an emergency.
 type Level struct {
-	Patch     hotstick.PatchRef    `json:"patch"`
-	Driver    string               `json:"driver"`
-	Module    string               `json:"module"`
-	Artifact  hotstick.Digest      `json:"artifact"`
-	Build     hotstick.KernelBuild `json:"build"`
+	Patch    hotstick.PatchRef    `json:"patch"`
+	Driver   string               `json:"driver"`
+	Module   string               `json:"module"`
+	Artifact hotstick.Digest      `json:"artifact"`
+	Build    hotstick.KernelBuild `json:"build"`
+	// Target is the kernel build that runs once the level is in effect, where that is
+	// another one: a new boot is its transition. Zero for every other level.
+	Target    hotstick.KernelBuild `json:"target,omitzero"`
 	Replace   bool                 `json:"replace"`
 	Functions []string             `json:"functions,omitempty"`
 	// Reversibility is what the manifest promised; empty of a level that was taken before
@@ -135,6 +141,9 @@ type Level struct {
 	ProbationSeconds  int `json:"probation_seconds"`
 	TransitionSeconds int `json:"transition_seconds"`
 }
+
+// Reboots reports whether the level comes into effect by a reboot.
+func (v Level) Reboots() bool { return v.Target != hotstick.KernelBuild{} }
 
 // Attempt is the intent to change the kernel, and how far it came. Times are
 // milliseconds of the boot's uptime.
@@ -359,6 +368,10 @@ func (l *Ledger) Clone() Ledger {
 	if l.Permit != nil {
 		p := *l.Permit
 		c.Permit = &p
+	}
+	if l.Unsettled != nil {
+		v := *l.Unsettled
+		c.Unsettled = &v
 	}
 	if l.Former != nil {
 		p := *l.Former
