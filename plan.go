@@ -17,7 +17,7 @@ type Plan struct {
 	Name string `json:"name"`
 	// Patch is what every lane brings into effect. A plan that closes a CVE with the
 	// patches of several systems has none: each of its lanes has its own.
-	Patch PatchRef `json:"patch,omitzero"`
+	Patch PatchRef `json:"patch"`
 	// CVE is what such a plan closes; empty where the plan has a Patch. A loader of before
 	// this was written refuses a plan that has it.
 	CVE    string `json:"cve,omitempty"`

@@ -219,6 +219,9 @@ type Patch struct {
 	// first; Proven are the kinds of it that speak for every artifact.
 	Evidence []Evidence `json:"evidence,omitempty"`
 	Proven   []string   `json:"proven,omitempty"`
+	// Recipes are the artifacts, in their order, of a driver that loads no bytes of ours.
+	// The list of patches leaves them out.
+	Recipes []hotstick.Recipe `json:"recipes,omitempty"`
 }
 
 // Catalog is the catalog as the server trusts it.

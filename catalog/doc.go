@@ -59,7 +59,11 @@
 // which nobody here verifies. Within the
 // catalog, delegates included, a patch level, an artifact's digest, and the pair of
 // kernel build and module name are unique: what a kernel lists can be traced to one
-// level. The level is the order: of one patch, the higher one is the newer. What a patch
+// level. An artifact is a kernel module where the patch's driver loads bytes
+// (hotstick.ClassOf), and the canonical bytes of a hotstick.Recipe for the same driver,
+// kernel build and module where a vendor's system does; both are under the same kind of
+// name. [Publish] signs no other, and who follows a recipe reads it as strictly again.
+// The level is the order: of one patch, the higher one is the newer. What a patch
 // touches beside the kernel (hotstick.Touch, docs/reference/touches.md) is part of it;
 // a reader that does not know such a field refuses the metadata as a whole.
 //

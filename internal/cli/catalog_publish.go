@@ -34,7 +34,7 @@ fleet to ask here, so each module comes with its kernel build.`,
 			if err != nil {
 				return usage("hotstick patch publish --help shows the format", "%v", err)
 			}
-			modules, err := readModules(artifacts, func() ([]hotstick.KernelBuild, error) { return []hotstick.KernelBuild{}, nil })
+			modules, err := readArtifacts(m, artifacts, func() ([]hotstick.KernelBuild, error) { return []hotstick.KernelBuild{}, nil })
 			if err == nil {
 				err = modules.sign(vendor)
 			}

@@ -38,6 +38,22 @@ const publishHelp = `Reads manifest.yaml in FOLDER:
   probe: /usr/lib/hotstick/probe  # optional: what agents ask on probation
   license: GPL-2.0
 
+A patch of another system (driver: suse, kpatch, canonical, kernelcare, ksplice,
+amazon, windows, reboot) has no functions, and one recipe for each kernel build as
+its artifact, which says the level of the vendor's own that a host comes to have:
+
+  apiVersion: hotstick/v1
+  kind: Recipe
+  driver: suse
+  build: {release: 5.14.21-150400.24.100-default, arch: x86_64, build_id: 8d0c5f…}
+  module: livepatch_150400_24_100_6_2_2      # what the kernel lists in effect
+  packages:                                  # kpatch, suse, amazon, reboot
+    - {name: kernel-livepatch-5_14_21-150400_24_100-default, version: 6-150400.2.2}
+
+and of others version and cut_off (canonical), version and patch_set (kernelcare),
+updates (ksplice), version and updates (windows), target (reboot); see
+docs/reference/drivers.md. It is compiled, and its bytes are what the catalog signs.
+
 Looks into every module (marked livepatch=Y, made
 for the kernel build it is said to be for, whole), signs the catalog's next
 targets metadata here with the publisher's key, and uploads both.
@@ -59,7 +75,7 @@ func (a *app) patchPublish() *cobra.Command {
 				return usage("--key FILE is the publisher's private key", "cannot publish without a key")
 			}
 			if len(artifacts) == 0 {
-				return usage("--artifact FILE names a built module; one for each kernel build", "cannot publish a patch without an artifact")
+				return usage("--artifact FILE names a built module or a recipe; one for each kernel build", "cannot publish a patch without an artifact")
 			}
 			return a.with(cmd, func(ctx context.Context, c *client.Client) error {
 				return a.publish(ctx, c, args[0], key, artifacts, vendor)
@@ -67,7 +83,7 @@ func (a *app) patchPublish() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&key, "key", "", "the publisher's "+keyUsage)
-	cmd.Flags().StringArrayVar(&artifacts, "artifact", nil, "a built module, and its kernel build if the fleet does not know it; may be repeated")
+	cmd.Flags().StringArrayVar(&artifacts, "artifact", nil, "a built module or a recipe, and its kernel build if the fleet does not know it; may be repeated")
 	cmd.Flags().StringArrayVar(&vendor, "vendor-signature", nil, vendorSignatureUsage)
 	return cmd
 }
@@ -78,7 +94,7 @@ func (a *app) publish(ctx context.Context, c *client.Client, folder, key string,
 		return usage("hotstick patch publish --help shows the format", "%v", err)
 	}
 	builds := func() ([]hotstick.KernelBuild, error) { return knownBuilds(ctx, c) }
-	modules, err := readModules(artifacts, builds)
+	modules, err := readArtifacts(m, artifacts, builds)
 	if err == nil {
 		err = modules.sign(vendor)
 	}

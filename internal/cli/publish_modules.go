@@ -10,6 +10,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/client"
+	"github.com/hotstick/hotstick/internal/cli/manifest"
 	"github.com/hotstick/hotstick/internal/kernel/kmod"
 )
 
@@ -42,6 +43,46 @@ func (m modules) read(a hotstick.Artifact) ([]byte, error) {
 		}
 	}
 	return nil, fmt.Errorf("cannot find the bytes of %s for %s", a.Module, a.Build)
+}
+
+// readArtifacts reads what the manifest's driver has for artifacts.
+func readArtifacts(m manifest.Manifest, args []string, builds func() ([]hotstick.KernelBuild, error)) (modules, error) {
+	if m.ByRecipe() {
+		return readRecipes(m.Driver, args)
+	}
+	return readModules(args, builds)
+}
+
+// readRecipes reads every recipe and compiles it.
+func readRecipes(driver string, args []string) (modules, error) {
+	var list modules
+	for _, arg := range args {
+		file, spec, said := strings.Cut(arg, "=")
+		raw, err := readArtifact(file)
+		if err != nil {
+			return nil, err
+		}
+		var build hotstick.KernelBuild
+		if said {
+			if build, err = parseBuild(spec); err != nil {
+				return nil, err
+			}
+		}
+		recipe, err := manifest.ParseRecipe(raw, build)
+		if err == nil && recipe.Driver != driver {
+			err = fmt.Errorf("cannot use a recipe for %s: the manifest says driver: %s", recipe.Driver, driver)
+		}
+		if err != nil {
+			return nil, usage("hotstick patch publish --help shows the format", "cannot publish %s: %v", file, err)
+		}
+		data, err := recipe.Encode()
+		if err != nil {
+			return nil, usage("", "cannot publish %s: %v", file, err)
+		}
+		list = append(list, module{file: file, data: data, artifact: hotstick.Artifact{Build: recipe.Build,
+			Digest: hotstick.NewDigest(data), SizeBytes: int64(len(data)), Module: recipe.Module}})
+	}
+	return list, nil
 }
 
 // readModules reads every artifact and finds out which kernel build it is for.

@@ -201,7 +201,37 @@ func (s *Server) patch(ctx context.Context, in *PatchPath) (*body[api.Patch], er
 		out.Evidence, out.Proven = evidenceShown(evidence), controller.Proven(evidence, p)
 		return err
 	})
+	if err == nil {
+		out.Recipes, err = s.recipes(out.Patch)
+	}
 	return answerWith(out), err
+}
+
+// recipes reads a patch's artifacts where they are recipes.
+func (s *Server) recipes(p hotstick.Patch) ([]hotstick.Recipe, error) {
+	if class := hotstick.ClassOf(p.Driver); class != hotstick.TrustPin && class != hotstick.TrustStep {
+		return nil, nil
+	}
+	var out []hotstick.Recipe
+	for _, a := range p.Artifacts {
+		file, err := s.catalog.Open(catalog.ArtifactFile(a.Digest))
+		if err != nil {
+			return nil, err
+		}
+		data, err := io.ReadAll(io.LimitReader(file, hotstick.MaxRecipeBytes+1))
+		if err := errors.Join(err, file.Close()); err != nil {
+			return nil, err
+		}
+		if hotstick.NewDigest(data) != a.Digest {
+			return nil, newProblem(http.StatusUnprocessableEntity, controller.CodeInvalid, "cannot show this recipe: its bytes are damaged", "publish it again")
+		}
+		r, err := hotstick.ReadRecipe(data)
+		if err != nil {
+			return nil, newProblem(http.StatusUnprocessableEntity, controller.CodeInvalid, err.Error(), "recall the level and publish another")
+		}
+		out = append(out, r)
+	}
+	return out, nil
 }
 
 type banInput struct {

@@ -21,6 +21,9 @@
 //	probe: /usr/lib/hotstick/probes/unix-ioctl
 //	license: GPL-2.0
 //
+// A driver that loads no bytes of ours has no functions here, and a file of its own for
+// each kernel build in place of a module: see [ParseRecipe].
+//
 // What a level may touch beside the kernel's code, and how that is put back, is in
 // docs/reference/touches.md.
 //
@@ -123,7 +126,7 @@ func (m Manifest) validate() error {
 		return fmt.Errorf("cannot use a summary of %d characters: want 1 to 500", len(m.Summary))
 	case m.License == "":
 		return errors.New("cannot use a manifest without a license")
-	case len(m.Functions) == 0:
+	case len(m.Functions) == 0 && !m.ByRecipe():
 		return errors.New("cannot use a manifest without functions: a crash is blamed on the patch by their names")
 	}
 	for _, f := range m.Functions {
@@ -132,6 +135,12 @@ func (m Manifest) validate() error {
 		}
 	}
 	return m.ref().Validate()
+}
+
+// ByRecipe reports whether the artifacts are recipes: the driver loads no bytes of ours.
+func (m Manifest) ByRecipe() bool {
+	class := hotstick.ClassOf(m.Driver)
+	return class == hotstick.TrustPin || class == hotstick.TrustStep
 }
 
 func (m Manifest) ref() hotstick.PatchRef {

@@ -76,10 +76,46 @@ func Patch(d api.Patch, st Style) string {
 			text(a.Module), {Text: fmt.Sprint(a.SizeBytes)}, text(string(a.Digest))})
 	}
 	p.table(st, "Artifacts", t)
+	recipes(&p, st, d.Recipes)
 	touches(&p, st, d.Patch)
 	vendorSigned(&p, st, d.Patch)
 	evidence(&p, st, d.Evidence)
 	return p.String()
+}
+
+// recipes shows what a vendor's system is told to bring into effect, kernel build by build.
+func recipes(p *page, st Style, list []hotstick.Recipe) {
+	t := Table{Header: []string{"KERNEL", "LISTED AS", "BROUGHT BY"}}
+	for _, r := range list {
+		t.Rows = append(t.Rows, []Cell{text(r.Build.Release), text(r.Module), text(recipeText(r))})
+	}
+	if len(t.Rows) > 0 {
+		p.table(st, "Recipes", t)
+	}
+}
+
+// recipeText says what a recipe asks of a host, in one line.
+func recipeText(r hotstick.Recipe) string {
+	var parts []string
+	say := func(what, value string) {
+		if value != "" {
+			parts = append(parts, what+" "+value)
+		}
+	}
+	for _, pack := range r.Packages {
+		say("package", pack.String())
+	}
+	say("file", string(r.File))
+	say("version", r.Version)
+	say("patch set", r.PatchSet)
+	if !r.CutOff.IsZero() {
+		say("nothing published after", r.CutOff.UTC().Format(time.RFC3339))
+	}
+	say("updates", strings.Join(r.Updates, ", "))
+	if r.Target != (hotstick.KernelBuild{}) {
+		say("then boots", r.Target.String())
+	}
+	return strings.Join(parts, "; ")
 }
 
 // evidence shows what laboratories and builders said.
