@@ -23,6 +23,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/agent"
+	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/driver/fake"
 	"github.com/hotstick/hotstick/internal/kernel/kmod"
 	"github.com/hotstick/hotstick/internal/loader"
@@ -249,7 +250,7 @@ func (h *theft) run() {
 		h.Fatal(err)
 	}
 	m := &victim{h.kernel}
-	l, err := loader.New(loader.Config{Driver: h.kernel, Clock: m, Disk: &ledger.Memory{}, Kernel: m, Catalog: own,
+	l, err := loader.New(loader.Config{Drivers: driver.Set{h.kernel}, Clock: m, Disk: &ledger.Memory{}, Kernel: m, Catalog: own,
 		Identity: func() (ed25519.PublicKey, error) { return ed25519.PublicKey(signer("identity").Public()), nil }})
 	if err != nil {
 		h.Fatal(err)

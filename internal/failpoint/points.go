@@ -34,6 +34,11 @@ const (
 	LoaderLoadAfter          Name = "loader/load-after"
 	LoaderApplyingAfterSave  Name = "loader/applying-after-save"
 	LoaderTransitionEnded    Name = "loader/transition-ended"
+	LoaderStepBeforeAsked    Name = "loader/step-before-asked"
+	LoaderStepAsked          Name = "loader/step-asked"
+	LoaderStepTaken          Name = "loader/step-taken"
+	LoaderStepDone           Name = "loader/step-done"
+	LoaderStepAnswered       Name = "loader/step-answered"
 	LoaderProbationAfterSave Name = "loader/probation-after-save"
 	LoaderConfirmBeforeSave  Name = "loader/confirm-before-save"
 	LoaderConfirmAfterSave   Name = "loader/confirm-after-save"
@@ -157,6 +162,11 @@ func loaderPoints() []Point {
 		{Name: LoaderLoadAfter, Leaves: "The kernel has begun; the ledger says armed."},
 		{Name: LoaderApplyingAfterSave, Leaves: "The transition runs and the ledger says so."},
 		{Name: LoaderTransitionEnded, Leaves: "The level is in effect; the ledger says applying."},
+		{Name: LoaderStepBeforeAsked, Leaves: "The intent is durable, no step was asked for."},
+		{Name: LoaderStepAsked, Leaves: "A step is asked for and nobody was told to start it."},
+		{Name: LoaderStepTaken, Leaves: "A step has begun and done nothing; its lock is gone."},
+		{Name: LoaderStepDone, Leaves: "A vendor's tool has ended; nobody knows how."},
+		{Name: LoaderStepAnswered, Leaves: "A step has said how it went; what it had taken is still there."},
 		{Name: LoaderProbationAfterSave, Leaves: "Probation has begun; its watch is gone."},
 		{Name: LoaderConfirmBeforeSave, Leaves: "Probation ended well and nothing says so."},
 		{Name: LoaderConfirmAfterSave, Leaves: "The level is confirmed; the report is in the ledger only."},

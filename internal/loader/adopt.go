@@ -69,8 +69,9 @@ type adoptSituation struct {
 	patches  []hotstick.LoadedPatch
 	foreign  []foreign
 	masters  []hotstick.Master
-	driver   string
-	build    hotstick.KernelBuild
+	// loads reports whether a driver loads bytes of ours.
+	loads func(driver string) bool
+	build hotstick.KernelBuild
 	// before is a level of ours that is in effect.
 	before *ledger.Level
 	// blocked says why a level must not be armed.
@@ -137,7 +138,7 @@ func (s adoptSituation) identify(f foreign) (ledger.Level, string) {
 			continue
 		}
 		switch blocked := s.blocked(p.Ref); {
-		case p.Driver != s.driver:
+		case !s.loads(p.Driver):
 			return ledger.Level{}, "the catalog lists it for the driver " + p.Driver
 		case blocked != nil:
 			meaning, _ := blocked.Code.Meaning()
@@ -183,7 +184,7 @@ func (l *Loader) adopt(ctx context.Context, who operate.Caller, unit *operate.Un
 		return operate.Answer{Adoption: a, Done: a.Level.Patch.String() + " is adopted"}
 	}
 	s := adoptSituation{led: l.led, view: l.view, viewed: l.viewed, observed: observed, patches: l.patches, before: l.levelInEffect(),
-		masters: l.cfg.Others.Masters(l.patches), driver: l.cfg.Driver.Name(), build: l.build, blocked: l.blocked}
+		masters: l.cfg.Others.Masters(l.patches), loads: l.loadsBytes, build: l.build, blocked: l.blocked}
 	files := map[hotstick.Digest][]byte{}
 	for _, p := range l.patches {
 		if p.State == hotstick.Disabled || s.before != nil && p.Module == s.before.Module {

@@ -21,6 +21,10 @@ import (
 // hand gives the kept bytes of an attempt's level, or of the level before, to the
 // driver: copied into a sealed file, hashed there, and loaded from there.
 func (l *Loader) hand(ctx context.Context, a ledger.Attempt, level ledger.Level, replaces []string, cause string) error {
+	changer, ok := l.cfg.Drivers.Of(level.Driver)
+	if !ok {
+		return driver.Refuse(hotstick.ReasonUnsupported, "there is no driver %s", level.Driver)
+	}
 	data, err := l.cfg.Disk.Kept(level.Artifact)
 	if errors.Is(err, fs.ErrNotExist) {
 		return driver.Refuse(hotstick.ReasonNoArtifact, "the kept bytes of %s are gone", level.Patch)
@@ -42,7 +46,7 @@ func (l *Loader) hand(ctx context.Context, a ledger.Attempt, level ledger.Level,
 	}
 	l.tellAct(trace.KindLoad, a, level.Module, cause)
 	failpoint.Here(failpoint.LoaderLoadBefore)
-	err = l.cfg.Driver.Load(ctx, driver.Load{Module: level.Module, File: file, Replaces: replaces, Build: level.Build, Promised: level.Reversibility})
+	err = changer.Load(ctx, driver.Load{Module: level.Module, File: file, Replaces: replaces, Build: level.Build, Promised: level.Reversibility})
 	failpoint.Here(failpoint.LoaderLoadAfter)
 	return err
 }

@@ -91,8 +91,9 @@ func (s situation) help() action {
 }
 
 // help asks the driver to help, if it can.
-func (l *Loader) help(ctx context.Context, module string) {
-	if h, can := l.cfg.Driver.(driver.Helper); can {
+func (l *Loader) help(ctx context.Context, a ledger.Attempt, module string) {
+	changer, _ := l.changer(a, module)
+	if h, can := changer.(driver.Helper); can {
 		if err := h.Help(ctx, module); err != nil {
 			l.cfg.Log.Warn("cannot help the transition along", "module", module, "error", err)
 		}

@@ -19,7 +19,7 @@ import (
 // Exchange implements [link.Loader]. The request is untrusted: documents are
 // verified here, and readings can only send a patch back.
 func (l *Loader) Exchange(ctx context.Context, req link.Request) (link.Response, error) {
-	patches, err := l.cfg.Driver.Observe(ctx)
+	patches, err := l.cfg.Drivers.Observe(ctx)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.saw(patches, err)

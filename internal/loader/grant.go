@@ -52,6 +52,7 @@ type grantSituation struct {
 	uptime     time.Duration
 	settle     time.Duration
 
+	// capabilities are those of the patch's driver.
 	capabilities hotstick.Capabilities
 	patches      []hotstick.LoadedPatch
 	observed     bool

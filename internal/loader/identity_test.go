@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/driver/fake"
 	"github.com/hotstick/hotstick/internal/loader"
 	"github.com/hotstick/hotstick/internal/loader/link"
@@ -24,7 +25,7 @@ func TestAnotherIdentityIsPinnedOnlyWhereAPersonAsksForIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	host := &simulated{machine: w.machine, build: build, now: w.clock}
-	l, err := loader.New(loader.Config{Driver: &watched{Kernel: w.machine, w: w}, Clock: host, Disk: w.disk, Kernel: host,
+	l, err := loader.New(loader.Config{Drivers: driver.Set{&watched{Kernel: w.machine, w: w}}, Clock: host, Disk: w.disk, Kernel: host,
 		Catalog: (*staging)(w), Limits: w.limits, Identity: func() (ed25519.PublicKey, error) { return other, nil }})
 	if err != nil {
 		t.Fatal(err)

@@ -26,7 +26,9 @@ import (
 
 // Config is what a loader is made of. All fields from Limits on may be left out.
 type Config struct {
-	Driver   driver.Changer
+	// Drivers are those that this host may be changed by, each under its own name; at
+	// least one.
+	Drivers  driver.Set
 	Clock    Clock
 	Disk     Disk
 	Kernel   Kernel

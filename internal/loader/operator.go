@@ -27,7 +27,7 @@ func (l *Loader) Operate(ctx context.Context, who operate.Caller, req operate.Re
 	}
 	l.stepping.Lock()
 	defer l.stepping.Unlock()
-	patches, err := l.cfg.Driver.Observe(ctx)
+	patches, err := l.cfg.Drivers.Observe(ctx)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.saw(patches, err)
@@ -120,14 +120,14 @@ func byHand(r *hotstick.Reason) bool { return r != nil && r.Code == hotstick.Rea
 
 // hostState is what a person sees of this loader.
 func (l *Loader) hostState(ctx context.Context) operate.Answer {
-	patches, err := l.cfg.Driver.Observe(ctx)
-	capabilities := l.cfg.Driver.Capabilities(ctx)
+	patches, err := l.cfg.Drivers.Observe(ctx)
+	capabilities := l.cfg.Drivers.Capabilities(ctx)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.saw(patches, err)
 	s := &operate.HostState{
 		Version: version.Version, Build: l.build, Link: l.state(), Attempt: l.attemptNow(), Permit: l.led.Permit, Former: l.led.Former,
-		Adopted: l.led.Adopted, Masters: l.cfg.Others.Masters(l.patches), Driver: capabilities,
+		Adopted: l.led.Adopted, Masters: l.cfg.Others.Masters(l.patches), Drivers: capabilities,
 		Catalog: operate.CatalogState{Known: l.viewed, Version: l.view.Version, Expires: l.view.Expires, Refreshed: l.view.Refreshed, Strange: l.strange()},
 		Health:  operate.Health{Sight: l.blind},
 	}

@@ -71,7 +71,7 @@ type permitSituation struct {
 // after a reboot, notices if somebody took it out, and keeps the ledger's clock.
 // It reports whether an attempt is open now.
 func (l *Loader) idle(ctx context.Context) bool {
-	patches, err := l.cfg.Driver.Observe(ctx)
+	patches, err := l.cfg.Drivers.Observe(ctx)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.broken != nil {

@@ -189,7 +189,8 @@ func (l *Loader) settle(ctx context.Context) bool {
 
 // settleLevel hands the level's recipe to its driver once more.
 func (l *Loader) settleLevel(ctx context.Context, level ledger.Level, keep bool) error {
-	settler, can := l.cfg.Driver.(driver.LevelSettler)
+	changer, _ := l.cfg.Drivers.Of(level.Driver)
+	settler, can := changer.(driver.LevelSettler)
 	if !can {
 		return nil // levels of this driver stay by themselves
 	}

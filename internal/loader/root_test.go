@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/driver/fake"
 	"github.com/hotstick/hotstick/internal/loader"
 	"github.com/hotstick/hotstick/internal/loader/link"
@@ -18,7 +19,7 @@ var rootA, rootB = hotstick.NewDigest([]byte("root a")), hotstick.NewDigest([]by
 func (w *world) told(root hotstick.Digest) *loader.Loader {
 	w.t.Helper()
 	host := &simulated{machine: w.machine, build: build, now: w.clock}
-	l, err := loader.New(loader.Config{Driver: &watched{Kernel: w.machine, w: w}, Clock: host, Disk: w.disk, Kernel: host, Root: root,
+	l, err := loader.New(loader.Config{Drivers: driver.Set{&watched{Kernel: w.machine, w: w}}, Clock: host, Disk: w.disk, Kernel: host, Root: root,
 		Catalog: (*staging)(w), Limits: w.limits, Identity: func() (ed25519.PublicKey, error) { return ed25519.PublicKey(identity.Public()), nil }})
 	if err != nil {
 		w.t.Fatal(err)

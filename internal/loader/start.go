@@ -52,7 +52,7 @@ func (l *Loader) grantSituation(ctx context.Context, grant statement.Grant, obse
 		trust: l.view.Trust,
 		led:   l.led, host: hostID(l.led.Identity), build: l.build,
 		clock: l.cfg.Clock.Now(), now: l.noEarlier(), uptime: uptime, settle: l.cfg.Limits.Settle,
-		capabilities: l.cfg.Driver.Capabilities(ctx), patches: livePatches(l.patches), observed: observed,
+		patches: livePatches(l.patches), observed: observed,
 		before: l.before(), downgrades: l.permitted(),
 		obstacles: obstacles{unhealthy: l.health.unhealthy(), off: l.off()},
 	}
@@ -79,6 +79,7 @@ func (l *Loader) grantSituation(ctx context.Context, grant statement.Grant, obse
 	}
 	level := s.level()
 	s.patch, s.hasPatch = l.view.Patch(level)
+	s.capabilities = l.cfg.Drivers.Can(ctx, s.patch.Driver)
 	s.expired = l.view.ExpiredFor(level, l.judged())
 	s.blocked = l.blocked(level)
 	if artifact, ok := s.patch.Artifact(l.build); ok {

@@ -105,7 +105,7 @@ func (l *Loader) pace() time.Duration {
 // look observes the kernel and gathers everything that the next step of the open
 // attempt rests on. It reports false if there is no open attempt.
 func (l *Loader) look(ctx context.Context) (situation, bool) {
-	patches, err := l.cfg.Driver.Observe(ctx)
+	patches, err := l.cfg.Drivers.Observe(ctx)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.saw(patches, err)
@@ -200,7 +200,7 @@ func (l *Loader) act(ctx context.Context, s situation, a action) bool {
 		l.touch(ctx, a.step)
 		return ctx.Err() == nil
 	case doHelp:
-		l.help(ctx, a.module)
+		l.help(ctx, s.attempt, a.module)
 		return false
 	case doLoad:
 		return l.load(ctx, s)
@@ -212,13 +212,13 @@ func (l *Loader) act(ctx context.Context, s situation, a action) bool {
 	case doDisable:
 		l.tellAct(trace.KindDisable, s.attempt, a.module, "")
 		failpoint.Here(failpoint.LoaderDisableBefore)
-		err := l.cfg.Driver.Disable(ctx, a.module)
+		err := l.disable(ctx, s.attempt, a.module)
 		failpoint.Here(failpoint.LoaderDisableAfter)
 		return l.wayBack(s, err)
 	case doUnload:
 		l.tellAct(trace.KindUnload, s.attempt, a.module, "")
 		failpoint.Here(failpoint.LoaderUnloadBefore)
-		err := l.cfg.Driver.Unload(ctx, a.module)
+		err := l.unload(ctx, s.attempt, a.module)
 		failpoint.Here(failpoint.LoaderUnloadAfter)
 		if s.attempt.Phase == hotstick.Armed && err != nil {
 			l.unloadable(refusal(err))

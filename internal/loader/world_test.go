@@ -185,7 +185,7 @@ func (w *world) start() {
 	}
 	host := &simulated{machine: w.machine, build: runs, now: w.clock, skew: func() time.Duration { return w.skew }}
 	l, err := loader.New(loader.Config{
-		Driver: drv, Ordered: ordered, Clock: host, Disk: w.disk, Kernel: host, Catalog: (*staging)(w), Limits: w.limits, Tasks: w.looks,
+		Drivers: driver.Set{drv}, Ordered: ordered, Clock: host, Disk: w.disk, Kernel: host, Catalog: (*staging)(w), Limits: w.limits, Tasks: w.looks,
 		Identity: func() (ed25519.PublicKey, error) { return ed25519.PublicKey(identity.Public()), nil },
 		Labels:   func() (map[string]string, error) { return w.labels, w.labelsErr }, Trace: w.trace, Dropped: w.dropped,
 		Model:  "Maker Product",

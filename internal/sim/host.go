@@ -13,6 +13,7 @@ import (
 	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/agent"
 	"github.com/hotstick/hotstick/internal/agent/probe"
+	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/driver/fake"
 	"github.com/hotstick/hotstick/internal/loader"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
@@ -260,7 +261,7 @@ func (h *Host) newLoader(pinned []byte) (*loader.Loader, error) {
 		return nil, err
 	}
 	return loader.New(loader.Config{
-		Driver: h.machine.Kernel, Clock: h.machine, Disk: disk{h.options.Ledger, h.machine}, Kernel: h.machine, Catalog: own,
+		Drivers: driver.Set{h.machine.Kernel}, Clock: h.machine, Disk: disk{h.options.Ledger, h.machine}, Kernel: h.machine, Catalog: own,
 		Identity: func() (ed25519.PublicKey, error) {
 			return statement.LoadPublic(filepath.Join(h.options.Dir, "agent", "identity.pub"))
 		},

@@ -194,7 +194,7 @@ func (s *session) loaderChecks(v hostView) []check {
 		say("ledger", h.Health.Ledger == "", "can be read and written", fail, h.Health.Ledger, "nothing starts before that is mended: is the disk full?"),
 		say("kernel log", h.Health.Log == "", "can be read", fail, h.Health.Log, "without it an ill patch may go unseen"),
 		say("crash records", h.Health.Crashes == "", "can be read", warn, h.Health.Crashes, ""),
-		say("driver", h.Driver.Available, h.Driver.Driver+" can be used", fail, "cannot be used here", "see live patching and modules"),
+		driverCheck(h.Drivers),
 		say("root", !h.Catalog.Strange, "is the one that was pinned", fail, "the loader was told another catalog root than it has pinned", "if that is meant: hotstick-loader --new-root"),
 		s.catalogCheck(h.Catalog),
 		say("off switch", l.Off == "", "is not set", warn, "Hotstick is switched off by "+l.Off, "docs/how-to: turn it all off"),
@@ -211,6 +211,17 @@ func (s *session) loaderChecks(v hostView) []check {
 		checks = append(checks, check{"adoption", warn, "was cut short while " + string(a.Stage), "repeat hotstick-agent adopt, or release"})
 	}
 	return append(checks, stallCheck(l.Stall))
+}
+
+// driverCheck says which drivers can be used on this host; one is enough.
+func driverCheck(drivers []hotstick.Capabilities) check {
+	var names []string
+	for _, d := range drivers {
+		if d.Available {
+			names = append(names, d.Driver)
+		}
+	}
+	return say("driver", len(names) > 0, strings.Join(names, ", ")+" can be used", fail, "none can be used here", "see live patching and modules")
 }
 
 func (s *session) catalogCheck(c operate.CatalogState) check {

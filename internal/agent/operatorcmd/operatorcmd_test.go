@@ -55,7 +55,7 @@ func newDesk(t *testing.T) *desk {
 	fix := hotstick.PatchRef{Name: "fix", Level: 1}
 	d.state = operate.HostState{Version: "test", Permit: &ledger.Permit{Level: ledger.Level{Patch: fix, Module: "fix_1"}},
 		Catalog: operate.CatalogState{Known: true, Version: 7, Expires: now.Add(30 * 24 * time.Hour)},
-		Driver:  hotstick.Capabilities{Driver: "klp", Available: true}}
+		Drivers: []hotstick.Capabilities{{Driver: "klp", Available: true}}}
 	d.state.Link.InEffect, d.state.Link.Boot = fix, "11111111-2222-3333-4444-555555555555"
 	d.socket = filepath.Join(d.dir, "operator.sock")
 	listener, err := operate.Listen(d.socket)

@@ -20,6 +20,10 @@ type Adoption struct {
 	UnitEnabled bool   `json:"unit_enabled,omitempty"`
 	UnitActive  bool   `json:"unit_active,omitempty"`
 	Level       Level  `json:"level"`
+	// Driver is the driver whose system was put on hold, and Settings are how that
+	// scheduled itself before; empty where there is nothing to hold.
+	Driver   string `json:"driver,omitempty"`
+	Settings []byte `json:"settings,omitempty"`
 	// By is the account of the person who did it.
 	By    string        `json:"by"`
 	At    time.Time     `json:"at"`

@@ -51,6 +51,11 @@ func Peek(path string) (Ledger, error) {
 	return Decode(data)
 }
 
+// PeekKept reads kept bytes in a directory that a loader uses.
+func PeekKept(path string, digest hotstick.Digest) ([]byte, error) {
+	return (&Dir{path: path}).Kept(digest)
+}
+
 // sealBytes bounds the line that seals a ledger.
 const sealBytes = 128
 

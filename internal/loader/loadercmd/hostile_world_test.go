@@ -121,7 +121,7 @@ func (w *hostile) start() {
 	w.must(err)
 	own := &inbox.Catalog{Dir: filepath.Join(w.state, "catalog"), Agent: w.agent, Root: w.root}
 	quiet := slog.New(slog.DiscardHandler)
-	w.loader, err = loader.New(loader.Config{Driver: w.driver, Clock: w.host, Disk: disk, Kernel: w.host, Catalog: own, Tasks: w.tasks,
+	w.loader, err = loader.New(loader.Config{Drivers: driver.Set{w.driver}, Clock: w.host, Disk: disk, Kernel: w.host, Catalog: own, Tasks: w.tasks,
 		Identity: func() (ed25519.PublicKey, error) { return inbox.Identity(w.agent) }, Limits: w.limits, Log: quiet})
 	w.must(err)
 	ctx, cancel := context.WithCancel(context.Background())

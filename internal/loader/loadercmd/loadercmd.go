@@ -201,7 +201,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 		return err
 	}
 	defer disk.Close()
-	tree, driver := underneath(s.waking)
+	tree, changer := underneath(s.waking)
 	kernel, err := newRunning(tree, s.kmsg)
 	if err != nil {
 		return err
@@ -219,10 +219,14 @@ func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 	if err != nil {
 		return err
 	}
-	own := &inbox.Catalog{Dir: filepath.Join(s.state, "catalog"), Agent: s.agent, Root: hotstick.Digest(s.root)}
+	own := s.ownCatalog()
+	drivers, err := changers(changer, steppers, tree, newDesk(s), func() (ledger.Ledger, error) { return ledger.Peek(s.state) })
+	if err != nil {
+		return err
+	}
 	box := inbox.NewDrops(filepath.Join(s.state, "recalls"), own, log)
 	l, err := loader.New(loader.Config{
-		Driver: driver, Clock: clock{}, Disk: disk, Kernel: kernel,
+		Drivers: drivers, Clock: clock{}, Disk: disk, Kernel: kernel,
 		Catalog: own, Root: own.Root, Dropped: box.Take,
 		Identity: func() (ed25519.PublicKey, error) { return inbox.Identity(s.agent) },
 		Labels:   func() (map[string]string, error) { return ownLabels(s.config) },

@@ -10,22 +10,25 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/driver/hostcmd"
 	"github.com/hotstick/hotstick/internal/kernel"
-	"github.com/hotstick/hotstick/internal/loader/inbox"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
+	"github.com/hotstick/hotstick/internal/loader/steps"
 	"github.com/hotstick/hotstick/internal/loader/touch"
 	"github.com/hotstick/hotstick/internal/loader/touch/onhost"
 )
 
-// step is hotstick-loader step touch: it does the one thing that the loader's request
-// names, if the ledger and the signed catalog say so too, and ends. The unit that runs
-// it has the rights that the loader has not.
+// step is hotstick-loader step NAME, where NAME is touch or a driver's: it does the one
+// thing that the loader's request names, if the ledger and the signed catalog say so too,
+// and ends. The unit that runs it has the rights that the loader has not.
 func step(args []string, stderr io.Writer, log *slog.Logger) int {
-	if len(args) == 0 || args[0] != "touch" {
-		fmt.Fprintln(stderr, "hotstick-loader: the only step is touch")
+	if len(args) == 0 || !slices.Contains(stepNames(), args[0]) {
+		fmt.Fprintln(stderr, "hotstick-loader: the steps are", strings.Join(stepNames(), ", "))
 		return exitUsage
 	}
 	s, err := parse(args[1:], stderr)
@@ -38,16 +41,29 @@ func step(args []string, stderr io.Writer, log *slog.Logger) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	if err := s.touch(ctx, onhost.Host{}, log); err != nil {
+	if err := s.step(ctx, args[0], log); err != nil {
 		log.Error("the step was not done", "error", err)
 		return exitFailed
 	}
 	return 0
 }
 
+func (s settings) step(ctx context.Context, name string, log *slog.Logger) error {
+	if name == "touch" {
+		return s.touch(ctx, onhost.Host{}, log)
+	}
+	root := os.DirFS("/")
+	return s.driverStep(ctx, name, steppers[name](root, hostcmd.Host{}), root)
+}
+
 // touch takes the request, does it, and leaves the answer.
 func (s settings) touch(ctx context.Context, world touch.World, log *slog.Logger) error {
 	dir := stepDir(s)
+	lock, err := steps.Lock(dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
 	var request stepRequest
 	if err := readStep(dir, "request.json", &request); err != nil {
 		return fmt.Errorf("cannot read the loader's request: %w", err)
@@ -57,7 +73,7 @@ func (s settings) touch(ctx context.Context, world touch.World, log *slog.Logger
 		return fmt.Errorf("cannot take the loader's request: %w", err)
 	}
 	answer := stepAnswer{ID: request.ID}
-	err := s.perform(ctx, world, request, &answer)
+	err = s.perform(ctx, world, request, &answer)
 	if err != nil {
 		answer.Error = clipped(err.Error())
 	} else if request.Value != nil {
@@ -82,7 +98,7 @@ func (s settings) perform(ctx context.Context, world touch.World, request stepRe
 	if err != nil {
 		return err
 	}
-	own := &inbox.Catalog{Dir: filepath.Join(s.state, "catalog"), Agent: s.agent, Root: hotstick.Digest(s.root)}
+	own := s.ownCatalog()
 	signed := func(ref hotstick.PatchRef) (hotstick.Patch, bool) {
 		view, err := own.Load()
 		if err != nil {

@@ -112,9 +112,9 @@ type HostState struct {
 	// Masters are other systems that load live patches, as the loader sees them.
 	Masters []hotstick.Master `json:"masters,omitempty"`
 	Catalog CatalogState      `json:"catalog"`
-	// Driver is what the driver can do here.
-	Driver hotstick.Capabilities `json:"driver"`
-	Health Health                `json:"health"`
+	// Drivers are what each driver can do here.
+	Drivers []hotstick.Capabilities `json:"drivers"`
+	Health  Health                  `json:"health"`
 }
 
 // Attempt is the change under way.

@@ -11,6 +11,7 @@ import (
 	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/agent"
 	"github.com/hotstick/hotstick/internal/agent/probe"
+	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/driver/fake"
 	"github.com/hotstick/hotstick/internal/loader"
 	"github.com/hotstick/hotstick/internal/loader/link"
@@ -84,7 +85,7 @@ func (n *node) startLoader() {
 	n.life.tickAt = 0
 	defer n.caught()
 	l, err := loader.New(loader.Config{
-		Driver: n.m, Clock: n.m, Disk: n.disk, Kernel: n.m, Catalog: n.shelf,
+		Drivers: driver.Set{n.m}, Clock: n.m, Disk: n.disk, Kernel: n.m, Catalog: n.shelf,
 		Identity: func() (ed25519.PublicKey, error) { return ed25519.PublicKey(n.key.Public()), nil },
 		Labels:   func() (map[string]string, error) { return n.m.Member.Labels, nil },
 		Random:   random{n.random}, Trace: n.w.opt.Product, Bell: func(state hotstick.Digest) { n.bell = state },

@@ -1,0 +1,178 @@
+package loadercmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/driver"
+	"github.com/hotstick/hotstick/internal/driver/hostcmd"
+	"github.com/hotstick/hotstick/internal/loader/inbox"
+	"github.com/hotstick/hotstick/internal/loader/ledger"
+	"github.com/hotstick/hotstick/internal/loader/steps"
+)
+
+// newStepperOf makes a driver that works by steps, for the host below root whose programs
+// run runs.
+type newStepperOf func(root fs.FS, run driver.Commands) driver.Stepper
+
+// steppers is every driver that works by steps, by the name that catalogs and plans write.
+//
+// To add one: a package internal/driver/NAME with the Observer, which the agent links too
+// (see agentcmd), a package internal/driver/NAME/NAMEstep with the [driver.Stepper], which
+// only the loader and its steps link, and one line here. The Stepper reads the host's files
+// below root and runs its programs by run, and by nothing else. It is made anew for each
+// step, and once in the loader, where only its Observer's half is called, and Held: those
+// must be cheap, for what is in effect is asked many times a second while a step runs, and
+// need nothing that the loader's unit may not do.
+//
+// A driver that does not bear the name of its line is refused when the loader starts.
+var steppers = map[string]newStepperOf{}
+
+// changers are all drivers of this host: the one that loads bytes, and those of a table
+// that work by steps at a desk.
+func changers(bytes driver.Changer, table map[string]newStepperOf, root fs.FS, desk *steps.Desk, led func() (ledger.Ledger, error)) (driver.Set, error) {
+	members := []driver.Changer{bytes}
+	for _, name := range slices.Sorted(maps.Keys(table)) {
+		stepper := table[name](root, hostcmd.Host{})
+		if stepper.Name() != name {
+			return nil, fmt.Errorf("cannot use the driver %s: it calls itself %s", name, stepper.Name())
+		}
+		members = append(members, steps.NewChanger(stepper, desk, led))
+	}
+	return driver.NewSet(members...)
+}
+
+// newDesk is where this loader meets the steps of drivers.
+func newDesk(s settings) *steps.Desk {
+	p := newStepper(s)
+	d := &steps.Desk{Dir: p.dir, Uptime: clock{}.Uptime, Starter: children{p.argv}}
+	if p.systemd {
+		d.Starter = units{}
+	}
+	return d
+}
+
+// startTime bounds how long systemd may take to accept an order.
+const startTime = 10 * time.Second
+
+// units start steps as units of systemd.
+type units struct{}
+
+// Start implements steps.Starter.
+func (units) Start(ctx context.Context, name string) error { return systemctl(ctx, "start", name) }
+
+// End implements steps.Starter: systemd kills what does not end by itself.
+func (units) End(ctx context.Context, name string, _ int) error { return systemctl(ctx, "stop", name) }
+
+func systemctl(ctx context.Context, verb, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "systemctl", "--no-ask-password", "--no-block", verb, "hotstick-step@"+name+".service")
+	cmd.Env = append(os.Environ(), "SYSTEMD_IGNORE_CHROOT=1")
+	cmd.WaitDelay = time.Second
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot %s the step of %s: %.500s (%w)", verb, name, strings.TrimSpace(string(out)), err)
+	}
+	return nil
+}
+
+// children start steps as children of the loader.
+type children struct{ argv []string }
+
+// Start implements steps.Starter. The child has a group of its own, so that what ends the
+// loader does not end it.
+func (c children) Start(_ context.Context, name string) error {
+	argv := slices.Clone(c.argv)
+	argv[slices.Index(argv, "touch")] = name
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("cannot start the step of %s: %w", name, err)
+	}
+	go func() { _ = cmd.Wait() }() // how it went its answer says
+	return nil
+}
+
+// killAfter is how long a child has to end by itself.
+const killAfter = 10 * time.Second
+
+// End implements steps.Starter. The step's lock has just been seen, so the PID is its own.
+func (children) End(_ context.Context, _ string, pid int) error {
+	if pid <= 1 {
+		return nil // it has not said yet who it is; the next time it will have
+	}
+	process, err := os.FindProcess(pid) // by a descriptor, so that no later process is meant
+	if err != nil {
+		return err
+	}
+	if err := process.Signal(syscall.SIGTERM); err != nil {
+		process.Release()
+		if errors.Is(err, os.ErrProcessDone) {
+			return nil
+		}
+		return err
+	}
+	time.AfterFunc(killAfter, func() {
+		_ = process.Kill()
+		process.Release()
+	})
+	return nil
+}
+
+// stepNames are what hotstick-loader step may be asked for.
+func stepNames() []string { return append([]string{"touch"}, slices.Sorted(maps.Keys(steppers))...) }
+
+// driverStep is hotstick-loader step NAME for a driver: it takes the loader's request,
+// verifies it by the ledger, the signed catalog, the bytes and the kernel, does it, and
+// says how it went.
+func (s settings) driverStep(ctx context.Context, name string, stepper driver.Stepper, root fs.FS) error {
+	desk := &steps.Desk{Dir: stepDir(s), Uptime: clock{}.Uptime}
+	job, err := desk.Take(name)
+	if err != nil {
+		return err
+	}
+	value, err := s.work(ctx, job, stepper, root)
+	return errors.Join(err, job.Answer(value, err))
+}
+
+func (s settings) work(ctx context.Context, job *steps.Job, stepper driver.Stepper, root fs.FS) ([]byte, error) {
+	led, err := ledger.Peek(s.state)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the ledger: %w", err)
+	}
+	kernel := running{fsys: root}
+	ground := steps.Ground{Ledger: led}
+	if ground.Boot, err = kernel.Boot(); err != nil {
+		return nil, err
+	}
+	if ground.Build, err = kernel.Build(); err != nil {
+		return nil, err
+	}
+	own := s.ownCatalog()
+	if view, err := own.Load(); err == nil {
+		ground.View, ground.Viewed = view, true
+	}
+	if job.Request.Artifact != "" {
+		if ground.Kept, err = ledger.PeekKept(s.state, job.Request.Artifact); err != nil {
+			return nil, err
+		}
+	}
+	return job.Work(ctx, stepper, ground)
+}
+
+// ownCatalog is the catalog that this loader trusts.
+func (s settings) ownCatalog() *inbox.Catalog {
+	return &inbox.Catalog{Dir: filepath.Join(s.state, "catalog"), Agent: s.agent, Root: hotstick.Digest(s.root)}
+}

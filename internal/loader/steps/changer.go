@@ -1,0 +1,183 @@
+package steps
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/driver"
+	"github.com/hotstick/hotstick/internal/loader/ledger"
+)
+
+// Changer makes a driver that works by steps look like any other. What is in effect its
+// Observer says, within the loader; what changes anything it asks a step for.
+type Changer struct {
+	observer driver.Observer
+	desk     *Desk
+	// led reads the loader's ledger as it is on disk: a step does nothing that is not in
+	// there, so nothing else is ever asked for.
+	led func() (ledger.Ledger, error)
+}
+
+var _ driver.Stepped = (*Changer)(nil)
+
+// NewChanger returns the driver of an observer at a desk.
+func NewChanger(observer driver.Observer, desk *Desk, led func() (ledger.Ledger, error)) *Changer {
+	return &Changer{observer: observer, desk: desk, led: led}
+}
+
+// Name implements [driver.Observer].
+func (c *Changer) Name() string { return c.observer.Name() }
+
+// Capabilities implements [driver.Observer].
+func (c *Changer) Capabilities(ctx context.Context) hotstick.Capabilities {
+	return c.observer.Capabilities(ctx)
+}
+
+// NeedsRoot reports whether only root can read the driver's truth.
+func (c *Changer) NeedsRoot() bool {
+	r, is := c.observer.(driver.Rooted)
+	return is && r.NeedsRoot()
+}
+
+// Observe implements [driver.Observer]: while a step runs, its module is in transition.
+func (c *Changer) Observe(ctx context.Context) ([]hotstick.LoadedPatch, error) {
+	// The step is looked at first: one that has ended by then has left what is seen.
+	step, _ := c.Step(ctx)
+	patches, err := c.observer.Observe(ctx)
+	if err != nil || !step.Running {
+		return patches, err
+	}
+	state := hotstick.TransitionOut
+	if step.Apply {
+		state = hotstick.TransitionIn
+	}
+	i := slices.IndexFunc(patches, func(p hotstick.LoadedPatch) bool { return p.Module == step.Module })
+	if i < 0 {
+		return append(patches, hotstick.LoadedPatch{Module: step.Module, Driver: c.Name(), State: state}), nil
+	}
+	patches = slices.Clone(patches)
+	patches[i].State = state
+	return patches, nil
+}
+
+// Step implements [driver.Stepped].
+func (c *Changer) Step(ctx context.Context) (driver.Progress, bool) {
+	s, was := c.desk.now(ctx)
+	r := s.request
+	if !was || r.Driver != c.Name() || r.Act != Apply && r.Act != Remove {
+		return driver.Progress{}, false
+	}
+	p := driver.Progress{Module: r.Module, Apply: r.Act == Apply, Asked: millis(r.AskedMillis), Running: s.running}
+	if !s.running {
+		p.Ended = millis(s.answer.EndedMillis)
+	}
+	if reason := s.answer.Refused; reason != nil && !s.running {
+		p.Refused = &driver.Refusal{Reason: *reason, Retry: s.answer.Retry}
+	}
+	return p, true
+}
+
+// End implements [driver.Stepped].
+func (c *Changer) End(ctx context.Context) error { return c.desk.end(ctx) }
+
+// Load implements [driver.Changer]: it asks for the level's step and returns.
+func (c *Changer) Load(ctx context.Context, load driver.Load) error {
+	return c.change(ctx, Apply, load.Module)
+}
+
+// Disable implements [driver.Changer]. A step that brings the module in is made to end
+// first; that is the reversal of its transition.
+func (c *Changer) Disable(ctx context.Context, module string) error {
+	if p, was := c.Step(ctx); was && p.Running && p.Module == module {
+		if p.Apply {
+			return c.End(ctx)
+		}
+		return nil
+	}
+	return c.change(ctx, Remove, module)
+}
+
+// Unload implements [driver.Changer]. What a vendor's system leaves in memory is its own
+// affair.
+func (c *Changer) Unload(context.Context, string) error { return nil }
+
+// change asks for a step, unless nothing is left to do.
+func (c *Changer) change(ctx context.Context, act Act, module string) error {
+	patches, err := c.Observe(ctx)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(patches, func(p hotstick.LoadedPatch) bool { return p.Module == module && p.State != hotstick.Disabled })
+	switch there := i >= 0; {
+	case act == Remove && !there:
+		return nil
+	case act == Apply && there && (patches[i].State == hotstick.InEffect || patches[i].State == hotstick.TransitionIn):
+		return nil
+	}
+	led, err := c.led()
+	if err != nil {
+		return err
+	}
+	level, back, err := levelOf(led, module, c.Name())
+	if err != nil {
+		return err
+	}
+	if back = back || act == Remove; back && !c.canGoBack(ctx, act) {
+		return driver.Refuse(hotstick.ReasonNoWayBack, "%s cannot take %s out of a running kernel: reboot the host", c.Name(), led.Attempt.Level.Patch)
+	}
+	_, err = c.desk.ask(ctx, Request{Driver: c.Name(), Act: act, Module: level.Module, Artifact: level.Artifact, LimitSeconds: level.TransitionSeconds})
+	return err
+}
+
+// canGoBack reports whether the system can do at all what a way back needs. Of one that
+// does not say, the step finds out.
+func (c *Changer) canGoBack(ctx context.Context, act Act) bool {
+	switch c.Capabilities(ctx).Undo {
+	case hotstick.UndoReboot:
+		return false
+	case hotstick.UndoPrevious:
+		return act == Apply
+	}
+	return true
+}
+
+// levelOf returns the level of the open attempt that has a module, and whether it is the
+// one to go back to.
+func levelOf(led ledger.Ledger, module, driverName string) (level ledger.Level, back bool, err error) {
+	a := led.Attempt
+	switch {
+	case a != nil && a.Level.Module == module && a.Level.Driver == driverName:
+		return a.Level, false, nil
+	case a != nil && a.Before != nil && a.Before.Module == module && a.Before.Driver == driverName:
+		return *a.Before, true, nil
+	}
+	return ledger.Level{}, false, driver.Refuse(hotstick.ReasonVerificationFailed, "the ledger has no attempt for %s", module)
+}
+
+// errNoAnswer: a step that was waited for did not end in time.
+var errNoAnswer = errors.New("cannot wait for the step any longer")
+
+// await waits for the end of a step that this desk was asked for.
+func (d *Desk) await(ctx context.Context, id string) (Answer, error) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		s, was := d.now(ctx)
+		switch {
+		case !was || s.request.ID != id:
+			return Answer{}, errors.New("cannot tell how the step went: its files are gone")
+		case !s.running && s.answer.Refused != nil:
+			return s.answer, &driver.Refusal{Reason: *s.answer.Refused, Retry: s.answer.Retry}
+		case !s.running:
+			return s.answer, nil
+		}
+		select {
+		case <-ctx.Done():
+			return Answer{}, errors.Join(errNoAnswer, d.end(context.WithoutCancel(ctx)))
+		case <-tick.C:
+		}
+	}
+}
