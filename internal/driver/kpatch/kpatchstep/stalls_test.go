@@ -1,0 +1,67 @@
+package kpatchstep_test
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/driver"
+	"github.com/hotstick/hotstick/internal/rig/rigtest"
+)
+
+func mustRefuse(t *testing.T, err error, code hotstick.ReasonCode, retry bool) {
+	t.Helper()
+	var r *driver.Refusal
+	if !errors.As(err, &r) || r.Reason.Code != code || r.Retry != retry {
+		t.Errorf("want a refusal for %s (retry: %t), got %v", code, retry, err)
+	}
+}
+
+// A package whose script fails is installed all the same; once nothing stalls, the level
+// comes into effect without being installed again.
+func TestInsideAPackageWhoseTransitionStalls(t *testing.T) {
+	h := newHost(t, "rhel")
+	good, stalling := h.offer("1-1", ".el9_2"), h.offer("1-3", ".el9_2")
+	if err := h.new().Apply(t.Context(), good); err != nil {
+		t.Fatal(err)
+	}
+	end := rigtest.KeepBusy(t, h.modules)
+	mustRefuse(t, h.new().Apply(t.Context(), stalling), hotstick.ReasonTransitionStalled, true)
+	if now := rigtest.Kernel(t); !slices.Equal(now, []string{good.Module}) {
+		t.Errorf("after the stall the kernel runs %v", now)
+	}
+	end()
+	if err := h.new().Apply(t.Context(), stalling); err != nil {
+		t.Fatal(err)
+	}
+	if now := rigtest.Kernel(t); !slices.Equal(now, []string{stalling.Module}) {
+		t.Errorf("afterwards the kernel runs %v", now)
+	}
+}
+
+func TestInsideAFileThatIsNotTheCatalogs(t *testing.T) {
+	h := newHost(t, "fedora")
+	recipe := h.keep("livepatch_fix_1")
+	recipe.File = hotstick.NewDigest([]byte("another"))
+	mustRefuse(t, h.new().Apply(t.Context(), recipe), hotstick.ReasonDigestMismatch, false)
+	recipe.Module = "livepatch_fix_3"
+	mustRefuse(t, h.new().Apply(t.Context(), recipe), hotstick.ReasonNoArtifact, false)
+	if now := rigtest.Kernel(t); len(now) != 0 {
+		t.Errorf("the kernel runs %v", now)
+	}
+}
+
+// A kernel can be locked while it runs, and never unlocked: this is the last test in a guest.
+func TestInsideZAKernelThatWantsSignatures(t *testing.T) {
+	h := newHost(t, "rhel")
+	if err := os.WriteFile("/sys/module/module/parameters/sig_enforce", []byte("Y"), 0); err != nil {
+		t.Fatal(err)
+	}
+	mustRefuse(t, h.new().Apply(t.Context(), h.keep("livepatch_fix_1")), hotstick.ReasonSignature, false)
+	mustRefuse(t, h.new().Apply(t.Context(), h.offer("1-1", ".el9_2")), hotstick.ReasonSignature, false)
+	if now := rigtest.Kernel(t); len(now) != 0 {
+		t.Errorf("the kernel runs %v", now)
+	}
+}
