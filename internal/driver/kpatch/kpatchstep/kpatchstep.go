@@ -54,7 +54,7 @@ func (s *Stepper) load(ctx context.Context, recipe hotstick.Recipe) error {
 	if state == hotstick.InEffect {
 		return nil
 	}
-	if err := Free(patches, s.fsys); err != nil {
+	if err := free(patches, s.fsys); err != nil {
 		return err
 	}
 	file, err := s.verify(recipe)
@@ -75,8 +75,8 @@ func (s *Stepper) look(ctx context.Context) ([]hotstick.LoadedPatch, error) {
 	return kernel.Livepatches(s.fsys)
 }
 
-// Free is [klp.Free] for this system, as an error.
-func Free(patches []hotstick.LoadedPatch, fsys fs.FS) error {
+// free is [klp.Free] for this system, as an error.
+func free(patches []hotstick.LoadedPatch, fsys fs.FS) error {
 	if r := klp.Free(patches, kpatch.Own(fsys)); r != nil {
 		return r
 	}

@@ -46,18 +46,19 @@ func (s *Scheduler) Apply(ctx context.Context, recipe hotstick.Recipe) error {
 	if klp.StateOf(patches, recipe.Module) == hotstick.InEffect {
 		return nil
 	}
-	if err := Free(patches, s.fsys); err != nil {
+	if err := free(patches, s.fsys); err != nil {
 		return err
 	}
 	if err := rpmrun.Forward(ctx, s.Manager, recipe.Packages); err != nil {
 		return err
 	}
+	expected, _ := kpatch.ModuleOf(recipe.Packages[len(recipe.Packages)-1])
 	return rpmrun.InstallAndLoad(ctx, s.Manager, recipe, rpmrun.Host{
 		State: func() (hotstick.Effect, error) {
 			all, err := kernel.Livepatches(s.fsys)
 			return klp.StateOf(all, recipe.Module), err
 		},
-		File: func() string { return kpatch.File(s.fsys, recipe.Module) },
+		File: func() string { return kpatch.File(s.fsys, recipe.Module) }, Expected: expected,
 	})
 }
 

@@ -30,6 +30,9 @@ type Host struct {
 	State func() (hotstick.Effect, error)
 	// File is the path of the module's file, for the kpatch tool; empty if there is none.
 	File func() string
+	// Expected is the module that the packages have by the vendor's rule for names; empty if
+	// it has none.
+	Expected string
 }
 
 // InstallAndLoad installs a recipe's packages. A module that is not loaded after that,
@@ -49,7 +52,11 @@ func InstallAndLoad(ctx context.Context, m Manager, recipe hotstick.Recipe, host
 	}
 	file := host.File()
 	if file == "" {
-		return driver.Refuse(hotstick.ReasonVerificationFailed, "%s said that it is done, and there is no module %s", m.Program, recipe.Module)
+		detail := ""
+		if host.Expected != "" && host.Expected != recipe.Module {
+			detail = ": by its name the package has " + host.Expected
+		}
+		return driver.Refuse(hotstick.ReasonVerificationFailed, "%s said that it is done, and there is no module %s%s", m.Program, recipe.Module, detail)
 	}
 	return Load(ctx, m.Commands, recipe.Module, "/"+file, state == hotstick.Disabled)
 }
