@@ -9,16 +9,10 @@ import (
 	"github.com/hotstick/hotstick/internal/guest/kernelpkg"
 	"github.com/hotstick/hotstick/internal/kernel/kmod"
 	"github.com/hotstick/hotstick/internal/rig"
+	"github.com/hotstick/hotstick/internal/rig/rigtest"
 )
 
-// Nobody who looks at a guest may take a rig for the vendor's system.
-func TestEveryFileOfARigSaysThatItIsOne(t *testing.T) {
-	for _, f := range rig.Files() {
-		if !strings.Contains(string(f.Data[:min(len(f.Data), 80)]), "# Rig: ") {
-			t.Errorf("%s does not say so at its beginning", f.Path)
-		}
-	}
-}
+func TestEveryFileSaysThatItIsARig(t *testing.T) { rigtest.Labelled(t, rig.Files()) }
 
 func TestModulesAreBuiltUnderTheNamesOfVendors(t *testing.T) {
 	if os.Getenv("HOTSTICK_GUESTS") != "1" {

@@ -169,6 +169,20 @@ func (g Guest) Command(match string, limit time.Duration) string {
 		modulesVariable, rig.ModulesDir, g.kernel.Release, g.kernel.BuildID, program, match, limit)
 }
 
+// Labelled checks that each script of a rig says in its first lines that it is one: nobody
+// who looks at a guest may take it for the vendor's system.
+func Labelled(t *testing.T, files []guest.File) {
+	t.Helper()
+	if len(files) == 0 {
+		t.Error("the rig has no files")
+	}
+	for _, f := range files {
+		if !strings.Contains(string(f.Data[:min(len(f.Data), 80)]), "# Rig: ") {
+			t.Errorf("%s does not say that it is a rig's", f.Path)
+		}
+	}
+}
+
 // result is what the program prints of one test.
 var result = regexp.MustCompile(`(?m)^\s*--- (PASS|FAIL|SKIP): (Test\S+)`)
 
