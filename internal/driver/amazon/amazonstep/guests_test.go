@@ -28,7 +28,7 @@ const patches = "../../../../patches"
 // and the kpatch tool, and the kernel and the live patches are real.
 func TestRealKernels(t *testing.T) {
 	rigtest.Suite{
-		Name: "amazon", Files: amazonrig.Files(), Patches: patches, AtLeast: 32, Limit: 20 * time.Minute,
+		Name: "amazon", Files: amazonrig.Files(), Patches: patches, AtLeast: 28, Limit: 20 * time.Minute,
 		Modules: []rig.Module{
 			{Name: "livepatch_CVE_2026_52928"}, {Name: "livepatch_CVE_2026_98022"},
 			{Name: "livepatch_stacked_1", Stacks: true}, {Name: "livepatch_stacked_2", Stacks: true},
