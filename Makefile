@@ -93,7 +93,7 @@ fuzz: ## every parser of foreign bytes, two seconds each; FUZZ=5m for longer, ON
 
 .PHONY: test-guests
 test-guests: build ## the driver klp, guests and the demo's checks on real kernels
-	HOTSTICK_GUESTS=1 go test -p 1 -count=1 -timeout $(T_GUESTS) ./internal/guest/... ./internal/driver/klp/... ./internal/loader/... ./internal/demo/...
+	HOTSTICK_GUESTS=1 go test -p 1 -count=1 -timeout $(T_GUESTS) ./internal/guest/... ./internal/driver/klp/... ./internal/loader/... ./internal/agent/probe/... ./internal/demo/...
 
 # The systems of vendors, for which rigs stand in: ONLY=suse for some.
 .PHONY: drivers
