@@ -123,7 +123,7 @@ func adopt(ctx context.Context, s *session) error {
 // onHold keeps a unit from loading patches by itself. That of kpatch has done its work
 // and is only kept from the next boot; a daemon is stopped as well.
 func onHold(a *ledger.Adoption) []string {
-	if a.System == "kpatch" {
+	if a.Unit == "kpatch.service" {
 		return []string{"disable", a.Unit}
 	}
 	return []string{"disable", "--now", a.Unit}

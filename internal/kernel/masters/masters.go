@@ -18,6 +18,7 @@ import (
 // Names of systems, as [hotstick.Master] has them.
 const (
 	Kpatch     = "kpatch"
+	Amazon     = "amazon"
 	Canonical  = "canonical"
 	KernelCare = "kernelcare"
 	Ksplice    = "ksplice"
@@ -45,7 +46,8 @@ type system struct {
 }
 
 // systems is the closed table, in the order of names. A distribution that is known by its
-// package only (kpatch-patch of Red Hat, kernel-livepatch of Amazon) loads by kpatch.
+// package only (kpatch-patch of Red Hat) loads by kpatch; that of Amazon has a name of its
+// own, because another driver drives it.
 var systems = []system{
 	{name: Canonical, units: []string{"snap.canonical-livepatch.canonical-livepatchd.service"}, programs: []string{"snap/bin/canonical-livepatch"}, prefix: "lkp_Ubuntu_"},
 	{name: KernelCare, units: []string{"kcare.service"}, programs: []string{"usr/bin/kcarectl"}, schedules: []string{"etc/cron.d/kcare-cron"}},
@@ -61,6 +63,9 @@ func Find(fsys fs.FS, patches []hotstick.LoadedPatch) []hotstick.Master {
 	units := enabledUnits(fsys)
 	for _, s := range systems {
 		m := hotstick.Master{System: s.name}
+		if s.name == Kpatch && ofAmazon(fsys) {
+			m.System = Amazon
+		}
 		files := s.modules(fsys)
 		scheduled := exists(fsys, s.schedules...) != ""
 		for _, u := range s.units {
@@ -94,7 +99,30 @@ func Find(fsys fs.FS, patches []hotstick.LoadedPatch) []hotstick.Master {
 			found = append(found, m)
 		}
 	}
+	slices.SortFunc(found, func(a, b hotstick.Master) int { return strings.Compare(a.System, b.System) })
 	return found
+}
+
+// maxRelease bounds what is read of os-release, in bytes.
+const maxRelease = 16 << 10
+
+// ofAmazon tells whether the host's distribution is Amazon's.
+func ofAmazon(fsys fs.FS) bool {
+	f, err := fsys.Open("etc/os-release")
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxRelease))
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(data)) {
+		if id, ok := strings.CutPrefix(strings.TrimSpace(line), "ID="); ok {
+			return strings.Trim(id, `"'`) == "amzn"
+		}
+	}
+	return false
 }
 
 // maxModules bounds the modules that are named of one system.

@@ -37,6 +37,8 @@ func TestOtherMastersAreFoundByWhatTheyLeaveOnTheDisk(t *testing.T) {
 		{"kpatch that is enabled and masked", fstest.MapFS{"etc/systemd/system/kpatch.service": link("/dev/null"), wants + "kpatch.service": link("/" + kpatchUnit), "var/lib/kpatch/6.1.0/fix.ko": file()},
 			nil, []hotstick.Master{{System: "kpatch", Unit: "kpatch.service", Modules: []string{"fix"}}}},
 		{"a patch that kpatch loaded by hand", fstest.MapFS{}, []string{"kpatch_5_14_0"}, []hotstick.Master{{System: "kpatch", Modules: []string{"kpatch_5_14_0"}}}},
+		{"kpatch of Amazon Linux", fstest.MapFS{"etc/os-release": {Data: []byte("NAME=x\nID=\"amzn\"\n")}, kpatchUnit: file(), wants + "kpatch.service": link("/" + kpatchUnit), "var/lib/kpatch/6.1.0/livepatch_CVE_1.ko": file()},
+			[]string{"livepatch_CVE_1"}, []hotstick.Master{{System: "amazon", Unit: "kpatch.service", Active: true, Modules: []string{"livepatch_CVE_1"}}}},
 		{"Canonical", fstest.MapFS{"snap/bin/canonical-livepatch": file(), wants + "snap.canonical-livepatch.canonical-livepatchd.service": link("x")},
 			[]string{"lkp_Ubuntu_6_8_0_1"}, []hotstick.Master{{System: "canonical", Unit: "snap.canonical-livepatch.canonical-livepatchd.service", Active: true, Modules: []string{"lkp_Ubuntu_6_8_0_1"}}}},
 		{"KernelCare by its cron job", fstest.MapFS{"usr/bin/kcarectl": file(), "etc/cron.d/kcare-cron": file()}, nil, []hotstick.Master{{System: "kernelcare", Active: true}}},
