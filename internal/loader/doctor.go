@@ -40,10 +40,10 @@ type course struct {
 }
 
 // follow returns what is known once the patches have been observed. A transition that
-// turns round is another one.
-func (m course) follow(patches []hotstick.LoadedPatch, uptime time.Duration, a *ledger.Attempt) course {
+// turns round is another one. What a step is at work on counts from when that has ended.
+func (m course) follow(patches []hotstick.LoadedPatch, uptime time.Duration, a *ledger.Attempt, stepping string) course {
 	i := slices.IndexFunc(patches, func(p hotstick.LoadedPatch) bool {
-		return p.State == hotstick.TransitionIn || p.State == hotstick.TransitionOut
+		return p.Module != stepping && (p.State == hotstick.TransitionIn || p.State == hotstick.TransitionOut)
 	})
 	switch {
 	case i < 0:

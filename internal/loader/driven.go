@@ -44,3 +44,16 @@ func (l *Loader) loadsBytes(name string) bool {
 	_, steps := c.(driver.Stepped)
 	return ok && !steps
 }
+
+// otherMaster is another live-patch system that loads patches by itself beside a driver;
+// empty if there is none. That which the driver itself drives is no other one, unless it
+// schedules itself and nobody has put it on hold.
+func otherMaster(masters []hotstick.Master, c hotstick.Capabilities) string {
+	for _, m := range masters {
+		own := m.System == c.Driver || m.System == "kpatch" && c.Driver == "amazon" // whose modules kpatch loads
+		if m.Active && (!own || c.Schedules && !c.Held) {
+			return m.System
+		}
+	}
+	return ""
+}

@@ -147,6 +147,8 @@ type attemptRun struct {
 	// movedAt is when a transition was seen last.
 	movedAt   time.Duration
 	touchedAt time.Duration
+	// stepping is the module of the step that runs for the attempt; empty if none does.
+	stepping string
 }
 
 // New starts a loader: it reads the ledger and brings it into this boot, which
@@ -334,7 +336,7 @@ func (l *Loader) saw(patches []hotstick.LoadedPatch, err error) {
 	if err == nil {
 		l.tellKernel(l.patches, patches)
 		l.patches, l.blind = patches, ""
-		l.moving = l.moving.follow(patches, l.cfg.Clock.Uptime(), l.led.Attempt)
+		l.moving = l.moving.follow(patches, l.cfg.Clock.Uptime(), l.led.Attempt, l.run.stepping)
 		if l.moving.module != "" {
 			l.run.movedAt = l.cfg.Clock.Uptime()
 		}

@@ -39,7 +39,7 @@ func reapply(s permitSituation) (bool, *hotstick.Reason) {
 		return false, because(hotstick.ReasonVerificationFailed, "what is loaded cannot be read")
 	case inTransition(s.patches):
 		return false, because(hotstick.ReasonTransitionBusy, "")
-	case len(s.patches) > 0:
+	case len(s.patches) > 0 && !s.there():
 		return false, because(hotstick.ReasonForeignPatch, s.patches[0].Module)
 	case !s.listed:
 		return false, because(hotstick.ReasonNoArtifact, "the last trusted catalog does not list it")
@@ -65,6 +65,15 @@ type permitSituation struct {
 	// listed: the last trusted catalog, expired or not, lists these bytes for
 	// this build.
 	listed bool
+}
+
+// there reports whether the permit's level is in effect already, and nothing else: the
+// vendor's own system may have brought it back at boot. Then it only goes through probation
+// again. Bytes of ours nobody else loads.
+func (s permitSituation) there() bool {
+	v := s.permit.Level
+	p := s.patches[0]
+	return len(s.patches) == 1 && p.Module == v.Module && p.Driver == v.Driver && p.State == hotstick.InEffect && ofVendor(v.Driver)
 }
 
 // idle looks after a host without an attempt: it re-applies the confirmed level

@@ -125,7 +125,7 @@ func finish(l *ledger.Ledger, a ledger.Attempt, end hotstick.HostState, reason *
 	case hotstick.Reverted:
 		settleRevert(l, a, at)
 	case hotstick.Failed:
-		if reason.Code == hotstick.ReasonTouchFailed && a.Plan == "" {
+		if a.Plan == "" && (reason.Code == hotstick.ReasonTouchFailed || ofVendor(a.Level.Driver)) {
 			hold(l.Permit, a.Level.Patch, at.boot)
 			hold(l.Former, a.Level.Patch, at.boot)
 		}

@@ -56,11 +56,7 @@ func (l *Loader) grantSituation(ctx context.Context, grant statement.Grant, obse
 		before: l.before(), downgrades: l.permitted(),
 		obstacles: obstacles{unhealthy: l.health.unhealthy(), off: l.off()},
 	}
-	for _, m := range l.cfg.Others.Masters(l.patches) {
-		if m.Active {
-			s.master = m.System
-		}
-	}
+	masters := l.cfg.Others.Masters(l.patches)
 	plan, err := l.knownPlan(grant.Plan)
 	if err != nil {
 		s.doubt = because(hotstick.ReasonNotInPlan, "the plan is not known here")
@@ -80,6 +76,7 @@ func (l *Loader) grantSituation(ctx context.Context, grant statement.Grant, obse
 	level := s.level()
 	s.patch, s.hasPatch = l.view.Patch(level)
 	s.capabilities = l.cfg.Drivers.Can(ctx, s.patch.Driver)
+	s.master = otherMaster(masters, s.capabilities)
 	s.expired = l.view.ExpiredFor(level, l.judged())
 	s.blocked = l.blocked(level)
 	if artifact, ok := s.patch.Artifact(l.build); ok {

@@ -41,6 +41,7 @@ type situation struct {
 	// so the way back leads to the kernel as it booted.
 	beforeBlocked bool
 	touching      touching
+	steps         stepping
 	// moving is the transition that runs, as this process has followed it.
 	moving course
 	// movedAt is the uptime at which this process has last seen a transition.
@@ -94,6 +95,8 @@ const (
 	// doHelp: do what helps the transition of a module of ours along, and never decide
 	// how it ends.
 	doHelp
+	// doEnd: make the step end that runs for the attempt.
+	doEnd
 )
 
 // action is one step.
@@ -122,10 +125,16 @@ func nextOfKernel(s situation) action {
 	case hotstick.Armed:
 		return nextArmed(s)
 	case hotstick.Applying:
+		if s.steps.level {
+			return nextApplyingByStep(s)
+		}
 		return nextApplying(s)
 	case hotstick.Probation:
 		return nextProbation(s)
 	case hotstick.Reverting:
+		if s.steps.level || s.steps.before {
+			return nextRevertingByStep(s)
+		}
 		return nextReverting(s)
 	}
 	return action{}
@@ -151,7 +160,7 @@ func nextArmed(s situation) action {
 	switch {
 	case s.order != nil:
 		return move(hotstick.Reverting, s.order)
-	case listed && state != hotstick.Disabled:
+	case listed && state != hotstick.Disabled, !s.mayLoad && s.steps.applies(s.attempt.Level.Module):
 		// The load was asked for before this loader was restarted.
 		return move(hotstick.Applying, nil)
 	case !s.mayLoad && s.loadError != "":
@@ -179,7 +188,7 @@ func nextApplying(s situation) action {
 	if a, ill := s.ill(); ill {
 		return a
 	}
-	late := s.uptime-millis(s.attempt.LoadMillis) > s.limits.transition(s.attempt.Level)
+	late := s.uptime-millis(s.attempt.LoadMillis) > s.applyTime()
 	state, listed := s.effect(s.attempt.Level.Module)
 	switch {
 	case !s.observed || listed && state == hotstick.EffectUnknown:

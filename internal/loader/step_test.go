@@ -45,7 +45,7 @@ func drawSituation(t *rapid.T) situation {
 				State: rapid.SampledFrom(hotstick.Effects()).Draw(t, "state of "+module)})
 		}
 	}
-	s.moving = s.moving.follow(s.patches, s.uptime, nil)
+	s.moving = s.moving.follow(s.patches, s.uptime, nil, "")
 	s.moving.since -= time.Duration(rapid.IntRange(0, 40).Draw(t, "moving for")) * time.Second
 	return s
 }

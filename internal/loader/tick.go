@@ -105,21 +105,24 @@ func (l *Loader) pace() time.Duration {
 // look observes the kernel and gathers everything that the next step of the open
 // attempt rests on. It reports false if there is no open attempt.
 func (l *Loader) look(ctx context.Context) (situation, bool) {
+	steps := l.lookAtStep(ctx)
 	patches, err := l.cfg.Drivers.Observe(ctx)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.run.stepping = steps.running()
 	l.saw(patches, err)
 	if l.broken != nil || l.led.Attempt == nil {
 		return situation{}, false
 	}
 	l.saveLate()
 	a := *l.led.Attempt
+	patches = steps.withoutLeftovers(patches, a)
 	uptime := l.cfg.Clock.Uptime()
 	s := situation{
 		attempt: a, patches: patches, observed: err == nil, uptime: uptime,
 		mayLoad: l.run.mayLoad, loadError: l.run.loadError, refused: l.run.refused, order: l.run.order,
 		silence: l.health.silence(a, uptime), answered: l.health.answered(a),
-		moving: l.moving, movedAt: l.run.movedAt, limits: l.cfg.Limits, touching: l.touching(uptime),
+		moving: l.moving, movedAt: l.run.movedAt, limits: l.cfg.Limits, touching: l.touching(uptime), steps: steps,
 	}
 	s.stop = l.blocked(a.Level.Patch)
 	if a.Plan != "" && l.led.Halted(a.Plan) {
@@ -201,6 +204,9 @@ func (l *Loader) act(ctx context.Context, s situation, a action) bool {
 		return ctx.Err() == nil
 	case doHelp:
 		l.help(ctx, s.attempt, a.module)
+		return false
+	case doEnd:
+		l.end(ctx, s)
 		return false
 	case doLoad:
 		return l.load(ctx, s)

@@ -55,6 +55,8 @@ func touchArmed(s situation, a action) action {
 // touchApplying changes what comes after the transition, before probation.
 func touchApplying(s situation, a action) action {
 	switch {
+	case a.verb == doMove && a.to == hotstick.Failed:
+		return s.putBack(touch.Goal{Level: s.attempt.Level.Patch, All: s.attempt.Before == nil}, a)
 	case a.verb != doMove || a.to != hotstick.Probation:
 		return a
 	case s.touching.failed != nil:

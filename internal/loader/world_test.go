@@ -94,6 +94,8 @@ type world struct {
 	dropped func() (catalog.View, bool)
 	// things are what patches touch beside the kernel; nil if nothing can be touched.
 	things touch.World
+	// vendor is a system that works by steps; nil for none.
+	vendor *vendor
 	// others are the other live-patch systems, and journal what people read; nil for none.
 	others  loader.Others
 	journal loader.Journal
@@ -183,9 +185,13 @@ func (w *world) start() {
 	if w.kernels != nil {
 		drv, runs, ordered = w.kernels, w.kernels.runs, w.kernels.told
 	}
+	drivers := driver.Set{drv}
+	if w.vendor != nil {
+		drivers = append(drivers, w.vendor.changer())
+	}
 	host := &simulated{machine: w.machine, build: runs, now: w.clock, skew: func() time.Duration { return w.skew }}
 	l, err := loader.New(loader.Config{
-		Drivers: driver.Set{drv}, Ordered: ordered, Clock: host, Disk: w.disk, Kernel: host, Catalog: (*staging)(w), Limits: w.limits, Tasks: w.looks,
+		Drivers: drivers, Ordered: ordered, Clock: host, Disk: w.disk, Kernel: host, Catalog: (*staging)(w), Limits: w.limits, Tasks: w.looks,
 		Identity: func() (ed25519.PublicKey, error) { return ed25519.PublicKey(identity.Public()), nil },
 		Labels:   func() (map[string]string, error) { return w.labels, w.labelsErr }, Trace: w.trace, Dropped: w.dropped,
 		Model:  "Maker Product",
@@ -421,6 +427,9 @@ func (w *world) pass(d time.Duration) {
 	for end := w.now.Add(d); w.now.Before(end); w.now = w.now.Add(step) {
 		if w.machine.State().Down {
 			return
+		}
+		if w.vendor != nil {
+			w.vendor.work()
 		}
 		w.loader.Tick(context.Background())
 		if !w.mute && !w.machine.State().Down {

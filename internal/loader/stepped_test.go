@@ -1,0 +1,423 @@
+package loader_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/catalog"
+	"github.com/hotstick/hotstick/internal/driver"
+	"github.com/hotstick/hotstick/internal/driver/fake"
+	"github.com/hotstick/hotstick/internal/kernel/kmod"
+	"github.com/hotstick/hotstick/internal/loader/ledger"
+	"github.com/hotstick/hotstick/internal/loader/steps"
+)
+
+// vendor is a live-patch system whose tool takes its time. It works: what it applies, the
+// machine's kernel runs. Its steps run beside the loader and verify like real ones.
+type vendor struct {
+	w    *world
+	dir  string
+	undo hotstick.Undo
+	// takes is how long the tool works before it changes anything.
+	takes time.Duration
+	// fails is what the tool says instead of working; lies: it works well and does nothing.
+	fails error
+	lies  bool
+	// asleep: nobody starts steps.
+	asleep bool
+
+	wanted bool
+	desk   *steps.Desk // the step's
+	job    *steps.Job
+	since  time.Time
+	ending bool
+	// did lists what the tool did, and ended counts steps that were made to end.
+	did   []string
+	ended int
+}
+
+func newVendor(t *testing.T) (*world, *vendor) {
+	w := newWorld(t)
+	w.vendor = &vendor{w: w, dir: t.TempDir(), undo: hotstick.UndoDisable, takes: 30 * time.Second}
+	w.start()
+	return w, w.vendor
+}
+
+func (v *vendor) uptime() time.Duration { return v.w.clock().Sub(v.w.machine.State().BootedAt) }
+
+// changer is the driver as a new loader has it.
+func (v *vendor) changer() driver.Changer {
+	desk := &steps.Desk{Dir: v.dir, Starter: v, Uptime: v.uptime}
+	return steps.NewChanger(v, desk, func() (ledger.Ledger, error) {
+		data, err := v.w.disk.Memory.Load()
+		if err != nil {
+			return ledger.Ledger{}, err
+		}
+		return ledger.Decode(data)
+	})
+}
+
+// Start implements steps.Starter.
+func (v *vendor) Start(context.Context, string) error {
+	v.wanted = true
+	return nil
+}
+
+// End implements steps.Starter.
+func (v *vendor) End(context.Context, string, int) error {
+	v.ending = true
+	v.ended++
+	return nil
+}
+
+// work lets the step do what it can do now.
+func (v *vendor) work() {
+	if v.wanted && v.job == nil && !v.asleep {
+		v.wanted = false
+		job, err := (&steps.Desk{Dir: v.dir, Uptime: v.uptime}).Take("kpatch")
+		if err != nil {
+			v.w.t.Errorf("a step was started for nothing: %v", err)
+			return
+		}
+		v.job, v.since = job, v.w.clock()
+	}
+	var err error
+	switch {
+	case v.job == nil:
+		return
+	case v.ending:
+		err = driver.Refuse(hotstick.ReasonToolFailed, "it was made to end")
+	case v.w.clock().Sub(v.since) < v.takes:
+		return
+	default:
+		g := steps.Ground{Ledger: v.w.ledger(), Boot: v.w.machine.State().BootID, Build: build, View: v.w.view, Viewed: true}
+		g.Kept, _ = v.w.disk.Kept(v.job.Request.Artifact)
+		_, err = v.job.Work(context.Background(), v, g)
+	}
+	if err := v.job.Answer(nil, err); err != nil {
+		v.w.t.Error(err)
+	}
+	v.job, v.ending = nil, false
+}
+
+// die ends the step as kill -9 does.
+func (v *vendor) die() {
+	v.job.Abandon()
+	v.job = nil
+}
+
+func (v *vendor) Name() string { return "kpatch" }
+
+func (v *vendor) Capabilities(context.Context) hotstick.Capabilities {
+	return hotstick.Capabilities{Driver: "kpatch", TrustClass: hotstick.TrustStep, Available: true, Undo: v.undo, Truth: "the simulated kernel"}
+}
+
+func (v *vendor) Observe(ctx context.Context) ([]hotstick.LoadedPatch, error) {
+	patches, err := v.w.machine.Observe(ctx)
+	patches = slices.DeleteFunc(patches, func(p hotstick.LoadedPatch) bool {
+		return !strings.HasPrefix(p.Module, "kpatch_") || p.State == hotstick.Disabled
+	})
+	for i := range patches {
+		patches[i].Driver = "kpatch"
+	}
+	return patches, err
+}
+
+// load puts a module of the vendor's into the kernel, whoever asks.
+func (v *vendor) load(ctx context.Context, module string) error {
+	info := kmod.Info{Name: module, License: "GPL", Livepatch: true, Arch: build.Arch, Vermagic: build.Release + " SMP preempt mod_unload modversions "}
+	load := driver.Load{Module: module, File: mustFile(v.w.t, kmod.Compose(info)), Build: build}
+	patches, err := v.w.machine.Observe(ctx)
+	for _, p := range patches {
+		load.Replaces = append(load.Replaces, p.Module)
+	}
+	return errors.Join(err, v.w.machine.Load(ctx, load))
+}
+
+func (v *vendor) Apply(ctx context.Context, r hotstick.Recipe) error {
+	v.did = append(v.did, "apply "+r.Module)
+	if v.fails != nil || v.lies {
+		return v.fails
+	}
+	return v.load(ctx, r.Module)
+}
+
+func (v *vendor) Remove(ctx context.Context, r hotstick.Recipe) error {
+	v.did = append(v.did, "remove "+r.Module)
+	if v.fails != nil {
+		return v.fails
+	}
+	return v.w.machine.Disable(ctx, r.Module)
+}
+
+// recipe adds a level of the vendor's to the catalog.
+func (v *vendor) recipe(ref string, does fake.Behaviour) hotstick.Patch {
+	v.w.t.Helper()
+	r, err := hotstick.ParsePatchRef(ref)
+	if err != nil {
+		v.w.t.Fatal(err)
+	}
+	module := fmt.Sprintf("kpatch_%s_%d", r.Name, r.Level)
+	recipe := hotstick.Recipe{Schema: hotstick.RecipeSchema, Driver: "kpatch", Build: build, Module: module,
+		Packages: []hotstick.Package{{Name: "kpatch-patch-" + r.Name, Version: fmt.Sprint("1-", r.Level)}}}
+	data, err := recipe.Encode()
+	if err != nil {
+		v.w.t.Fatal(err)
+	}
+	digest := hotstick.NewDigest(data)
+	v.w.staged[digest] = data
+	v.w.machine.Behave(module, does)
+	p := hotstick.Patch{Ref: r, Driver: "kpatch", Reversibility: hotstick.ReversibleLive, Replace: true,
+		Artifacts: []hotstick.Artifact{{Build: build, Digest: digest, SizeBytes: int64(len(data)), Module: module}}}
+	view := v.w.view
+	v.w.view = catalog.NewView(view.Version+1, view.Expires, view.Trust, append(slices.Clone(view.Patches), p))
+	return p
+}
+
+// offer starts a plan whose transition may take two minutes.
+func (v *vendor) offer(p hotstick.Patch) hotstick.PlanID {
+	v.w.t.Helper()
+	raw, id := v.w.plan(p, func(plan *hotstick.Plan) { plan.TransitionSeconds = 120 })
+	v.w.exchange(raw)
+	v.w.exchange(v.w.grant(id, 1, nil))
+	return id
+}
+
+// mustConfirm brings a level to its confirmed end.
+func (v *vendor) mustConfirm(p hotstick.Patch) hotstick.PlanID {
+	v.w.t.Helper()
+	id := v.offer(p)
+	v.w.pass(time.Minute)
+	v.w.mustEnd(hotstick.Confirmed, "")
+	v.w.mustRun(p.Ref)
+	return id
+}
+
+// mustDo checks what the vendor's tool did.
+func (v *vendor) mustDo(want ...string) {
+	v.w.t.Helper()
+	if !slices.Equal(v.did, want) {
+		v.w.t.Fatalf("the tool did %q, want %q; reported %s", v.did, want, v.w.states())
+	}
+}
+
+func TestAVendorsLevelComesByAStepWhileTheLoaderGoesOnWatching(t *testing.T) {
+	w, v := newVendor(t)
+	p := v.recipe("fix@1", fake.Behaviour{})
+	v.offer(p)
+	w.pass(20 * time.Second)
+	if w.states() != "armed applying" || w.last.Stall != nil {
+		t.Fatalf("while the tool works: %s, stalled %+v", w.states(), w.last.Stall)
+	}
+	w.pass(40 * time.Second)
+	w.mustEnd(hotstick.Confirmed, "")
+	w.mustRun(p.Ref)
+	v.mustDo("apply kpatch_fix_1")
+}
+
+func TestAStepThatChangedNothingIsAFailedAttempt(t *testing.T) {
+	for _, c := range []struct {
+		what  string
+		spoil func(v *vendor)
+		code  hotstick.ReasonCode
+		did   int
+	}{
+		{"the tool fails", func(v *vendor) { v.fails = errors.New("No match for argument") }, hotstick.ReasonToolFailed, 1},
+		{"the tool has a reason", func(v *vendor) { v.fails = driver.Refuse(hotstick.ReasonNotEntitled, "not registered") }, hotstick.ReasonNotEntitled, 1},
+		{"the tool lies", func(v *vendor) { v.lies = true }, hotstick.ReasonVerificationFailed, 1},
+		{"the tool takes too long", func(v *vendor) { v.takes = time.Hour }, hotstick.ReasonToolFailed, 0},
+		{"nobody starts it", func(v *vendor) { v.asleep = true }, hotstick.ReasonToolFailed, 0},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			w, v := newVendor(t)
+			c.spoil(v)
+			v.offer(v.recipe("fix@1", fake.Behaviour{}))
+			w.pass(3 * time.Minute)
+			w.mustEnd(hotstick.Failed, c.code)
+			if w.states() != "armed applying failed" || len(v.did) != c.did {
+				t.Fatalf("reported %s, and the tool did %q", w.states(), v.did)
+			}
+			w.mustRun(hotstick.PatchRef{})
+		})
+	}
+}
+
+func TestAnIllHostEndsTheStepAndGoesBack(t *testing.T) {
+	w, v := newVendor(t)
+	v.offer(v.recipe("fix@1", fake.Behaviour{}))
+	w.pass(10 * time.Second)
+	w.probe = "503"
+	w.pass(10 * time.Second)
+	w.mustEnd(hotstick.Reverted, hotstick.ReasonProbeFailed)
+	if v.ended != 1 {
+		t.Fatalf("the step was made to end %d times", v.ended)
+	}
+	v.mustDo()
+}
+
+func TestAnIllVendorsLevelIsTakenOutByAStep(t *testing.T) {
+	w, v := newVendor(t)
+	first := v.recipe("fix@1", fake.Behaviour{})
+	v.mustConfirm(first)
+	v.offer(v.recipe("fix@2", fake.Behaviour{Ill: "503"}))
+	w.pass(3 * time.Minute)
+	w.mustEnd(hotstick.Reverted, hotstick.ReasonProbeFailed)
+	w.mustRun(first.Ref)
+	v.mustDo("apply kpatch_fix_1", "apply kpatch_fix_2", "apply kpatch_fix_1")
+}
+
+func TestASystemWithNoWayBackSaysSoAtOnce(t *testing.T) {
+	for _, undo := range []hotstick.Undo{hotstick.UndoReboot, hotstick.UndoPrevious, hotstick.UndoDisable} {
+		t.Run(string(undo), func(t *testing.T) {
+			w, v := newVendor(t)
+			v.undo, v.takes = undo, time.Second
+			p := v.recipe("fix@1", fake.Behaviour{})
+			v.offer(p)
+			w.pass(5 * time.Second)
+			w.probe = "503"
+			if undo == hotstick.UndoDisable { // it says it can, and the tool then says that it cannot
+				v.fails = driver.Refuse(hotstick.ReasonNoWayBack, "only a reboot")
+			}
+			w.pass(5 * time.Second)
+			w.mustEnd(hotstick.Failed, hotstick.ReasonRevertFailed)
+			if r := w.reports[len(w.reports)-1].Reason; r.Cause != hotstick.ReasonNoWayBack {
+				t.Fatalf("the reason is %+v", r)
+			}
+			w.mustRun(p.Ref)
+		})
+	}
+}
+
+func TestALoaderThatIsRestartedFindsItsStepAgain(t *testing.T) {
+	for _, c := range []struct {
+		what  string
+		after time.Duration
+		spoil func(v *vendor)
+		end   hotstick.HostState
+		code  hotstick.ReasonCode
+	}{
+		{"while it runs", 10 * time.Second, func(*vendor) {}, hotstick.Confirmed, ""},
+		{"before it begins", 0, func(*vendor) {}, hotstick.Confirmed, ""},
+		{"and it fails", 10 * time.Second, func(v *vendor) { v.fails = driver.Refuse(hotstick.ReasonCoverEnded, "") }, hotstick.Failed, hotstick.ReasonCoverEnded},
+		{"and it dies", 10 * time.Second, (*vendor).die, hotstick.Failed, hotstick.ReasonToolFailed},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			w, v := newVendor(t)
+			v.offer(v.recipe("fix@1", fake.Behaviour{}))
+			w.loader.Tick(context.Background())
+			w.pass(c.after)
+			c.spoil(v)
+			w.start()
+			w.pass(time.Minute)
+			w.mustEnd(c.end, c.code)
+			if len(v.did) > 1 {
+				t.Fatalf("one attempt had the steps %q", v.did)
+			}
+		})
+	}
+}
+
+func TestALoaderKilledAtAnyWriteOfAStepsAttemptResumes(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		for _, before := range []bool{true, false} {
+			for n := 1; ; n++ {
+				w, v := newVendor(t)
+				first := v.recipe("fix@1", fake.Behaviour{})
+				v.mustConfirm(first)
+				second := v.recipe("fix@2", fake.Behaviour{})
+				if fails {
+					v.fails = errors.New("it says no")
+				}
+				w.disk.plug, w.disk.before = w.disk.saves+n, before
+				was := untilPlug(func() {
+					v.offer(second)
+					w.pass(2 * time.Minute)
+				})
+				w.disk.plug = 0
+				if !was {
+					if n < 4 {
+						t.Fatalf("the plug was pulled %d times only", n-1)
+					}
+					break
+				}
+				w.start()
+				w.exchange()
+				w.pass(2 * time.Minute)
+				if len(v.did) > 2 {
+					t.Fatalf("write %d, before=%t: one attempt had the steps %q", n, before, v.did[1:])
+				}
+				if w.ledger().Attempt != nil {
+					t.Fatalf("write %d, before=%t: the attempt has no end: %s", n, before, w.states())
+				}
+				want := first.Ref
+				if w.reports[len(w.reports)-1].State == hotstick.Confirmed && len(v.did) == 2 {
+					want = second.Ref
+				}
+				w.mustRun(want)
+			}
+		}
+	}
+}
+
+func TestAVendorsLevelComesBackAfterAReboot(t *testing.T) {
+	for _, byVendor := range []bool{false, true} {
+		t.Run(fmt.Sprint("the vendor loads it at boot: ", byVendor), func(t *testing.T) {
+			w, v := newVendor(t)
+			p := v.recipe("fix@1", fake.Behaviour{})
+			v.mustConfirm(p)
+			if err := w.loader.Stop(); err != nil {
+				t.Fatal(err)
+			}
+			w.machine.Boot()
+			if err := os.RemoveAll(v.dir); err != nil { // it was in memory
+				t.Fatal(err)
+			}
+			want := []string{"apply kpatch_fix_1", "apply kpatch_fix_1"}
+			if byVendor {
+				want = want[:1]
+				if err := v.load(context.Background(), "kpatch_fix_1"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.now = w.now.Add(time.Second)
+			w.start()
+			w.pass(2 * time.Minute)
+			w.mustEnd(hotstick.Confirmed, "")
+			w.mustRun(p.Ref)
+			v.mustDo(want...)
+		})
+	}
+}
+
+func TestAPermitWhoseStepFailsIsNotTriedOverAndOver(t *testing.T) {
+	w, v := newVendor(t)
+	v.mustConfirm(v.recipe("fix@1", fake.Behaviour{}))
+	w.machine.Boot()
+	if err := os.RemoveAll(v.dir); err != nil {
+		t.Fatal(err)
+	}
+	v.fails = driver.Refuse(hotstick.ReasonNotEntitled, "it ended last night")
+	w.now = w.now.Add(time.Second)
+	w.start()
+	w.pass(5 * time.Minute)
+	w.mustEnd(hotstick.Failed, hotstick.ReasonNotEntitled)
+	v.mustDo("apply kpatch_fix_1", "apply kpatch_fix_1")
+}
+
+func TestAConfirmedVendorsLevelGoesBackByOrder(t *testing.T) {
+	w, v := newVendor(t)
+	id := v.mustConfirm(v.recipe("fix@1", fake.Behaviour{}))
+	w.exchange()
+	w.exchange(w.order(id, nil))
+	w.pass(2 * time.Minute)
+	w.mustEnd(hotstick.Reverted, hotstick.ReasonRevertOrdered)
+	w.mustRun(hotstick.PatchRef{})
+	v.mustDo("apply kpatch_fix_1", "remove kpatch_fix_1")
+}
