@@ -35,6 +35,7 @@ var unitFiles = map[string]string{
 	"hotstick-loader-boot.service":    "/usr/lib/systemd/system/hotstick-loader-boot.service",
 	"hotstick-agent.service":          "/usr/lib/systemd/system/hotstick-agent.service",
 	"hotstick-step@.service":          "/usr/lib/systemd/system/hotstick-step@.service",
+	"hotstick-step@touch.service":     "/usr/lib/systemd/system/hotstick-step@touch.service",
 	"hotstick-agent.sysusers":         "/usr/lib/sysusers.d/hotstick-agent.conf",
 	"hotstick-loader.tmpfiles":        "/usr/lib/tmpfiles.d/hotstick-loader.conf",
 	"hotstick-agent.tmpfiles":         "/usr/lib/tmpfiles.d/hotstick-agent.conf",

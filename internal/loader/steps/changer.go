@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -19,9 +20,16 @@ type Changer struct {
 	// led reads the loader's ledger as it is on disk: a step does nothing that is not in
 	// there, so nothing else is ever asked for.
 	led func() (ledger.Ledger, error)
+
+	// mu guards settling, the ID of the Settle that this process has asked for last.
+	mu       sync.Mutex
+	settling string
 }
 
-var _ driver.Stepped = (*Changer)(nil)
+var (
+	_ driver.Stepped      = (*Changer)(nil)
+	_ driver.LevelSettler = (*Changer)(nil)
+)
 
 // NewChanger returns the driver of an observer at a desk.
 func NewChanger(observer driver.Observer, desk *Desk, led func() (ledger.Ledger, error)) *Changer {
@@ -125,7 +133,7 @@ func (c *Changer) change(ctx context.Context, act Act, module string) error {
 	if err != nil {
 		return err
 	}
-	if back = back || act == Remove; back && !c.canGoBack(ctx, act) {
+	if back = back || act == Remove; back && !level.Reboots() && !c.canGoBack(ctx, act) {
 		return driver.Refuse(hotstick.ReasonNoWayBack, "%s cannot take %s out of a running kernel: reboot the host", c.Name(), led.Attempt.Level.Patch)
 	}
 	_, err = c.desk.ask(ctx, Request{Driver: c.Name(), Act: act, Module: level.Module, Artifact: level.Artifact, LimitSeconds: level.TransitionSeconds})
@@ -142,6 +150,42 @@ func (c *Changer) canGoBack(ctx context.Context, act Act) bool {
 		return act == Apply
 	}
 	return true
+}
+
+// settleSeconds is how long settling may take: what was moved off a host comes back.
+const settleSeconds = 15 * 60
+
+// Settle implements [driver.LevelSettler]. It refuses for now while its step runs; asked
+// again, it says how that ended.
+func (c *Changer) Settle(ctx context.Context, load driver.Load, keep bool) error {
+	if _, needs := c.observer.(driver.Settler); !needs {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s, was := c.desk.now(ctx); was && c.settling != "" && s.request.ID == c.settling {
+		if s.running {
+			return busy("the level is being settled")
+		}
+		c.settling = ""
+		if r := s.answer.Refused; r != nil {
+			return &driver.Refusal{Reason: *r, Retry: true}
+		}
+		return nil
+	}
+	led, err := c.led()
+	if err != nil {
+		return err
+	}
+	v := led.Unsettled
+	if v == nil || v.Module != load.Module || v.Driver != c.Name() {
+		return driver.Refuse(hotstick.ReasonVerificationFailed, "the ledger has nothing of %s to settle", load.Module)
+	}
+	c.settling, err = c.desk.ask(ctx, Request{Driver: c.Name(), Act: Settle, Module: v.Module, Artifact: v.Artifact, Keep: keep, LimitSeconds: settleSeconds})
+	if err != nil {
+		return err
+	}
+	return busy("the level is being settled")
 }
 
 // levelOf returns the level of the open attempt that has a module, and whether it is the

@@ -27,6 +27,8 @@ const (
 	// Apply brings a level into effect, Remove takes it out.
 	Apply  Act = "apply"
 	Remove Act = "remove"
+	// Settle does what follows from the end of an attempt that rebooted.
+	Settle Act = "settle"
 	// Settings reads how the vendor's system schedules itself, Hold puts that on hold, and
 	// Release gives back what Settings returned.
 	Settings Act = "settings"
@@ -43,6 +45,8 @@ type Request struct {
 	// Module and Artifact are the level's; empty of what is no level's.
 	Module   string          `json:"module,omitempty"`
 	Artifact hotstick.Digest `json:"artifact,omitempty"`
+	// Keep is what a Settle is told: the level stays.
+	Keep bool `json:"keep,omitempty"`
 	// AskedMillis is the boot's age when it was asked for.
 	AskedMillis int64 `json:"asked_millis"`
 	// LimitSeconds is how long the step may take.

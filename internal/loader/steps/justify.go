@@ -2,6 +2,7 @@ package steps
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/catalog"
@@ -49,7 +50,7 @@ func Justify(g Ground, r Request) (hotstick.Recipe, error) {
 	switch {
 	case !names(level, r):
 		return none, fmt.Errorf("cannot %s %s: the ledger's attempt is for %s by %s", r.Act, r.Module, a.Level.Patch, a.Level.Driver)
-	case level.Build != g.Build:
+	case level.Build != g.Build && (r.Act == Apply && !back || level.Target != g.Build):
 		return none, fmt.Errorf("cannot %s %s: it is for another kernel build, %s", r.Act, r.Module, level.Build)
 	case r.Act == Apply && names(a.Level, r) && a.Phase != hotstick.Armed && a.Phase != hotstick.Applying:
 		return none, fmt.Errorf("cannot apply %s: the attempt is past that (%s)", r.Module, a.Phase)
@@ -109,6 +110,10 @@ func recipe(g Ground, level ledger.Level) (hotstick.Recipe, error) {
 		return hotstick.Recipe{}, fmt.Errorf("cannot use the kept bytes of %s: they are not those that were signed", level.Patch)
 	}
 	r, err := hotstick.ReadRecipe(g.Kept)
+	builds := []hotstick.KernelBuild{r.Build}
+	if level.Reboots() {
+		builds = append(builds, level.Target) // it is settled in the kernel that it led to
+	}
 	switch {
 	case err != nil:
 		return r, err
@@ -116,10 +121,26 @@ func recipe(g Ground, level ledger.Level) (hotstick.Recipe, error) {
 		return r, fmt.Errorf("cannot use the recipe of %s: it is for the driver %s, not %s", level.Patch, r.Driver, level.Driver)
 	case r.Module != level.Module:
 		return r, fmt.Errorf("cannot use the recipe of %s: it leads to %s, not %s", level.Patch, r.Module, level.Module)
-	case r.Build != g.Build:
+	case r.Target != level.Target, !slices.Contains(builds, g.Build):
 		return r, fmt.Errorf("cannot use the recipe of %s: it is for %s, and %s runs", level.Patch, r.Build, g.Build)
 	}
 	return r, nil
+}
+
+// JustifySettle returns the recipe of a level that is to be settled, or says why it is not:
+// the ledger must have it as unsettled, and Keep must be what its permit says.
+func JustifySettle(g Ground, r Request) (hotstick.Recipe, error) {
+	var none hotstick.Recipe
+	v, p := g.Ledger.Unsettled, g.Ledger.Permit
+	switch {
+	case g.Ledger.Boot.ID != g.Boot:
+		return none, fmt.Errorf("cannot do anything: the ledger is of another boot")
+	case g.Ledger.Attempt != nil || v == nil || !names(*v, r):
+		return none, fmt.Errorf("cannot settle %s: the ledger does not say so", r.Module)
+	case r.Keep != (p != nil && p.Level.Patch == v.Patch && p.Level.Target == v.Target):
+		return none, fmt.Errorf("cannot settle %s: whether it stays the ledger says otherwise", r.Module)
+	}
+	return recipe(g, *v)
 }
 
 // JustifySchedule returns the settings that a Release gives back, or says why a vendor's

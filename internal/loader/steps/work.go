@@ -105,6 +105,8 @@ func (j *Job) Work(ctx context.Context, stepper driver.Stepper, ground Ground) (
 	switch j.Request.Act {
 	case Settings, Hold, Release:
 		return j.schedule(ctx, stepper, ground)
+	case Settle:
+		return nil, j.settle(ctx, stepper, ground)
 	}
 	recipe, err := Justify(ground, j.Request)
 	if err != nil {
@@ -124,6 +126,19 @@ func (j *Job) Work(ctx context.Context, stepper driver.Stepper, ground Ground) (
 			return nil, inTime(ctx, err, limit)
 		}
 	}
+}
+
+// settle does what follows from the end of an attempt that rebooted.
+func (j *Job) settle(ctx context.Context, stepper driver.Stepper, ground Ground) error {
+	settler, is := stepper.(driver.Settler)
+	if !is {
+		return nil
+	}
+	recipe, err := JustifySettle(ground, j.Request)
+	if err != nil {
+		return driver.Refuse(hotstick.ReasonVerificationFailed, "%v", err)
+	}
+	return settler.Settle(ctx, recipe, j.Request.Keep)
 }
 
 // pause waits before the next try, and reports whether there is to be one.
