@@ -1,0 +1,95 @@
+package conffile
+
+import (
+	"slices"
+	"strings"
+)
+
+// Saved is how some keys of one section stood in a file.
+type Saved struct {
+	// Absent: there was no such file.
+	Absent  bool   `json:"absent,omitempty"`
+	Section string `json:"section,omitempty"`
+	// NoSection: there was no such section.
+	NoSection bool  `json:"no_section,omitempty"`
+	Keys      []Key `json:"keys"`
+}
+
+// Key is how one key stood.
+type Key struct {
+	Name string `json:"name"`
+	// Lines are its lines as they were; none if it was not there.
+	Lines []string `json:"lines,omitempty"`
+}
+
+// Save returns how some keys of a section stand.
+func (f *File) Save(section string, keys ...string) Saved {
+	s := Saved{Absent: f.absent, Section: section, NoSection: !f.has(section)}
+	for _, key := range keys {
+		k := Key{Name: key}
+		for _, i := range f.find(section, key) {
+			k.Lines = append(k.Lines, f.lines[i])
+		}
+		s.Keys = append(s.Keys, k)
+	}
+	return s
+}
+
+// Restore puts the keys back as they stood. A file in which nothing else was edited is
+// then the same to the last byte.
+func (f *File) Restore(s Saved) {
+	for _, k := range s.Keys {
+		at := f.find(s.Section, k.Name)
+		switch {
+		case len(at) == len(k.Lines):
+			for n, i := range at {
+				f.lines[i] = k.Lines[n]
+			}
+		case len(k.Lines) == 0:
+			f.Remove(s.Section, k.Name)
+		default:
+			where := -1
+			if len(at) > 0 {
+				where = at[0]
+			}
+			f.Remove(s.Section, k.Name)
+			if where < 0 {
+				where = f.end(s.Section)
+			}
+			f.lines = slices.Insert(f.lines, where, k.Lines...)
+		}
+	}
+	if s.NoSection {
+		f.dropEmpty(s.Section)
+	}
+	if s.Absent && f.empty() {
+		f.absent = true
+	}
+}
+
+// has reports whether a section is there.
+func (f *File) has(section string) bool {
+	return section == "" || slices.ContainsFunc(f.lines, func(line string) bool {
+		name, ok := header(line)
+		return ok && name == section
+	})
+}
+
+// dropEmpty takes out the header of a section that has nothing in it.
+func (f *File) dropEmpty(section string) {
+	for i, line := range f.lines {
+		if name, ok := header(line); !ok || name != section {
+			continue
+		}
+		for _, below := range f.lines[i+1:] {
+			if _, next := header(below); next {
+				break
+			}
+			if strings.TrimSpace(below) != "" {
+				return
+			}
+		}
+		f.lines = slices.Delete(f.lines, i, i+1)
+		return
+	}
+}
