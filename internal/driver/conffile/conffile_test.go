@@ -166,6 +166,24 @@ func TestALinkIsNotFollowed(t *testing.T) {
 	}
 }
 
+func TestWhatWasNotSavedIsNotPutBack(t *testing.T) {
+	good := parse(t, uptrack).Save("Settings", "autoinstall")
+	if err := good.Check("Settings", "autoinstall"); err != nil {
+		t.Error(err)
+	}
+	for name, bad := range map[string]conffile.Saved{
+		"another section":  {Section: "Auth", Keys: good.Keys},
+		"another key":      {Section: "Settings", Keys: []conffile.Key{{Name: "accesskey"}}},
+		"more keys":        {Section: "Settings", Keys: append(good.Keys, good.Keys...)},
+		"another line":     {Section: "Settings", Keys: []conffile.Key{{Name: "autoinstall", Lines: []string{"update_repo_url = http://evil/"}}}},
+		"two lines in one": {Section: "Settings", Keys: []conffile.Key{{Name: "autoinstall", Lines: []string{"autoinstall = no\n[Auth]"}}}},
+	} {
+		if err := bad.Check("Settings", "autoinstall"); err == nil {
+			t.Errorf("%s is put back", name)
+		}
+	}
+}
+
 func TestWhatIsTooMuchIsRefused(t *testing.T) {
 	for _, text := range []string{strings.Repeat("a", conffile.MaxBytes+1), "A=1\x00\n"} {
 		if _, err := conffile.Parse([]byte(text)); err == nil {

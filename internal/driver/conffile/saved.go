@@ -1,6 +1,8 @@
 package conffile
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -92,4 +94,24 @@ func (f *File) dropEmpty(section string) {
 		f.lines = slices.Delete(f.lines, i, i+1)
 		return
 	}
+}
+
+// Check refuses what was not saved from these keys of this section: it comes from a place
+// where it may have been damaged, and goes into a file that a program of root's reads.
+func (s Saved) Check(section string, keys ...string) error {
+	if s.Section != section || len(s.Keys) != len(keys) {
+		return errors.New("cannot use the saved configuration: it is of other keys")
+	}
+	for i, k := range s.Keys {
+		if k.Name != keys[i] {
+			return fmt.Errorf("cannot use the saved configuration: it has the key %.40q", k.Name)
+		}
+		for _, line := range k.Lines {
+			name, _, ok := cut(line)
+			if !ok || !strings.EqualFold(name, k.Name) || strings.ContainsAny(line, "\n\x00") {
+				return fmt.Errorf("cannot use the saved configuration: %.80q is no line of %s", line, k.Name)
+			}
+		}
+	}
+	return nil
 }

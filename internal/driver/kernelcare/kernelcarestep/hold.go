@@ -60,7 +60,11 @@ func (s *Stepper) Release(ctx context.Context, settings []byte) error {
 	var saved conffile.Saved
 	d := json.NewDecoder(bytes.NewReader(settings))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&saved); err != nil {
+	err := d.Decode(&saved)
+	if err == nil {
+		err = saved.Check("", keys...)
+	}
+	if err != nil {
 		return driver.Refuse(hotstick.ReasonVerificationFailed, "cannot read the settings of KernelCare: %v", err)
 	}
 	return s.restore(saved)
