@@ -52,7 +52,7 @@ func TestAnEditChangesNothingElse(t *testing.T) {
 
 // texts are files that a person may have written.
 var texts = []string{"", "\n", "AUTO_UPDATE=True", "AUTO_UPDATE=True\n", "\n\n# nothing\n\n", uptrack, "A=1\nAUTO_UPDATE = yes  \nB=2\nauto_update=no\n", "[Settings]", "[Settings]\n\n\n",
-	"autoinstall = yes\n[Other]\nx=1", "\r\nAUTO_UPDATE=True\r\n", "junk\n[broken\nautoinstall"}
+	"autoinstall = yes\n[Other]\nx=1", "\r\nAUTO_UPDATE=True\r\n", "junk\n[broken\nautoinstall", "[Settings]\n\nAutoinstAll:"}
 
 func TestWhatWasSavedComesBackToTheLastByte(t *testing.T) {
 	for _, text := range texts {
@@ -73,17 +73,25 @@ func TestWhatWasSavedComesBackToTheLastByte(t *testing.T) {
 	}
 }
 
-func TestWhatWasTakenOutComesBack(t *testing.T) {
-	f := parse(t, "# first\nSTICKY_PATCH=010124\nPREFIX=48h\n")
-	saved := f.Save("", "STICKY_PATCH", "STICKY_PATCHSET")
-	f.Remove("", "STICKY_PATCH")
-	f.Set("", "STICKY_PATCHSET", "=", "K20240101_01")
-	f.Restore(saved)
-	if value, ok := f.Get("", "STICKY_PATCH"); !ok || value != "010124" {
-		t.Errorf("it came back as %q", value)
-	}
-	if _, ok := f.Get("", "STICKY_PATCHSET"); ok {
-		t.Error("what was not there stayed")
+func TestWhatWasTakenOutComesBackWhereItWas(t *testing.T) {
+	for _, text := range texts {
+		f := parse(t, text+"\nSTICKY_PATCH=010124\n# between\nUPDATE_DELAY = 48h\nPREFIX=48h\n[Other]\nUPDATE_DELAY=1h")
+		in := "" // the section in which the lines above are
+		for _, name := range []string{"Settings", "Auth", "User", "Other"} {
+			if _, ok := f.Get(name, "PREFIX"); ok {
+				in = name
+			}
+		}
+		whole := string(f.Bytes())
+		saved := f.Save(in, "STICKY_PATCH", "STICKY_PATCHSET", "UPDATE_DELAY", "AUTO_UPDATE")
+		f.Remove(in, "STICKY_PATCH")
+		f.Remove(in, "UPDATE_DELAY")
+		f.Remove(in, "AUTO_UPDATE")
+		f.Set(in, "STICKY_PATCHSET", "=", "K20240101_01")
+		f.Restore(saved)
+		if got := string(f.Bytes()); got != whole {
+			t.Errorf("%q came back as %q", whole, got)
+		}
 	}
 }
 
@@ -175,8 +183,8 @@ func TestWhatWasNotSavedIsNotPutBack(t *testing.T) {
 		"another section":  {Section: "Auth", Keys: good.Keys},
 		"another key":      {Section: "Settings", Keys: []conffile.Key{{Name: "accesskey"}}},
 		"more keys":        {Section: "Settings", Keys: append(good.Keys, good.Keys...)},
-		"another line":     {Section: "Settings", Keys: []conffile.Key{{Name: "autoinstall", Lines: []string{"update_repo_url = http://evil/"}}}},
-		"two lines in one": {Section: "Settings", Keys: []conffile.Key{{Name: "autoinstall", Lines: []string{"autoinstall = no\n[Auth]"}}}},
+		"another line":     {Section: "Settings", Keys: []conffile.Key{{Name: "autoinstall", Lines: []conffile.Line{{Text: "update_repo_url = http://evil/"}}}}},
+		"two lines in one": {Section: "Settings", Keys: []conffile.Key{{Name: "autoinstall", Lines: []conffile.Line{{Text: "autoinstall = no\n[Auth]"}}}}},
 	} {
 		if err := bad.Check("Settings", "autoinstall"); err == nil {
 			t.Errorf("%s is put back", name)
@@ -209,6 +217,7 @@ func FuzzWhatWasSavedComesBack(f *testing.F) {
 		if value, _ := c.Get("Settings", "autoinstall"); value != "no" {
 			t.Fatalf("%q: it is %q after it was set", text, value)
 		}
+		c.Remove("Settings", "autoinstall")
 		c.Set("Settings", "other", " = ", "1")
 		c.Restore(saved)
 		if got := string(c.Bytes()); got != text {

@@ -21,7 +21,22 @@ type Saved struct {
 type Key struct {
 	Name string `json:"name"`
 	// Lines are its lines as they were; none if it was not there.
-	Lines []string `json:"lines,omitempty"`
+	Lines []Line `json:"lines,omitempty"`
+}
+
+// Line is one line of a file, and its place from 0 on.
+type Line struct {
+	At   int    `json:"at"`
+	Text string `json:"text"`
+}
+
+// Value is what the key was; empty and false if it was not there.
+func (k Key) Value() (string, bool) {
+	if len(k.Lines) == 0 {
+		return "", false
+	}
+	_, value, _ := cut(k.Lines[len(k.Lines)-1].Text)
+	return value, true
 }
 
 // Save returns how some keys of a section stand.
@@ -30,7 +45,7 @@ func (f *File) Save(section string, keys ...string) Saved {
 	for _, key := range keys {
 		k := Key{Name: key}
 		for _, i := range f.find(section, key) {
-			k.Lines = append(k.Lines, f.lines[i])
+			k.Lines = append(k.Lines, Line{At: i, Text: f.lines[i]})
 		}
 		s.Keys = append(s.Keys, k)
 	}
@@ -40,26 +55,25 @@ func (f *File) Save(section string, keys ...string) Saved {
 // Restore puts the keys back as they stood. A file in which nothing else was edited is
 // then the same to the last byte.
 func (f *File) Restore(s Saved) {
+	var missing []Line
 	for _, k := range s.Keys {
 		at := f.find(s.Section, k.Name)
-		switch {
-		case len(at) == len(k.Lines):
+		if len(at) == len(k.Lines) {
 			for n, i := range at {
-				f.lines[i] = k.Lines[n]
+				f.lines[i] = k.Lines[n].Text
 			}
-		case len(k.Lines) == 0:
-			f.Remove(s.Section, k.Name)
-		default:
-			where := -1
-			if len(at) > 0 {
-				where = at[0]
-			}
-			f.Remove(s.Section, k.Name)
-			if where < 0 {
-				where = f.end(s.Section)
-			}
-			f.lines = slices.Insert(f.lines, where, k.Lines...)
+			continue
 		}
+		f.Remove(s.Section, k.Name)
+		missing = append(missing, k.Lines...)
+	}
+	slices.SortStableFunc(missing, func(a, b Line) int { return a.At - b.At })
+	for _, line := range missing {
+		at := line.At
+		if at > len(f.lines) || f.section(at) != s.Section {
+			at = f.end(s.Section)
+		}
+		f.insert(at, line.Text)
 	}
 	if s.NoSection {
 		f.dropEmpty(s.Section)
@@ -67,6 +81,17 @@ func (f *File) Restore(s Saved) {
 	if s.Absent && f.empty() {
 		f.absent = true
 	}
+}
+
+// section returns the one in which a line that is put at a place stands.
+func (f *File) section(at int) string {
+	in := ""
+	for _, line := range f.lines[:at] {
+		if name, ok := header(line); ok {
+			in = name
+		}
+	}
+	return in
 }
 
 // has reports whether a section is there.
@@ -107,9 +132,9 @@ func (s Saved) Check(section string, keys ...string) error {
 			return fmt.Errorf("cannot use the saved configuration: it has the key %.40q", k.Name)
 		}
 		for _, line := range k.Lines {
-			name, _, ok := cut(line)
-			if !ok || !strings.EqualFold(name, k.Name) || strings.ContainsAny(line, "\n\x00") {
-				return fmt.Errorf("cannot use the saved configuration: %.80q is no line of %s", line, k.Name)
+			name, _, ok := cut(line.Text)
+			if !ok || line.At < 0 || !strings.EqualFold(name, k.Name) || strings.ContainsAny(line.Text, "\n\x00") {
+				return fmt.Errorf("cannot use the saved configuration: %.80q is no line of %s", line.Text, k.Name)
 			}
 		}
 	}

@@ -98,15 +98,18 @@ func (w *stepWorld) believesKernel() {
 		w.t.Errorf("want nothing or a refusal, got %v", err)
 	}
 	w.mustRest(before)
-	w.mustBecome(w.Newer, "")
-	w.mustBecome(w.Good, hotstick.InEffect)
+	if !w.Blind {
+		w.mustBecome(w.Newer, "")
+	}
+	w.mustStand(w.Good)
 	if w.empties() {
 		if err := w.New().Remove(w.t.Context(), w.Good); err != nil && !errors.As(err, &refusal) {
 			w.t.Errorf("want nothing or a refusal, got %v", err)
 		}
-		w.mustBecome(w.Good, hotstick.InEffect)
+		w.mustStand(w.Good)
 	}
 	w.mustBreak(Sound)
+	w.mustBecome(w.Good, hotstick.InEffect)
 	w.mustApply(w.Newer)
 }
 
@@ -129,8 +132,9 @@ func (w *stepWorld) refuses() {
 			w.t.Errorf("%s: what the tool said is not in %q", f.fault, r.Reason.Detail)
 		}
 		w.mustRest(before)
-		w.mustBecome(w.Good, hotstick.InEffect)
+		w.mustStand(w.Good)
 		w.mustBreak(Sound)
+		w.mustBecome(w.Good, hotstick.InEffect)
 	}
 	w.mustApply(w.Newer)
 }
@@ -154,8 +158,9 @@ func (w *stepWorld) endsHanging() {
 		w.t.Errorf("it left running: %v", left)
 	}
 	w.mustRest(before)
-	w.mustBecome(w.Good, hotstick.InEffect)
+	w.mustStand(w.Good)
 	w.mustBreak(Sound)
+	w.mustBecome(w.Good, hotstick.InEffect)
 	w.mustApply(w.Newer)
 }
 

@@ -19,6 +19,10 @@ type StepWorld struct {
 	Good, Newer hotstick.Recipe
 	// Stacks: levels lie on one another, so the older one stays in effect below the newer.
 	Stacks bool
+	// Blind: the kernel alone does not tell which level is in effect. While the vendor's
+	// tool is broken the driver says that it does not know, or fails, and never that it is
+	// another level or none.
+	Blind bool
 	// Kernel lists the patches that are in effect or in transition, whoever's they are. It
 	// looks by itself, and not through the driver.
 	Kernel func() []string
@@ -195,6 +199,27 @@ func (w *stepWorld) mustBecome(r hotstick.Recipe, want hotstick.Effect) {
 		w.Pause()
 	}
 	w.t.Fatalf("%s is %q, want %q; the kernel runs %v", r.Module, w.state(r), want, w.Kernel())
+}
+
+// mustStand: a level is in effect, while something is broken.
+func (w *stepWorld) mustStand(r hotstick.Recipe) {
+	w.t.Helper()
+	if !w.Blind {
+		w.mustBecome(r, hotstick.InEffect)
+		return
+	}
+	ctx, cancel := w.Patience()
+	defer cancel()
+	patches, err := w.New().Observe(ctx)
+	if err != nil {
+		return
+	}
+	for _, p := range patches {
+		if p.Module == r.Module && (p.State == hotstick.InEffect || p.State == hotstick.EffectUnknown) {
+			return
+		}
+	}
+	w.t.Errorf("while something is broken it says %+v, and %s is in effect", patches, r.Module)
 }
 
 // mustRest waits for a moment, in which nothing may change in the kernel.

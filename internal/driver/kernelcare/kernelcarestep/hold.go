@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
-	"strings"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver"
@@ -92,9 +91,9 @@ func (s *Stepper) pin(patchSet string) (conffile.Saved, error) {
 // pinIn returns the patch set to which the agent sticks; empty if to none.
 func pinIn(saved conffile.Saved) string {
 	for _, k := range saved.Keys {
-		if k.Name == kernelcare.StickyPatchSet && len(k.Lines) > 0 {
-			_, value, _ := strings.Cut(k.Lines[len(k.Lines)-1], "=")
-			return strings.TrimSpace(value)
+		if k.Name == kernelcare.StickyPatchSet {
+			value, _ := k.Value()
+			return value
 		}
 	}
 	return ""
