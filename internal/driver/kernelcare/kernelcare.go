@@ -26,6 +26,8 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver"
@@ -45,11 +47,26 @@ const DefaultModule = "kcare"
 // Truth names what decides.
 const Truth = "kcarectl --info, and the module " + DefaultModule + " in /proc/modules"
 
+// fresh is how long an answer of kcarectl is taken for new, as long as the kernel's modules
+// have not changed: the program takes a good part of a second, and what is in effect is
+// asked several times a second while a step runs.
+const fresh = 2 * time.Second
+
 // Observer asks kcarectl, as root.
 type Observer struct {
 	fsys   fs.FS
 	run    driver.Commands
 	module string
+	clock  func() time.Time
+	last   *answer
+}
+
+// answer is the last one.
+type answer struct {
+	sync.Mutex
+	now    Now
+	loaded hotstick.ModuleFacts
+	until  time.Time
 }
 
 var _ driver.Rooted = (*Observer)(nil)
@@ -57,14 +74,14 @@ var _ driver.Rooted = (*Observer)(nil)
 // NewObserver returns an observer of the machine whose root is fsys and whose programs run
 // runs.
 func NewObserver(fsys fs.FS, run driver.Commands) *Observer {
-	return &Observer{fsys: fsys, run: run, module: DefaultModule}
+	return &Observer{fsys: fsys, run: run, module: DefaultModule, clock: time.Now, last: &answer{}}
 }
 
 // WithModule returns an observer that looks for another kernel module, where the vendor
 // has given it another name.
 func (o *Observer) WithModule(name string) *Observer {
 	with := *o
-	with.module = name
+	with.module, with.last = name, &answer{}
 	return &with
 }
 
@@ -79,7 +96,7 @@ func LevelModule(level int) string { return fmt.Sprintf("kernelcare_level_%d", l
 
 // Observe implements [driver.Observer].
 func (o *Observer) Observe(ctx context.Context) ([]hotstick.LoadedPatch, error) {
-	now, err := o.Now(ctx)
+	now, err := o.recent(ctx)
 	if err != nil || !now.Applied {
 		return nil, err
 	}
@@ -88,6 +105,26 @@ func (o *Observer) Observe(ctx context.Context) ([]hotstick.LoadedPatch, error) 
 		state = hotstick.EffectUnknown
 	}
 	return []hotstick.LoadedPatch{{Module: LevelModule(now.Level), Driver: Name, State: state}}, nil
+}
+
+// recent is [Observer.Now], or its last answer if that is fresh.
+func (o *Observer) recent(ctx context.Context) (Now, error) {
+	loaded, _, err := kernel.Module(o.fsys, o.module)
+	if err != nil {
+		return Now{}, err
+	}
+	o.last.Lock()
+	defer o.last.Unlock()
+	if o.clock().Before(o.last.until) && loaded == o.last.loaded {
+		return o.last.now, nil
+	}
+	now, err := o.Now(ctx)
+	if err != nil {
+		o.last.until = time.Time{}
+		return Now{}, err
+	}
+	o.last.now, o.last.loaded, o.last.until = now, loaded, o.clock().Add(fresh)
+	return now, nil
 }
 
 // Now is what is applied.

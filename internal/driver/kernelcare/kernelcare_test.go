@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"testing/synctest"
+	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver"
@@ -119,6 +121,40 @@ func TestTheToolAndTheKernelAreHeldAgainstEachOther(t *testing.T) {
 			t.Errorf("%s: %v (%v), want %q", row.name, got, err, row.want)
 		}
 	}
+}
+
+// counted counts how often kcarectl is run.
+type counted struct {
+	answers
+	runs int
+}
+
+func (c *counted) Run(ctx context.Context, argv ...string) (driver.Ran, error) {
+	c.runs++
+	return c.answers.Run(ctx, argv...)
+}
+
+func TestTheToolIsNotAskedManyTimesASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tool := &counted{answers: answers{"--info": {Stdout: recorded(t, "info-applied.txt")}}}
+		fsys := machine(withModule)
+		o := kernelcare.NewObserver(fsys, tool)
+		mustRun := func(want int) {
+			t.Helper()
+			if _, err := o.Observe(t.Context()); err != nil || tool.runs != want {
+				t.Fatalf("it was run %d times, want %d (%v)", tool.runs, want, err)
+			}
+		}
+		mustRun(1)
+		mustRun(1)
+		fsys["proc/modules"] = &fstest.MapFile{Data: []byte(withoutModule)} // what the kernel says is never old
+		if patches, _ := o.Observe(t.Context()); len(patches) != 1 || patches[0].State != hotstick.EffectUnknown {
+			t.Errorf("without the module it says %+v", patches)
+		}
+		mustRun(2)
+		<-time.After(3 * time.Second)
+		mustRun(3)
+	})
 }
 
 func TestTheModuleMayHaveAnotherName(t *testing.T) {

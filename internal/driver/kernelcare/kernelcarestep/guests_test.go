@@ -32,7 +32,7 @@ const patches = "../../../../patches"
 // KernelCare, in guests with real kernels.
 func TestRealKernels(t *testing.T) {
 	rigtest.Suite{
-		Name: "kernelcare", Files: kernelcarerig.Files(), Patches: patches, AtLeast: 24,
+		Name: "kernelcare", Files: kernelcarerig.Files(), Patches: patches, AtLeast: 24, Limit: 25 * time.Minute,
 		Modules: []rig.Module{{Name: "hotstick_foreign", Source: "foreign"}},
 		Build: func(ctx context.Context, k kernelpkg.Kernel, dir string) error {
 			return kernelcarerig.Build(ctx, k, patches, dir)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -31,7 +32,7 @@ const patches = "../../../../patches"
 // in guests with real kernels.
 func TestRealKernels(t *testing.T) {
 	rigtest.Suite{
-		Name: "ksplice", Files: ksplicerig.Files(), Patches: patches, AtLeast: 27,
+		Name: "ksplice", Files: ksplicerig.Files(), Patches: patches, AtLeast: 27, Limit: 25 * time.Minute,
 		Modules: []rig.Module{{Name: "hotstick_foreign", Source: "foreign"}},
 		Build: func(ctx context.Context, k kernelpkg.Kernel, dir string) error {
 			return ksplicerig.Build(ctx, k, patches, dir)
