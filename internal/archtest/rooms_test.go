@@ -40,6 +40,8 @@ var forbidden = []struct{ from, to, why string }{
 	{"internal/inventory", "internal/agent", "agent and server meet only in wire"},
 	{"internal/agent", "internal/store", "an agent has no database"},
 	{"internal/agent", "internal/driver/klp/klpchange", "only the loader changes a kernel"},
+	{"internal/agent", "internal/driver/kernelcare/kernelcarestep", "only step units change a host"},
+	{"internal/agent", "internal/driver/ksplice/ksplicestep", "only step units change a host"},
 	{"internal/agent", "internal/driver/reboot/rebootstep", "only step units reboot a host"},
 	{"internal/agent", "internal/driver/kpatch/kpatchstep", "only step units change a host"},
 	{"internal/agent", "internal/driver/amazon/amazonstep", "only step units change a host"},
