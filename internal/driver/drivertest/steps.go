@@ -215,7 +215,7 @@ func (w *stepWorld) mustStand(r hotstick.Recipe) {
 		return
 	}
 	for _, p := range patches {
-		if p.Module == r.Module && (p.State == hotstick.InEffect || p.State == hotstick.EffectUnknown) {
+		if p.Module == r.Module && p.State == hotstick.InEffect || p.State == hotstick.EffectUnknown {
 			return
 		}
 	}

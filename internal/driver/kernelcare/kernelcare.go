@@ -13,7 +13,7 @@
 //	a level is applied     no                       unknown
 //	nothing is applied     either                   nothing
 //	it does not say        no                       nothing
-//	it does not say        yes                      an error: nobody can tell
+//	it does not say        yes                      kcare, unknown
 //
 // A module that stays when nothing is applied is left by an update that could not freeze
 // every task. What uname, rpm or dpkg say is never read: the vendor's scanner interface
@@ -97,6 +97,9 @@ func LevelModule(level int) string { return fmt.Sprintf("kernelcare_level_%d", l
 // Observe implements [driver.Observer].
 func (o *Observer) Observe(ctx context.Context) ([]hotstick.LoadedPatch, error) {
 	now, err := o.recent(ctx)
+	if err != nil && ctx.Err() == nil {
+		return o.untold(err)
+	}
 	if err != nil || !now.Applied {
 		return nil, err
 	}
@@ -105,6 +108,16 @@ func (o *Observer) Observe(ctx context.Context) ([]hotstick.LoadedPatch, error) 
 		state = hotstick.EffectUnknown
 	}
 	return []hotstick.LoadedPatch{{Module: LevelModule(now.Level), Driver: Name, State: state}}, nil
+}
+
+// untold lists the vendor's module while nobody can tell what it has applied: whoever asks
+// must not take the kernel for one without patches.
+func (o *Observer) untold(cause error) ([]hotstick.LoadedPatch, error) {
+	loaded, err := o.loaded()
+	if err != nil || !loaded {
+		return nil, cause
+	}
+	return []hotstick.LoadedPatch{{Module: o.module, Driver: Name, State: hotstick.EffectUnknown}}, nil
 }
 
 // recent is [Observer.Now], or its last answer if that is fresh.

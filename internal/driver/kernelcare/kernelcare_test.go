@@ -102,12 +102,12 @@ func TestTheToolAndTheKernelAreHeldAgainstEachOther(t *testing.T) {
 		{"a module of the kernel's own has that name", inTree, answers{"--info": applied}, "kernelcare_level_3 unknown"},
 		{"nothing", withoutModule, answers{"--info": nothing}, ""},
 		{"nothing, and the module has stayed", withModule, answers{"--info": nothing, "--status": {Code: 1}}, ""},
-		{"the module is there and the tool says neither", withModule, answers{"--info": nothing, "--status": {Code: 0}}, "error"},
-		{"the module is there and the tool fails", withModule, answers{"--info": {Code: 70, Stderr: "broken"}, "--status": {Code: 1}}, "error"},
-		{"the status is none that is documented", withModule, answers{"--info": nothing, "--status": {Code: 9}}, "error"},
-		{"the tool is gone and the module is there", withModule, answers{}, "error"},
+		{"the module is there and the tool says neither", withModule, answers{"--info": nothing, "--status": {Code: 0}}, "kcare unknown"},
+		{"the module is there and the tool fails", withModule, answers{"--info": {Code: 70, Stderr: "broken"}, "--status": {Code: 1}}, "kcare unknown"},
+		{"the status is none that is documented", withModule, answers{"--info": nothing, "--status": {Code: 9}}, "kcare unknown"},
+		{"the tool is gone and the module is there", withModule, answers{}, "kcare unknown"},
 		{"it was never here", withoutModule, answers{}, ""},
-		{"the answer is not understood", withModule, answers{"--info": {Stdout: "kpatch-state: odd\n"}}, "error"},
+		{"the answer is not understood", withModule, answers{"--info": {Stdout: "kpatch-state: odd\n"}}, "kcare unknown"},
 	} {
 		patches, err := kernelcare.NewObserver(machine(row.modules), row.answers).Observe(t.Context())
 		var got []string

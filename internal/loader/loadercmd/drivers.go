@@ -17,6 +17,10 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/driver/hostcmd"
+	"github.com/hotstick/hotstick/internal/driver/kernelcare"
+	"github.com/hotstick/hotstick/internal/driver/kernelcare/kernelcarestep"
+	"github.com/hotstick/hotstick/internal/driver/ksplice"
+	"github.com/hotstick/hotstick/internal/driver/ksplice/ksplicestep"
 	"github.com/hotstick/hotstick/internal/loader/inbox"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/steps"
@@ -37,7 +41,10 @@ type newStepperOf func(root fs.FS, run driver.Commands) driver.Stepper
 // need nothing that the loader's unit may not do.
 //
 // A driver that does not bear the name of its line is refused when the loader starts.
-var steppers = map[string]newStepperOf{}
+var steppers = map[string]newStepperOf{
+	kernelcare.Name: func(root fs.FS, run driver.Commands) driver.Stepper { return kernelcarestep.New(root, "/", run) },
+	ksplice.Name:    func(root fs.FS, run driver.Commands) driver.Stepper { return ksplicestep.New(root, "/", run) },
+}
 
 // changers are all drivers of this host: the one that loads bytes, and those of a table
 // that work by steps at a desk.
