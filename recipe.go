@@ -100,6 +100,10 @@ func ClassOf(driver string) TrustClass {
 	return ""
 }
 
+// Reboots reports whether levels of a driver come into effect by a reboot of the host, into
+// another kernel build than the one that its plan lists.
+func Reboots(driver string) bool { return driver == "reboot" }
+
 // Drivers returns the name of each driver, sorted.
 func Drivers() []string {
 	names := []string{"klp"}

@@ -22,10 +22,16 @@ func NewModules(patches []hotstick.Patch) Modules {
 	for _, p := range patches {
 		for _, a := range p.Artifacts {
 			index[key{a.Module, a.Build}] = p.Ref
+			if hotstick.Reboots(p.Driver) { // its host runs another build by then
+				index[key{module: a.Module}] = p.Ref
+			}
 		}
 	}
 	return func(module string, build hotstick.KernelBuild) (hotstick.PatchRef, bool) {
 		ref, ok := index[key{module, build}]
+		if !ok {
+			ref, ok = index[key{module: module}]
+		}
 		return ref, ok
 	}
 }
@@ -72,6 +78,7 @@ func Read(h store.Host, modules Modules, now time.Time, staleAfter time.Duration
 func readPatches(h store.Host, modules Modules) Truth {
 	t := Truth{Knowledge: Known}
 	top, topForeign := -1, -1
+	var kernel hotstick.PatchRef // a level that the running kernel itself is
 	for _, p := range h.Patches {
 		ref, ours := modules(p.Module, h.Facts.Kernel.Build)
 		switch p.State {
@@ -82,6 +89,10 @@ func readPatches(h store.Host, modules Modules) Truth {
 		case hotstick.EffectUnknown:
 			t.Knowledge = Unknown
 		case hotstick.InEffect:
+			if hotstick.Reboots(p.Driver) {
+				kernel = ref // below every live patch, whatever its number
+				continue
+			}
 			// Where the kernel shows no stack order all are 0: then the higher level
 			// of ours counts, and a foreign patch counts as above ours.
 			switch {
@@ -91,6 +102,9 @@ func readPatches(h store.Host, modules Modules) Truth {
 				top, t.Level = p.StackOrder, ref
 			}
 		}
+	}
+	if t.Level.IsZero() && t.Foreign == "" {
+		t.Level = kernel
 	}
 	switch {
 	case t.Foreign == "":

@@ -50,3 +50,29 @@ func TestWhatAHostTrulyRuns(t *testing.T) {
 		t.Errorf("a host that never sent facts: %+v", got)
 	}
 }
+
+// A level that came with a reboot is listed on a kernel build that its artifact is not for.
+func TestTheRunningKernelIsALevelBelowEveryLivePatch(t *testing.T) {
+	old, fixed := hotstick.KernelBuild{Release: "6.1.0-47", BuildID: "ab"}, hotstick.KernelBuild{Release: "6.1.0-56", BuildID: "cd"}
+	kernel := hotstick.Patch{Ref: hotstick.PatchRef{Name: "debian-kernel", Level: 56}, Driver: "reboot", Artifacts: []hotstick.Artifact{{Module: "kernel_56", Build: old}}}
+	fix := hotstick.Patch{Ref: hotstick.PatchRef{Name: "fix", Level: 1}, Driver: "klp", Artifacts: []hotstick.Artifact{{Module: "fix_1", Build: fixed}}}
+	modules := NewModules([]hotstick.Patch{kernel, fix})
+	runs := hotstick.LoadedPatch{Module: "kernel_56", Driver: "reboot", State: hotstick.InEffect}
+	patched := hotstick.LoadedPatch{Module: "fix_1", Driver: "klp", State: hotstick.InEffect}
+	foreign := hotstick.LoadedPatch{Module: "kpatch_x", Driver: "klp", State: hotstick.InEffect}
+	for _, c := range []struct {
+		patches []hotstick.LoadedPatch
+		want    Truth
+	}{
+		{[]hotstick.LoadedPatch{runs}, Truth{Knowledge: Known, Level: kernel.Ref}},
+		{[]hotstick.LoadedPatch{runs, patched}, Truth{Knowledge: Known, Level: fix.Ref}},
+		{[]hotstick.LoadedPatch{patched, runs}, Truth{Knowledge: Known, Level: fix.Ref}},
+		{[]hotstick.LoadedPatch{runs, foreign}, Truth{Knowledge: Known, Foreign: "kpatch_x"}},
+	} {
+		now := time.Now()
+		h := store.Host{Facts: &hotstick.Facts{Kernel: hotstick.KernelFacts{Build: fixed}}, LastSeen: now, Patches: c.patches}
+		if got := Read(h, modules, now, time.Minute); got != c.want {
+			t.Errorf("%v: %+v, want %+v", c.patches, got, c.want)
+		}
+	}
+}

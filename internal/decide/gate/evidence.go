@@ -56,7 +56,7 @@ type node struct {
 // nothing in common with another: their group never fails a gate by itself.
 func key(k kind, r Reading) string {
 	switch {
-	case k == proved, k == lost && code(r) == hotstick.ReasonSilentAfter:
+	case k == proved, k == lost && code(r) == hotstick.ReasonSilentAfter, k == lost && code(r) == hotstick.ReasonNotBack:
 		return ""
 	case k == refused, k == blocked:
 		return string(code(r)) + "\x00" + r.Fingerprint

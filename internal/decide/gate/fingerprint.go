@@ -16,7 +16,7 @@ var stopped = regexp.MustCompile(`(?:RIP: [0-9a-f]{4}:|pc : |PC is at )([A-Za-z_
 // where nothing tells.
 func Fingerprint(why *hotstick.Reason, evidence []hotstick.Evidence) string {
 	switch {
-	case why == nil, why.Code == hotstick.ReasonSilentAfter:
+	case why == nil, why.Code == hotstick.ReasonSilentAfter, why.Code == hotstick.ReasonNotBack:
 		return ""
 	case why.Code == hotstick.ReasonCrash:
 		for _, e := range evidence {

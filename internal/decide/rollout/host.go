@@ -133,6 +133,29 @@ func (r *Rollout) isDown(h *Host, quorum, silent bool, e *edges) bool {
 	return r.sinceStart(from) && !e.past(from.Add(GapAfter))
 }
 
+// rebooting reports whether a host that is silent may be so because it reboots, as its
+// plan has it do: for as long as the plan lets a level take to come into effect.
+func (r *Rollout) rebooting(h *Host, e *edges) bool {
+	if h.State == hotstick.Probation || !r.reboots(h) {
+		return false
+	}
+	return !e.past(h.LastSeen.Add(max(r.frame.Limits.SilentAfter, time.Duration(r.plan.TransitionSeconds)*time.Second)))
+}
+
+// reboots reports whether a host's level comes by a reboot.
+func (r *Rollout) reboots(h *Host) bool {
+	lane, ok := r.plan.LaneOf(h.Listed)
+	return ok && hotstick.Reboots(lane.Driver)
+}
+
+// silence is why a host that was started and is silent is lost.
+func (r *Rollout) silence(h *Host) hotstick.Reason {
+	if r.reboots(h) {
+		return hotstick.Reason{Code: hotstick.ReasonNotBack, Subject: h.Listed.Name}
+	}
+	return hotstick.Reason{Code: hotstick.ReasonSilentAfter}
+}
+
 // stranded reports whether a host's way back failed, so that nobody knows what its
 // kernel runs, or runs well. It is so until somebody retries, dismisses or writes
 // off the host.
@@ -161,8 +184,10 @@ func (r *Rollout) phaseOf(i int32, silent bool, e *edges) (phase, hotstick.Reaso
 		return r.admittedPhase(h, silent, e)
 	case hotstick.Armed, hotstick.Applying, hotstick.Probation, hotstick.Reverting:
 		switch {
+		case silent && r.rebooting(h, e):
+			return moving, hotstick.Reason{}
 		case silent:
-			return missing, hotstick.Reason{Code: hotstick.ReasonSilentAfter}
+			return missing, r.silence(h)
 		case h.State != hotstick.Reverting && h.Recall != nil:
 			return ordered, r.backReason(h)
 		case r.isForgotten(h, e):
@@ -175,7 +200,7 @@ func (r *Rollout) phaseOf(i int32, silent bool, e *edges) (phase, hotstick.Reaso
 		if r.hasResurfaced(h, silent, e) {
 			return resurfaced, r.resurfacedReason(h)
 		}
-		return astray, hotstick.Reason{Code: hotstick.ReasonSilentAfter}
+		return astray, r.silence(h)
 	case hotstick.Confirmed:
 		switch {
 		case silent:
