@@ -170,7 +170,7 @@ var libraries = map[string][]string{
 	"github.com/u-root/u-root":                          {"internal/guest"},
 	"golang.org/x/mod":                                  {"internal/statement", "internal/audit"},
 	"golang.org/x/sys":                                  {"internal/driver", "internal/loader", "internal/agent", "internal/guest", "internal/rig", "internal/kernel", "internal/cli", "internal/demo", "internal/store/sqlite", "internal/durable", "bench"},
-	"github.com/pierrec/lz4/v4":                         {"internal/guest/kernelpkg"},
+	"github.com/pierrec/lz4/v4":                         {"internal/driver/reboot/rebootstep", "internal/guest/kernelpkg"},
 	"golang.org/x/crypto":                               {"internal/statement/keysource", "internal/identity"},
 	"golang.org/x/term":                                 {"internal/cli", "internal/demo"},
 	"golang.org/x/time":                                 {"internal/server"},

@@ -65,27 +65,7 @@ func (g *Guest) prepare(ctx context.Context) error {
 	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
 		return fmt.Errorf("cannot start guest %s: %w", c.Name, err)
 	}
-	tree, err := openModules(c.Kernel.Modules, unxzWith(ctx, c.Busybox))
-	if err != nil {
-		return fmt.Errorf("cannot start guest %s: %w", c.Name, err)
-	}
-	crash, err := tree.withDependencies([]string{crashModule})
-	if err != nil {
-		return fmt.Errorf("cannot start guest %s: %w", c.Name, err)
-	}
-	wanted := append(append([]string{}, ownModules...), c.Modules...)
-	if c.Firmware != nil {
-		wanted = append(wanted, "efivarfs")
-	}
-	modules, err := tree.withDependencies(wanted)
-	if err != nil {
-		return fmt.Errorf("cannot start guest %s: %w", c.Name, err)
-	}
-	applets, err := busyboxApplets(ctx, c.Busybox)
-	if err != nil {
-		return fmt.Errorf("cannot start guest %s: %w", c.Name, err)
-	}
-	image, err := buildInitramfs(c, applets, modules, crash)
+	image, err := initramfs(ctx, c)
 	if err != nil {
 		return fmt.Errorf("cannot start guest %s: %w", c.Name, err)
 	}
@@ -96,6 +76,40 @@ func (g *Guest) prepare(ctx context.Context) error {
 		return fmt.Errorf("cannot start guest %s: %w", c.Name, err)
 	}
 	return nil
+}
+
+// Initramfs returns the initramfs that a guest would boot with, for guests that start
+// another kernel by themselves.
+func Initramfs(ctx context.Context, c Config) ([]byte, error) {
+	c, err := c.complete()
+	if err != nil {
+		return nil, err
+	}
+	return initramfs(ctx, c)
+}
+
+func initramfs(ctx context.Context, c Config) ([]byte, error) {
+	tree, err := openModules(c.Kernel.Modules, unxzWith(ctx, c.Busybox))
+	if err != nil {
+		return nil, err
+	}
+	crash, err := tree.withDependencies([]string{crashModule})
+	if err != nil {
+		return nil, err
+	}
+	wanted := append(append([]string{}, ownModules...), c.Modules...)
+	if c.Firmware != nil {
+		wanted = append(wanted, "efivarfs")
+	}
+	modules, err := tree.withDependencies(wanted)
+	if err != nil {
+		return nil, err
+	}
+	applets, err := busyboxApplets(ctx, c.Busybox)
+	if err != nil {
+		return nil, err
+	}
+	return buildInitramfs(c, applets, modules, crash)
 }
 
 // makeDrives makes what a guest keeps its state on, and what Debian gets files from.

@@ -84,6 +84,14 @@
 // otherwise the loader reports the level as confirmed with the reason crash, for the
 // server's rates to count, and applies it again by its permit.
 //
+// A level of the driver reboot comes into effect by a reboot, so there a new boot is the
+// transition. Where its target runs, the attempt goes on into probation; where the machine
+// was told to boot the target and the kernel before runs, the attempt has failed with
+// old_kernel, which strikes; any other kernel is wrong_build. A clean end before the machine
+// was told, and a crash on probation, mean what they mean for every level. What follows
+// from the end, which kernel later boots start and the return of work, is in the ledger as
+// unsettled and tried until it is done. No permit ever reboots a host.
+//
 // # A person on the host
 //
 // Root on the host may look, hold, revert, and adopt what another live-patch system has

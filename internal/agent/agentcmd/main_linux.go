@@ -19,6 +19,7 @@ import (
 	"github.com/hotstick/hotstick/internal/agent/operatorcmd"
 	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/driver/klp"
+	"github.com/hotstick/hotstick/internal/driver/reboot"
 	"github.com/hotstick/hotstick/internal/loader/link"
 	"github.com/hotstick/hotstick/internal/version"
 )
@@ -67,7 +68,7 @@ func thisMachine(at Place) (Platform, error) {
 	machine, loader, bell := machineTree(), link.Dial(at.Socket), link.BellPath(at.Socket)
 	return Platform{
 		Machine: machine, Loader: loader, Bell: func() hotstick.Digest { return link.ReadBell(bell) },
-		Observer: &agent.Machine{Root: machine, Drivers: []driver.Observer{klp.NewObserver(machine)}, Hostname: at.Hostname, Labels: at.Labels},
+		Observer: &agent.Machine{Root: machine, Drivers: []driver.Observer{klp.NewObserver(machine), reboot.New(machine)}, Hostname: at.Hostname, Labels: at.Labels},
 		Uptime:   uptime, Rest: resting(), Close: func() { loader.Close() },
 	}, nil
 }

@@ -21,6 +21,8 @@ import (
 	"github.com/hotstick/hotstick/internal/driver/kernelcare/kernelcarestep"
 	"github.com/hotstick/hotstick/internal/driver/ksplice"
 	"github.com/hotstick/hotstick/internal/driver/ksplice/ksplicestep"
+	"github.com/hotstick/hotstick/internal/driver/reboot"
+	"github.com/hotstick/hotstick/internal/driver/reboot/rebootstep"
 	"github.com/hotstick/hotstick/internal/loader/inbox"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/steps"
@@ -44,6 +46,7 @@ type newStepperOf func(root fs.FS, run driver.Commands) driver.Stepper
 var steppers = map[string]newStepperOf{
 	kernelcare.Name: func(root fs.FS, run driver.Commands) driver.Stepper { return kernelcarestep.New(root, "/", run) },
 	ksplice.Name:    func(root fs.FS, run driver.Commands) driver.Stepper { return ksplicestep.New(root, "/", run) },
+	reboot.Name:     func(_ fs.FS, run driver.Commands) driver.Stepper { return rebootstep.New("/", run, rebootstep.This{}) },
 }
 
 // changers are all drivers of this host: the one that loads bytes, and those of a table

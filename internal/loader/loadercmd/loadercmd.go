@@ -234,7 +234,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 		Keys:     kernel.keys(), Model: kernel.model(), Tasks: newTaskWatch(os.DirFS("/")),
 		Others: others{os.DirFS("/"), build.Release}, Journal: journal.Open(s.state),
 		Limits: s.limits, Rest: debug.FreeOSMemory, Log: log, Trace: sink,
-		Touch: newStepper(s), Bell: bell.Ring,
+		Touch: newStepper(s), Bell: bell.Ring, Ordered: rebootOrdered(tree, log),
 	})
 	if err != nil {
 		return err

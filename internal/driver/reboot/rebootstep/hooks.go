@@ -119,11 +119,11 @@ func (s *Step) hook(ctx context.Context, hook string, limit time.Duration, args 
 	name := filepath.Base(hook)
 	switch {
 	case err != nil && ctx.Err() == nil && within.Err() != nil:
-		return later(hotstick.ReasonDrainFailed, "the hook %.80s did not end within %s", name, limit)
+		return driver.Refuse(hotstick.ReasonDrainFailed, "the hook %.80s did not end within %s", name, limit)
 	case err != nil:
 		return driver.Refuse(hotstick.ReasonDrainFailed, "the hook %.80s: %v", name, err)
 	case ran.Code != 0:
-		return later(hotstick.ReasonDrainFailed, "the hook %.80s: %s", name, last(ran))
+		return driver.Refuse(hotstick.ReasonDrainFailed, "the hook %.80s: %s", name, last(ran))
 	}
 	return nil
 }

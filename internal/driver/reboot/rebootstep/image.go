@@ -2,6 +2,7 @@ package rebootstep
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
@@ -9,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/pierrec/lz4/v4"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver"
@@ -28,9 +31,30 @@ const (
 	payloadLength = 0x24c
 )
 
-// packers are the programs that unpack a payload, by how it begins.
+// packers say how a payload begins, and which program unpacks it; two are unpacked here,
+// for lz4 is on few hosts that boot what it has packed.
 var packers = []struct{ program, begins string }{
-	{"xz", "\xfd7zXZ\x00"}, {"zstd", "\x28\xb5\x2f\xfd"}, {"gzip", "\x1f\x8b"}, {"lz4", "\x02\x21\x4c\x18"},
+	{"xz", "\xfd7zXZ\x00"}, {"zstd", "\x28\xb5\x2f\xfd"}, {asGzip, "\x1f\x8b"}, {asLZ4, "\x02\x21\x4c\x18"},
+}
+
+const asGzip, asLZ4 = "gzip", "lz4"
+
+// unpack writes what is packed.
+func (s *Step) unpack(ctx context.Context, how string, payload []byte, to io.Writer) error {
+	packed := bytes.NewReader(payload)
+	switch how {
+	case asGzip:
+		r, err := gzip.NewReader(packed)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(to, r)
+		return err
+	case asLZ4:
+		_, err := io.Copy(to, lz4.NewReader(packed))
+		return err
+	}
+	return s.machine.Unpack(ctx, how, packed, to)
 }
 
 // carries refuses a kernel's file that does not carry the build ID of the build. The ID
@@ -55,8 +79,8 @@ func (s *Step) carries(ctx context.Context, name string, build hotstick.KernelBu
 	payload, program := packed(image)
 	if program == "" {
 		_, _ = found.Write(image) // an unpacked kernel, or one of another architecture
-	} else if err := s.machine.Unpack(ctx, program, bytes.NewReader(payload), found); err != nil && !found.found {
-		if errors.Is(err, driver.ErrNoProgram) || errors.Is(err, os.ErrNotExist) {
+	} else if err := s.unpack(ctx, program, payload, found); err != nil && !found.found {
+		if errors.Is(err, driver.ErrNoProgram) {
 			return driver.Refuse(hotstick.ReasonUnsupported, "the kernel %s cannot be looked into: there is no %s", name, program)
 		}
 		return driver.Refuse(hotstick.ReasonVerificationFailed, "the kernel %s cannot be unpacked: %v", name, err)

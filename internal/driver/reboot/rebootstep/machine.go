@@ -10,11 +10,13 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hotstick/hotstick/internal/driver"
 )
 
 // Machine is what restarts, and what no vendor's program is needed for.
 type Machine interface {
-	// Unpack runs a program that unpacks: xz, zstd, lz4 or gzip. ErrNoProgram of package
+	// Unpack runs a program that unpacks, xz or zstd. ErrNoProgram of package
 	// driver: it is not there.
 	Unpack(ctx context.Context, program string, packed io.Reader, to io.Writer) error
 	// LoadKernel readies a kernel to be started by the running one.
@@ -35,7 +37,11 @@ var _ Machine = This{}
 func (This) Unpack(ctx context.Context, program string, packed io.Reader, to io.Writer) error {
 	cmd := exec.CommandContext(ctx, program, "-dc")
 	cmd.Stdin, cmd.Stdout = packed, to
-	return cmd.Run()
+	err := cmd.Run()
+	if errors.Is(err, exec.ErrNotFound) {
+		return driver.ErrNoProgram
+	}
+	return err
 }
 
 // LoadKernel implements Machine.

@@ -122,7 +122,9 @@ func TestWhatForbidsAReboot(t *testing.T) {
 		{"and the host says that this does not matter", func(h *host) { h.sessions = []string{"user/ann"}; h.write(reboot.SettingsFile, "users = ignore\n") }, ""},
 		{"only a login screen and a service", func(h *host) { h.sessions = []string{"greeter/gdm", "manager/root"} }, ""},
 		{"something forbids a shutdown", func(h *host) { h.inhibitors = `[[["shutdown:sleep","backup","a snapshot","block",0,77]]]` }, "inhibited, later"},
-		{"something wants to be told of a shutdown", func(h *host) { h.inhibitors = `[[["shutdown","agent","a moment","delay",0,77],["sleep","x","y","block",0,78]]]` }, ""},
+		{"something wants to be told of a shutdown", func(h *host) {
+			h.inhibitors = `[[["shutdown","agent","a moment","delay",0,77],["sleep","x","y","block",0,78]]]`
+		}, ""},
 		{"and the host says that this does not matter either", func(h *host) {
 			h.inhibitors = `[[["shutdown","backup","a snapshot","block",0,77]]]`
 			h.write(reboot.SettingsFile, "# a lab\ninhibitors = ignore\n")
@@ -135,7 +137,9 @@ func TestWhatForbidsAReboot(t *testing.T) {
 			h.write(reboot.SettingsFile, "fallback = watchdog\n")
 		}, ""},
 		{"a setting that nobody knows", func(h *host) { h.write(reboot.SettingsFile, "user = ignore\n") }, "unsupported"},
-		{"GRUB starts the newest kernel", func(h *host) { h.write("boot/grub/grub.cfg", strings.ReplaceAll(menu(oldBuild.Release), "${saved_entry}", "0")) }, "unsupported"},
+		{"GRUB starts the newest kernel", func(h *host) {
+			h.write("boot/grub/grub.cfg", strings.ReplaceAll(menu(oldBuild.Release), "${saved_entry}", "0"))
+		}, "unsupported"},
 		{"GRUB cannot write", func(h *host) { h.write("proc/self/mounts", "/dev/mapper/vg-root / ext4 rw 0 0\n") }, "unsupported"},
 		{"GRUB can write to another disk", func(h *host) {
 			h.write("proc/self/mounts", "/dev/mapper/vg-root / ext4 rw 0 0\n/dev/vda1 /boot ext4 rw 0 0\n")
@@ -146,14 +150,16 @@ func TestWhatForbidsAReboot(t *testing.T) {
 		{"apt-get does nothing", func(h *host) { h.broken = []string{"apt-get"} }, "tool_failed"},
 		{"the package brings another kernel", func(h *host) { h.wrongKernel = true }, "wrong_build"},
 		{"the running kernel's file is gone", func(h *host) { os.Remove(filepath.Join(h.root, "boot/vmlinuz-"+oldBuild.Release)) }, "verification_failed"},
-		{"another kernel runs", func(h *host) { h.boots(hotstick.KernelBuild{Release: "6.1.0-50-amd64", Arch: "x86_64", BuildID: strings.Repeat("ee", 20)}, strings.Repeat("4", 36)) }, "wrong_build"},
+		{"another kernel runs", func(h *host) {
+			h.boots(hotstick.KernelBuild{Release: "6.1.0-50-amd64", Arch: "x86_64", BuildID: strings.Repeat("ee", 20)}, strings.Repeat("4", 36))
+		}, "wrong_build"},
 		{"no boot loader", func(h *host) { os.Remove(filepath.Join(h.root, "boot/grub/grub.cfg")) }, "unsupported"},
 		{"no package manager", func(h *host) { os.Remove(filepath.Join(h.root, "usr/bin/apt-get")) }, "unsupported"},
-		{"the drain fails", func(h *host) { h.hook("before", "drain", "echo no room >&2; exit 1") }, "drain_failed, later"},
+		{"the drain fails", func(h *host) { h.hook("before", "drain", "echo no room >&2; exit 1") }, "drain_failed"},
 		{"the drain never ends", func(h *host) {
 			h.write(reboot.SettingsFile, "hook_limit = 1s\n")
 			h.hook("before", "drain", "sleep 1000")
-		}, "drain_failed, later"},
+		}, "drain_failed"},
 		{"anybody may write to a hook", func(h *host) {
 			h.hook("before", "drain", "")
 			os.Chmod(filepath.Join(h.root, "etc/hotstick/reboot.d/before/drain"), 0o777)
