@@ -48,8 +48,8 @@ func TestARealHostIsRebooted(t *testing.T) {
 
 func mustRebooting(t *testing.T) *rebooting {
 	t.Helper()
-	if os.Getenv("HOTSTICK_GUESTS") != "1" {
-		t.Skip("boots real kernels in QEMU and downloads them once; set HOTSTICK_GUESTS=1, as `make test-guests` does")
+	if os.Getenv("HOTSTICK_GUESTS") != "1" || os.Getenv("HOTSTICK_REBOOTS") != "1" {
+		t.Skip("boots real kernels in QEMU, several times, and downloads them once; set HOTSTICK_GUESTS=1 and HOTSTICK_REBOOTS=1")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	t.Cleanup(cancel)
