@@ -140,6 +140,7 @@ func JustifySettle(g Ground, r Request) (hotstick.Recipe, error) {
 	case r.Keep != (p != nil && p.Level.Patch == v.Patch && p.Level.Target == v.Target):
 		return none, fmt.Errorf("cannot settle %s: whether it stays the ledger says otherwise", r.Module)
 	}
+	g.Build = v.Build // the driver looks at what runs; in a third kernel too work may come back
 	return recipe(g, *v)
 }
 

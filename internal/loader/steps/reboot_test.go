@@ -44,14 +44,18 @@ func TestWhatJustifiesARebootsSteps(t *testing.T) {
 		{"a recipe that leads elsewhere", attempt(hotstick.Reverting, elsewhere), old, Remove, false, false},
 		{"to keep what was confirmed", over(level, &ledger.Permit{Level: level}), fixed, Settle, true, true},
 		{"to keep what nobody confirmed", over(level, nil), fixed, Settle, true, false},
-		{"to keep it while the old kernel runs", over(level, &ledger.Permit{Level: level}), old, Settle, true, false},
+		{"to keep it while the old kernel runs, which the driver sees", over(level, &ledger.Permit{Level: level}), old, Settle, true, true},
 		{"to put it away in the old kernel", over(level, nil), old, Settle, false, true},
 		{"to put it away in any kernel", over(level, nil), third, Settle, false, true},
 		{"to settle what is settled", ledger.Ledger{Boot: ledger.Boot{ID: "b"}}, fixed, Settle, false, false},
 		{"to settle while an attempt is open", attempt(hotstick.Probation, level), fixed, Settle, true, false},
 	} {
 		g := Ground{Ledger: c.led, Boot: "b", Build: c.runs, Kept: kept}
-		_, err := Justify(g, Request{Driver: "reboot", Act: c.act, Keep: c.keep, Module: level.Module, Artifact: level.Artifact})
+		justify := Justify
+		if c.act == Settle {
+			justify = JustifySettle
+		}
+		_, err := justify(g, Request{Driver: "reboot", Act: c.act, Keep: c.keep, Module: level.Module, Artifact: level.Artifact})
 		if (err == nil) != c.ok {
 			t.Errorf("%s: %v", c.name, err)
 		}
