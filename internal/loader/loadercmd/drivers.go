@@ -16,9 +16,13 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver"
+	"github.com/hotstick/hotstick/internal/driver/amazon"
+	"github.com/hotstick/hotstick/internal/driver/amazon/amazonstep"
 	"github.com/hotstick/hotstick/internal/driver/hostcmd"
 	"github.com/hotstick/hotstick/internal/driver/kernelcare"
 	"github.com/hotstick/hotstick/internal/driver/kernelcare/kernelcarestep"
+	"github.com/hotstick/hotstick/internal/driver/kpatch"
+	"github.com/hotstick/hotstick/internal/driver/kpatch/kpatchstep"
 	"github.com/hotstick/hotstick/internal/driver/ksplice"
 	"github.com/hotstick/hotstick/internal/driver/ksplice/ksplicestep"
 	"github.com/hotstick/hotstick/internal/driver/reboot"
@@ -46,6 +50,8 @@ type newStepperOf func(root fs.FS, run driver.Commands) driver.Stepper
 var steppers = map[string]newStepperOf{
 	kernelcare.Name: func(root fs.FS, run driver.Commands) driver.Stepper { return kernelcarestep.New(root, "/", run) },
 	ksplice.Name:    func(root fs.FS, run driver.Commands) driver.Stepper { return ksplicestep.New(root, "/", run) },
+	amazon.Name:     amazonstep.New,
+	kpatch.Name:     kpatchstep.New,
 	reboot.Name:     func(_ fs.FS, run driver.Commands) driver.Stepper { return rebootstep.New("/", run, rebootstep.This{}) },
 }
 
