@@ -48,9 +48,9 @@ type newStepperOf func(root fs.FS, run driver.Commands) driver.Stepper
 //
 // A driver that does not bear the name of its line is refused when the loader starts.
 var steppers = map[string]newStepperOf{
+	amazon.Name:     amazonstep.New,
 	kernelcare.Name: func(root fs.FS, run driver.Commands) driver.Stepper { return kernelcarestep.New(root, "/", run) },
 	ksplice.Name:    func(root fs.FS, run driver.Commands) driver.Stepper { return ksplicestep.New(root, "/", run) },
-	amazon.Name:     amazonstep.New,
 	kpatch.Name:     kpatchstep.New,
 	reboot.Name:     func(_ fs.FS, run driver.Commands) driver.Stepper { return rebootstep.New("/", run, rebootstep.This{}) },
 }
