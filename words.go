@@ -12,7 +12,7 @@ func (c ReasonCode) inOldWords() ReasonCode {
 	switch c {
 	case ReasonSwitchedOff, ReasonHeldOnHost:
 		return ReasonOperator
-	case ReasonNotReversible, ReasonOtherMaster:
+	case ReasonNotReversible, ReasonOtherMaster, ReasonNotCovered:
 		return ReasonUnsupported
 	case ReasonNotEntitled, ReasonCoverEnded, ReasonNoWayBack, ReasonUsersLoggedIn, ReasonInhibited:
 		return ReasonUnsupported

@@ -9,7 +9,10 @@ import (
 // DraftRequest asks the planner for a plan.
 type DraftRequest struct {
 	Name  string `json:"name,omitempty"`
-	Patch string `json:"patch"`
+	Patch string `json:"patch,omitempty"`
+	// CVE asks, in place of Patch, for whatever closes it on each host by the host's own
+	// system.
+	CVE string `json:"cve,omitempty"`
 	// Selector is a CEL expression over a host, such as host.labels.role == "db".
 	// Empty is refused: write true to mean every host.
 	Selector string          `json:"selector"`

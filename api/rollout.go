@@ -8,9 +8,11 @@ import (
 
 // RolloutSummary is one line of the rollout list.
 type RolloutSummary struct {
-	Plan    hotstick.PlanID            `json:"plan"`
-	Name    string                     `json:"name"`
-	Patch   hotstick.PatchRef          `json:"patch"`
+	Plan  hotstick.PlanID   `json:"plan"`
+	Name  string            `json:"name"`
+	Patch hotstick.PatchRef `json:"patch"`
+	// CVE is what the plan closes in place of Patch, by a patch of each host's own system.
+	CVE     string                     `json:"cve,omitempty"`
 	Status  hotstick.PlanStatus        `json:"status"`
 	Author  hotstick.Person            `json:"author"`
 	Reason  *Reason                    `json:"reason,omitempty"`
@@ -141,7 +143,13 @@ type CellList struct {
 
 // Lane is one kernel build within a rollout.
 type Lane struct {
-	Build  hotstick.KernelBuild       `json:"build"`
+	Build hotstick.KernelBuild `json:"build"`
+	// Driver and Patch say which lane it is and what it brings into effect; Class is what
+	// can be promised of that, and Claim the same in words.
+	Driver string                     `json:"driver,omitempty"`
+	Patch  hotstick.PatchRef          `json:"patch,omitzero"`
+	Class  hotstick.TrustClass        `json:"class,omitempty"`
+	Claim  string                     `json:"claim,omitempty"`
 	Hosts  int                        `json:"hosts"`
 	States map[hotstick.HostState]int `json:"states"`
 	// Wave is the furthest wave that is open for the lane, counted from 0.

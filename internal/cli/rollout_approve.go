@@ -99,7 +99,7 @@ func (a *app) approve(ctx context.Context, c *client.Client, plan, key, file str
 	}
 	review := show.Review{ID: inspected.ID, Plan: inspected.Plan, Hosts: bundle.Hosts, Previous: bundle.Previous,
 		Approvers: inspected.Approvers, Needed: inspected.Needed, SingleControl: inspected.SingleControl()}
-	review.Level, _ = view.Patch(inspected.Plan.Patch)
+	review.Levels = levels(inspected.Plan, view)
 	if inspected.Emergency != nil {
 		review.Template = inspected.Emergency.Name
 	}

@@ -25,7 +25,7 @@ import (
 // planFlags are what rollout plan was asked for.
 type planFlags struct {
 	name, selector, author, key              string
-	policy, emergency                        string
+	policy, emergency, fixes                 string
 	probation, transition, bake, delay, life time.Duration
 	budgets                                  []string
 	dryRun, yes                              bool
@@ -34,11 +34,15 @@ type planFlags struct {
 func (a *app) rolloutPlan() *cobra.Command {
 	var f planFlags
 	cmd := &cobra.Command{
-		Use:   "plan PATCH@LEVEL --select EXPRESSION --key FILE",
+		Use:   "plan {PATCH@LEVEL | --fixes CVE} --select EXPRESSION --key FILE",
 		Short: "Plan a rollout, review it, sign it as its author, hand it in",
 		Long: `Asks the planner for a plan, recomputes here what it says, shows it, signs it
 with the author's key and hands it in. Nothing starts: other persons approve it
 first (hotstick rollout approve).
+
+--fixes CVE-2026-52928 plans for whatever closes the CVE: each host gets the newest
+patch of its own live-patch system, or a fixed kernel and a reboot where that has
+none. Hosts that no system covers are listed as left out.
 
 --select is a CEL expression over host: name, id, release, arch, build_id,
 distribution, labels, in_effect.name, in_effect.level. Every host is: true
@@ -48,14 +52,20 @@ quorum-cluster, storage-n3) or a file; the standard one shapes the plan where
 nobody names one. Speeds and budgets given here win over the policy's.`,
 		Example: `  hotstick rollout plan unix-ioctl@1 --select 'host.labels.role == "db"' --key ada.pem
   hotstick rollout plan unix-ioctl@1 --select true --policy urgent --budget rack=1 --dry-run
+  hotstick rollout plan --fixes CVE-2026-52928 --select true --dry-run
   hotstick rollout plan unix-ioctl@1 --select true --emergency template.json --key ada.pem`,
-		Args:              exactly("PATCH@LEVEL"),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if f.fixes != "" {
+				return exactly()(cmd, args)
+			}
+			return exactly("PATCH@LEVEL")(cmd, args)
+		},
 		ValidArgsFunction: a.completePatches(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if strings.TrimSpace(f.selector) == "" {
 				return usage("write --select true for every host", "cannot plan without a selector: empty is never all")
 			}
-			request, err := f.request(args[0], cmd.Flags().Changed)
+			request, err := f.request(strings.Join(args, ""), cmd.Flags().Changed)
 			if err != nil {
 				return err
 			}
@@ -64,6 +74,7 @@ nobody names one. Speeds and budgets given here win over the policy's.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.selector, "select", "", "which hosts, as a CEL expression; empty is never all")
+	flags.StringVar(&f.fixes, "fixes", "", "close this CVE, on each host by its own system, in place of PATCH@LEVEL")
 	flags.StringVar(&f.emergency, "emergency", "", "plan under the emergency template in this file (hotstick template make)")
 	f.flags(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("policy", a.completePolicyFlag)
@@ -128,7 +139,7 @@ func (a *app) plan(ctx context.Context, c *client.Client, request api.DraftReque
 	}
 	review := show.Review{Plan: plan, Hosts: draft.Hosts, LeftOut: draft.LeftOut, Previous: previousPlan(ctx, c, plan),
 		Needed: max(view.Trust.Approvals, plan.Approvals), SingleControl: view.Trust.AuthorMayApprove}
-	review.Level, _ = view.Patch(plan.Patch)
+	review.Levels = levels(plan, view)
 	if len(plan.Emergency) > 0 {
 		t, err := statement.OpenTemplate(plan.Emergency, view.Trust, a.env.Now())
 		if err == nil {
@@ -151,13 +162,17 @@ func (a *app) plan(ctx context.Context, c *client.Client, request api.DraftReque
 // request turns the flags into what the planner is asked, and refuses what cannot
 // work before anybody is asked.
 func (f planFlags) request(patch string, given func(string) bool) (api.DraftRequest, error) {
-	if _, err := patchRef(patch); err != nil {
+	if f.fixes != "" {
+		if err := hotstick.ValidateCVE(f.fixes); err != nil {
+			return api.DraftRequest{}, usage("write it as CVE-2026-52928", "%v", err)
+		}
+	} else if _, err := patchRef(patch); err != nil {
 		return api.DraftRequest{}, err
 	}
 	if f.key == "" && !f.dryRun {
 		return api.DraftRequest{}, usage("--key FILE signs it as its author; --dry-run only shows it", "cannot sign a plan without a key")
 	}
-	r := api.DraftRequest{Name: f.name, Patch: patch, Selector: f.selector}
+	r := api.DraftRequest{Name: f.name, Patch: patch, CVE: f.fixes, Selector: f.selector}
 	if err := f.documents(&r); err != nil {
 		return r, err
 	}
@@ -251,6 +266,17 @@ func checkDraft(draft api.Draft, asked api.DraftRequest, view catalog.View) (hot
 	return plan, signoff.Check(plan, draft.Hosts, view)
 }
 
+// levels are a plan's patches as the verified catalog has them.
+func levels(plan hotstick.Plan, view catalog.View) []hotstick.Patch {
+	var out []hotstick.Patch
+	for _, ref := range plan.Patches() {
+		if p, ok := view.Patch(ref); ok {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
 // previousPlan is the last plan for the same patch name, for the difference. It
 // is a help to the eye only, so a server that has none is no error.
 func previousPlan(ctx context.Context, c *client.Client, plan hotstick.Plan) *hotstick.Plan {
@@ -259,7 +285,7 @@ func previousPlan(ctx context.Context, c *client.Client, plan hotstick.Plan) *ho
 		return nil
 	}
 	for _, r := range list.Rollouts {
-		if r.Patch.Name == plan.Patch.Name {
+		if r.Patch.Name == plan.Patch.Name && r.CVE == plan.CVE {
 			if last, err := c.Rollout(ctx, string(r.Plan)); err == nil {
 				return &last.Description
 			}

@@ -376,6 +376,15 @@ func (c *Controller) issue(tx store.Tx, plan store.Plan, line store.PlanHost, re
 	if err != nil {
 		return nil, err
 	}
+	body, err := c.plans.plan(plan)
+	if err != nil {
+		return nil, err
+	}
+	var trust []hotstick.Evidence
+	if lane, ok := body.LaneOf(line.Listed); ok && hotstick.ClassOf(lane.Driver) != "" {
+		class := hotstick.ClassOf(lane.Driver)
+		trust = []hotstick.Evidence{{Kind: inventory.EvidenceTrust, Text: string(class) + ": " + class.Claim()}}
+	}
 	now := tx.Now()
 	line.Granted = &now
 	if err := tx.Plans().PutHost(line); err != nil {
@@ -383,6 +392,6 @@ func (c *Controller) issue(tx store.Tx, plan store.Plan, line store.PlanHost, re
 	}
 	_, err = tx.Events().Append(store.Event{Kind: inventory.GrantIssued, Actor: actor, Plan: plan.ID,
 		Host: line.Listed.Host, HostName: line.Listed.Name, Patch: line.Listed.PatchIn(plan.Patch), Generation: plan.Generation,
-		State: string(hotstick.NewDigest(document))})
+		State: string(hotstick.NewDigest(document)), Evidence: trust})
 	return document, err
 }

@@ -104,6 +104,9 @@ const (
 	// EvidenceCVE is the kind of evidence by which an event of a plan names the CVE that the
 	// plan closes; it has no patch then.
 	EvidenceCVE = "cve"
+	// EvidenceTrust is the kind of evidence by which a grant says what holds of what the
+	// host brings into effect: the class of its driver, in words.
+	EvidenceTrust = "trust"
 
 	// PatchBanned: nobody may arm the patch any more.
 	PatchBanned = "patch.banned"

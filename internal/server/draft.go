@@ -32,26 +32,30 @@ func (s *Server) makeDraft(ctx context.Context, req api.DraftRequest) (drafted, 
 	if err := checkAuthor(req.Author, trusted.Trust); err != nil {
 		return drafted{}, err
 	}
-	ref, err := hotstick.ParsePatchRef(req.Patch)
+	patches, err := aimed(req, trusted)
 	if err != nil {
-		return drafted{}, &controller.Refusal{Code: controller.CodeInvalid, Text: "cannot read the patch's name", Hint: "write NAME@LEVEL, such as unix-ioctl@1"}
+		return drafted{}, err
 	}
-	patch, ok := trusted.Patch(ref)
-	if !ok {
-		return drafted{}, &controller.Refusal{Code: controller.CodeNotFound, Text: "cannot find this patch in the catalog", Hint: "list them with hotstick patch list"}
-	}
-	in := planner.Request{Name: req.Name, Patch: patch, Author: req.Author, Epoch: trusted.Trust.Epoch,
+	in := planner.Request{Name: req.Name, CVE: req.CVE, Author: req.Author, Epoch: trusted.Trust.Epoch,
 		Catalog: trusted.Patches, Root: statement.HostsRoot}
 	var out drafted
 	err = s.store.View(ctx, func(tx store.Tx) error {
 		in.Now = tx.Now()
-		rule, err := s.ruling(tx, req, patch, trusted.Trust)
+		rule, err := s.rulings(tx, req, patches, trusted.Trust)
 		if err != nil {
 			return err
 		}
 		in.Shape = rule.shape
-		if in.Forbidden, err = controller.Forbidden(tx, trusted, patch.Ref); err != nil {
-			return err
+		for _, patch := range patches {
+			forbidden, err := controller.Forbidden(tx, trusted, patch.Ref)
+			if err != nil {
+				return err
+			}
+			if req.CVE == "" {
+				in.Patch, in.Forbidden = patch, forbidden
+			} else {
+				in.Candidates = append(in.Candidates, planner.Candidate{Patch: patch, Forbidden: forbidden})
+			}
 		}
 		pick, err := s.picked(tx, req, &in, &out)
 		if err != nil {
@@ -67,6 +71,37 @@ func (s *Server) makeDraft(ctx context.Context, req api.DraftRequest) (drafted, 
 		return drafted{}, unplannable(err)
 	}
 	return out, underTemplate(&out.Plan, req.Emergency)
+}
+
+// aimed are the patches that a draft is about: the one that is named, or all that close
+// the CVE.
+func aimed(req api.DraftRequest, trusted catalog.View) ([]hotstick.Patch, error) {
+	switch {
+	case req.CVE != "" && req.Patch != "":
+		return nil, &controller.Refusal{Code: controller.CodeInvalid, Text: "cannot plan for a patch and a CVE at once", Hint: "name one of them"}
+	case req.CVE != "" && hotstick.ValidateCVE(req.CVE) != nil:
+		return nil, &controller.Refusal{Code: controller.CodeInvalid, Text: "cannot read the CVE's name", Hint: "write CVE-YEAR-NUMBER, such as CVE-2026-52928"}
+	case req.CVE != "":
+		var all []hotstick.Patch
+		for _, p := range trusted.Patches {
+			if slices.Contains(p.CVEs, req.CVE) {
+				all = append(all, p)
+			}
+		}
+		if len(all) == 0 {
+			return nil, &controller.Refusal{Code: controller.CodeNotFound, Text: "cannot find a patch in the catalog that closes this CVE", Hint: "list them with hotstick patch list"}
+		}
+		return all, nil
+	}
+	ref, err := hotstick.ParsePatchRef(req.Patch)
+	if err != nil {
+		return nil, &controller.Refusal{Code: controller.CodeInvalid, Text: "cannot read the patch's name", Hint: "write NAME@LEVEL, such as unix-ioctl@1"}
+	}
+	patch, ok := trusted.Patch(ref)
+	if !ok {
+		return nil, &controller.Refusal{Code: controller.CodeNotFound, Text: "cannot find this patch in the catalog", Hint: "list them with hotstick patch list"}
+	}
+	return []hotstick.Patch{patch}, nil
 }
 
 // unplannable is why no plan was made: what is no refusal of the planner names what
@@ -165,8 +200,8 @@ func selectHosts(tx store.Tx, picks func(store.Host, hotstick.PatchRef) (bool, e
 			continue
 		}
 		host := planner.Host{ID: h.ID, Name: h.Name, Identity: hotstick.NewFingerprint(h.Identity),
-			Compat:  compat.Host{Facts: h.Facts, Patches: h.Patches, InEffect: level, Strikes: h.Loader.Strikes, Reverted: h.Reverted},
-			Verdict: rule.judge.Judge(policy.NewHost(h.ID, h.Name, h.Facts, level))}
+			Compat: compat.Host{Facts: h.Facts, Patches: h.Patches, InEffect: level, Strikes: h.Loader.Strikes, Reverted: h.Reverted}}
+		rule.judgeHost(&host, policy.NewHost(h.ID, h.Name, h.Facts, level))
 		if why, out := excluded[h.ID]; out {
 			host.Verdict.Reason = why
 		}
@@ -176,7 +211,7 @@ func selectHosts(tx store.Tx, picks func(store.Host, hotstick.PatchRef) (bool, e
 		}
 		if h.Facts != nil {
 			host.Labels = h.Facts.Labels
-			host.Compat.Downgrade = slices.ContainsFunc(downgrades, func(d controller.HeldDowngrade) bool {
+			host.Compat.Downgrade = len(rule.others) == 0 && slices.ContainsFunc(downgrades, func(d controller.HeldDowngrade) bool {
 				return d.Covers(rule.patch, h.ID, h.Facts.Kernel.Build, level.Level)
 			})
 		}

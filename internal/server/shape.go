@@ -10,6 +10,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
 	"github.com/hotstick/hotstick/internal/controller"
+	"github.com/hotstick/hotstick/internal/decide/planner"
 	"github.com/hotstick/hotstick/internal/decide/policy"
 	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/store"
@@ -20,6 +21,41 @@ type ruling struct {
 	patch hotstick.PatchRef
 	shape policy.Shape
 	judge *policy.Judge
+	// others are the judges of each candidate, in a draft for a CVE.
+	others []*policy.Judge
+}
+
+// rulings is the ruling over a draft's patches. Those that close a CVE must be under one
+// policy: a plan has one shape.
+func (s *Server) rulings(tx store.Tx, req api.DraftRequest, patches []hotstick.Patch, trust hotstick.Trust) (ruling, error) {
+	var out ruling
+	for i, patch := range patches {
+		next, err := s.ruling(tx, req, patch, trust)
+		switch {
+		case err != nil:
+			return out, err
+		case i == 0:
+			out = next
+		case next.shape.Policy != out.shape.Policy:
+			return out, &controller.Refusal{Code: controller.CodeRefused,
+				Text: "cannot plan for this CVE: the document has one policy for " + patches[0].Ref.String() + " and another for " + patch.Ref.String(),
+				Hint: "write one policy that applies to all patches, or make a plan for each"}
+		}
+		if req.CVE != "" {
+			out.others = append(out.others, next.judge)
+		}
+	}
+	return out, nil
+}
+
+// judgeHost writes down what the policy says of a host.
+func (r ruling) judgeHost(h *planner.Host, about policy.Host) {
+	if len(r.others) == 0 {
+		h.Verdict = r.judge.Judge(about)
+	}
+	for _, judge := range r.others {
+		h.Verdicts = append(h.Verdicts, judge.Judge(about))
+	}
 }
 
 // ruling lays the settings that a person asks for over the policy. Where nobody

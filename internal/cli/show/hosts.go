@@ -142,7 +142,29 @@ func facts(p *page, f hotstick.Facts) {
 			}
 		}
 		p.field("Driver", "%s, %s (truth: %s)", Clean(c.Driver), state, Clean(c.Truth))
+		p.field("", "class %s: %s", Clean(orNone(string(c.TrustClass))), c.TrustClass.Claim())
+		for _, line := range abilities(c) {
+			p.field("", "%s", line)
+		}
 	}
+}
+
+// abilities says what a driver can do beyond what every driver can.
+func abilities(c hotstick.Capabilities) []string {
+	var out []string
+	if c.Undo != "" {
+		out = append(out, "undo: "+Clean(string(c.Undo)))
+	}
+	switch {
+	case c.Schedules && c.Held:
+		out = append(out, "it starts patches by itself, and is on hold")
+	case c.Schedules:
+		out = append(out, "it starts patches by itself, and is not on hold: nothing is staged beside it")
+	}
+	if c.Tool != "" {
+		out = append(out, "tool: "+Clean(c.Tool))
+	}
+	return out
 }
 
 // modulePosture says what the kernel asks of a module before it takes it.

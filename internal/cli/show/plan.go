@@ -1,6 +1,7 @@
 package show
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -25,8 +26,8 @@ type Review struct {
 	Approvers     []hotstick.Person
 	Needed        int
 	SingleControl bool
-	// Level is the plan's patch as the verified catalog has it.
-	Level hotstick.Patch
+	// Levels are the plan's patches as the verified catalog has them.
+	Levels []hotstick.Patch
 	// Template names the emergency template that the plan runs under.
 	Template string
 }
@@ -40,7 +41,11 @@ func (r Review) Text(st Style) string {
 	var p page
 	p.line("%s", st.Bold("Plan "+Clean(r.Plan.Name)))
 	p.field("Digest", "%s", r.digest())
-	p.field("Patch", "%s", level(r.Plan.Patch).Text)
+	if r.Plan.CVE != "" {
+		p.field("Closes", "%s, on each host by its own system", Clean(r.Plan.CVE))
+	} else {
+		p.field("Patch", "%s", level(r.Plan.Patch).Text)
+	}
 	p.field("Author", "%s", Clean(string(r.Plan.Author)))
 	p.field("Approvals", "%s", r.approvals())
 	p.field("Hosts", "%s; root recomputed here: %s", plural(r.Plan.HostCount, "host", "hosts"), Clean(r.Plan.HostsRoot))
@@ -49,7 +54,10 @@ func (r Review) Text(st Style) string {
 	r.rules(&p)
 	p.table(st, "Waves", r.waves())
 	p.table(st, "Kernel builds", r.lanes())
-	touches(&p, st, r.Level)
+	r.claims(&p, st)
+	for _, l := range r.Levels {
+		touches(&p, st, l)
+	}
 	p.table(st, "Failure domains (as the server told; the root binds identity, build and wave)", r.domains(st))
 	r.leftOut(&p, st)
 	r.difference(&p, st)
@@ -245,10 +253,13 @@ func (r Review) kinds() []string {
 
 func (r Review) lanes() Table {
 	t := Table{Header: []string{"KERNEL", "BUILD ID", "HOSTS", "CANARY", "DRIVER", "MODULE", "ARTIFACT", "GOES BACK TO"}}
+	if r.Plan.CVE != "" {
+		t.Header = append(t.Header, "PATCH")
+	}
 	for _, l := range r.Plan.Lanes {
 		n, canary := 0, -1
 		for _, h := range r.Hosts {
-			if h.Build != l.Build {
+			if lane, ok := r.Plan.LaneOf(h); !ok || lane.Build != l.Build || lane.Driver != l.Driver {
 				continue
 			}
 			n++
@@ -258,8 +269,29 @@ func (r Review) lanes() Table {
 		}
 		t.Rows = append(t.Rows, []Cell{text(l.Build.Release), text(cut(l.Build.BuildID, 9)), number(n), {Text: fmt.Sprintf("wave %d", canary+1)},
 			text(l.Driver), text(l.Module), {Text: l.Artifact.Short()}, {Text: targets(l.RevertTo)}})
+		if r.Plan.CVE != "" {
+			last := len(t.Rows) - 1
+			t.Rows[last] = append(t.Rows[last], level(l.Patch))
+		}
 	}
 	return t
+}
+
+// claims says what a signature under the plan promises of each driver, and on how many
+// hosts.
+func (r Review) claims(p *page, st Style) {
+	hosts := map[string]int{}
+	for _, h := range r.Hosts {
+		if lane, ok := r.Plan.LaneOf(h); ok {
+			hosts[lane.Driver]++
+		}
+	}
+	t := Table{Header: []string{"DRIVER", "HOSTS", "CLASS", "WHAT HOLDS"}}
+	for _, driver := range slices.Sorted(maps.Keys(hosts)) {
+		class := hotstick.ClassOf(driver)
+		t.Rows = append(t.Rows, []Cell{text(driver), number(hosts[driver]), text(orNone(string(class))), {Text: class.Claim()}})
+	}
+	p.table(st, "What holds of what is loaded", t)
 }
 
 func targets(list []hotstick.RevertTarget) string {
@@ -335,12 +367,22 @@ func (r Review) leftOut(p *page, st Style) {
 		}
 		t.Rows = append(t.Rows, []Cell{text(l.Name), reasonCell(&l.Reason)})
 	}
-	p.table(st, fmt.Sprintf("Left out (%d)", len(r.LeftOut)), t)
+	title := fmt.Sprintf("Left out (%d)", len(r.LeftOut))
+	gaps := 0
+	for _, l := range r.LeftOut {
+		if l.Reason.Code == hotstick.ReasonNotCovered {
+			gaps++
+		}
+	}
+	if gaps > 0 {
+		title += fmt.Sprintf(", of which no system covers %d", gaps)
+	}
+	p.table(st, title, t)
 }
 
 func (r Review) difference(p *page, st Style) {
 	if r.Previous == nil {
-		p.section(st, "No earlier plan for "+Clean(r.Plan.Patch.Name)+" to compare with.")
+		p.section(st, "No earlier plan for "+Clean(cmp.Or(r.Plan.CVE, r.Plan.Patch.Name))+" to compare with.")
 		return
 	}
 	p.section(st, "Against the last plan, "+Clean(r.Previous.Name))

@@ -20,7 +20,7 @@ func Rollouts(list []api.RolloutSummary, st Style) Table {
 	}
 	t.Header = append(t.Header, "REASON")
 	for _, r := range list {
-		row := []Cell{{Text: r.Plan.Short()}, text(r.Name), text(r.Patch.String()), planStatus(r.Status),
+		row := []Cell{{Text: r.Plan.Short()}, text(r.Name), text(closes(r)), planStatus(r.Status),
 			number(r.Hosts), {Text: stateCounts(r.States)}, {Text: since(r.Created, st.Now)}}
 		if st.Wide {
 			row = append(row, text(string(r.Author)), text(string(r.Plan)))
@@ -64,7 +64,7 @@ func Rollout(r api.Rollout, st Style) string {
 	p.line("%s  %s", st.Bold(Clean(r.Name)), st.paint(string(r.Status), planStatus(r.Status).shaped(st)))
 	p.line("%s", Escape(r.Headline))
 	p.field("Digest", "%s", Clean(string(r.Plan)))
-	p.field("Patch", "%s", Clean(r.Patch.String()))
+	p.field("Patch", "%s", Clean(closes(r.RolloutSummary)))
 	p.field("Author", "%s", Clean(string(r.Author)))
 	p.field("Approvals", "%s", approvals(r))
 	p.field("Hosts", "%d: %s", r.Hosts, stateCounts(r.States))
@@ -153,6 +153,14 @@ func heldLanes(r api.Rollout) Table {
 		}
 	}
 	return t
+}
+
+// closes says what a rollout is for.
+func closes(r api.RolloutSummary) string {
+	if r.CVE != "" {
+		return r.CVE
+	}
+	return r.Patch.String()
 }
 
 func ended(r api.RolloutSummary) string {

@@ -16,7 +16,7 @@ func TestWhatALevelTouchesIsShownBeforeItIsSigned(t *testing.T) {
 		{Kind: hotstick.TouchCommand, When: hotstick.TouchAfter, Name: "flush", Do: []string{"/usr/bin/flush", "--all"}, Undo: []string{"/usr/bin/fill"}},
 	}}
 	for what, text := range map[string]string{
-		"the plan's review": Review{Plan: hotstick.Plan{Patch: ref}, Level: patch}.Text(Style{}),
+		"the plan's review": Review{Plan: hotstick.Plan{Patch: ref}, Levels: []hotstick.Patch{patch}}.Text(Style{}),
 		"the patch":         Patch(api.Patch{Patch: patch}, Style{}),
 		"what is published": Touches(patch),
 		"what people sign":  strings.Join(func() []string { var d difference; d.touches(patch); return d.lines }(), "\n"),

@@ -16,7 +16,7 @@ import (
 // this one.
 func Frame(r api.Rollout, width int, st Style) []string {
 	lines := []string{
-		fmt.Sprintf("%s  %s  %s", Clean(r.Name), Clean(r.Patch.String()), planStatus(r.Status).shaped(st)),
+		fmt.Sprintf("%s  %s  %s", Clean(r.Name), Clean(closes(r.RolloutSummary)), planStatus(r.Status).shaped(st)),
 		Escape(r.Headline),
 		fmt.Sprintf("%s  %s", elapsed(r.RolloutSummary, st.Now), stateCounts(r.States)),
 		"",

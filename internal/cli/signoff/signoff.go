@@ -15,6 +15,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -35,11 +36,14 @@ func Check(plan hotstick.Plan, hosts []hotstick.PlanHost, view catalog.View) err
 	if plan.Epoch != view.Trust.Epoch {
 		return fmt.Errorf("cannot sign a plan of epoch %d: the catalog's root says %d", plan.Epoch, view.Trust.Epoch)
 	}
-	patch, ok := view.Patch(plan.Patch)
-	if !ok {
-		return fmt.Errorf("cannot sign a plan for %s: the signed catalog does not have it", plan.Patch)
-	}
 	for _, lane := range plan.Lanes {
+		patch, ok := view.Patch(plan.PatchOf(lane))
+		switch {
+		case !ok:
+			return fmt.Errorf("cannot sign a plan for %s: the signed catalog does not have it", plan.PatchOf(lane))
+		case plan.CVE != "" && !slices.Contains(patch.CVEs, plan.CVE):
+			return fmt.Errorf("cannot sign a plan for %s: the signed catalog does not say that %s closes it", plan.CVE, patch.Ref)
+		}
 		if err := checkLane(lane, patch, view); err != nil {
 			return err
 		}
@@ -75,8 +79,8 @@ func checkLane(lane hotstick.Lane, patch hotstick.Patch, view catalog.View) erro
 func CheckAsked(plan hotstick.Plan, asked api.DraftRequest) error {
 	s := asked.Settings
 	switch {
-	case plan.Patch.String() != asked.Patch:
-		return fmt.Errorf("cannot sign: you asked for %s and the plan is for %s", asked.Patch, plan.Patch)
+	case plan.CVE != asked.CVE || plan.CVE == "" && plan.Patch.String() != asked.Patch:
+		return fmt.Errorf("cannot sign: you asked for %s and the plan is for %s", asked.Patch+asked.CVE, plan.Closes())
 	case plan.Author != asked.Author:
 		return fmt.Errorf("cannot sign: the plan names %q as its author, not %q", plan.Author, asked.Author)
 	case asked.Name != "" && plan.Name != asked.Name:

@@ -65,6 +65,9 @@ func (r Rules) Check(h Host) *hotstick.Reason {
 	if why := driverRefuses(h.Facts, r.patch.Driver); why != nil {
 		return why
 	}
+	if class := hotstick.ClassOf(r.patch.Driver); class == hotstick.TrustPin || class == hotstick.TrustStep {
+		return nil // the vendor's system sees to its own signatures and to what it replaces
+	}
 	if why := kernelRefuses(h.Facts.Security, signer); why != nil {
 		return why
 	}
@@ -87,14 +90,19 @@ func inEffect(h Host, want hotstick.PatchRef) *hotstick.Reason {
 }
 
 func driverRefuses(f *hotstick.Facts, driver string) *hotstick.Reason {
-	if f.Security.ModulesDisabled != nil && *f.Security.ModulesDisabled {
+	if f.Security.ModulesDisabled != nil && *f.Security.ModulesDisabled && driver != "reboot" && driver != "windows" {
 		return &hotstick.Reason{Code: hotstick.ReasonModulesDisabled}
 	}
 	for _, c := range f.Drivers {
 		if c.Driver != driver {
 			continue
 		}
-		if c.Available {
+		switch {
+		case c.Available && c.Schedules && !c.Held && adopted(f, driver):
+			return &hotstick.Reason{Code: hotstick.ReasonHoldLifted, Subject: driver}
+		case c.Available && c.Schedules && !c.Held:
+			return &hotstick.Reason{Code: hotstick.ReasonOtherMaster, Subject: driver, Detail: "it starts patches by itself and is not adopted"}
+		case c.Available:
 			return nil
 		}
 		if c.Reason != nil {
@@ -103,6 +111,11 @@ func driverRefuses(f *hotstick.Facts, driver string) *hotstick.Reason {
 		break
 	}
 	return &hotstick.Reason{Code: hotstick.ReasonUnsupported, Subject: driver}
+}
+
+// adopted reports whether Hotstick has put a system's own scheduling on hold.
+func adopted(f *hotstick.Facts, system string) bool {
+	return slices.ContainsFunc(f.Masters, func(m hotstick.Master) bool { return m.System == system && m.Adopted })
 }
 
 // kernelRefuses foresees what the kernel would say to the module's signature.

@@ -10,6 +10,8 @@ import (
 // lane is one kernel build of the plan as it is made.
 type lane struct {
 	build hotstick.KernelBuild
+	// candidate is what its hosts get, in a plan for a CVE.
+	candidate int
 	// pools of the build, in the order in which they are asked for a canary.
 	pools []int32
 	count int32
@@ -180,7 +182,7 @@ func (p *Planner) laneOrder() []int32 {
 		if c := cmp.Compare(p.lanes[b].count, p.lanes[a].count); c != 0 {
 			return c
 		}
-		return compareBuilds(p.lanes[a].build, p.lanes[b].build)
+		return cmp.Or(compareBuilds(p.lanes[a].build, p.lanes[b].build), cmp.Compare(p.patchOf(&p.lanes[a]).Driver, p.patchOf(&p.lanes[b]).Driver))
 	})
 	n := len(e.order)
 	for n > 0 && p.lanes[e.order[n-1]].count == 0 {

@@ -63,6 +63,10 @@ func (p *Planner) Draft() (Draft, error) {
 			Wave: p.waveOf(h), Domains: src.Labels, Calendar: src.Verdict.Calendar,
 			StandIn: p.oldStandIn(h),
 		}
+		if r := &p.req; r.CVE != "" {
+			patch := p.patchOf(&p.lanes[p.hosts[h].lane])
+			hosts[i].Driver, hosts[i].Patch = patch.Driver, patch.Ref
+		}
 		calendars[src.Verdict.Calendar] = true
 	}
 	p.writeStandIns(order, hosts)
@@ -86,6 +90,9 @@ func (p *Planner) Draft() (Draft, error) {
 // lateRule is the policy's rule for late hosts, with the first calendar that a host
 // of the last wave has: a plan made for windows keeps late hosts to them.
 func (p *Planner) lateRule(hosts []hotstick.PlanHost) *hotstick.LateRule {
+	if p.req.CVE != "" {
+		return nil // which system patches a host is planned, and signed
+	}
 	if p.req.Shape.Late == nil || len(hosts) == 0 {
 		return p.req.Shape.Late
 	}
@@ -204,8 +211,8 @@ func (p *Planner) describe(order []int32, root string) hotstick.Plan {
 	r, s := &p.req, &p.req.Shape
 	now := r.Now.UTC().Truncate(time.Second)
 	plan := hotstick.Plan{
-		Schema: hotstick.PlanSchema, Name: cmp.Or(r.Name, r.Patch.Ref.String()+" "+now.Format("2006-01-02 15:04:05")),
-		Patch: r.Patch.Ref, Author: r.Author, Epoch: r.Epoch, CreatedAt: now, NotAfter: now.Add(s.Life),
+		Schema: hotstick.PlanSchema, Name: cmp.Or(r.Name, r.closes()+" "+now.Format("2006-01-02 15:04:05")),
+		Patch: r.Patch.Ref, CVE: r.CVE, Author: r.Author, Epoch: r.Epoch, CreatedAt: now, NotAfter: now.Add(s.Life),
 		Lanes: p.writeLanes(order), Waves: p.writeWaves(), HostsRoot: root, HostCount: len(order),
 		Budgets:           budgets(s.Budgets, len(order)),
 		ProbationSeconds:  seconds(s.Probation),
@@ -216,6 +223,14 @@ func (p *Planner) describe(order []int32, root string) hotstick.Plan {
 		plan.Continues = r.Continues.ID
 	}
 	return plan
+}
+
+// closes says in a word what the plan is for.
+func (r *Request) closes() string {
+	if r.CVE != "" {
+		return r.CVE
+	}
+	return r.Patch.Ref.String()
 }
 
 // budgets adds the fleet's own: a quarter of the plan's hosts, never less than
@@ -244,8 +259,12 @@ func (p *Planner) writeLanes(order []int32) []hotstick.Lane {
 		if l.count == 0 {
 			continue
 		}
-		artifact := artifacts[p.req.Patch.Ref][l.build]
-		lane := hotstick.Lane{Build: l.build, Driver: p.req.Patch.Driver, Artifact: artifact.Digest, Module: artifact.Module}
+		patch := p.patchOf(&l)
+		artifact := artifacts[patch.Ref][l.build]
+		lane := hotstick.Lane{Build: l.build, Driver: patch.Driver, Artifact: artifact.Digest, Module: artifact.Module}
+		if p.req.CVE != "" {
+			lane.Patch = patch.Ref
+		}
 		for _, level := range back[i] {
 			ref := p.named.levels[level]
 			a := artifacts[ref][l.build]
@@ -254,16 +273,27 @@ func (p *Planner) writeLanes(order []int32) []hotstick.Lane {
 		slices.SortFunc(lane.RevertTo, func(a, b hotstick.RevertTarget) int { return compareRefs(a.Patch, b.Patch) })
 		lanes = append(lanes, lane)
 	}
-	slices.SortFunc(lanes, func(a, b hotstick.Lane) int { return compareBuilds(a.Build, b.Build) })
+	slices.SortFunc(lanes, func(a, b hotstick.Lane) int {
+		return cmp.Or(compareBuilds(a.Build, b.Build), cmp.Compare(a.Driver, b.Driver))
+	})
 	return lanes
 }
 
 // artifacts finds the bytes of the levels that matter by level and build.
 func (p *Planner) artifacts() map[hotstick.PatchRef]map[hotstick.KernelBuild]hotstick.Artifact {
 	found := map[hotstick.PatchRef]map[hotstick.KernelBuild]hotstick.Artifact{}
-	for _, patch := range append([]hotstick.Patch{p.req.Patch}, p.req.Catalog...) {
+	brought := map[hotstick.PatchRef]bool{}
+	all := append([]hotstick.Patch{}, p.req.Catalog...)
+	for i := range p.lanes {
+		patch := p.patchOf(&p.lanes[i])
+		if !brought[patch.Ref] {
+			brought[patch.Ref] = true
+			all = append([]hotstick.Patch{*patch}, all...)
+		}
+	}
+	for _, patch := range all {
 		_, wanted := p.named.level[patch.Ref]
-		if found[patch.Ref] != nil || (!wanted && patch.Ref != p.req.Patch.Ref) {
+		if found[patch.Ref] != nil || (!wanted && !brought[patch.Ref]) {
 			continue
 		}
 		found[patch.Ref] = make(map[hotstick.KernelBuild]hotstick.Artifact, len(patch.Artifacts))

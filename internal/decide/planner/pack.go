@@ -19,6 +19,8 @@ type Planner struct {
 	req   Request
 	rules compat.Rules
 	old   *chain
+	// chosen is what each host gets, in a plan for a CVE.
+	chosen []choice
 	// why says why hosts are left out, by their slot.
 	why map[int32]hotstick.Reason
 	fleet
@@ -78,11 +80,17 @@ type names struct {
 	values   int32
 	model    map[[2]int32]int32
 	models   []int32 // the representative values of each model, one after the other
-	lane     map[hotstick.KernelBuild]int32
+	lane     map[laneKey]int32
 	pool     map[[3]int32]int32
 	variety  map[[2]int32]int32
 	level    map[hotstick.PatchRef]int32
 	levels   []hotstick.PatchRef
+}
+
+// laneKey tells lanes apart.
+type laneKey struct {
+	build     hotstick.KernelBuild
+	candidate int
 }
 
 // Pack takes up the hosts of a request and plans them. Errors are those of
@@ -98,6 +106,15 @@ func Pack(r Request) (*Planner, error) {
 	r.Shape = shape
 	p := &Planner{req: r, rules: compat.For(r.Patch, modules(r.Catalog)), why: map[int32]hotstick.Reason{},
 		staging: staging{count: map[[3]int32]int32{}}}
+	if r.CVE != "" {
+		if p.chosen, err = choose(r); err != nil {
+			return nil, err
+		}
+		r.Hosts = slices.Clone(r.Hosts)
+		for i, c := range p.chosen {
+			r.Hosts[i].Verdict = c.verdict
+		}
+	}
 	p.fleet = newFleet(r)
 	if err := p.follow(); err != nil {
 		return nil, err
@@ -153,7 +170,7 @@ func newFleet(r Request) fleet {
 	f.domains = make([]int32, len(r.Hosts)*len(f.kinds))
 	f.named.cluster = map[string]int32{}
 	f.named.model = map[[2]int32]int32{}
-	f.named.lane = map[hotstick.KernelBuild]int32{}
+	f.named.lane = map[laneKey]int32{}
 	f.named.pool = map[[3]int32]int32{}
 	f.named.variety = map[[2]int32]int32{}
 	f.named.level = map[hotstick.PatchRef]int32{}
@@ -181,7 +198,12 @@ func (p *Planner) check(h *Host) error {
 // sieve decides whether the host is listed at all.
 func (p *Planner) sieve(i int32) {
 	h := &p.src[i]
-	why := p.rules.Check(h.Compat)
+	var why *hotstick.Reason
+	if p.req.CVE != "" {
+		why = p.chosen[i].why
+	} else {
+		why = p.rules.Check(h.Compat)
+	}
 	if why == nil {
 		why = h.Verdict.Reason
 	}
@@ -202,7 +224,7 @@ func (p *Planner) pack(i int32) {
 	for j, kind := range p.kinds {
 		p.domains[int(i)*len(p.kinds)+j] = n.domainOf(int32(j), valueOf(h, kind))
 	}
-	k.lane = p.laneOf(build(*h))
+	k.lane = p.laneOf(p.laneKeyOf(i))
 	k.level = number(n.level, h.Compat.InEffect, func() { n.levels = append(n.levels, h.Compat.InEffect) })
 	block, rank := p.rankOf(h, k.cluster >= 0)
 	k.variety = p.varietyOf(p.poolOf(k.lane, block, rank), p.modelOf(h))
@@ -258,8 +280,16 @@ func (p *Planner) clusterOf(h *Host) int32 {
 	return -1
 }
 
-func (p *Planner) laneOf(b hotstick.KernelBuild) int32 {
-	return number(p.named.lane, b, func() { p.lanes = append(p.lanes, lane{build: b}) })
+func (p *Planner) laneOf(k laneKey) int32 {
+	return number(p.named.lane, k, func() { p.lanes = append(p.lanes, lane{build: k.build, candidate: k.candidate}) })
+}
+
+func (p *Planner) laneKeyOf(i int32) laneKey {
+	k := laneKey{build: build(p.src[i])}
+	if p.req.CVE != "" {
+		k.candidate = p.chosen[i].candidate
+	}
+	return k
 }
 
 // modelOf numbers the host's representative labels: hosts of one model do not
@@ -319,14 +349,14 @@ const none = int32(-1)
 // therefore come first in their part.
 const ordinary = uint64(1) << 63
 
-// hash is FNV-1a of 64 bits over the patch (NAME@LEVEL), a zero byte and s,
+// hash is FNV-1a of 64 bits over the patch (NAME@LEVEL) or the CVE, a zero byte and s,
 // finished by the mixer of SplitMix64. Signed plans rest on it: it must not change.
 func (p *Planner) hash(s string) uint64 {
 	return mix(fnv(p.seed(), s))
 }
 
 func (p *Planner) seed() uint64 {
-	return fnv(fnv(14695981039346656037, p.req.Patch.Ref.String()), "\x00")
+	return fnv(fnv(14695981039346656037, p.req.closes()), "\x00")
 }
 
 func fnv(h uint64, s string) uint64 {

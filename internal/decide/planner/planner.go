@@ -12,11 +12,14 @@ import (
 
 // Request is what a plan is made from.
 type Request struct {
-	Name   string
-	Patch  hotstick.Patch
-	Author hotstick.Person
-	Epoch  uint64
-	Now    time.Time
+	Name  string
+	Patch hotstick.Patch
+	// CVE is what to close in place of Patch, and Candidates are the patches that do.
+	CVE        string
+	Candidates []Candidate
+	Author     hotstick.Person
+	Epoch      uint64
+	Now        time.Time
 	// Hosts are those the selector picked, in any order. The draft shares their
 	// labels: nobody may change them afterwards.
 	Hosts []Host
@@ -43,6 +46,9 @@ type Host struct {
 	// Verdict is what the policy says of the host. Its Reason leaves the host out,
 	// as does an operator's, such as excluded.
 	Verdict policy.Verdict
+	// Verdicts are, in a request for a CVE, what the policy says of each candidate there.
+	// Verdict then has only what holds whichever it is.
+	Verdicts []policy.Verdict
 }
 
 // Draft is a plan that nobody has signed, with the hosts it lists and leaves out.

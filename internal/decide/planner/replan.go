@@ -16,6 +16,10 @@ func (p *Planner) Change(h Host) error {
 	if err := p.check(&h); err != nil {
 		return err
 	}
+	if p.req.CVE != "" {
+		hosts := slices.DeleteFunc(slices.Clone(p.req.Hosts), func(old Host) bool { return old.ID == h.ID })
+		return p.again(append(hosts, h))
+	}
 	p.prepare()
 	i, known := p.slot[h.ID]
 	if !known {
@@ -34,6 +38,9 @@ func (p *Planner) Change(h Host) error {
 // Drop takes a host out of the selection and plans again, as [Planner.Change]
 // does. A host that was not selected changes nothing.
 func (p *Planner) Drop(id hotstick.HostID) error {
+	if p.req.CVE != "" {
+		return p.again(slices.DeleteFunc(slices.Clone(p.req.Hosts), func(h Host) bool { return h.ID == id }))
+	}
 	p.prepare()
 	i, known := p.slot[id]
 	if !known {

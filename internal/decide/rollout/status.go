@@ -249,7 +249,9 @@ func (r *Rollout) closed(w *wave) *hotstick.Reason {
 
 // LaneStatus is where one lane stands.
 type LaneStatus struct {
-	Build  hotstick.KernelBuild
+	Build hotstick.KernelBuild
+	// Lane is the plan's; zero where its list has none for the build.
+	Lane   hotstick.Lane
 	States map[hotstick.HostState]int
 	// Wave is the furthest wave that is open for the lane.
 	Wave int
@@ -264,6 +266,7 @@ func (r *Rollout) Lanes(now time.Time) []LaneStatus {
 	out := make([]LaneStatus, len(r.lanes))
 	for i, l := range r.lanes {
 		out[i] = LaneStatus{Build: l.build, States: maps.Clone(l.states)}
+		out[i].Lane, _ = r.plan.Lane(l.build, l.driver)
 		maps.DeleteFunc(out[i].States, func(_ hotstick.HostState, n int) bool { return n == 0 })
 		for w, c := range l.cells {
 			if c == nil || len(c.members) == 0 {

@@ -50,6 +50,7 @@ var remedies = map[hotstick.ReasonCode]string{
 	hotstick.ReasonUnsupported:        "Only another kernel, with live patching, can take it.",
 	hotstick.ReasonWrongBuild:         "Make a new plan: the host boots another kernel now.",
 	hotstick.ReasonNoArtifact:         "Publish an artifact for this kernel build: hotstick patch publish FOLDER --key FILE",
+	hotstick.ReasonNotCovered:         "Publish a patch for the host's system and kernel build, or one for the driver reboot: hotstick patch publish FOLDER --key FILE",
 	hotstick.ReasonDigestMismatch:     "Look at who changed the bytes on their way; publish the patch anew if they are lost.",
 	hotstick.ReasonNotLivepatch:       "Build the module as a live patch, and publish it as a new level.",
 	hotstick.ReasonSignature:          "Look at the keys: they may have been changed, or somebody forged a statement.",

@@ -17,7 +17,7 @@ const MaxCells = 5000
 
 // Summary makes one line of the rollout list.
 func Summary(p store.Plan, states map[hotstick.HostState]int) api.RolloutSummary {
-	s := api.RolloutSummary{Plan: p.ID, Name: p.Name, Patch: p.Patch, Status: p.Status, Author: p.Author,
+	s := api.RolloutSummary{Plan: p.ID, Name: p.Name, Patch: p.Patch, CVE: p.CVE, Status: p.Status, Author: p.Author,
 		Reason: Reason(p.Reason, onPlan(p)), States: states, Created: p.Created, Started: p.Started, Ended: p.Ended}
 	for _, n := range states {
 		s.Hosts += n

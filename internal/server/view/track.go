@@ -88,7 +88,9 @@ func groups(lanes map[hotstick.KernelBuild]map[hotstick.HostState]int, limit int
 func (m Moment) lanes(t Track) []api.Lane {
 	out := make([]api.Lane, len(t.Asked.Lanes))
 	for i, l := range t.Asked.Lanes {
-		out[i] = api.Lane{Build: l.Build, States: l.States, Wave: l.Wave, Held: Reason(l.Held, m.place(t.Plan))}
+		class := hotstick.ClassOf(l.Lane.Driver)
+		out[i] = api.Lane{Build: l.Build, States: l.States, Wave: l.Wave, Held: Reason(l.Held, m.place(t.Plan)),
+			Driver: l.Lane.Driver, Patch: cmp.Or(l.Lane.Patch, t.Plan.Patch), Class: class, Claim: class.Claim()}
 		if out[i].States == nil {
 			out[i].States = map[hotstick.HostState]int{}
 		}

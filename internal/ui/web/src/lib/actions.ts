@@ -2,7 +2,7 @@
 // the texts are the product's promise and are tested as such.
 
 import type { HostState, PlanStatus, Right, RolloutSummary, Session } from './api';
-import { command, patchText, plural } from './format';
+import { closes, command, plural } from './format';
 
 export type Verb = 'start' | 'hold' | 'resume' | 'halt' | 'revert';
 
@@ -56,7 +56,7 @@ function count(rollout: RolloutSummary, states: HostState[]): number {
 export function describe(verb: Verb, rollout: RolloutSummary): Action {
   const active = count(rollout, underWay);
   const waiting = count(rollout, ['waiting']);
-  const patch = patchText(rollout.patch);
+  const patch = closes(rollout);
   const goOn = active
     ? `${plural(active, 'host')} already under way ${active === 1 ? 'goes' : 'go'} on to an end: confirmed, or reverted by ${active === 1 ? 'itself' : 'themselves'}.`
     : 'No host is under way at this moment.';

@@ -28,7 +28,7 @@ export interface BuildCoverage {
   build: KernelBuild; hosts: number; newest: PatchRef; covered: number; levels: List<LevelCount>; cves?: List<string>;
 }
 export interface RolloutSummary {
-  plan: string; name: string; patch: PatchRef; status: PlanStatus; author: string; reason?: Reason;
+  plan: string; name: string; patch: PatchRef; cve?: string; status: PlanStatus; author: string; reason?: Reason;
   hosts: number; states: Partial<Record<HostState, number>> | null;
   created: string; started?: string; ended?: string; reverting: boolean;
 }
@@ -67,6 +67,7 @@ export interface ModuleFacts { name: string; size_bytes: number; srcversion?: st
 export interface Capabilities {
   driver: string; trust_class: string; rollback: List<string>; asynchronous: boolean; truth: string;
   available: boolean; reason?: { code: string; subject?: string; detail?: string };
+  undo?: string; schedules?: boolean; held?: boolean; pinnable?: boolean; tool?: string;
 }
 export interface Facts {
   host: {
@@ -108,9 +109,9 @@ export interface Catalog { patches: List<Patch>; version: number; expires: strin
 
 export interface Interval { from: string; until: string }
 export interface Plan {
-  schema: string; name: string; patch: PatchRef; author: string; epoch: number; created_at: string; not_after: string;
+  schema: string; name: string; patch: PatchRef; cve?: string; author: string; epoch: number; created_at: string; not_after: string;
   lanes: List<{
-    build: KernelBuild; driver: string; artifact: string; module: string;
+    build: KernelBuild; driver: string; patch?: PatchRef; artifact: string; module: string;
     revert_to: List<{ patch: PatchRef; artifact?: string; module?: string }>;
   }>;
   waves: List<{ name: string; hosts: number; delay_seconds: number; bake_seconds: number; manual?: boolean; proven?: boolean }>;
@@ -138,7 +139,7 @@ export interface Wave {
   index: number; name: string; size: number; states: States; hosts: List<Cell>; groups?: List<CellGroup>; gate: Gate;
   closed?: Reason; absent?: number; manual?: boolean; promoted?: boolean; proven?: boolean;
 }
-export interface Lane { build: KernelBuild; hosts: number; states: States; wave: number; held?: Reason }
+export interface Lane { build: KernelBuild; driver?: string; patch?: PatchRef; class?: string; claim?: string; hosts: number; states: States; wave: number; held?: Reason }
 export interface BudgetUse {
   domain: string; value: string; used: number; ill?: number; max: number; quorum?: boolean; mixed_since?: string;
 }

@@ -5,6 +5,11 @@ export function patchText(ref: PatchRef | undefined): string {
   return ref && ref.name ? `${ref.name}@${ref.level}` : 'as booted';
 }
 
+/** What a rollout is for: its patch, or the CVE that it closes by several systems' patches. */
+export function closes(rollout: { patch: PatchRef; cve?: string }): string {
+  return rollout.cve || patchText(rollout.patch);
+}
+
 export function isPatch(ref: PatchRef | undefined): boolean {
   return Boolean(ref && ref.name);
 }

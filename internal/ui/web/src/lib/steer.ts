@@ -3,7 +3,7 @@
 // as lib/actions.ts is.
 
 import { list, type Freeze, type HostDetail, type HostState, type Reason, type Rollout, type States, type Wave } from './api';
-import { command, domainText, opaque, patchText, plural } from './format';
+import { closes, command, domainText, opaque, plural } from './format';
 
 export interface Step {
   title: string;
@@ -91,7 +91,7 @@ export function retryHost(r: PlanName, host: { id: string; name: string }): Step
   const name = opaque(host.name);
   return {
     title: `Retry ${name}?`, icon: 'do-retry', confirm: 'Retry the host',
-    effects: [`${name} waits for a new attempt with ${patchText(r.patch)} in ${opaque(named(r))}, within budgets and windows.`, 'The failed attempt stays in the log.'],
+    effects: [`${name} waits for a new attempt with ${closes(r)} in ${opaque(named(r))}, within budgets and windows.`, 'The failed attempt stays in the log.'],
     command: command('hotstick', 'rollout', 'retry', named(r), '--host', host.name || host.id),
     path: rollouts(r, 'retry'), body: { hosts: [host.id] }, done: `${host.name} waits for a new attempt.`,
   };
@@ -116,7 +116,7 @@ const comesBack = (patch: string) => `${patch} is not offered to those hosts aga
 export function revertWave(r: Rollout, wave: Wave): Step {
   const back = count(wave.states, holds);
   const waiting = count(wave.states, ['waiting']);
-  const patch = patchText(r.patch);
+  const patch = closes(r);
   return {
     title: `Revert wave ${wave.index + 1} of ${opaque(r.name)}?`, icon: 'do-revert', confirm: `Revert wave ${wave.index + 1}`,
     effects: [
@@ -132,7 +132,7 @@ export function revertWave(r: Rollout, wave: Wave): Step {
 
 export function revertHost(r: PlanName, host: { id: string; name: string }): Step {
   const name = opaque(host.name);
-  const patch = patchText(r.patch);
+  const patch = closes(r);
   return {
     title: `Revert ${name}?`, icon: 'do-revert', confirm: 'Revert the host',
     effects: [

@@ -1,0 +1,125 @@
+package rollout_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/decide/rollout"
+)
+
+var (
+	ours   = hotstick.PatchRef{Name: "ours", Level: 1}
+	theirs = hotstick.PatchRef{Name: "theirs", Level: 1}
+)
+
+// mixed is a fleet in a plan for a CVE: hosts whose names begin with v are a vendor's, on
+// the same kernel build as the others.
+func mixed(line string) rollout.View {
+	v := fleet(line)
+	v.Plan.Patch, v.Plan.CVE = hotstick.PatchRef{}, "CVE-2026-52928"
+	for i := range v.Hosts {
+		l := &v.Hosts[i].Listed
+		l.Driver, l.Patch = "klp", ours
+		if l.Name[0] == 'v' {
+			l.Driver, l.Patch = "suse", theirs
+		}
+		lane := hotstick.Lane{Build: l.Build, Driver: l.Driver, Patch: l.Patch}
+		if !slices.ContainsFunc(v.Plan.Lanes, func(o hotstick.Lane) bool { return o.Driver == lane.Driver && o.Build == lane.Build }) {
+			v.Plan.Lanes = append(v.Plan.Lanes, lane)
+		}
+	}
+	return v
+}
+
+// settle takes decisions until there is nothing to do, and lists them.
+func settle(r *rollout.Rollout, now time.Time) (said []string, all []rollout.Decision) {
+	for range 20 {
+		d := r.Next(now)
+		if d.Empty() {
+			return said, all
+		}
+		said, all = append(said, say(d)), append(all, d)
+	}
+	return append(said, "and so on"), all
+}
+
+func TestAFailedGateStopsOnlyTheSystemThatFailed(t *testing.T) {
+	v := mixed("a/x/0:confirmed v1/x/1:quarantined=crash_named_patch b/x/2:waiting v2/x/2:waiting")
+	later := t0.Add(2 * time.Minute)
+	for i := range v.Hosts {
+		v.Hosts[i].LastSeen = later
+	}
+	r := rollout.Open(v)
+	said, all := settle(r, later)
+	stop := all[0].Stops
+	if len(stop) != 1 || stop[0].Patch != theirs || !stop[0].Ban || !slices.Equal(stop[0].Hosts, []hotstick.HostID{"v2"}) {
+		t.Fatalf("it decides %+v", stop)
+	}
+	if f := r.Frame(); f.Status != hotstick.Running || f.Reverting || f.Banned {
+		t.Errorf("the plan is %+v", f)
+	}
+	if !slices.Contains(said, "start b, v2->skipped") {
+		t.Errorf("it decides %q", said)
+	}
+	// Where no other system is left, the plan is halted as ever.
+	v = mixed("v0/x/0:confirmed v1/x/1:quarantined=crash_named_patch v2/x/2:waiting")
+	for i := range v.Hosts {
+		v.Hosts[i].LastSeen = later
+	}
+	if d := rollout.Next(v, later); d.Status != hotstick.Halted || !d.Revert || d.Ban == nil || len(d.Stops) > 0 {
+		t.Errorf("with one system it decides %s", say(d))
+	}
+}
+
+func TestARecallOfOneSystemsPatchSendsItsHostsBackAndNoOthers(t *testing.T) {
+	v := mixed("a/x/0:confirmed v1/x/1:confirmed b/x/2:waiting v2/x/2:probation v3/x/2:waiting")
+	later := t0.Add(2 * time.Minute)
+	for i := range v.Hosts {
+		v.Hosts[i].LastSeen = later
+	}
+	v.Stopped = []rollout.Stopped{{Patch: theirs, Back: true, Reason: hotstick.Reason{Code: hotstick.ReasonRecalled, Subject: theirs.String()}}}
+	r := rollout.Open(v)
+	_, all := settle(r, later)
+	if len(all[0].Stops) != 1 || all[0].Stops[0].Ban || !slices.Equal(all[0].Stops[0].Hosts, []hotstick.HostID{"v1", "v2", "v3"}) {
+		t.Fatalf("it decides %+v", all[0].Stops)
+	}
+	states := map[hotstick.HostID]hotstick.HostState{}
+	for _, id := range []hotstick.HostID{"a", "b", "v1", "v2", "v3"} {
+		h, _ := r.Host(id)
+		states[id] = h.State
+	}
+	if states["a"] != hotstick.Confirmed || states["v2"] != hotstick.Reverting || states["v3"] != hotstick.Skipped || states["b"] != hotstick.Admitted {
+		t.Errorf("the hosts are %v", states)
+	}
+	// The budget of reverts lets one go at a time.
+	v2, _ := r.Host("v2")
+	v2.State, v2.Busy = hotstick.Reverted, false
+	r.SetHost(v2)
+	settle(r, later)
+	if v1, _ := r.Host("v1"); v1.State != hotstick.Reverting || v1.Recall == nil {
+		t.Errorf("v1 is %s", v1.State)
+	}
+}
+
+func TestABanOfOneSystemsPatchStartsNoneOfItsHosts(t *testing.T) {
+	v := mixed("a/x/0:confirmed v1/x/1:confirmed b/x/2:waiting v2/x/2:waiting")
+	later := t0.Add(2 * time.Minute)
+	for i := range v.Hosts {
+		v.Hosts[i].LastSeen = later
+	}
+	v.Stopped = []rollout.Stopped{{Patch: theirs, Reason: hotstick.Reason{Code: hotstick.ReasonBanned, Subject: theirs.String()}}}
+	r := rollout.Open(v)
+	said, _ := settle(r, later)
+	if !slices.Equal(said, []string{"start b, v2->skipped"}) {
+		t.Errorf("it decides %q", said)
+	}
+	// A clear that lifts the ban lets them take part again.
+	f := r.Frame()
+	f.Stopped = nil
+	r.SetFrame(f)
+	if said, _ := settle(r, later); len(said) == 0 || said[0] != "start v2, v2->waiting" {
+		t.Errorf("after the clear it decides %q", said)
+	}
+}
