@@ -46,6 +46,8 @@ var forbidden = []struct{ from, to, why string }{
 	{"internal/agent", "internal/driver/kpatch/kpatchstep", "only step units change a host"},
 	{"internal/agent", "internal/driver/amazon/amazonstep", "only step units change a host"},
 	{"internal/agent", "internal/driver/rpm/rpmrun", "only step units run package managers"},
+	{"internal/agent", "internal/driver/suse/susestep", "only step units change a host"},
+	{"internal/agent", "internal/driver/canonical/canonicalstep", "only step units change a host"},
 	{"internal/agent", "internal/driver/fake", "only the loader changes a kernel"},
 	{"internal/loader", "internal/store", "a loader has no database"},
 	{"internal/loader", "internal/identity", "a loader has no network"},
