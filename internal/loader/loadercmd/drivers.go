@@ -18,6 +18,8 @@ import (
 	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/driver/amazon"
 	"github.com/hotstick/hotstick/internal/driver/amazon/amazonstep"
+	"github.com/hotstick/hotstick/internal/driver/canonical"
+	"github.com/hotstick/hotstick/internal/driver/canonical/canonicalstep"
 	"github.com/hotstick/hotstick/internal/driver/hostcmd"
 	"github.com/hotstick/hotstick/internal/driver/kernelcare"
 	"github.com/hotstick/hotstick/internal/driver/kernelcare/kernelcarestep"
@@ -27,6 +29,8 @@ import (
 	"github.com/hotstick/hotstick/internal/driver/ksplice/ksplicestep"
 	"github.com/hotstick/hotstick/internal/driver/reboot"
 	"github.com/hotstick/hotstick/internal/driver/reboot/rebootstep"
+	"github.com/hotstick/hotstick/internal/driver/suse"
+	"github.com/hotstick/hotstick/internal/driver/suse/susestep"
 	"github.com/hotstick/hotstick/internal/loader/inbox"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/steps"
@@ -49,10 +53,12 @@ type newStepperOf func(root fs.FS, run driver.Commands) driver.Stepper
 // A driver that does not bear the name of its line is refused when the loader starts.
 var steppers = map[string]newStepperOf{
 	amazon.Name:     amazonstep.New,
+	canonical.Name:  func(root fs.FS, run driver.Commands) driver.Stepper { return canonicalstep.New(root, "/", run) },
 	kernelcare.Name: func(root fs.FS, run driver.Commands) driver.Stepper { return kernelcarestep.New(root, "/", run) },
 	ksplice.Name:    func(root fs.FS, run driver.Commands) driver.Stepper { return ksplicestep.New(root, "/", run) },
 	kpatch.Name:     kpatchstep.New,
 	reboot.Name:     func(_ fs.FS, run driver.Commands) driver.Stepper { return rebootstep.New("/", run, rebootstep.This{}) },
+	suse.Name:       func(root fs.FS, run driver.Commands) driver.Stepper { return susestep.New(root, run, time.Now) },
 }
 
 // changers are all drivers of this host: the one that loads bytes, and those of a table
