@@ -18,6 +18,8 @@ type Facts struct {
 	// Labels were set on the host itself (its configuration file), such as
 	// rack=a3 or role=db. Failure domains are read from them.
 	Labels map[string]string `json:"labels,omitempty"`
+	// Windows is what only a machine with Windows has; nil on others.
+	Windows *WindowsFacts `json:"windows,omitempty" since:"2"`
 }
 
 // HostFacts say which machine this is and which boot it is in.
