@@ -146,6 +146,7 @@ const (
 	ReasonDrainFailed    ReasonCode = "drain_failed"
 	ReasonOldKernel      ReasonCode = "old_kernel"
 	ReasonNotBack        ReasonCode = "not_back"
+	ReasonRebootPending  ReasonCode = "reboot_pending"
 )
 
 // reasonGlossary says in a sentence what each code means. It is also the closed
@@ -252,6 +253,7 @@ var reasonGlossary = map[ReasonCode]string{
 	ReasonToolFailed:     "The vendor's tool failed.",
 	ReasonHoldLifted:     "Somebody lets the host's live-patch system start patches by itself again.",
 	ReasonDrainFailed:    "The host's work could not be moved away before a reboot.",
+	ReasonRebootPending:  "The host needs a reboot before it goes on.",
 	ReasonOldKernel:      "The host came back on the kernel that it ran before.",
 	ReasonNotBack:        "The host did not come back from its reboot in time.",
 }

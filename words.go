@@ -18,7 +18,7 @@ func (c ReasonCode) inOldWords() ReasonCode {
 		return ReasonUnsupported
 	case ReasonHoldLifted:
 		return ReasonOperator
-	case ReasonTouchFailed, ReasonCrashedElsewhere, ReasonToolFailed, ReasonDrainFailed, ReasonOldKernel, ReasonNotBack:
+	case ReasonTouchFailed, ReasonCrashedElsewhere, ReasonToolFailed, ReasonDrainFailed, ReasonOldKernel, ReasonNotBack, ReasonRebootPending:
 		return ReasonVerificationFailed
 	}
 	return c

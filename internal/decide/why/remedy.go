@@ -83,6 +83,7 @@ var remedies = map[hotstick.ReasonCode]string{
 	hotstick.ReasonDrainFailed:        "Move the host's work away by hand, or find out what stays; then try again: hotstick rollout retry PLAN",
 	hotstick.ReasonOldKernel:          "Read the console of the failed boot: the new kernel did not come up.",
 	hotstick.ReasonNotBack:            "Look at the host's console. Its slot stays held until it is back or written off.",
+	hotstick.ReasonRebootPending:      "Reboot the host in a window of its own, then plan it again.",
 	hotstick.ReasonRemovedOutside:     "Find out who removed the patch; a new plan brings it back, or this one where its policy says drift: reapply.",
 }
 

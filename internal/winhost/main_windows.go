@@ -1,0 +1,126 @@
+package winhost
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+
+	"golang.org/x/sys/windows/svc"
+
+	"github.com/hotstick/hotstick/internal/agent/agentcmd"
+	"github.com/hotstick/hotstick/internal/version"
+)
+
+// ServiceName is that of the service.
+const ServiceName = "hotstick-agent"
+
+const usage = `Usage:
+  hotstick-agent join --server URL --token TOKEN --ca DIGEST --root DIGEST [--once] [--label KEY=VALUE]…
+  hotstick-agent run
+  hotstick-agent hold-updates      put Windows Update's own scheduling on hold
+  hotstick-agent release-updates   give it back as it was
+  hotstick-agent facts             print what is read of this machine
+  hotstick-agent --version
+The service hotstick-agent runs it. Its files are in %ProgramData%\Hotstick.
+`
+
+// Exit codes.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// Main runs the program and returns its exit code.
+func Main(args []string, stdout, stderr io.Writer) int {
+	debug.SetGCPercent(25)
+	if as, err := svc.IsWindowsService(); err == nil && as {
+		return service(args)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	word := ""
+	if len(args) > 0 {
+		word = args[0]
+	}
+	switch word {
+	case "--version", "version":
+		fmt.Fprintln(stdout, version.Version)
+		return 0
+	case "join", "run":
+		return agentcmd.Run(ctx, args, stderr, thisMachine)
+	case "hold-updates", "release-updates", "facts":
+		return operate(ctx, args, stdout, stderr)
+	}
+	fmt.Fprint(stderr, usage)
+	return exitUsage
+}
+
+// maxLog bounds the service's log in bytes; the one before is kept beside it.
+const maxLog = 8 << 20
+
+// service runs the agent as the service manager asks.
+func service(args []string) int {
+	log, err := openLog(filepath.Join(agentcmd.Directory(), "agent.log"))
+	if err != nil {
+		return exitFailed
+	}
+	defer log.Close()
+	if len(args) == 0 {
+		args = []string{"run"}
+	}
+	if err := svc.Run(ServiceName, &handler{args: args, log: log}); err != nil {
+		fmt.Fprintln(log, "cannot run as a service:", err)
+		return exitFailed
+	}
+	return 0
+}
+
+func openLog(path string) (*os.File, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	if info, err := os.Stat(path); err == nil && info.Size() > maxLog {
+		_ = os.Rename(path, path+".old") // then it grows further, which is no reason not to run
+	}
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+}
+
+// handler answers the service manager.
+type handler struct {
+	args []string
+	log  io.Writer
+}
+
+// Execute implements [svc.Handler]. A stop and a shutdown end the loader in order, so that
+// the next boot knows that this one did not end with a crash.
+func (h *handler) Execute(_ []string, requests <-chan svc.ChangeRequest, status chan<- svc.Status) (bool, uint32) {
+	const accepted = svc.AcceptStop | svc.AcceptShutdown
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	status <- svc.Status{State: svc.StartPending}
+	ended := make(chan int, 1)
+	go func() { ended <- agentcmd.Run(ctx, h.args, h.log, thisMachine) }()
+	status <- svc.Status{State: svc.Running, Accepts: accepted}
+	for {
+		select {
+		case code := <-ended:
+			status <- svc.Status{State: svc.StopPending}
+			// An end that nobody asked for is a failure, after which the manager starts it again.
+			return code != 0, uint32(code)
+		case r := <-requests:
+			switch r.Cmd {
+			case svc.Interrogate:
+				status <- r.CurrentStatus
+			case svc.Stop, svc.Shutdown:
+				status <- svc.Status{State: svc.StopPending, WaitHint: uint32((stopTime + stopTime/2).Milliseconds())}
+				cancel()
+				<-ended
+				return false, 0
+			}
+		}
+	}
+}
