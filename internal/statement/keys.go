@@ -83,8 +83,8 @@ func ReadSecret(path string) (*pem.Block, error) {
 	if err != nil {
 		return nil, err
 	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return nil, fmt.Errorf("cannot use key file %s: others may read it (mode %04o); run: chmod 600 %s", path, mode, path)
+	if err := private(path, info); err != nil {
+		return nil, err
 	}
 	return block, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/agent"
 	"github.com/hotstick/hotstick/internal/agent/agentcmd"
+	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/driver/windows"
 	"github.com/hotstick/hotstick/internal/driver/windows/windowsstep"
 	"github.com/hotstick/hotstick/internal/durable"
@@ -99,7 +100,7 @@ func newLoader(at agentcmd.Place, dir string, disk *ledger.Dir, step *windowsste
 	}
 	own := &inbox.Catalog{Dir: filepath.Join(dir, "catalog"), Agent: at.State, Root: hotstick.NewDigest(root)}
 	return loader.New(loader.Config{
-		Driver: windowsstep.Changer{Stepper: step}, Clock: clock{}, Disk: disk, Kernel: running{step.Observer},
+		Drivers: driver.Set{windowsstep.Changer{Stepper: step}}, Clock: clock{}, Disk: disk, Kernel: running{step.Observer},
 		Catalog: own, Root: own.Root, Dropped: inbox.NewDrops(filepath.Join(dir, "recalls"), own, at.Log).Take,
 		Identity: func() (ed25519.PublicKey, error) { return inbox.Identity(at.State) },
 		Labels:   func() (map[string]string, error) { return configured(at.Config) },

@@ -24,8 +24,9 @@ const usage = `Usage:
   hotstick-agent hold-updates      put Windows Update's own scheduling on hold
   hotstick-agent release-updates   give it back as it was
   hotstick-agent facts             print what is read of this machine
+  hotstick-agent service           what the service manager starts
   hotstick-agent --version
-The service hotstick-agent runs it. Its files are in %ProgramData%\Hotstick.
+The files of the service are in %ProgramData%\Hotstick.
 `
 
 // Exit codes.
@@ -37,19 +38,23 @@ const (
 // Main runs the program and returns its exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
 	debug.SetGCPercent(25)
-	if as, err := svc.IsWindowsService(); err == nil && as {
-		return service(args)
+	if len(args) == 1 && (args[0] == "--version" || args[0] == "version") {
+		fmt.Fprintln(stdout, version.Version)
+		return 0
+	}
+	if len(args) == 0 {
+		fmt.Fprint(stderr, usage)
+		return exitUsage
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	word := ""
-	if len(args) > 0 {
-		word = args[0]
+	if err := closeToOthers(agentcmd.Directory()); err != nil {
+		fmt.Fprintln(stderr, "hotstick-agent:", err, "(run it as an administrator)")
+		return exitFailed
 	}
-	switch word {
-	case "--version", "version":
-		fmt.Fprintln(stdout, version.Version)
-		return 0
+	switch args[0] {
+	case "service":
+		return service(args[1:], stderr)
 	case "join", "run":
 		return agentcmd.Run(ctx, args, stderr, thisMachine)
 	case "hold-updates", "release-updates", "facts":
@@ -62,18 +67,16 @@ func Main(args []string, stdout, stderr io.Writer) int {
 // maxLog bounds the service's log in bytes; the one before is kept beside it.
 const maxLog = 8 << 20
 
-// service runs the agent as the service manager asks.
-func service(args []string) int {
+// service runs the agent as the service manager asks, with further flags of run.
+func service(flags []string, stderr io.Writer) int {
 	log, err := openLog(filepath.Join(agentcmd.Directory(), "agent.log"))
 	if err != nil {
+		fmt.Fprintln(stderr, "hotstick-agent: cannot open the log:", err)
 		return exitFailed
 	}
 	defer log.Close()
-	if len(args) == 0 {
-		args = []string{"run"}
-	}
-	if err := svc.Run(ServiceName, &handler{args: args, log: log}); err != nil {
-		fmt.Fprintln(log, "cannot run as a service:", err)
+	if err := svc.Run(ServiceName, &handler{args: append([]string{"run"}, flags...), log: log}); err != nil {
+		fmt.Fprintln(stderr, "hotstick-agent: cannot run as a service; is this the service manager?", err)
 		return exitFailed
 	}
 	return 0

@@ -2,14 +2,16 @@ package agentcmd
 
 import (
 	"flag"
-	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/windows"
 )
 
-// Directory is where everything of Hotstick is on Windows.
+// Directory is where everything of Hotstick is on Windows. The environment is not asked:
+// that of a service and that of a person may differ.
 func Directory() string {
-	data := os.Getenv("ProgramData")
-	if data == "" {
+	data, err := windows.KnownFolderPath(windows.FOLDERID_ProgramData, 0)
+	if err != nil {
 		data = `C:\ProgramData`
 	}
 	return filepath.Join(data, "Hotstick")
