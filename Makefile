@@ -23,7 +23,6 @@ T_WEB    := 600
 T_SIM    := 360
 T_EVIL   := 300
 T_CRASH  := 480
-T_CRASH  := 420
 T_WINE   := 12m
 # Kills are made for this long at most; a slow machine makes fewer than 200 and may.
 CRASHES  := 4m
