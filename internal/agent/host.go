@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/loader/link"
 	"github.com/hotstick/hotstick/internal/wire"
 )
@@ -74,6 +76,9 @@ func (c *Core) call(ctx context.Context, req link.Request) {
 		return
 	}
 	h.away = false
+	if !reflect.DeepEqual(h.loader.Drivers, resp.Drivers) {
+		h.factsDigest = "" // the facts have them, and are read anew
+	}
 	if changed(h.loader, resp) || newest(resp.Reports) > h.sent {
 		h.news = true
 	}
@@ -89,6 +94,7 @@ func (c *Core) call(ctx context.Context, req link.Request) {
 func changed(old, now link.Response) bool {
 	return old.InEffect != now.InEffect || old.Busy != now.Busy ||
 		!slices.Equal(old.Plans, now.Plans) || !slices.Equal(old.Strikes, now.Strikes) || !slices.Equal(old.Bans, now.Bans) ||
+		!sameEffects(old.Rooted, now.Rooted) || !reflect.DeepEqual(old.Drivers, now.Drivers) ||
 		!slices.Equal(old.Recalls, now.Recalls) || !slices.Equal(old.Adopted, now.Adopted) || old.Root != now.Root || old.Off != now.Off ||
 		!equal(old.Expected, now.Expected) || !equal(old.Hold, now.Hold) || (old.Stall == nil) != (now.Stall == nil)
 }
@@ -121,10 +127,10 @@ func (h *hostState) refuse(r wire.DocumentRefusal) {
 // or when the live patches changed, because reading every module costs.
 func (c *Core) observe(ctx context.Context) error {
 	h := &c.host
-	patches, err := c.cfg.Observer.Patches(ctx)
+	patches, err := c.patches(ctx)
 	if h.resting = err == nil && c.rests(patches); !h.resting {
 		c.call(ctx, link.Request{})
-		patches, err = c.cfg.Observer.Patches(ctx) // what the loader said is never newer than this
+		patches, err = c.patches(ctx) // what the loader said is never newer than this
 	}
 	if err != nil {
 		c.cfg.Log.Warn("cannot read the live patches", "error", err)
@@ -139,6 +145,8 @@ func (c *Core) observe(ctx context.Context) error {
 		return err
 	}
 	facts.Security.Keys = h.loader.Keys
+	facts.Livepatch.Patches = driver.Unite(facts.Livepatch.Patches, h.loader.Rooted)
+	facts.Drivers = told(facts.Drivers, h.loader.Drivers)
 	for i, m := range facts.Masters {
 		facts.Masters[i].Adopted = slices.Contains(h.loader.Adopted, m.System)
 	}
@@ -150,6 +158,26 @@ func (c *Core) observe(ctx context.Context) error {
 		h.facts, h.factsDigest = facts, digest
 	}
 	return nil
+}
+
+// patches are those that the agent sees by itself, and those that only root can see and the
+// loader has told.
+func (c *Core) patches(ctx context.Context) ([]hotstick.LoadedPatch, error) {
+	patches, err := c.cfg.Observer.Patches(ctx)
+	return driver.Unite(patches, c.host.loader.Rooted), err
+}
+
+// told returns what drivers can do, where the loader knows better with the loader's word.
+func told(own, loaders []hotstick.Capabilities) []hotstick.Capabilities {
+	all := slices.Clone(own)
+	for _, c := range loaders {
+		if i := slices.IndexFunc(all, func(o hotstick.Capabilities) bool { return o.Driver == c.Driver }); i >= 0 {
+			all[i] = c
+		} else {
+			all = append(all, c)
+		}
+	}
+	return all
 }
 
 // request is the next check-in.

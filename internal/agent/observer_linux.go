@@ -49,14 +49,14 @@ func (m *Machine) Facts(ctx context.Context) (hotstick.Facts, error) {
 func (m *Machine) Patches(ctx context.Context) ([]hotstick.LoadedPatch, error) {
 	var patches []hotstick.LoadedPatch
 	for _, d := range m.Drivers {
-		if !d.Capabilities(ctx).Available {
-			continue
+		if r, is := d.(driver.Rooted); is && r.NeedsRoot() || !d.Capabilities(ctx).Available {
+			continue // what only root can see, the loader tells
 		}
 		list, err := d.Observe(ctx)
 		if err != nil {
 			return patches, fmt.Errorf("cannot observe what driver %s has loaded: %w", d.Name(), err)
 		}
-		patches = append(patches, list...)
+		patches = driver.Unite(patches, list)
 	}
 	return patches, nil
 }

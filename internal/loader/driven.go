@@ -2,6 +2,7 @@ package loader
 
 import (
 	"context"
+	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver"
@@ -56,4 +57,57 @@ func otherMaster(masters []hotstick.Master, c hotstick.Capabilities) string {
 		}
 	}
 	return ""
+}
+
+// known is what the loader looks at now and then only.
+type known struct {
+	// dropped is when it last looked for recalls that were brought.
+	dropped time.Duration
+	// drivers are what some drivers could do: those that only root can ask, and those that
+	// schedule themselves.
+	drivers []hotstick.Capabilities
+	// at is the uptime of that; looked tells whether it ever was.
+	at     time.Duration
+	looked bool
+}
+
+// askEvery is how often drivers are asked what they can do.
+const askEvery = 30 * time.Second
+
+// ask asks them, if it is time. Only Tick calls it.
+func (l *Loader) ask(ctx context.Context) {
+	l.mu.Lock()
+	k, uptime := l.known, l.cfg.Clock.Uptime()
+	l.mu.Unlock()
+	if k.looked && uptime-k.at < askEvery {
+		return
+	}
+	var drivers []hotstick.Capabilities
+	for _, d := range l.cfg.Drivers {
+		if _, steps := d.(driver.Stepped); !steps {
+			continue
+		}
+		if c := d.Capabilities(ctx); c.Available && (c.Schedules || needsRoot(d)) {
+			drivers = append(drivers, c)
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.known.drivers, l.known.at, l.known.looked = drivers, uptime, true
+}
+
+func needsRoot(o driver.Observer) bool {
+	r, is := o.(driver.Rooted)
+	return is && r.NeedsRoot()
+}
+
+// rooted are the loaded patches that only root can see. The caller holds mu.
+func (l *Loader) rooted() []hotstick.LoadedPatch {
+	var patches []hotstick.LoadedPatch
+	for _, p := range l.patches {
+		if d, ok := l.cfg.Drivers.Of(p.Driver); ok && needsRoot(d) {
+			patches = append(patches, p)
+		}
+	}
+	return patches
 }

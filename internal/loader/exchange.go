@@ -265,6 +265,7 @@ func (l *Loader) state() link.Response {
 		resp.Busy = true
 		resp.ProbesWanted = a.Phase == hotstick.Applying || a.Phase == hotstick.Probation || a.Phase == hotstick.Armed
 	}
+	resp.Rooted, resp.Drivers = l.rooted(), l.known.drivers
 	resp.WantArtifacts, resp.Expected = l.wanted(), l.expected()
 	return resp
 }

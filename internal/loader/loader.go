@@ -116,11 +116,11 @@ type Loader struct {
 	moving course
 	// wayOut is the confirmed level that waits for an order to go back.
 	wayOut wayOut
+	// known is what is looked at now and then only.
+	known known
 	// waiting: a permit's level is about to come back.
 	waiting  bool
 	settling settling
-	// dropLooked is when the loader last looked for recalls that were brought.
-	dropLooked time.Duration
 	// view is the last trusted catalog; viewed tells whether there is one.
 	view   catalog.View
 	viewed bool

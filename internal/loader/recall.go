@@ -82,10 +82,10 @@ func (l *Loader) takeDropped() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	uptime := l.cfg.Clock.Uptime()
-	if l.cfg.Dropped == nil || l.dropLooked != 0 && uptime-l.dropLooked < dropPace {
+	if l.cfg.Dropped == nil || l.known.dropped != 0 && uptime-l.known.dropped < dropPace {
 		return
 	}
-	l.dropLooked = uptime
+	l.known.dropped = uptime
 	if view, fresh := l.cfg.Dropped(); fresh && !l.strange() {
 		l.trust(view)
 	}

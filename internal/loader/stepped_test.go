@@ -30,6 +30,8 @@ type vendor struct {
 	// fails is what the tool says instead of working; lies: it works well and does nothing.
 	fails error
 	lies  bool
+	// rooted: only root can read what is in effect.
+	rooted bool
 	// asleep: nobody starts steps.
 	asleep bool
 
@@ -55,7 +57,11 @@ func (v *vendor) uptime() time.Duration { return v.w.clock().Sub(v.w.machine.Sta
 // changer is the driver as a new loader has it.
 func (v *vendor) changer() driver.Changer {
 	desk := &steps.Desk{Dir: v.dir, Starter: v, Uptime: v.uptime}
-	return steps.NewChanger(v, desk, func() (ledger.Ledger, error) {
+	var observer driver.Observer = v
+	if v.rooted {
+		observer = rootedVendor{v}
+	}
+	return steps.NewChanger(observer, desk, func() (ledger.Ledger, error) {
 		data, err := v.w.disk.Memory.Load()
 		if err != nil {
 			return ledger.Ledger{}, err
@@ -420,4 +426,38 @@ func TestAConfirmedVendorsLevelGoesBackByOrder(t *testing.T) {
 	w.mustEnd(hotstick.Reverted, hotstick.ReasonRevertOrdered)
 	w.mustRun(hotstick.PatchRef{})
 	v.mustDo("apply kpatch_fix_1", "remove kpatch_fix_1")
+}
+
+// rootedVendor is one whose truth only root can read.
+type rootedVendor struct{ *vendor }
+
+func (rootedVendor) NeedsRoot() bool { return true }
+
+func TestWhatOnlyRootCanSeeTheLoaderTells(t *testing.T) {
+	w, v := newVendor(t)
+	v.rooted = true
+	w.start()
+	v.mustConfirm(v.recipe("fix@1", fake.Behaviour{}))
+	want := []hotstick.LoadedPatch{{Module: "kpatch_fix_1", Driver: "kpatch", State: hotstick.InEffect}}
+	got := w.exchange().Rooted
+	for i := range got {
+		got[i] = hotstick.LoadedPatch{Module: got[i].Module, Driver: got[i].Driver, State: got[i].State}
+	}
+	if !slices.EqualFunc(got, want, func(a, b hotstick.LoadedPatch) bool {
+		return a.Module == b.Module && a.Driver == b.Driver && a.State == b.State
+	}) {
+		t.Fatalf("the agent is told of %+v", got)
+	}
+	if d := w.last.Drivers; len(d) != 1 || d[0].Driver != "kpatch" {
+		t.Fatalf("the agent is told of the drivers %+v", d)
+	}
+	w.pass(time.Second)
+	rung := w.rung
+	if err := w.machine.Disable(context.Background(), "kpatch_fix_1"); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(time.Second)
+	if len(w.exchange().Rooted) != 0 || w.rung == rung {
+		t.Fatalf("an agent that rests is not woken: %+v", w.last.Rooted)
+	}
 }

@@ -46,6 +46,7 @@ func (l *Loader) Tick(ctx context.Context) time.Duration {
 	l.stepping.Lock()
 	defer l.stepping.Unlock()
 	l.takeDropped()
+	l.ask(ctx)
 	defer l.said()
 	began := l.cfg.Clock.Uptime()
 	for i := range maxSteps {

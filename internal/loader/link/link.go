@@ -96,6 +96,10 @@ type Response struct {
 	// Off says what switches Hotstick off on the host (see [hotstick.OffByFile]); empty
 	// if nothing does.
 	Off string `json:"off,omitempty" since:"2"`
+	// Rooted are the live patches that only root can see, of drivers whose truth is so;
+	// Drivers are what those drivers can do, and what those can that schedule themselves.
+	Rooted  []hotstick.LoadedPatch  `json:"rooted,omitempty" since:"2"`
+	Drivers []hotstick.Capabilities `json:"drivers,omitempty" since:"2"`
 	// Adopted lists the systems (see [hotstick.Master]) from which a level was taken over.
 	Adopted []string `json:"adopted,omitempty" since:"2"`
 }
