@@ -36,7 +36,6 @@ type vendor struct {
 	asleep bool
 
 	wanted bool
-	desk   *steps.Desk // the step's
 	job    *steps.Job
 	since  time.Time
 	ending bool

@@ -6,5 +6,5 @@
 // whoever has them may do everything else as well. The loader's core is the same, with its
 // own ledger, its own verified copy of the catalog and its own judgement of each grant; so
 // a stolen server can start nothing that nobody signed. But whoever takes over the agent's
-// process has taken over the machine. See docs/adr/0015-one-service-on-windows.md.
+// process has taken over the machine. See docs/adr/0016-one-service-on-windows.md.
 package winhost

@@ -2,10 +2,8 @@ package steps
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver"
@@ -199,29 +197,4 @@ func levelOf(led ledger.Ledger, module, driverName string) (level ledger.Level, 
 		return *a.Before, true, nil
 	}
 	return ledger.Level{}, false, driver.Refuse(hotstick.ReasonVerificationFailed, "the ledger has no attempt for %s", module)
-}
-
-// errNoAnswer: a step that was waited for did not end in time.
-var errNoAnswer = errors.New("cannot wait for the step any longer")
-
-// await waits for the end of a step that this desk was asked for.
-func (d *Desk) await(ctx context.Context, id string) (Answer, error) {
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		s, was := d.now(ctx)
-		switch {
-		case !was || s.request.ID != id:
-			return Answer{}, errors.New("cannot tell how the step went: its files are gone")
-		case !s.running && s.answer.Refused != nil:
-			return s.answer, &driver.Refusal{Reason: *s.answer.Refused, Retry: s.answer.Retry}
-		case !s.running:
-			return s.answer, nil
-		}
-		select {
-		case <-ctx.Done():
-			return Answer{}, errors.Join(errNoAnswer, d.end(context.WithoutCancel(ctx)))
-		case <-tick.C:
-		}
-	}
 }
