@@ -54,9 +54,14 @@ func (d FactsDelta) Apply(f Facts) Facts {
 	if len(d.Gone)+len(d.Come) == 0 {
 		return f
 	}
-	kept := slices.DeleteFunc(slices.Clone(f.Modules), func(m ModuleFacts) bool {
-		return slices.Contains(d.Gone, m.Name) || slices.ContainsFunc(d.Come, func(c ModuleFacts) bool { return c.Name == m.Name })
-	})
+	changed := make(map[string]bool, len(d.Gone)+len(d.Come))
+	for _, name := range d.Gone {
+		changed[name] = true
+	}
+	for _, m := range d.Come {
+		changed[m.Name] = true
+	}
+	kept := slices.DeleteFunc(slices.Clone(f.Modules), func(m ModuleFacts) bool { return changed[m.Name] })
 	f.Modules = append(kept, d.Come...)
 	slices.SortStableFunc(f.Modules, byName)
 	return f

@@ -80,7 +80,7 @@ func (q *quiet) take(req *wire.SyncRequest, silentAfter time.Duration) (inventor
 // remembered is what of a check-in the next one is compared with.
 func remembered(req *wire.SyncRequest) wire.SyncRequest {
 	said := *req
-	said.Facts, said.Reports, said.Audit = nil, nil, nil
+	said.Facts, said.Delta, said.Reports, said.Audit = nil, nil, nil, nil
 	return said
 }
 

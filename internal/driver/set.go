@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/kernel"
 )
 
 // Set is every driver that a loader changes its host by. The driver of a level says which
@@ -56,13 +57,15 @@ func (s Set) Capabilities(ctx context.Context) []hotstick.Capabilities {
 
 // Observe lists every live patch that any driver knows, each module once: a vendor's
 // driver knows its own modules better than the plain reading of sysfs does. A truth source
-// that cannot be read is an error, unless the driver cannot be used here anyway.
+// that cannot be read is an error: what is not known is never nothing. So it is for a driver
+// that cannot be used any more, such as klp where the kernel loads no modules since; only a
+// kernel without live patching has none, and a vendor's system that is not there neither.
 func (s Set) Observe(ctx context.Context) ([]hotstick.LoadedPatch, error) {
 	var union []hotstick.LoadedPatch
 	for _, c := range s {
 		patches, err := c.Observe(ctx)
 		if err != nil {
-			if len(s) > 1 && ctx.Err() == nil && !c.Capabilities(ctx).Available {
+			if len(s) > 1 && ctx.Err() == nil && isAbsent(ctx, c, err) {
 				continue
 			}
 			return union, fmt.Errorf("cannot observe what driver %s has loaded: %w", c.Name(), err)
@@ -70,6 +73,14 @@ func (s Set) Observe(ctx context.Context) ([]hotstick.LoadedPatch, error) {
 		union = Unite(union, patches)
 	}
 	return union, nil
+}
+
+// isAbsent reports whether a driver whose truth source cannot be read has none here.
+func isAbsent(ctx context.Context, c Changer, err error) bool {
+	if hotstick.ClassOf(c.Name()) == hotstick.TrustBytes {
+		return errors.Is(err, kernel.ErrNoLivepatch)
+	}
+	return !c.Capabilities(ctx).Available
 }
 
 // Unite adds a driver's listing to that of others. Of two that list one module, the one

@@ -74,12 +74,13 @@ type known struct {
 // askEvery is how often drivers are asked what they can do.
 const askEvery = 30 * time.Second
 
-// ask asks them, if it is time. Only Tick calls it.
+// ask asks them, if it is time and no attempt is under way, which must not wait for a
+// vendor's tool. Only Tick calls it.
 func (l *Loader) ask(ctx context.Context) {
 	l.mu.Lock()
-	k, uptime := l.known, l.cfg.Clock.Uptime()
+	k, uptime, busy := l.known, l.cfg.Clock.Uptime(), l.led.Attempt != nil
 	l.mu.Unlock()
-	if k.looked && uptime-k.at < askEvery {
+	if k.looked && (busy || uptime-k.at < askEvery) {
 		return
 	}
 	var drivers []hotstick.Capabilities

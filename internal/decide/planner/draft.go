@@ -266,9 +266,9 @@ func (p *Planner) writeLanes(order []int32) []hotstick.Lane {
 			lane.Patch = patch.Ref
 		}
 		for _, level := range back[i] {
-			ref := p.named.levels[level]
-			a := artifacts[ref][l.build]
-			lane.RevertTo = append(lane.RevertTo, hotstick.RevertTarget{Patch: ref, Artifact: a.Digest, Module: a.Module})
+			if target := p.target(p.named.levels[level], l.build, artifacts); !slices.Contains(lane.RevertTo, target) {
+				lane.RevertTo = append(lane.RevertTo, target)
+			}
 		}
 		slices.SortFunc(lane.RevertTo, func(a, b hotstick.RevertTarget) int { return compareRefs(a.Patch, b.Patch) })
 		lanes = append(lanes, lane)
@@ -277,6 +277,20 @@ func (p *Planner) writeLanes(order []int32) []hotstick.Lane {
 		return cmp.Or(compareBuilds(a.Build, b.Build), cmp.Compare(a.Driver, b.Driver))
 	})
 	return lanes
+}
+
+// target is the level before as a host of the build goes back to it. A level that was a
+// reboot is the kernel as it booted: no bytes of it could be loaded there.
+func (p *Planner) target(ref hotstick.PatchRef, build hotstick.KernelBuild, artifacts map[hotstick.PatchRef]map[hotstick.KernelBuild]hotstick.Artifact) hotstick.RevertTarget {
+	if p.isReboot(ref) {
+		return hotstick.RevertTarget{}
+	}
+	a := artifacts[ref][build]
+	return hotstick.RevertTarget{Patch: ref, Artifact: a.Digest, Module: a.Module}
+}
+
+func (p *Planner) isReboot(ref hotstick.PatchRef) bool {
+	return slices.ContainsFunc(p.req.Catalog, func(k hotstick.Patch) bool { return k.Ref == ref && hotstick.Reboots(k.Driver) })
 }
 
 // artifacts finds the bytes of the levels that matter by level and build.

@@ -141,6 +141,22 @@ func TestRevertTargetsAreTheLevelsInEffect(t *testing.T) {
 	}
 }
 
+// TestAHostThatWasRebootedGoesBackToTheKernelAsItBooted: nothing of a reboot could be
+// loaded there.
+func TestAHostThatWasRebootedGoesBackToTheKernelAsItBooted(t *testing.T) {
+	rebooted := host("p", "a")
+	rebooted.Compat.InEffect = hotstick.PatchRef{Name: "kernel", Level: 1}
+	r := request(patch(2, "a"), rebooted, host("q", "a"))
+	r.Catalog = append(r.Catalog, hotstick.Patch{Ref: hotstick.PatchRef{Name: "kernel", Level: 1}, Driver: "reboot"})
+	d, err := planner.Build(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := d.Plan.Lanes[0].RevertTo; len(d.Hosts) != 2 || len(got) != 1 || got[0] != (hotstick.RevertTarget{}) {
+		t.Errorf("%d hosts may go back to %+v", len(d.Hosts), got)
+	}
+}
+
 func TestAnOlderLevelThatWasRevertedOrStruckDoesNotKeepTheNewOneOut(t *testing.T) {
 	h := host("x", "a")
 	h.Compat.Reverted, h.Compat.Strikes = []hotstick.PatchRef{{Name: "fix", Level: 1}}, []hotstick.PatchRef{{Name: "fix", Level: 1}}

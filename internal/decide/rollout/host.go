@@ -349,7 +349,7 @@ func (r *Rollout) isBack(h *Host, silent bool, e *edges) bool {
 	}
 	switch h.Reason.Code {
 	case hotstick.ReasonHostSilent, hotstick.ReasonProbeFailed, hotstick.ReasonExcluded, hotstick.ReasonCloned,
-		hotstick.ReasonStruck, hotstick.ReasonRevertedBefore, hotstick.ReasonWindowClosed, hotstick.ReasonBanned,
+		hotstick.ReasonStruck, hotstick.ReasonRevertedBefore, hotstick.ReasonWindowClosed, hotstick.ReasonBanned, hotstick.ReasonRecalled,
 		hotstick.ReasonCrashedElsewhere, hotstick.ReasonHeldOnHost, hotstick.ReasonSwitchedOff, hotstick.ReasonOtherMaster:
 		return true
 	}
@@ -490,7 +490,9 @@ func HostCause(code hotstick.ReasonCode) bool {
 		hotstick.ReasonStruck, hotstick.ReasonRevertedBefore, hotstick.ReasonDowngrade,
 		hotstick.ReasonTransitionBusy, hotstick.ReasonSettling, hotstick.ReasonCatalogExpired,
 		hotstick.ReasonCatalogUnknown, hotstick.ReasonAlreadyInEffect, hotstick.ReasonGrantExpired,
-		hotstick.ReasonGrantReplayed, hotstick.ReasonDelay, hotstick.ReasonLabels:
+		hotstick.ReasonGrantReplayed, hotstick.ReasonDelay, hotstick.ReasonLabels,
+		hotstick.ReasonUsersLoggedIn, hotstick.ReasonInhibited, hotstick.ReasonNotEntitled, hotstick.ReasonCoverEnded,
+		hotstick.ReasonNoWayBack, hotstick.ReasonDrainFailed, hotstick.ReasonRebootPending, hotstick.ReasonHoldLifted:
 		return true
 	}
 	return false

@@ -21,13 +21,22 @@ const maxOutput = 256 << 10
 var environment = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin", "LC_ALL=C", "HOME=/root", "TERM=dumb"}
 
 // Host runs programs of this host.
-type Host struct{}
+type Host struct {
+	// Within bounds each program, for a caller that must go on whatever a vendor's tool
+	// does; 0 is no bound but the context's.
+	Within time.Duration
+}
 
 var _ driver.Commands = Host{}
 
 // Run implements [driver.Commands]. Once the context ends the program and all that it has
 // started are killed.
-func (Host) Run(ctx context.Context, argv ...string) (driver.Ran, error) {
+func (h Host) Run(ctx context.Context, argv ...string) (driver.Ran, error) {
+	if h.Within > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, h.Within)
+		defer cancel()
+	}
 	path, err := find(argv[0])
 	if err != nil {
 		return driver.Ran{}, err

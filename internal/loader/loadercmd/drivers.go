@@ -66,7 +66,7 @@ var steppers = map[string]newStepperOf{
 func changers(bytes driver.Changer, table map[string]newStepperOf, root fs.FS, desk *steps.Desk, led func() (ledger.Ledger, error)) (driver.Set, error) {
 	members := []driver.Changer{bytes}
 	for _, name := range slices.Sorted(maps.Keys(table)) {
-		stepper := table[name](root, hostcmd.Host{})
+		stepper := table[name](root, hostcmd.Host{Within: toolTime})
 		if stepper.Name() != name {
 			return nil, fmt.Errorf("cannot use the driver %s: it calls itself %s", name, stepper.Name())
 		}
@@ -84,6 +84,10 @@ func newDesk(s settings) *steps.Desk {
 	}
 	return d
 }
+
+// toolTime bounds a vendor's tool that the loader itself asks: while it waits, nobody
+// watches over an attempt. Steps have the time that their level has.
+const toolTime = 5 * time.Second
 
 // startTime bounds how long systemd may take to accept an order.
 const startTime = 10 * time.Second
