@@ -132,7 +132,7 @@ evil: build ## a stolen server: every strategy in the simulator, with one check 
 	go build -o bin/sim ./bench/sim
 	timeout $(T_EVIL) bin/sim -evil -seeds 1000 $(ARGS)
 	go test -tags planted -count=1 -timeout $(T_EVIL)s -run TestEveryStrategySucceedsWithoutTheCheckThatItAttacks ./internal/sim/world
-	HOTSTICK_GUESTS=1 go test -count=1 -timeout 14m ./bench/evil/...
+	HOTSTICK_GUESTS=1 go test -count=1 -timeout 20m ./bench/evil/...
 
 .PHONY: survive
 survive: build ## twelve ways in which a patch or the world goes wrong, five times each, on real guests; ARGS="-only NAME -repeats 1"
