@@ -10,6 +10,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/driver"
+	"github.com/hotstick/hotstick/internal/driver/fake"
 )
 
 // fixedBuild is the kernel that a host is rebooted into, and strangeBuild one that nobody
@@ -278,6 +279,34 @@ func TestAnIllNewKernelIsLeftByAnotherReboot(t *testing.T) {
 	if want := build.Release + " keep=false"; strings.Join(k.settled, ", ") != want {
 		t.Errorf("settled %q, want %q", k.settled, want)
 	}
+}
+
+// The level that was live before is loaded again once the old kernel runs, and not into the
+// new one, for which it was not made.
+func TestAWayBackFromANewKernelEndsWithTheLevelBefore(t *testing.T) {
+	w, k, p := newKernels(t)
+	level := w.publish("fix@1", fake.Behaviour{})
+	w.mustConfirm(level)
+	raw, id := w.plan(p, func(body *hotstick.Plan) {
+		a := level.Artifacts[0]
+		body.Lanes[0].RevertTo = []hotstick.RevertTarget{{Patch: level.Ref, Artifact: a.Digest, Module: a.Module}}
+	})
+	w.exchange(raw)
+	w.exchange(w.grant(id, 1, nil))
+	w.pass(2 * time.Second)
+	k.comes()
+	w.pass(2 * time.Second)
+	w.probe = "503"
+	w.pass(3 * time.Second)
+	if !k.moving || k.orderedTo != build {
+		t.Fatalf("the machine was not told to boot the old kernel; it says %q, refusals %v", w.states(), w.refusals)
+	}
+	w.mustRun(hotstick.PatchRef{})
+	w.probe = ""
+	k.boots(true)
+	w.pass(20 * time.Second)
+	w.mustEnd(hotstick.Reverted, hotstick.ReasonProbeFailed)
+	w.mustRun(level.Ref)
 }
 
 // A boot loader that does not do what it was told must not make a host reboot for ever.

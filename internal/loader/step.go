@@ -293,6 +293,9 @@ func nextReverting(s situation) action {
 	}
 	before, there := s.effect(target.Module)
 	switch {
+	case s.attempt.Level.Reboots() && listed && state == hotstick.InEffect:
+		// The level before is of the old kernel, which must run first.
+		return action{verb: doDisable, module: module}
 	case there && before == hotstick.InEffect && listed && state == hotstick.InEffect:
 		return action{verb: doDisable, module: module}
 	case there && before == hotstick.InEffect && listed && state == hotstick.Disabled:

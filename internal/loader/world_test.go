@@ -179,13 +179,12 @@ func (w *world) realTime() { w.real = time.Now() }
 
 // start starts a loader process on the machine as it is.
 func (w *world) start() {
-	var drv driver.Changer = &watched{Kernel: w.machine, w: w}
+	drivers := driver.Set{&watched{Kernel: w.machine, w: w}}
 	runs := build
 	var ordered func() (string, hotstick.KernelBuild)
 	if w.kernels != nil {
-		drv, runs, ordered = w.kernels, w.kernels.runs, w.kernels.told
+		drivers, runs, ordered = append(drivers, w.kernels), w.kernels.runs, w.kernels.told
 	}
-	drivers := driver.Set{drv}
 	if w.vendor != nil {
 		drivers = append(drivers, w.vendor.changer())
 	}

@@ -285,9 +285,14 @@ func (s *Step) Settle(ctx context.Context, recipe hotstick.Recipe, keep bool) er
 	return s.write(*state)
 }
 
-// settleOld ends a reboot that came to nothing. A half-way state of this boot is that of
-// a step that runs, or of one that will be undone.
+// settleOld ends a reboot that came to nothing. A machine that was told to restart in this
+// boot is about to.
 func (s *Step) settleOld(ctx context.Context, state reboot.State, set reboot.Settings, boot string, fellBack bool) error {
+	if fellBack && state.Boot == boot && state.Phase == reboot.Preparing {
+		// No step runs and no attempt is open, or nobody would settle: a part of undoing
+		// failed, and is tried again.
+		return s.undo(ctx, state, set)
+	}
 	if state.Boot == boot && state.Phase != reboot.Settled {
 		return later(hotstick.ReasonTransitionBusy, "the machine is about to restart")
 	}

@@ -238,6 +238,28 @@ func TestAHalfWayStateIsUndoneByRemove(t *testing.T) {
 	}
 }
 
+// TestUndoingThatFailedIsTriedAgain: a host must not seem to be about to restart, which
+// keeps every other change out, for as long as it runs.
+func TestUndoingThatFailedIsTriedAgain(t *testing.T) {
+	h := newHost(t)
+	h.hook("before", "a-drain", "")
+	h.hook("before", "b-check", "exit 1")
+	h.hook("after", "uncordon", "exit 1")
+	if err := h.step.Apply(t.Context(), recipe); err == nil {
+		t.Fatal("a reboot went on after a hook that failed")
+	}
+	if err := h.step.Settle(t.Context(), recipe, false); err == nil {
+		t.Error("it is settled although its work cannot return")
+	}
+	h.hook("after", "uncordon", "")
+	if err := h.step.Settle(t.Context(), recipe, false); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.lists() + "; " + h.chooses(); got != "; old" || h.read(reboot.StateFile) != "" {
+		t.Errorf("after it was settled: %s, remembered %q", got, h.read(reboot.StateFile))
+	}
+}
+
 func TestKexecWhereTheHostAsksForIt(t *testing.T) {
 	h := newHost(t)
 	h.write(reboot.SettingsFile, "method = kexec\n")
