@@ -69,7 +69,7 @@ func command(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "error: cannot use -only:", err)
 		return 2
 	}
-	o.points = slices.DeleteFunc(failpoint.Points(), func(p failpoint.Point) bool { return !pattern.MatchString(string(p.Name)) })
+	o.points = slices.DeleteFunc(within(failpoint.Points()), func(p failpoint.Point) bool { return !pattern.MatchString(string(p.Name)) })
 	if o.seed == "" {
 		o.seed = commit()
 	}
