@@ -67,13 +67,16 @@ dev: build ## server, console and 200 simulated hosts, a rollout already moving
 	bin/hotstick dev $(ARGS)
 
 # Two stages run at a time, the longest first; each prints when it has ended. The unit tests
-# come last and alone: some of them look at the clock.
-STAGES := test-guests check powercut truth-some test-web evil fuzz sim survive-some crash
+# come last and alone: some of them look at the clock. What stages need is built before,
+# once: make begins those first that need nothing, and the longest would come last.
+STAGES := test-guests evil fuzz powercut test-web check truth-some sim survive-some crash
+BUILD  := build
 
 .PHONY: test
 test: setup-test ## everything, all set-up included
 	@echo "two stages at a time, each of which prints when it ends: $(STAGES)"
-	@$(MAKE) --no-print-directory -j2 --output-sync=target $(STAGES)
+	@$(MAKE) --no-print-directory build build-powercut $(PACKAGES)
+	@$(MAKE) --no-print-directory -j2 --output-sync=target BUILD= $(STAGES)
 	@$(MAKE) --no-print-directory test-unit
 
 .PHONY: setup-test
@@ -93,7 +96,7 @@ fuzz: ## every parser of foreign bytes, two seconds each; FUZZ=5m for longer, ON
 	timeout $(T_FUZZ) scripts/fuzz $(FUZZ) $(ONLY)
 
 .PHONY: test-guests
-test-guests: build ## the driver klp, guests and the demo's checks on real kernels
+test-guests: $(BUILD) ## the driver klp, guests and the demo's checks on real kernels
 	HOTSTICK_GUESTS=1 go test -p 1 -count=1 -timeout $(T_GUESTS) ./internal/guest/... ./internal/driver/klp/... ./internal/loader/... ./internal/agent/probe/... ./internal/demo/...
 
 # The systems of vendors, for which rigs stand in: ONLY=suse for some.
@@ -127,7 +130,7 @@ sim-planted: ## how many seeds it takes to find each planted bug
 	bin/sim-planted -planted -seeds 1000 $(ARGS)
 
 .PHONY: evil
-evil: build ## a stolen server: every strategy in the simulator, with one check planted away, and on four real guests
+evil: $(BUILD) ## a stolen server: every strategy in the simulator, with one check planted away, and on four real guests
 	@mkdir -p bin
 	go build -o bin/sim ./bench/sim
 	timeout $(T_EVIL) bin/sim -evil -seeds 1000 $(ARGS)
@@ -139,7 +142,7 @@ survive: build ## twelve ways in which a patch or the world goes wrong, five tim
 	go run ./bench/survive $(ARGS)
 
 .PHONY: survive-some
-survive-some: build ## three of the twelve, chosen by the commit
+survive-some: $(BUILD) ## three of the twelve, chosen by the commit
 	HOTSTICK_GUESTS=1 go test -count=1 -v -timeout $(T_SURVIVE) ./bench/survive/...
 
 .PHONY: truth
@@ -147,7 +150,7 @@ truth: build $(PACKAGES) ## what API, command line, console and metrics say, aga
 	go run ./bench/truth -samples $(SAMPLES) $(ARGS)
 
 .PHONY: truth-some
-truth-some: build $(PACKAGES) ## the same with 2,000 samples, as a test
+truth-some: $(BUILD) $(PACKAGES) ## the same with 2,000 samples, as a test
 	HOTSTICK_GUESTS=1 go test -count=1 -v -timeout $(T_TRUTH) ./bench/truth/...
 
 # Two stages need them at once, so one rule fetches them, when the list is newer.
@@ -185,7 +188,7 @@ build-powercut:
 	go build $(GOFLAGS_) -o bin/ ./bench/powercut
 
 .PHONY: powercut
-powercut: build build-powercut ## the power goes at 100 points of a log of writes and five times in a running guest; ARGS="-replay DIR -point N"
+powercut: $(BUILD) $(if $(BUILD),build-powercut) ## the power goes at 100 points of a log of writes and five times in a running guest; ARGS="-replay DIR -point N"
 	timeout $(T_POWERCUT) bin/powercut $(ARGS)
 
 .PHONY: powercut-full
