@@ -140,6 +140,11 @@ func CloneFacts(f *hotstick.Facts) *hotstick.Facts {
 	})
 	c.Masters = deep(c.Masters, func(m hotstick.Master) hotstick.Master { m.Modules = list(m.Modules); return m })
 	c.Labels = dict(c.Labels)
+	if c.Windows != nil {
+		w := *c.Windows
+		w.RebootlessAllowed, w.PendingReboot, w.Against = pointer(w.RebootlessAllowed), list(w.PendingReboot), list(w.Against)
+		c.Windows = &w
+	}
 	return &c
 }
 
