@@ -27,6 +27,12 @@ in_effect() {
 	done
 }
 
+# adopted names the live-patch system that was taken over and not given back; empty if none.
+adopted() {
+	[ -e "$ledger" ] || return 0
+	sed -n 's/.*"adopted":{"system":"\([a-z]*\)".*/\1/p' "$ledger"
+}
+
 # changing says what is being changed in the kernel now; nothing if nothing is.
 changing() {
 	patches=$(in_transition | tr '\n' ' ')

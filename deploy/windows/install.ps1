@@ -28,10 +28,8 @@ if (-not (Test-Path $config)) {
     [IO.File]::WriteAllText($config, "server: $Server`n")
 }
 
-if (-not (Get-Service $service -ErrorAction SilentlyContinue)) {
-    & sc.exe create $service binPath= "`"$program`" service" start= auto DisplayName= 'Hotstick agent'
-    if ($LASTEXITCODE -ne 0) { throw "cannot make the service: exit code $LASTEXITCODE" }
-    & sc.exe failure $service reset= 86400 actions= restart/5000/restart/30000/restart/60000
-}
+# Makes the service, which the manager starts again after a failure; harmless if there is one.
+& $program install
+if ($LASTEXITCODE -ne 0) { throw "cannot make the service: exit code $LASTEXITCODE" }
 Start-Service $service
 Get-Service $service

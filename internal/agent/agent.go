@@ -123,7 +123,7 @@ func New(cfg Config) *Agent {
 	client := &http.Client{Transport: cfg.Transport, CheckRedirect: noRedirect}
 	a := &Agent{cfg: cfg, talk: talk{server: cfg.Server, http: client}, results: make(chan landing, 2),
 		answers: make(chan []hotstick.Reading), cancel: func() {}}
-	a.rounds = probe.NewRounds(cfg.Probes, a.answer)
+	a.rounds = probe.NewRounds(cfg.Probes, cfg.Uptime, a.answer)
 	a.witness = &witness{memory: cfg.Audit, catalog: cfg.Catalog, log: cfg.Log}
 	var version int64
 	if view, err := cfg.Catalog.Load(); err == nil {

@@ -98,5 +98,5 @@ func replaceLoosely(path string, data []byte) error {
 	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
-	return os.Rename(temp, path)
+	return durable.Rename(temp, path)
 }

@@ -76,7 +76,7 @@ func (c *Core) call(ctx context.Context, req link.Request) {
 		return
 	}
 	h.away = false
-	if !reflect.DeepEqual(h.loader.Drivers, resp.Drivers) {
+	if !reflect.DeepEqual(h.loader.Drivers, resp.Drivers) || !sameAdoption(h.loader, resp) {
 		h.factsDigest = "" // the facts have them, and are read anew
 	}
 	if changed(h.loader, resp) || newest(resp.Reports) > h.sent {
@@ -95,8 +95,14 @@ func changed(old, now link.Response) bool {
 	return old.InEffect != now.InEffect || old.Busy != now.Busy ||
 		!slices.Equal(old.Plans, now.Plans) || !slices.Equal(old.Strikes, now.Strikes) || !slices.Equal(old.Bans, now.Bans) ||
 		!sameEffects(old.Rooted, now.Rooted) || !reflect.DeepEqual(old.Drivers, now.Drivers) ||
-		!slices.Equal(old.Recalls, now.Recalls) || !slices.Equal(old.Adopted, now.Adopted) || old.Root != now.Root || old.Off != now.Off ||
+		!slices.Equal(old.Recalls, now.Recalls) || !sameAdoption(old, now) || old.Root != now.Root || old.Off != now.Off ||
 		!equal(old.Expected, now.Expected) || !equal(old.Hold, now.Hold) || (old.Stall == nil) != (now.Stall == nil)
+}
+
+// sameAdoption reports whether the loader says the same of what was taken over and of its
+// hold.
+func sameAdoption(old, now link.Response) bool {
+	return slices.Equal(old.Adopted, now.Adopted) && old.AdoptedFor == now.AdoptedFor && equal(old.Lifted, now.Lifted)
 }
 
 // equal compares what two pointers point to.
@@ -147,8 +153,8 @@ func (c *Core) observe(ctx context.Context) error {
 	facts.Security.Keys = h.loader.Keys
 	facts.Livepatch.Patches = driver.Unite(facts.Livepatch.Patches, h.loader.Rooted)
 	facts.Drivers = told(facts.Drivers, h.loader.Drivers)
-	for i, m := range facts.Masters {
-		facts.Masters[i].Adopted = slices.Contains(h.loader.Adopted, m.System)
+	for _, system := range h.loader.Adopted {
+		facts.Masters = hotstick.Takeover{System: system, Driver: h.loader.AdoptedFor, Lifted: h.loader.Lifted}.Mark(facts.Masters)
 	}
 	digest, err := facts.Digest()
 	if err != nil {

@@ -36,7 +36,9 @@ func (m *Machine) Facts(ctx context.Context) (hotstick.Facts, error) {
 	}
 	facts.Labels = m.Labels
 	for _, d := range m.Drivers {
-		facts.Drivers = append(facts.Drivers, d.Capabilities(ctx))
+		if c := d.Capabilities(ctx); !absent(c) {
+			facts.Drivers = append(facts.Drivers, c)
+		}
 	}
 	// A truth source that cannot be read leaves its patches out of the facts; the
 	// driver's capabilities say why.
@@ -45,14 +47,25 @@ func (m *Machine) Facts(ctx context.Context) (hotstick.Facts, error) {
 	return facts, nil
 }
 
+// absent reports whether a vendor's system is not on the host at all: there is no tool of
+// it. Facts of a fleet do not list on each host what it does not have.
+func absent(c hotstick.Capabilities) bool {
+	return !c.Available && c.Tool == "" && c.Reason != nil && c.Reason.Code == hotstick.ReasonUnsupported && c.TrustClass != hotstick.TrustBytes
+}
+
 // Patches implements [Observer].
 func (m *Machine) Patches(ctx context.Context) ([]hotstick.LoadedPatch, error) {
 	var patches []hotstick.LoadedPatch
 	for _, d := range m.Drivers {
-		if r, is := d.(driver.Rooted); is && r.NeedsRoot() || !d.Capabilities(ctx).Available {
+		if r, is := d.(driver.Rooted); is && r.NeedsRoot() {
 			continue // what only root can see, the loader tells
 		}
+		// A system that can do nothing any more, for its cover has ended, has done what it
+		// has: so what it can is asked only of one that cannot be observed.
 		list, err := d.Observe(ctx)
+		if err != nil && ctx.Err() == nil && !d.Capabilities(ctx).Available {
+			continue
+		}
 		if err != nil {
 			return patches, fmt.Errorf("cannot observe what driver %s has loaded: %w", d.Name(), err)
 		}

@@ -62,6 +62,28 @@ func TestALoaderIsCalledForWhateverIsNew(t *testing.T) {
 	}
 }
 
+// Where the loader itself loads what was taken over, there is no tool whose word on the hold
+// only the loader hears.
+func TestALoaderRestsBesideASystemThatWasTakenOverForItsOwnDriver(t *testing.T) {
+	for driver, rests := range map[string]bool{"klp": true, "kernelcare": false, "kpatch": false, "": false} {
+		s := newRested(t)
+		s.state.Adopted, s.state.AdoptedFor = []string{"kpatch"}, driver
+		s.checksIn()
+		called := 0
+		for range 5 {
+			_, calls := s.checksIn()
+			called += calls
+		}
+		if (called == 0) != rests {
+			t.Errorf("adopted for %q: %d calls", driver, called)
+		}
+		s.state.Lifted = &hotstick.Lift{Detail: "it will load by itself again"} // whoever is called next says so
+		if _, calls := s.checksIn(); calls == 0 {
+			t.Errorf("adopted for %q: the lifted hold is not fetched", driver)
+		}
+	}
+}
+
 func TestAPatchThatIsSwitchedOffBehindALoaderThatRestsIsSeenAtOnce(t *testing.T) {
 	s := newRested(t)
 	s.listed("fix", hotstick.InEffect)

@@ -69,6 +69,7 @@ func Metrics(t Told) []byte {
 	gauge("bans", "Levels that are banned.", float64(len(l.Bans)))
 	gauge("recalls", "Levels that are recalled.", float64(len(l.Recalls)))
 	gauge("adopted", "Systems from which a level was taken over.", float64(len(l.Adopted)))
+	gauge("hold_lifted", "Whether such a system is not on hold any more.", one(l.Lifted != nil))
 	gauge("catalog_version", "The catalog that the loader has verified.", float64(l.CatalogVersion))
 	gauge("reports_waiting", "Reports that the server has not stored yet.", float64(len(l.Reports)))
 	return out.Bytes()

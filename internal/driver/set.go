@@ -105,6 +105,10 @@ type Progress struct {
 	Apply  bool
 	// Asked is the uptime at which the step was asked for.
 	Asked time.Duration
+	// First is the uptime at which the same was asked for first in the same direction of the
+	// same attempt; Tries counts the steps before this one that were asked for it.
+	First time.Duration
+	Tries int
 	// Ended is the uptime at which it ended, 0 while it runs.
 	Ended time.Duration
 	// Running: it has not ended, or not begun yet.
@@ -119,9 +123,10 @@ type Stepped interface {
 	Changer
 	// Step says how the newest step is going; false if there was none in this boot.
 	Step(ctx context.Context) (Progress, bool)
-	// End makes a running step end, and returns before it has ended. What it has done by
-	// then, Observe says.
-	End(ctx context.Context) error
+	// End asks a running step to begin nothing more, and returns before it has ended: what
+	// it has begun it may end, within its own time (see [StepGrace]). With kill it is ended
+	// whatever it does. What it has done by then, Observe says.
+	End(ctx context.Context, kill bool) error
 }
 
 // Step says how the newest step of any of some drivers is going; false if there was none.

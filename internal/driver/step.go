@@ -3,6 +3,8 @@ package driver
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/hotstick/hotstick"
 )
@@ -22,10 +24,43 @@ type Stepper interface {
 	// tool has ended. The recipe is valid, for this driver and the running kernel build,
 	// and its bytes are those of the catalog: the caller has seen to that.
 	Apply(ctx context.Context, recipe hotstick.Recipe) error
-	// Remove takes the recipe's level out of the running kernel and leaves none of the
-	// system's in effect. Where the system cannot (see [hotstick.Undo]), it refuses with
+	// Remove takes the recipe's level out of the running kernel. Of a system that has one
+	// level at a time none is in effect then; what somebody else has loaded stays. Where the system cannot (see [hotstick.Undo]), it refuses with
 	// no_way_back and has changed nothing.
 	Remove(ctx context.Context, recipe hotstick.Recipe) error
+}
+
+// Particular is a Stepper whose system has modules of other people too, whose names tell
+// nothing of whose they are.
+type Particular interface {
+	Stepper
+	// Only returns the Stepper for which these modules are the only ones of ours. All others
+	// are somebody else's: a level that would replace one is refused.
+	Only(modules []string) Stepper
+}
+
+// Returning is a Stepper that refuses to begin for causes that must not keep a host from
+// going back: what speaks against a new level only, such as what the next boot would load.
+type Returning interface {
+	Stepper
+	// Back returns the Stepper that applies the level before again.
+	Back() Stepper
+}
+
+// StepGrace is how long after the end of its own time a step may take to end: a package
+// manager that was told to end has ten minutes of it. Whoever kills a step earlier may cut
+// a transaction in half.
+const StepGrace = 12 * time.Minute
+
+// StaysIn is [Stepper.Remove] of a system that takes nothing out of a running kernel: done
+// where nothing of it is in the kernel, and refused with no_way_back elsewhere. Why is the
+// beginning of a sentence that ends with the module's name.
+func StaysIn(ctx context.Context, o Observer, why string) error {
+	patches, err := o.Observe(ctx)
+	if err != nil || len(patches) == 0 {
+		return err
+	}
+	return Refuse(hotstick.ReasonNoWayBack, "%s %s", why, patches[0].Module)
 }
 
 // Scheduler is a Stepper whose system starts patches by itself. A rollout beside it is an
@@ -59,6 +94,23 @@ type Commands interface {
 type Ran struct {
 	Stdout, Stderr string
 	Code           int
+}
+
+// Asking is an Observer that runs programs of its vendor to tell what it can, or what is in
+// effect. They cost time and need what neither agent nor loader may do, so a step runs them
+// now and then, and the loader goes by what they said then.
+type Asking interface {
+	Observer
+	// Programs are those that it runs, any of which shows that the system is there.
+	Programs() []string
+}
+
+// NoPrograms are the [Commands] of whoever may run none: none is there.
+type NoPrograms struct{}
+
+// Run implements [Commands].
+func (NoPrograms) Run(_ context.Context, argv ...string) (Ran, error) {
+	return Ran{}, fmt.Errorf("%w: %s", ErrNoProgram, argv[0])
 }
 
 // Rooted is an Observer whose truth only root can read. The agent, which is not root,

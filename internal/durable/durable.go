@@ -25,7 +25,7 @@ func Replace(dir, name string, mode fs.FileMode, data []byte) error {
 		err = write(temp, mode, data)
 	}
 	if err == nil {
-		err = rename(temp, filepath.Join(dir, name))
+		err = Rename(temp, filepath.Join(dir, name))
 		failpoint.Here(failpoint.DurableRenamed)
 	}
 	if err == nil {

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rename gives a file the name of another, which it replaces.
-func rename(from, to string) error { return os.Rename(from, to) }
+// Rename gives a file the name of another, which it replaces.
+func Rename(from, to string) error { return os.Rename(from, to) }
 
 // publish gives a file its name, which nothing has yet. Where the file system cannot
 // rename so, it can link; where it cannot link, as on many sticks, it can rename so.

@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"golang.org/x/sys/windows"
 )
 
-// rename gives a file the name of another, which it replaces. It returns when the new name
+// Rename gives a file the name of another, which it replaces. It returns when the new name
 // is on the disk: on Windows there is no sync of a directory afterwards.
-func rename(from, to string) error {
+func Rename(from, to string) error {
 	return move(from, to, windows.MOVEFILE_REPLACE_EXISTING|windows.MOVEFILE_WRITE_THROUGH)
 }
 
@@ -24,6 +25,10 @@ func publish(temp, path string) error {
 	return err
 }
 
+// contested is how long a name is asked for that another process has open, such as a
+// virus scanner or whoever reads the file just now.
+const contested = 2 * time.Second
+
 func move(from, to string, flags uint32) error {
 	old, err := windows.UTF16PtrFromString(from)
 	if err != nil {
@@ -33,10 +38,18 @@ func move(from, to string, flags uint32) error {
 	if err != nil {
 		return err
 	}
-	if err := windows.MoveFileEx(old, name, flags); err != nil {
-		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
+	pause, until := time.Millisecond, time.Now().Add(contested)
+	for {
+		err := windows.MoveFileEx(old, name, flags)
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, windows.ERROR_ACCESS_DENIED) && !errors.Is(err, windows.ERROR_SHARING_VIOLATION), time.Now().After(until):
+			return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
+		}
+		time.Sleep(pause)
+		pause *= 2
 	}
-	return nil
 }
 
 // SyncDir makes the names in a directory durable. Windows has no call for that: names are

@@ -186,7 +186,7 @@ func reference() string {
 	fmt.Fprintf(&b, "# Failpoints\n\nWritten from `internal/failpoint/points.go` by its test.\n\n"+
 		"A failpoint is a place at which a crash is worth trying. Release builds have none: a test builds the three programs and looks. "+
 		"A program that was built with `-tags lab` reads `HOTSTICK_FAILPOINTS`: `NAME=kill` ends it there as `kill -9` does, `NAME=kill:N` the Nth time; several are separated by commas.\n\n"+
-		"`make crash` kills real processes at these points, `make crash-full` at each of them %d times: see [benchmarks](benchmarks.md).\n\n"+
+		"`make crash` kills real processes at these points, `make crash-full` at each of them %d times: see [benchmarks](benchmarks.md). Those within a step of a vendor's driver (`loader/step-…`) no host of theirs reaches; `TestStepsOnRealKernels` of `internal/loader/loadercmd` kills real processes there, in guests.\n\n"+
 		"| point | in | what the crash leaves |\n|---|---|---|\n", 25)
 	for _, p := range Points() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", p.Name, strings.Join(p.Programs, ", "), p.Leaves)

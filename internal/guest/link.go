@@ -98,7 +98,9 @@ func (l *link) read(in io.Reader) {
 // take handles one line. current is the command whose output is being received;
 // the new one is returned.
 func (l *link) take(line, current string) string {
-	i := strings.Index(line, mark+" ")
+	// A kernel that goes down in the middle of a line leaves its beginning before the
+	// first words of the next one, and that beginning may be a mark's.
+	i := strings.LastIndex(line, mark+" ")
 	if i < 0 {
 		l.collect(current, line)
 		return current

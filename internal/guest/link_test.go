@@ -257,6 +257,21 @@ func TestACommandGivenUpIsKilledInTheGuest(t *testing.T) {
 	}
 }
 
+func TestABootIsHeardBehindALineThatTheOneBeforeLeftHalf(t *testing.T) {
+	for _, half := range []string{"aGVsbG8", mark, mark + " begin b1", mark + " end b1 1"} {
+		f := newFakeGuest(t)
+		go func() {
+			f.say("%s hello b1\n", mark)
+			f.say("%s%s hello b2\n", half, mark)
+		}()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		if boot, err := f.link.waitBoot(ctx, "b1"); err != nil || boot != "b2" {
+			t.Errorf("behind %q: boot %q, %v", half, boot, err)
+		}
+		cancel()
+	}
+}
+
 func TestWaitingForABootEndsWhenTheGuestDoes(t *testing.T) {
 	f := newFakeGuest(t)
 	got := f.run(context.Background(), "true")

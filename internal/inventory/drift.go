@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -37,7 +38,7 @@ func (t *taking) drift() error {
 
 // unsettled reports whether the host differs, or may differ, from what is expected of
 // it, so that its next check-in must be looked at whatever it says.
-func (t *taking) unsettled() bool { return t.host.Drift != nil && t.host.Drift.Pending }
+func (t *taking) unsettled() bool { return t.host.Drift.Settling() }
 
 // tell appends an event and tells people of it.
 func (t *taking) tell(kind string, e store.Event) error {
@@ -59,6 +60,9 @@ func driftOf(h store.Host, modules Modules) drift.Host {
 		d.InEffect, d.Foreign = h.Loader.InEffect, ""
 	}
 	for _, m := range h.Facts.Masters {
+		if m.Lifted != nil && d.Lifted == "" {
+			d.Lifted, d.LiftedWhat = m.System, *m.Lifted
+		}
 		if d.Foreign == "" || !slices.Contains(m.Modules, d.Foreign) {
 			continue
 		}
@@ -81,6 +85,9 @@ func driftEvidence(d hotstick.Drift) []hotstick.Evidence {
 		found = d.Module
 	case !d.Found.IsZero():
 		found = d.Found.String()
+	}
+	if d.Kind == hotstick.DriftLifted {
+		found = cmp.Or(d.Detail, "not on hold")
 	}
 	if d.Master != "" {
 		found += " of " + d.Master
@@ -117,9 +124,10 @@ func stallEvidence(s hotstick.Stall) []hotstick.Evidence {
 // maxTold bounds the blockers that one event names.
 const maxTold = 4
 
-// Barred says what on a host itself keeps anything from starting there: it is switched
-// off, somebody holds it, or another system manages its kernel. Nil if nothing does.
-func Barred(h store.Host) *hotstick.Reason {
+// Barred says what on a host itself keeps a driver from starting anything there: it is
+// switched off, somebody holds it, or a live-patch system stands in the way (see
+// [hotstick.Rival]). Nil if nothing does. The driver "" stands for all that patch live.
+func Barred(h store.Host, driver string) *hotstick.Reason {
 	switch {
 	case h.Loader.Off != "":
 		return &hotstick.Reason{Code: hotstick.ReasonSwitchedOff, Subject: h.Loader.Off}
@@ -127,13 +135,10 @@ func Barred(h store.Host) *hotstick.Reason {
 		return &hotstick.Reason{Code: hotstick.ReasonHeldOnHost, Subject: h.Loader.Hold.By, Detail: h.Loader.Hold.Reason}
 	case h.Facts == nil:
 		return nil
+	case driver == "":
+		return hotstick.Ruled(h.Facts.Masters, h.Facts.Drivers)
 	}
-	for _, m := range h.Facts.Masters {
-		if m.Active && !m.Adopted {
-			return &hotstick.Reason{Code: hotstick.ReasonOtherMaster, Subject: m.System}
-		}
-	}
-	return nil
+	return hotstick.Rival(driver, h.Facts.Masters, h.Facts.Drivers)
 }
 
 // held notes when somebody begins to hold the host, or switches it off there, and when
@@ -154,5 +159,5 @@ func (t *taking) held() error {
 	case is.Off == "" && is.Hold == nil:
 		return t.event(store.Event{Kind: HostUnheld})
 	}
-	return t.event(store.Event{Kind: HostHeld, Reason: Barred(store.Host{Loader: *is})})
+	return t.event(store.Event{Kind: HostHeld, Reason: Barred(store.Host{Loader: *is}, "")})
 }

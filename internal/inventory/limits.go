@@ -83,7 +83,7 @@ func checkMasters(masters []hotstick.Master) error {
 		return fmt.Errorf("cannot use the facts: more than %d other masters", maxMasters)
 	}
 	for _, m := range masters {
-		if tooLong(maxText, m.System, m.Unit) || len(m.Modules) > maxPatches || tooLong(maxText, m.Modules...) {
+		if tooLong(maxText, m.System, m.Unit, m.Driver) || m.Lifted != nil && tooLong(maxText, m.Lifted.Detail) || len(m.Modules) > maxPatches || tooLong(maxText, m.Modules...) {
 			return fmt.Errorf("cannot use the facts: another master is beyond its limits")
 		}
 	}
@@ -144,7 +144,8 @@ func CheckFacts(f hotstick.Facts) error {
 		}
 	}
 	for _, d := range f.Drivers {
-		if tooLong(maxText, d.Driver, string(d.TrustClass), d.Truth) || len(d.Rollback) > 8 {
+		if tooLong(maxText, d.Driver, string(d.TrustClass), d.Truth, string(d.Undo), d.Tool) || len(d.Rollback) > 8 ||
+			d.Reason != nil && tooLong(hotstick.MaxEvidenceBytes, d.Reason.Subject, d.Reason.Detail) {
 			return fmt.Errorf("cannot use the facts: a driver's text is too long")
 		}
 	}

@@ -137,7 +137,7 @@ func TestAnAgentThatSpeaksTheNewerProtocolSaysWhatTheOlderOneLeftOut(t *testing.
 	req := modelled("b1", 2)
 	req.Facts.Masters = []hotstick.Master{{System: "kpatch", Active: true}}
 	taken := w.take(req)
-	if Model(taken.Host) != model || Barred(taken.Host) == nil {
+	if Model(taken.Host) != model || Barred(taken.Host, "klp") == nil || Barred(taken.Host, "") == nil || Barred(taken.Host, "reboot") != nil {
 		t.Errorf("model %q, masters %+v", Model(taken.Host), taken.Host.Facts.Masters)
 	}
 	events := len(w.kinds())

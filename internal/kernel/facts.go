@@ -29,6 +29,9 @@ func Read(fsys fs.FS, arch string) (hotstick.Facts, error) {
 	}
 	facts.Kernel.LivepatchSupported = HasLivepatch(fsys)
 	facts.Security = Security(fsys)
+	facts.Kernel.Package = bootedPackage(fsys, facts.Host, facts.Kernel)
+	facts.Kernel.Installed = installed(fsys, facts.Kernel.Build.Release)
+	facts.Kernel.BuiltIn = builtIn(fsys, facts.Kernel.Build.Release, facts.Security)
 	modules, err := readModules(fsys)
 	errs[3] = err
 	for _, m := range modules {
@@ -50,10 +53,11 @@ func readHost(fsys fs.FS) hotstick.HostFacts {
 	h := hotstick.HostFacts{
 		Hostname:     line(fsys, "proc/sys/kernel/hostname"),
 		BootedAt:     bootTime(fsys),
-		Distribution: distribution(fsys),
+		Distribution: osRelease(fsys, "PRETTY_NAME"),
 		CPUs:         cpus(line(fsys, "sys/devices/system/cpu/online")),
 		MemoryBytes:  memory(fsys),
 	}
+	h.DistributionID, h.DistributionVersion = identifier(fsys, "ID"), identifier(fsys, "VERSION_ID")
 	h.Hardware, h.Model = hardware(fsys), Model(fsys)
 	if id := line(fsys, "etc/machine-id"); machineIDPattern.MatchString(id) {
 		h.MachineID = id
@@ -77,22 +81,6 @@ func bootTime(fsys fs.FS) time.Time {
 		}
 	}
 	return time.Time{}
-}
-
-// distribution reads PRETTY_NAME in the places and the order of os-release(5).
-func distribution(fsys fs.FS) string {
-	for _, name := range []string{"etc/os-release", "usr/lib/os-release"} {
-		data, err := readFile(fsys, name, smallFile)
-		if err != nil {
-			continue
-		}
-		for l := range strings.Lines(text(data)) {
-			if value, ok := strings.CutPrefix(strings.TrimSpace(l), "PRETTY_NAME="); ok {
-				return unquote(value)
-			}
-		}
-	}
-	return ""
 }
 
 // unquote removes the shell quotes that os-release(5) allows.

@@ -6,13 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
-	"time"
 
 	"github.com/hotstick/hotstick"
-	"github.com/hotstick/hotstick/catalog"
+	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/kernel/kmod"
-	"github.com/hotstick/hotstick/internal/kernel/masters"
 	"github.com/hotstick/hotstick/internal/loader/journal"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/operate"
@@ -42,183 +39,154 @@ func (alone) Module(string) ([]byte, error) { return nil, fs.ErrNotExist }
 // Loaded implements Others.
 func (alone) Loaded(string) (string, string) { return "", "" }
 
-// Limits of an adopted level: no plan has brought it that could name its own. They are
-// in seconds.
-const (
-	adoptedProbation  = 60
-	adoptedTransition = 60
-)
-
-// foreign is a patch in effect that is not ours, with what is known of its code.
-type foreign struct {
-	patch hotstick.LoadedPatch
-	// digest is of its file, info what the file says, and problem why there is none.
-	digest  hotstick.Digest
-	info    kmod.Info
-	problem string
-	// srcVersion and buildID are what the kernel tells of the loaded code.
-	srcVersion, buildID string
-}
-
-// adoptSituation is everything that an adoption rests on.
-type adoptSituation struct {
-	led      ledger.Ledger
-	view     catalog.View
-	viewed   bool
-	observed bool
-	patches  []hotstick.LoadedPatch
-	foreign  []foreign
-	masters  []hotstick.Master
-	// loads reports whether a driver loads bytes of ours.
-	loads func(driver string) bool
-	build hotstick.KernelBuild
-	// before is a level of ours that is in effect.
-	before *ledger.Level
-	// blocked says why a level must not be armed.
-	blocked func(hotstick.PatchRef) *hotstick.Reason
-}
-
-// judgeAdoption says which level is adopted and from whom; or what stands against it. It
-// changes nothing.
-func judgeAdoption(s adoptSituation) (ledger.Level, hotstick.Master, *hotstick.Reason, []string) {
-	var none ledger.Level
-	var nobody hotstick.Master
-	switch {
-	case s.led.Attempt != nil:
-		return none, nobody, because(hotstick.ReasonOtherPlan, "an attempt is under way: wait until it has ended"), nil
-	case !s.viewed:
-		return none, nobody, because(hotstick.ReasonCatalogUnknown, ""), nil
-	case !s.observed:
-		return none, nobody, because(hotstick.ReasonVerificationFailed, unreadable), nil
-	case inTransition(s.patches):
-		return none, nobody, because(hotstick.ReasonTransitionBusy, ""), nil
-	case len(s.foreign) == 0:
-		return none, nobody, because(hotstick.ReasonForeignPatch, "no live patch of anybody else is in effect: there is nothing to adopt"), nil
-	case s.before != nil:
-		return none, nobody, because(hotstick.ReasonForeignPatch, "it is stacked on "+s.before.Patch.String()+", which is ours"), nil
-	}
-	var unknown []string
-	var levels []ledger.Level
-	for _, f := range s.foreign {
-		level, why := s.identify(f)
-		if why != "" {
-			unknown = append(unknown, f.patch.Module+": "+why)
-		}
-		levels = append(levels, level)
-	}
-	if len(s.foreign) > 1 {
-		unknown = append(unknown, fmt.Sprintf("%d patches are in effect at once: Hotstick keeps one cumulative level", len(s.foreign)))
-	}
-	master := hotstick.Master{System: masters.Hand}
-	for _, m := range s.masters {
-		switch {
-		case slices.Contains(m.Modules, s.foreign[0].patch.Module):
-			master = m
-		case m.Active:
-			unknown = append(unknown, m.System+": it loads patches by itself, and none of its is in effect; switch it off first")
-		}
-	}
-	if len(unknown) > 0 {
-		return none, nobody, because(hotstick.ReasonForeignPatch, "not everything that is loaded is known"), unknown
-	}
-	return levels[0], master, nil, nil
-}
-
-// identify finds the catalog's level of a loaded patch, or says why there is none.
-func (s adoptSituation) identify(f foreign) (ledger.Level, string) {
-	if f.problem != "" {
-		return ledger.Level{}, f.problem
-	}
-	if why := sameCode(f); why != "" {
-		return ledger.Level{}, why
-	}
-	for _, p := range s.view.Patches {
-		artifact, ok := p.Artifact(s.build)
-		if !ok || artifact.Digest != f.digest || artifact.Module != f.patch.Module {
-			continue
-		}
-		switch blocked := s.blocked(p.Ref); {
-		case !s.loads(p.Driver):
-			return ledger.Level{}, "the catalog lists it for the driver " + p.Driver
-		case blocked != nil:
-			meaning, _ := blocked.Code.Meaning()
-			return ledger.Level{}, p.Ref.String() + " must not be armed here: " + meaning
-		case len(p.Touches) > 0:
-			return ledger.Level{}, p.Ref.String() + " touches more than the kernel, and nobody knows what that was before"
-		case p.Ref.Level < s.led.Confirmed[p.Ref.Name]:
-			return ledger.Level{}, p.Ref.String() + " is older than a level that was confirmed here"
-		}
-		return ledger.Level{Patch: p.Ref, Driver: p.Driver, Module: artifact.Module, Artifact: artifact.Digest, Build: s.build,
-			Replace: p.Replace, Functions: p.Functions, ProbationSeconds: adoptedProbation, TransitionSeconds: adoptedTransition}, ""
-	}
-	return ledger.Level{}, "the catalog lists no such bytes for this kernel build (" + f.digest.Short() + ")"
-}
-
-// sameCode says why a file is not what the kernel runs; empty if it is, by everything
-// that both sides tell, and at least by one thing.
-func sameCode(f foreign) string {
-	compared := false
-	for _, pair := range [][2]string{{f.info.SrcVersion, f.srcVersion}, {f.info.BuildID, f.buildID}} {
-		if pair[0] == "" || pair[1] == "" {
-			continue
-		}
-		compared = true
-		if pair[0] != pair[1] {
-			return "its file is not what the kernel runs: somebody has replaced one of them since"
-		}
-	}
-	if !compared {
-		return "neither a source version nor a build ID tells whether its file is what the kernel runs"
-	}
-	return ""
-}
-
-// adopt makes a level ours that somebody else has loaded. The unit is that of the other
-// system, as it is now; whoever asks puts it on hold afterwards. The caller holds
-// stepping and mu.
+// adopt makes a level ours that somebody else has loaded. A unit is that of the other
+// system, as it is now; whoever asks puts it on hold afterwards. A system that schedules
+// itself is put on hold by a step, from the next tick on; what it was before is read by a
+// step, too, and whoever asks again is told how that went. The caller holds stepping and mu,
+// which is given up meanwhile.
 func (l *Loader) adopt(ctx context.Context, who operate.Caller, unit *operate.Unit, observed bool) operate.Answer {
 	if a := l.led.Adopted; a != nil {
-		if a.Stage == ledger.Releasing {
-			return refuse(hotstick.ReasonOtherMaster, "a level is being given back: finish that first, by hotstick-agent release")
-		}
-		return operate.Answer{Adoption: a, Done: a.Level.Patch.String() + " is adopted"}
+		return l.adoptAgain(who, *a)
 	}
+	l.mu.Unlock()
+	drivers := l.stepped(ctx)
+	l.mu.Lock()
+	t, files, refused := l.takeover(ctx, drivers, observed)
+	if refused != nil {
+		return *refused
+	}
+	var settings []byte
+	if t.driver != "" {
+		l.mu.Unlock()
+		kept, err := l.settings(ctx, t.driver)
+		l.mu.Lock()
+		switch {
+		case errors.Is(err, driver.ErrUnderWay):
+			return operate.Answer{Waiting: "how " + t.driver + " schedules itself is being read"}
+		case err != nil:
+			return operate.Answer{Refused: &driver.AsRefusal(err).Reason}
+		}
+		settings = kept
+		if t, files, refused = l.takeover(ctx, drivers, observed); refused != nil { // a grant may have come meanwhile
+			return *refused
+		}
+	}
+	if t.master.Unit != "" && (unit == nil || unit.Name != t.master.Unit) {
+		return refuse(hotstick.ReasonOtherMaster, "what "+t.master.Unit+" is now was not said")
+	}
+	a := ledger.Adoption{System: t.master.System, Level: t.level, By: who.Name, At: l.wall(), Stage: ledger.Taking, Driver: t.driver, Settings: settings}
+	if t.master.Unit != "" {
+		a.Unit, a.UnitEnabled, a.UnitActive = unit.Name, unit.Enabled, unit.Active
+	}
+	return l.takeOver(ctx, who, a, files)
+}
+
+// settings asks a driver how its system schedules itself.
+func (l *Loader) settings(ctx context.Context, name string) ([]byte, error) {
+	h, ok := l.cfg.Drivers.Holder(name)
+	if !ok {
+		return nil, driver.Refuse(hotstick.ReasonUnsupported, "the driver %s cannot put its system on hold", name)
+	}
+	return h.Settings(ctx)
+}
+
+// stepped are what the drivers can do that work by steps and can be used here.
+func (l *Loader) stepped(ctx context.Context) []hotstick.Capabilities {
+	var all []hotstick.Capabilities
+	for _, d := range l.cfg.Drivers {
+		if _, steps := d.(driver.Stepped); !steps || hotstick.Reboots(d.Name()) {
+			continue
+		}
+		if c := d.Capabilities(ctx); c.Available {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// takeover judges what can be taken over here, with the files of what is loaded. The caller
+// holds mu.
+func (l *Loader) takeover(ctx context.Context, drivers []hotstick.Capabilities, observed bool) (takeover, map[hotstick.Digest][]byte, *operate.Answer) {
 	s := adoptSituation{led: l.led, view: l.view, viewed: l.viewed, observed: observed, patches: l.patches, before: l.levelInEffect(),
-		masters: l.cfg.Others.Masters(l.patches), loads: l.loadsBytes, build: l.build, blocked: l.blocked}
+		masters: l.cfg.Others.Masters(l.patches), loads: l.loadsBytes, drivers: drivers, build: l.build, blocked: l.blocked}
 	files := map[hotstick.Digest][]byte{}
-	for _, p := range l.patches {
+	for _, p := range livePatches(l.patches) {
 		if p.State == hotstick.Disabled || s.before != nil && p.Module == s.before.Module {
 			continue
 		}
 		f, data := l.foreign(ctx, p)
 		files[f.digest], s.foreign = data, append(s.foreign, f)
 	}
-	level, master, reason, unknown := judgeAdoption(s)
-	switch {
-	case reason != nil:
-		return operate.Answer{Refused: reason, Unknown: unknown}
-	case master.Unit != "" && (unit == nil || unit.Name != master.Unit):
-		return refuse(hotstick.ReasonOtherMaster, "what "+master.Unit+" is now was not said")
+	t, reason, unknown := judgeAdoption(s)
+	if reason != nil {
+		return t, nil, &operate.Answer{Refused: reason, Unknown: unknown}
 	}
-	a := ledger.Adoption{System: master.System, Level: level, By: who.Name, At: l.cfg.Clock.Now().UTC().Truncate(time.Second), Stage: ledger.Taking}
-	if master.Unit != "" {
-		a.Unit, a.UnitEnabled, a.UnitActive = unit.Name, unit.Enabled, unit.Active
+	return t, files, nil
+}
+
+// takeOver writes an adoption down: from here on the level is ours. The caller holds mu.
+func (l *Loader) takeOver(ctx context.Context, who operate.Caller, a ledger.Adoption, files map[hotstick.Digest][]byte) operate.Answer {
+	level := a.Level
+	if data := files[level.Artifact]; data != nil {
+		if err := l.cfg.Disk.Keep(level.Artifact, data); err != nil {
+			return refuse(hotstick.ReasonLedgerUnwritable, err.Error())
+		}
+		l.held[level.Artifact] = true
 	}
-	if err := l.cfg.Disk.Keep(level.Artifact, files[level.Artifact]); err != nil {
-		return refuse(hotstick.ReasonLedgerUnwritable, err.Error())
+	if level.Artifact != "" {
+		_ = l.take(ctx, level.Artifact) // a recipe that is not there yet the agent brings
 	}
-	l.held[level.Artifact] = true
 	err := l.change(func(led *ledger.Ledger) {
-		led.Adopted, led.Former = &a, nil
-		led.Permit = &ledger.Permit{Level: level, AppliedBoot: l.boot}
+		led.Adopted, led.Forgotten = &a, nil
+		if level.Patch.IsZero() || led.Permit != nil && led.Permit.Level.Patch == level.Patch {
+			return
+		}
+		led.Former, led.Permit = nil, &ledger.Permit{Level: level, AppliedBoot: l.boot}
 		led.Confirmed[level.Patch.Name] = max(led.Confirmed[level.Patch.Name], level.Patch.Level)
 	})
 	if err != nil {
 		return refuse(hotstick.ReasonLedgerUnwritable, err.Error())
 	}
+	l.known.scheduling = scheduling{}
 	l.jot(true, journal.Entry{Kind: journal.KindAdopt, By: who.Name, Patch: level.Patch, Text: "from " + a.System})
-	l.cfg.Log.Info("a level was adopted", "patch", level.Patch.String(), "system", a.System, "by", who.Name)
-	return operate.Answer{Adoption: &a, Done: level.Patch.String() + " is adopted"}
+	l.cfg.Log.Info("a live-patch system was taken over", "patch", level.Patch.String(), "system", a.System, "by", who.Name)
+	return l.adoptionOf(a)
+}
+
+// adoptionOf says what was adopted, or what is being done.
+func (l *Loader) adoptionOf(a ledger.Adoption) operate.Answer {
+	what := a.Level.Patch.String() + " is adopted"
+	if a.Level.Patch.IsZero() {
+		what = a.System + " is adopted; it had nothing in effect"
+	}
+	answer := operate.Answer{Adoption: &a, Done: what}
+	switch {
+	case a.Driver == "":
+	case a.Stage == ledger.Taken:
+		answer.Done += ", and " + a.System + " is on hold"
+	default:
+		answer.Waiting = a.System + " is being put on hold"
+	}
+	return answer
+}
+
+// adoptAgain goes on with an adoption, or has a system put on hold again that somebody has
+// let go. How it scheduled itself before the adoption stays as it was read then. The caller
+// holds mu.
+func (l *Loader) adoptAgain(who operate.Caller, a ledger.Adoption) operate.Answer {
+	l.known.scheduling.refused = nil // a person has asked: it is tried at once
+	switch {
+	case a.Stage == ledger.Releasing:
+		return refuse(hotstick.ReasonOtherMaster, a.System+" is being given back: finish that first, by hotstick-agent release")
+	case a.Stage == ledger.Taken && a.Lifted != nil:
+		if err := l.change(func(led *ledger.Ledger) { led.Adopted.Stage = ledger.Taking }); err != nil {
+			return refuse(hotstick.ReasonLedgerUnwritable, err.Error())
+		}
+		l.jot(true, journal.Entry{Kind: journal.KindAdopt, By: who.Name, Patch: a.Level.Patch, Text: "put " + a.System + " on hold again"})
+		l.cfg.Log.Info("a live-patch system is to be put on hold again", "system", a.System, "by", who.Name)
+		a.Stage = ledger.Taking
+	}
+	return l.adoptionOf(a)
 }
 
 // foreign finds the file of a loaded patch: where its system keeps it, or else in the
@@ -268,11 +236,11 @@ func (l *Loader) stageAdoption(from, to ledger.AdoptionStage) operate.Answer {
 	switch {
 	case a == nil && to == "" || a != nil && a.Stage == to:
 		return operate.Answer{Adoption: a, Done: "done already"}
-	case a == nil || a.Stage != from:
+	case a == nil || a.Stage != from || a.Driver != "":
 		return refuse(hotstick.ReasonOtherMaster, "no adoption has come that far")
 	}
 	err := l.change(func(led *ledger.Ledger) {
-		led.Adopted.Stage = to
+		led.Adopted.Stage, led.Adopted.Lifted = to, nil
 		if to == "" {
 			led.Adopted = nil
 		}
@@ -283,18 +251,21 @@ func (l *Loader) stageAdoption(from, to ledger.AdoptionStage) operate.Answer {
 	return operate.Answer{Adoption: l.led.Adopted, Done: "done"}
 }
 
-// release makes an adopted level somebody else's again. It stays in effect; whoever asks
-// puts the unit back afterwards. The caller holds stepping and mu.
+// release makes an adopted level somebody else's again. It stays in effect, and so does a
+// newer one of the same system, which that knows as its own. Whoever asks puts the unit back
+// afterwards; a system that was put on hold by a step is given back by one, from the next
+// tick on. The caller holds stepping and mu.
 func (l *Loader) release(who operate.Caller) operate.Answer {
 	a := l.led.Adopted
 	switch {
 	case a == nil:
 		return refuse(hotstick.ReasonOtherMaster, "nothing was adopted")
 	case a.Stage == ledger.Releasing:
-		return operate.Answer{Adoption: a, Done: a.Level.Patch.String() + " is given back"}
+		l.known.scheduling.refused = nil
+		return given(*a)
 	case l.led.Attempt != nil:
 		return refuse(hotstick.ReasonOtherPlan, "an attempt is under way: wait until it has ended")
-	case l.led.Permit != nil && l.led.Permit.Level.Patch != a.Level.Patch:
+	case l.led.Permit != nil && l.led.Permit.Level.Patch != a.Level.Patch && (l.loadsBytes(a.For()) || l.led.Permit.Level.Driver != a.For()):
 		return refuse(hotstick.ReasonOtherPlan, fmt.Sprintf("%s has come since: revert it first, by hotstick-agent revert", l.led.Permit.Level.Patch))
 	}
 	err := l.change(func(led *ledger.Ledger) {
@@ -304,15 +275,65 @@ func (l *Loader) release(who operate.Caller) operate.Answer {
 	if err != nil {
 		return refuse(hotstick.ReasonLedgerUnwritable, err.Error())
 	}
+	l.known.scheduling = scheduling{}
 	l.jot(true, journal.Entry{Kind: journal.KindRelease, By: who.Name, Patch: a.Level.Patch, Text: "to " + a.System})
 	l.cfg.Log.Info("an adopted level was given back", "patch", a.Level.Patch.String(), "system", a.System, "by", who.Name)
-	return operate.Answer{Adoption: l.led.Adopted, Done: a.Level.Patch.String() + " is given back"}
+	return given(*l.led.Adopted)
 }
 
-// takenOver lists the systems from which a level was adopted. The caller holds mu.
-func (l *Loader) takenOver() []string {
-	if a := l.led.Adopted; a != nil && a.Stage != ledger.Releasing {
-		return []string{a.System}
+// forgetAdoption ends a release that cannot be done, because a person says so: the system's
+// settings stay as they are on the host, and what they were before stays in the ledger and
+// goes into the answer. A release must have been begun, and nothing may be under way that
+// could still give them back. The caller holds stepping and mu.
+func (l *Loader) forgetAdoption(who operate.Caller) operate.Answer {
+	a, why := l.led.Adopted, l.known.scheduling.refused
+	switch {
+	case a == nil:
+		return refuse(hotstick.ReasonOtherMaster, "nothing was adopted")
+	case a.Stage != ledger.Releasing:
+		return refuse(hotstick.ReasonOtherMaster, a.System+" was not released: try hotstick-agent release first")
+	case a.Driver != "" && (why == nil || l.known.scheduling.step):
+		return refuse(hotstick.ReasonOtherMaster, a.System+" is being given its settings back: wait for the end of that")
 	}
-	return nil
+	f := ledger.Forgotten{Adoption: *a, By: who.Name, At: l.wall(), Why: why}
+	if err := l.change(func(led *ledger.Ledger) { led.Adopted, led.Forgotten = nil, &f }); err != nil {
+		return refuse(hotstick.ReasonLedgerUnwritable, err.Error())
+	}
+	l.known.scheduling = scheduling{}
+	l.jot(true, journal.Entry{Kind: journal.KindForgotten, By: who.Name, Patch: a.Level.Patch, Text: clip(a.System + " was not given its settings back: " + string(a.Settings))})
+	l.cfg.Log.Warn("a live-patch system was not given its settings back", "system", a.System, "by", who.Name)
+	return operate.Answer{Adoption: a, Done: "the adoption of " + a.System + " is forgotten; nothing was given back"}
+}
+
+// given says what is given back.
+func given(a ledger.Adoption) operate.Answer {
+	what := a.System
+	if !a.Level.Patch.IsZero() {
+		what = a.Level.Patch.String()
+	}
+	answer := operate.Answer{Adoption: &a, Done: what + " is given back"}
+	if a.Driver != "" {
+		answer.Waiting = a.System + " is being given its settings back"
+	}
+	return answer
+}
+
+// takenOver is the system that was taken over; nil if none was. One that is about to be put
+// on hold for the first time is none yet. The caller holds mu.
+func (l *Loader) takenOver() *hotstick.Takeover {
+	a := l.led.Adopted
+	if a == nil || a.Stage == ledger.Releasing || a.Stage == ledger.Taking && a.Driver != "" && a.Lifted == nil {
+		return nil
+	}
+	return &hotstick.Takeover{System: a.System, Driver: a.For(), Lifted: a.Lifted}
+}
+
+// masters are the live-patch systems of this host, with what was taken over. The caller
+// holds mu.
+func (l *Loader) masters() []hotstick.Master {
+	all := l.cfg.Others.Masters(l.patches)
+	if t := l.takenOver(); t != nil {
+		return t.Mark(all)
+	}
+	return all
 }

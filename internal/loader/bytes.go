@@ -18,6 +18,10 @@ import (
 	"github.com/hotstick/hotstick/internal/trace"
 )
 
+// causeAgain is the cause of a load that was asked for before in this attempt, where nothing
+// has changed by that: it is the same load.
+const causeAgain = "again"
+
 // hand gives the kept bytes of an attempt's level, or of the level before, to the
 // driver: copied into a sealed file, hashed there, and loaded from there.
 func (l *Loader) hand(ctx context.Context, a ledger.Attempt, level ledger.Level, replaces []string, cause string) error {
@@ -25,30 +29,42 @@ func (l *Loader) hand(ctx context.Context, a ledger.Attempt, level ledger.Level,
 	if !ok {
 		return driver.Refuse(hotstick.ReasonUnsupported, "there is no driver %s", level.Driver)
 	}
-	data, err := l.cfg.Disk.Kept(level.Artifact)
-	if errors.Is(err, fs.ErrNotExist) {
-		return driver.Refuse(hotstick.ReasonNoArtifact, "the kept bytes of %s are gone", level.Patch)
-	}
-	if err != nil {
-		return err
-	}
-	file, err := seal(level.Module, data)
+	file, err := l.sealed(level)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	digest, err := digestOf(file)
-	if err != nil {
-		return err
+	if cause != causeAgain {
+		l.tellAct(trace.KindLoad, a, level.Module, cause)
 	}
-	if digest != level.Artifact && !planted.Bug("bytes-unchecked") {
-		return driver.Refuse(hotstick.ReasonDigestMismatch, "the sealed bytes of %s", level.Patch)
-	}
-	l.tellAct(trace.KindLoad, a, level.Module, cause)
 	failpoint.Here(failpoint.LoaderLoadBefore)
 	err = changer.Load(ctx, driver.Load{Module: level.Module, File: file, Replaces: replaces, Build: level.Build, Promised: level.Reversibility})
 	failpoint.Here(failpoint.LoaderLoadAfter)
 	return err
+}
+
+// sealed copies a level's kept bytes into a sealed file, and hashes them there.
+func (l *Loader) sealed(level ledger.Level) (*os.File, error) {
+	data, err := l.cfg.Disk.Kept(level.Artifact)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, driver.Refuse(hotstick.ReasonNoArtifact, "the kept bytes of %s are gone", level.Patch)
+	}
+	if err != nil {
+		return nil, err
+	}
+	file, err := seal(level.Module, data)
+	if err != nil {
+		return nil, err
+	}
+	digest, err := digestOf(file)
+	if err == nil && digest != level.Artifact && !planted.Bug("bytes-unchecked") {
+		err = driver.Refuse(hotstick.ReasonDigestMismatch, "the sealed bytes of %s", level.Patch)
+	}
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
 }
 
 // digestOf hashes a file from its start and leaves it there.

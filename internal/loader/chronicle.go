@@ -94,6 +94,9 @@ func chronicle(old, now *ledger.Ledger) []journal.Entry {
 	for _, c := range now.Clears[min(len(old.Clears), len(now.Clears)):] {
 		entries = append(entries, journal.Entry{Kind: journal.KindClear, Patch: c.Patch})
 	}
+	if e, ok := heldOrLifted(old.Adopted, now.Adopted); ok {
+		entries = append(entries, e)
+	}
 	for _, id := range now.Halts[min(len(old.Halts), len(now.Halts)):] {
 		e := journal.Entry{Kind: journal.KindHalt, Plan: id}
 		if p := now.Plan(id); p != nil {
@@ -102,6 +105,18 @@ func chronicle(old, now *ledger.Ledger) []journal.Entry {
 		entries = append(entries, e)
 	}
 	return entries
+}
+
+// heldOrLifted tells of an adopted system that is put on hold, or not on hold any more.
+func heldOrLifted(old, now *ledger.Adoption) (journal.Entry, bool) {
+	switch {
+	case now == nil || old != nil && old.Stage == now.Stage && (old.Lifted == nil) == (now.Lifted == nil):
+	case now.Lifted != nil && (old == nil || old.Lifted == nil):
+		return journal.Entry{Kind: journal.KindLifted, Patch: now.Level.Patch, Code: hotstick.ReasonHoldLifted, Text: now.System + ": " + now.Lifted.Detail}, true
+	case now.Stage == ledger.Taken && now.Lifted == nil:
+		return journal.Entry{Kind: journal.KindHeldAgain, Patch: now.Level.Patch, Text: now.System + " is on hold"}, true
+	}
+	return journal.Entry{}, false
 }
 
 // sameStep reports whether two reports tell of the same step. Their numbers may have

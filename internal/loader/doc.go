@@ -98,8 +98,13 @@
 // loaded, on a socket of its own (package operate); neither server nor agent is needed
 // for it. It happens between two steps, never within one. A hold keeps new attempts from
 // starting and nothing else. What a person has taken out has no permit any more. An
-// adopted level is one whose very bytes the signed catalog lists for this build; what its
-// system's unit was is in the ledger before anybody changes the unit.
+// adopted level is one whose very bytes the signed catalog lists for this build, or, of a
+// vendor's system, whose module it lists under that system's driver. What the system's unit
+// was, or how it schedules itself, is in the ledger before anybody changes it. A system that
+// schedules itself is put on hold and given back by steps, which any loader goes on with
+// until they are done; whether it still is on hold is looked at with every call of the agent.
+// Where somebody has lifted that, the ledger, the journal and the agent are told, and no
+// grant is taken but one for a reboot. Nothing puts it on hold again but a person.
 //
 // # A hostile agent
 //

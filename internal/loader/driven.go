@@ -46,29 +46,18 @@ func (l *Loader) loadsBytes(name string) bool {
 	return ok && !steps
 }
 
-// otherMaster is another live-patch system that loads patches by itself beside a driver;
-// empty if there is none. That which the driver itself drives is no other one, unless it
-// schedules itself and nobody has put it on hold.
-func otherMaster(masters []hotstick.Master, c hotstick.Capabilities) string {
-	for _, m := range masters {
-		own := m.System == c.Driver || m.System == "kpatch" && c.Driver == "amazon" // whose modules kpatch loads
-		if m.Active && (!own || c.Schedules && !c.Held) {
-			return m.System
-		}
-	}
-	return ""
-}
-
 // known is what the loader looks at now and then only.
 type known struct {
 	// dropped is when it last looked for recalls that were brought.
 	dropped time.Duration
-	// drivers are what some drivers could do: those that only root can ask, and those that
-	// schedule themselves.
+	// drivers are what some drivers could do: those that only root can read, and those whose
+	// programs have to be asked.
 	drivers []hotstick.Capabilities
 	// at is the uptime of that; looked tells whether it ever was.
 	at     time.Duration
 	looked bool
+	// scheduling is how holding an adopted system, or giving it back, is going.
+	scheduling scheduling
 }
 
 // askEvery is how often drivers are asked what they can do.
@@ -85,16 +74,23 @@ func (l *Loader) ask(ctx context.Context) {
 	}
 	var drivers []hotstick.Capabilities
 	for _, d := range l.cfg.Drivers {
-		if _, steps := d.(driver.Stepped); !steps {
-			continue
+		if _, steps := d.(driver.Stepped); !steps || !needsRoot(d) && !asks(d) {
+			continue // the agent sees by itself what it can
 		}
-		if c := d.Capabilities(ctx); c.Available && (c.Schedules || needsRoot(d)) {
+		// What is not there at all is not told; one whose cover has ended, say, is.
+		if c := d.Capabilities(ctx); c.Available || c.Reason != nil && c.Reason.Code != hotstick.ReasonUnsupported {
 			drivers = append(drivers, c)
 		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.known.drivers, l.known.at, l.known.looked = drivers, uptime, true
+}
+
+// asks reports whether a driver's programs have to be asked for what it can do.
+func asks(o driver.Observer) bool {
+	a, is := o.(driver.Asking)
+	return is && len(a.Programs()) > 0
 }
 
 func needsRoot(o driver.Observer) bool {

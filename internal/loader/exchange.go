@@ -19,6 +19,7 @@ import (
 // Exchange implements [link.Loader]. The request is untrusted: documents are
 // verified here, and readings can only send a patch back.
 func (l *Loader) Exchange(ctx context.Context, req link.Request) (link.Response, error) {
+	l.watch(ctx)
 	patches, err := l.cfg.Drivers.Observe(ctx)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -48,7 +49,10 @@ func (l *Loader) Exchange(ctx context.Context, req link.Request) (link.Response,
 // is open. The caller holds mu.
 func (l *Loader) learnProbes() {
 	if a := l.led.Attempt; a != nil && l.broken == nil && l.health.unwritten(*a) {
-		l.changeAnyway(func(led *ledger.Ledger) { led.Attempt.Probes = union(led.Attempt.Probes, l.health.names()) })
+		l.changeAnyway(func(led *ledger.Ledger) {
+			led.Attempt.Probes = union(led.Attempt.Probes, l.health.names())
+			led.Attempt.Green = union(led.Attempt.Green, l.health.healthySince(*a))
+		})
 	}
 }
 
@@ -257,7 +261,10 @@ func (l *Loader) state() link.Response {
 		resp.Bans = append(resp.Bans, b.Patch)
 	}
 	resp.Recalls = l.recalls()
-	resp.Hold, resp.Adopted = l.led.Hold, l.takenOver()
+	resp.Hold = l.led.Hold
+	if t := l.takenOver(); t != nil {
+		resp.Adopted, resp.AdoptedFor, resp.Lifted = []string{t.System}, t.Driver, t.Lifted
+	}
 	if len(l.led.Roots) > 0 {
 		resp.Root = l.led.Root
 	}

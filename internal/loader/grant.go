@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/planted"
 	"github.com/hotstick/hotstick/internal/statement"
@@ -69,9 +70,9 @@ type grantSituation struct {
 type obstacles struct {
 	// blocked is set if the patch is banned, recalled or struck.
 	blocked *hotstick.Reason
-	// master is another live-patch system that loads patches here by itself; empty if
-	// none does.
-	master string
+	// rival is why a live-patch system of the host keeps the patch's driver away (see
+	// [hotstick.Rival]).
+	rival *hotstick.Reason
 	// off is set if Hotstick is switched off on this host.
 	off *hotstick.Reason
 	// unhealthy is set if the host is ill before anything was loaded.
@@ -113,6 +114,9 @@ func judgeGrant(s grantSituation) (answer, *hotstick.Reason) {
 	}
 	if r := unfit(s); r != nil {
 		return never, r
+	}
+	if s.untouchable != nil && s.untouchable.Code == hotstick.ReasonTransitionBusy {
+		return notNow, s.untouchable
 	}
 	if s.untouchable != nil {
 		return never, s.untouchable
@@ -176,7 +180,7 @@ func forbidden(s grantSituation) *hotstick.Reason {
 		return because(hotstick.ReasonDigestMismatch, "plan and catalog name different bytes")
 	case s.patch.Driver != s.capabilities.Driver:
 		return because(hotstick.ReasonUnsupported, "no driver "+s.patch.Driver)
-	case !s.capabilities.Available:
+	case !s.capabilities.Available && !driver.Passing(s.capabilities):
 		if s.capabilities.Reason != nil {
 			return s.capabilities.Reason
 		}
@@ -194,8 +198,8 @@ func early(s grantSituation) *hotstick.Reason {
 	switch {
 	case s.led.Hold != nil:
 		return &hotstick.Reason{Code: hotstick.ReasonHeldOnHost, Subject: s.led.Hold.By, Detail: s.led.Hold.Reason}
-	case s.master != "":
-		return &hotstick.Reason{Code: hotstick.ReasonOtherMaster, Subject: s.master}
+	case s.rival != nil:
+		return s.rival
 	case !s.hasPatch:
 		return because(hotstick.ReasonNoArtifact, "the catalog does not list "+s.level().String())
 	case s.expired && !planted.Bug("expired-catalog-starts"):
@@ -206,6 +210,8 @@ func early(s grantSituation) *hotstick.Reason {
 		return &hotstick.Reason{Code: hotstick.ReasonWindowClosed, Subject: s.grant.Calendar}
 	case s.uptime < s.settle:
 		return because(hotstick.ReasonSettling, "")
+	case driver.Passing(s.capabilities):
+		return s.capabilities.Reason
 	case s.led.Unsettled != nil && s.patch.Driver == rebootDriver:
 		return because(hotstick.ReasonSettling, "the reboot before is not settled yet")
 	case !s.observed:

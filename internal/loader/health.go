@@ -53,13 +53,16 @@ type health struct {
 	// told: the agent has been answered that the open attempt is under way, so it
 	// knows that it has to call often.
 	told bool
-	// probes are the newest readings by probe, with the uptime they came at.
+	// probes are the newest readings by probe.
 	probes map[string]probeReading
+	// green are the probes that were healthy since this process started.
+	green map[string]bool
 }
 
 type probeReading struct {
 	reading hotstick.Reading
-	at      time.Duration
+	// at is the uptime of which the reading speaks at the earliest.
+	at time.Duration
 }
 
 // maxProbes bounds how many different probes an agent may name.
@@ -69,14 +72,27 @@ const maxProbes = 64
 func (h *health) listen(readings []hotstick.Reading, uptime time.Duration) {
 	h.heard = uptime
 	if h.probes == nil {
-		h.probes = map[string]probeReading{}
+		h.probes, h.green = map[string]probeReading{}, map[string]bool{}
 	}
 	for _, r := range readings {
 		if _, known := h.probes[r.Probe]; !known && len(h.probes) >= maxProbes {
 			continue
 		}
-		h.probes[r.Probe] = probeReading{reading: r, at: uptime}
+		h.probes[r.Probe] = probeReading{reading: r, at: spokenOf(r, uptime)}
+		if r.Healthy {
+			h.green[r.Probe] = true
+		}
 	}
+}
+
+// spokenOf is the uptime of which a reading that came now speaks: that at which the probe
+// was asked. What was asked before a level was in effect is no evidence for it, however late
+// the answer comes. An agent that is older than this rule does not say it.
+func spokenOf(r hotstick.Reading, uptime time.Duration) time.Duration {
+	if asked := millis(r.AskedMillis); asked > 0 && asked < uptime {
+		return asked
+	}
+	return uptime
 }
 
 // silence returns how long the agent has said nothing since the attempt's load.
@@ -92,11 +108,11 @@ func (h *health) silence(a ledger.Attempt, uptime time.Duration) time.Duration {
 }
 
 // unhealthy returns the first probe, in the order of names, whose newest reading
-// is bad.
-func (h *health) unhealthy() *hotstick.Reason {
+// is bad, of those that count for the attempt.
+func (h *health) unhealthy(which heed, a ledger.Attempt) *hotstick.Reason {
 	var worst *hotstick.Reason
 	for name, p := range h.probes {
-		if p.reading.Healthy || worst != nil && worst.Subject < name {
+		if p.reading.Healthy || worst != nil && worst.Subject < name || !h.counts(which, name, a) {
 			continue
 		}
 		worst = &hotstick.Reason{Code: hotstick.ReasonProbeFailed, Subject: name, Detail: clip(p.reading.Detail)}
@@ -104,7 +120,8 @@ func (h *health) unhealthy() *hotstick.Reason {
 	return worst
 }
 
-// answered reports whether every known probe answered since the attempt's phase began:
+// answered reports whether every known probe was asked and answered since the attempt's
+// phase began:
 // those that this process heard of, and those that an earlier one wrote down. What that
 // one was told of the host is lost, so its successor waits for the agent at least.
 func (h *health) answered(a ledger.Attempt) bool {
@@ -122,9 +139,20 @@ func (h *health) answered(a ledger.Attempt) bool {
 // names are those of the known probes, sorted.
 func (h *health) names() []string { return slices.Sorted(maps.Keys(h.probes)) }
 
-// unwritten reports whether a probe is known that the attempt does not name.
+// unwritten reports whether a probe is known that the attempt does not name, or was
+// healthy since the boot where that will be asked for.
 func (h *health) unwritten(a ledger.Attempt) bool {
-	return slices.ContainsFunc(h.names(), func(name string) bool { return !slices.Contains(a.Probes, name) })
+	return slices.ContainsFunc(h.names(), func(name string) bool { return !slices.Contains(a.Probes, name) }) ||
+		slices.ContainsFunc(h.healthySince(a), func(name string) bool { return !slices.Contains(a.Green, name) })
+}
+
+// healthySince are the probes that were healthy since the boot with which the attempt's
+// level came; none before that, nor where it came without.
+func (h *health) healthySince(a ledger.Attempt) []string {
+	if !a.Level.Reboots() || a.Phase != hotstick.Probation {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(h.green))
 }
 
 // kernelAlarm judges the kernel log and the taint since the attempt began. A fault whose

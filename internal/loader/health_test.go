@@ -90,6 +90,75 @@ func TestHowLongTheAgentIsSilent(t *testing.T) {
 	}
 }
 
+func TestWhichProbesSpeakAgainstAnAttempt(t *testing.T) {
+	for _, c := range []struct {
+		phase         hotstick.HostState
+		reboots, over bool
+		want          heed
+	}{
+		{hotstick.Applying, false, false, heedAll},
+		{hotstick.Probation, false, false, heedAll},
+		{hotstick.Probation, false, true, heedAll},
+		{hotstick.Applying, true, false, heedNone},
+		{hotstick.Probation, true, false, heedLapsed},
+		{hotstick.Probation, true, true, heedAll},
+	} {
+		if got := heeded(c.phase, c.reboots, c.over); got != c.want {
+			t.Errorf("%s, reboots %v, over %v: %s, want %s", c.phase, c.reboots, c.over, got, c.want)
+		}
+	}
+	reading := func(probe string, healthy bool) []hotstick.Reading {
+		return []hotstick.Reading{{Probe: probe, Healthy: healthy}}
+	}
+	var h health
+	for _, r := range [][]hotstick.Reading{reading("lapsed", true), reading("lapsed", false), reading("starting", false), reading("well", true), reading("earlier", false)} {
+		h.listen(r, time.Second)
+	}
+	a := ledger.Attempt{Green: []string{"earlier"}}
+	for _, c := range []struct {
+		which heed
+		probe string
+		want  bool
+	}{
+		{heedAll, "starting", true}, {heedAll, "lapsed", true},
+		{heedLapsed, "starting", false}, {heedLapsed, "lapsed", true},
+		{heedLapsed, "earlier", true}, // the loader was restarted since it was healthy
+		{heedNone, "starting", false}, {heedNone, "lapsed", false},
+	} {
+		if got := h.counts(c.which, c.probe, a); got != c.want {
+			t.Errorf("%s: %s counts: %v, want %v", c.which, c.probe, got, c.want)
+		}
+	}
+	for which, want := range map[heed]string{heedAll: "earlier", heedLapsed: "earlier", heedNone: ""} {
+		if got := h.unhealthy(which, a); (got == nil) != (want == "") || got != nil && got.Subject != want {
+			t.Errorf("%s: %+v, want %q", which, got, want)
+		}
+	}
+	if got := h.unhealthy(heedLapsed, ledger.Attempt{}); got == nil || got.Subject != "lapsed" {
+		t.Errorf("after a boot: %+v", got)
+	}
+}
+
+func TestAnAnswerSpeaksOfWhenItWasAsked(t *testing.T) {
+	probation := ledger.Attempt{SinceMillis: 5000}
+	for _, c := range []struct {
+		what  string
+		asked int64
+		want  bool
+	}{
+		{"asked before the level was in effect, answered after", 4999, false},
+		{"asked after", 5000, true},
+		{"told by an agent that does not say when", 0, true},
+		{"asked in the future, which is no time to believe", 9000, true},
+	} {
+		var h health
+		h.listen([]hotstick.Reading{{Probe: "p", Healthy: true, AskedMillis: c.asked}}, 6*time.Second)
+		if got := h.answered(probation); got != c.want {
+			t.Errorf("%s: it counts as answered: %v, want %v", c.what, got, c.want)
+		}
+	}
+}
+
 func TestAnAgentThatInventsProbesIsBounded(t *testing.T) {
 	var h health
 	for i := range 10 * maxProbes {
@@ -99,10 +168,10 @@ func TestAnAgentThatInventsProbesIsBounded(t *testing.T) {
 		t.Errorf("%d probes are remembered", len(h.probes))
 	}
 	h.listen([]hotstick.Reading{{Probe: "p1", Detail: strings.Repeat("x", 10_000)}}, 2*time.Second)
-	if r := h.unhealthy(); r == nil || r.Subject != "p1" || len(r.Detail) > 300 {
+	if r := h.unhealthy(heedAll, ledger.Attempt{}); r == nil || r.Subject != "p1" || len(r.Detail) > 300 {
 		t.Errorf("the reason is %+v", r)
 	}
-	if h.answered(ledger.Attempt{SinceMillis: 2000}) {
+	if h.answered(ledger.Attempt{SinceMillis: 2001}) {
 		t.Error("probes that are silent count as answered")
 	}
 }

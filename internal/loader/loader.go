@@ -144,9 +144,15 @@ type attemptRun struct {
 	// touchFailed is why a touch of the attempt could not be made, and touchedAt when
 	// putting one back failed last.
 	touchFailed *hotstick.Reason
+	// touchWaits is since when a touch waits for a driver's step; 0 if none does.
+	touchWaits time.Duration
 	// movedAt is when a transition was seen last.
 	movedAt   time.Duration
 	touchedAt time.Duration
+	// askFrom is from when on a step is asked for again that could not be, and asked how
+	// often that was so.
+	askFrom time.Duration
+	asked   int
 	// stepping is the module of the step that runs for the attempt; empty if none does.
 	stepping string
 }

@@ -27,6 +27,7 @@ func (l *Loader) Operate(ctx context.Context, who operate.Caller, req operate.Re
 	}
 	l.stepping.Lock()
 	defer l.stepping.Unlock()
+	l.watch(ctx)
 	patches, err := l.cfg.Drivers.Observe(ctx)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -48,6 +49,9 @@ func (l *Loader) Operate(ctx context.Context, who operate.Caller, req operate.Re
 	case operate.Adopted:
 		return l.stageAdoption(ledger.Taking, ledger.Taken)
 	case operate.Release:
+		if req.Forget {
+			return l.forgetAdoption(who)
+		}
 		return l.release(who)
 	case operate.Released:
 		return l.stageAdoption(ledger.Releasing, "")
@@ -120,6 +124,7 @@ func byHand(r *hotstick.Reason) bool { return r != nil && r.Code == hotstick.Rea
 
 // hostState is what a person sees of this loader.
 func (l *Loader) hostState(ctx context.Context) operate.Answer {
+	l.watch(ctx)
 	patches, err := l.cfg.Drivers.Observe(ctx)
 	capabilities := l.cfg.Drivers.Capabilities(ctx)
 	l.mu.Lock()
@@ -127,7 +132,7 @@ func (l *Loader) hostState(ctx context.Context) operate.Answer {
 	l.saw(patches, err)
 	s := &operate.HostState{
 		Version: version.Version, Build: l.build, Link: l.state(), Attempt: l.attemptNow(), Permit: l.led.Permit, Former: l.led.Former,
-		Adopted: l.led.Adopted, Masters: l.cfg.Others.Masters(l.patches), Drivers: capabilities,
+		Adopted: l.led.Adopted, Forgotten: l.led.Forgotten, Masters: l.masters(), Schedule: l.known.scheduling.refused, Drivers: capabilities,
 		Catalog: operate.CatalogState{Known: l.viewed, Version: l.view.Version, Expires: l.view.Expires, Refreshed: l.view.Refreshed, Strange: l.strange()},
 		Health:  operate.Health{Sight: l.blind},
 	}

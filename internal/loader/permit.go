@@ -205,11 +205,15 @@ func (l *Loader) keepClock() {
 // expected from the start of a boot, although it comes back only after the time to
 // settle, and also where the boots before ended so badly that it does not. What was
 // banned, recalled or struck, or is for another kernel build, is expected only if it
-// came before that in this boot. The caller holds mu.
+// came before that in this boot. A level that an attempt could not take out again is
+// expected in the boot of that attempt. The caller holds mu.
 func (l *Loader) expected() *hotstick.PatchRef {
 	p := l.led.Permit
 	if l.led.Attempt != nil {
 		return nil
+	}
+	if v := l.levelInEffect(); v != nil && l.led.HasLeft(*v, l.boot) {
+		return &v.Patch
 	}
 	if p != nil && p.AppliedBoot != l.boot && p.HeldBoot != l.boot {
 		if p = l.recallable(); p.Level.Build != l.build || p.Level.Reboots() || l.blocked(p.Level.Patch) != nil {

@@ -100,7 +100,7 @@ func fellBack(l *ledger.Ledger, ordered, clean bool, crashes []Crash, at moment)
 // tainted the kernel before, the host does by itself.
 func carry(l *ledger.Ledger, at moment) {
 	a := *l.Attempt
-	a.Boot, a.SinceMillis, a.LoadMillis, a.LogMark, a.Probes = at.boot, at.uptime.Milliseconds(), 0, 0, nil
+	a.Boot, a.SinceMillis, a.LoadMillis, a.LogMark, a.Probes, a.Green = at.boot, at.uptime.Milliseconds(), 0, 0, nil, nil
 	if a.Phase == hotstick.Applying {
 		a.LoadMillis = max(1, at.uptime.Milliseconds())
 	}
@@ -129,6 +129,12 @@ func keepKernel(l *ledger.Ledger, at moment) {
 	if p := l.Plan(permit.Plan); p != nil && p.State == hotstick.Confirmed {
 		p.State = hotstick.Failed
 	}
+}
+
+// bootedInto reports whether the way back of an attempt that rebooted has led to the
+// kernel of a level that was kept before: that one is in effect again.
+func bootedInto(a ledger.Attempt, level ledger.Level) bool {
+	return a.Level.Reboots() && level.Reboots() && level.Target == a.Level.Build
 }
 
 // unsettle remembers that an attempt that reboots has ended.
@@ -194,22 +200,11 @@ func (l *Loader) settleLevel(ctx context.Context, level ledger.Level, keep bool)
 	if !can {
 		return nil // levels of this driver stay by themselves
 	}
-	data, err := l.cfg.Disk.Kept(level.Artifact)
-	if err != nil {
-		return err
-	}
-	file, err := seal(level.Module, data)
+	file, err := l.sealed(level)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	digest, err := digestOf(file)
-	if err != nil {
-		return err
-	}
-	if digest != level.Artifact {
-		return driver.Refuse(hotstick.ReasonDigestMismatch, "the sealed bytes of %s", level.Patch)
-	}
 	return settler.Settle(ctx, driver.Load{Module: level.Module, File: file, Build: level.Build}, keep)
 }
 

@@ -87,7 +87,7 @@ func arm(l *ledger.Ledger, a ledger.Attempt, at moment) {
 	l.Attempt, l.Touched = &a, touch.Begin(l.Touched, a.Level.Patch)
 	if p := l.Plan(a.Plan); p != nil {
 		level := a.Level
-		p.Attempt, p.State, p.Level, p.Before = a.Number, "", &level, a.Before
+		p.Attempt, p.State, p.Level, p.Before, p.LeftBoot = a.Number, "", &level, a.Before, ""
 	}
 	addReport(l, at, attemptReport(a, hotstick.Armed, nil))
 }
@@ -118,6 +118,9 @@ func finish(l *ledger.Ledger, a ledger.Attempt, end hotstick.HostState, reason *
 	unsettle(l, a)
 	if p := l.Plan(a.Plan); p != nil {
 		p.State = end
+		if end == hotstick.Failed && a.Reason != nil && at.inEffect == a.Level.Patch {
+			p.LeftBoot = at.boot
+		}
 	}
 	switch end {
 	case hotstick.Confirmed:
@@ -162,6 +165,16 @@ func confirm(l *ledger.Ledger, a ledger.Attempt, at moment) {
 // settleRevert says what may come back after the next reboot, now that the level
 // before is in effect again.
 func settleRevert(l *ledger.Ledger, a ledger.Attempt, at moment) {
+	forget(l, a, at)
+	if p := l.Permit; p != nil && bootedInto(a, p.Level) {
+		permit := *p // its kernel runs, so it is in effect
+		permit.AppliedBoot = at.boot
+		l.Permit = &permit
+	}
+}
+
+// forget takes back what allowed the level to come back.
+func forget(l *ledger.Ledger, a ledger.Attempt, at moment) {
 	if a.Plan == "" && !byHand(a.Reason) {
 		// It came from its permit and was unhealthy: not twice in one boot.
 		hold(l.Permit, a.Level.Patch, at.boot)
@@ -174,9 +187,13 @@ func settleRevert(l *ledger.Ledger, a ledger.Attempt, at moment) {
 	if l.Permit == nil || l.Permit.Level.Patch != a.Level.Patch {
 		return
 	}
+	former := l.Former
 	l.Permit, l.Former = nil, nil
-	if a.Before != nil && at.inEffect == a.Before.Patch {
+	switch {
+	case a.Before != nil && at.inEffect == a.Before.Patch:
 		l.Permit = &ledger.Permit{Level: *a.Before, Plan: a.Plan, Attempt: a.Number, AppliedBoot: at.boot}
+	case former != nil && bootedInto(a, former.Level):
+		l.Permit = former
 	}
 }
 

@@ -17,6 +17,8 @@ type simulated struct {
 	now     func() time.Time
 	// skew is how far the wall clock is off.
 	skew func() time.Duration
+	// says is what the kernel's log has besides; nil for nothing.
+	says func() []klog.Record
 }
 
 var (
@@ -49,7 +51,11 @@ func (h *simulated) Faults(after uint64) ([]loader.Fault, uint64, error) {
 	state := h.machine.State()
 	var found klog.Collector
 	newest := uint64(0)
-	for _, line := range state.Log {
+	lines := state.Log
+	if h.says != nil {
+		lines = append(lines, h.says()...)
+	}
+	for _, line := range lines {
 		found.Add(line)
 		newest = max(newest, uint64(line.Uptime.Microseconds()))
 	}

@@ -54,9 +54,8 @@ func (l *Loader) grantSituation(ctx context.Context, grant statement.Grant, obse
 		clock: l.cfg.Clock.Now(), now: l.noEarlier(), uptime: uptime, settle: l.cfg.Limits.Settle,
 		patches: livePatches(l.patches), observed: observed,
 		before: l.before(), downgrades: l.permitted(),
-		obstacles: obstacles{unhealthy: l.health.unhealthy(), off: l.off()},
+		obstacles: obstacles{unhealthy: l.health.unhealthy(heedAll, ledger.Attempt{}), off: l.off()},
 	}
-	masters := l.cfg.Others.Masters(l.patches)
 	plan, err := l.knownPlan(grant.Plan)
 	if err != nil {
 		s.doubt = because(hotstick.ReasonNotInPlan, "the plan is not known here")
@@ -76,7 +75,7 @@ func (l *Loader) grantSituation(ctx context.Context, grant statement.Grant, obse
 	level := s.level()
 	s.patch, s.hasPatch = l.view.Patch(level)
 	s.capabilities = l.cfg.Drivers.Can(ctx, s.patch.Driver)
-	s.master = otherMaster(masters, s.capabilities)
+	s.rival = hotstick.Rival(s.patch.Driver, l.masters(), []hotstick.Capabilities{s.capabilities})
 	s.expired = l.view.ExpiredFor(level, l.judged())
 	s.blocked = l.blocked(level)
 	if artifact, ok := s.patch.Artifact(l.build); ok {
@@ -180,6 +179,7 @@ func (l *Loader) levelInEffect() *ledger.Level {
 // next tick may load.
 func (l *Loader) start(s grantSituation, document hotstick.Digest) *hotstick.Reason {
 	artifact, _ := s.patch.Artifact(l.build)
+	lane, _ := s.lane()
 	target, err := l.leadsTo(s.patch, artifact)
 	if err != nil {
 		return because(hotstick.ReasonVerificationFailed, clip(err.Error()))
@@ -187,7 +187,7 @@ func (l *Loader) start(s grantSituation, document hotstick.Digest) *hotstick.Rea
 	intent, err := l.intent(ledger.Level{
 		Patch: s.patch.Ref, Driver: s.patch.Driver, Module: artifact.Module, Artifact: artifact.Digest,
 		Build: l.build, Target: target, Replace: s.patch.Replace, Functions: s.patch.Functions, Touches: s.patch.Touches, Reversibility: s.patch.Reversibility,
-		ProbationSeconds: s.plan.ProbationSeconds, TransitionSeconds: s.plan.TransitionSeconds,
+		ProbationSeconds: s.plan.ProbationSeconds, TransitionSeconds: s.plan.TransitionOf(lane),
 	})
 	if err != nil {
 		return because(hotstick.ReasonVerificationFailed, clip(err.Error()))

@@ -97,6 +97,8 @@ const (
 	doHelp
 	// doEnd: make the step end that runs for the attempt.
 	doEnd
+	// doAgain: ask for the step once more that brings the attempt's level in.
+	doAgain
 )
 
 // action is one step.
@@ -179,6 +181,8 @@ func nextArmed(s situation) action {
 		return action{}
 	case listed:
 		return action{verb: doUnload, module: s.attempt.Level.Module}
+	case s.steps.wait:
+		return action{}
 	}
 	return action{verb: doLoad, module: s.attempt.Level.Module}
 }
@@ -210,8 +214,7 @@ func nextProbation(s situation) action {
 	if a, ill := s.ill(); ill {
 		return a
 	}
-	since := s.sincePhase()
-	over := since >= seconds(s.attempt.Level.ProbationSeconds)
+	since, over := s.sincePhase(), s.over()
 	state, listed := s.effect(s.attempt.Level.Module)
 	switch {
 	case !s.observed || listed && state == hotstick.EffectUnknown:
@@ -241,6 +244,11 @@ func nextProbation(s situation) action {
 		return move(hotstick.Reverting, because(hotstick.ReasonProbeFailed, "a probe did not answer during probation"))
 	}
 	return action{}
+}
+
+// over reports whether the time of probation is.
+func (s situation) over() bool {
+	return s.attempt.Phase == hotstick.Probation && s.sincePhase() >= seconds(s.attempt.Level.ProbationSeconds)
 }
 
 // patience is how long after the end of probation the last probe may answer. After a

@@ -2,6 +2,7 @@ package loader
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -14,10 +15,16 @@ import (
 // watches. This file is all that is different for such a level.
 
 const (
-	// endGrace is how long after its own limit a step is ended from outside.
+	// endGrace is how long after its own limit a step is told to end from outside. It is
+	// killed driver.StepGrace after its limit.
 	endGrace = 15 * time.Second
-	// retryStep is the pause before a way back is tried by another step.
+	// retryStep is the pause before the same is tried by another step.
 	retryStep = 5 * time.Second
+	// maxStepTries bounds the steps by which a level is brought in, where each was refused
+	// for a cause that may pass, and maxAsks how often one is asked for that cannot be
+	// started. The way back has no such bound but its time.
+	maxStepTries = 3
+	maxAsks      = 24
 )
 
 // stepping is what the next step of an attempt rests on where a vendor's tools work for it.
@@ -25,8 +32,10 @@ type stepping struct {
 	// level and before: the driver of the attempt's level, or of the level before, works by
 	// steps.
 	level, before bool
-	// newest is the newest step of the attempt; nil if there was none.
+	// newest is the newest step of the attempt's phase; nil if there was none.
 	newest *driver.Progress
+	// wait: a step could not be asked for a moment ago; over: nor will it be again.
+	wait, over bool
 }
 
 // lookAtStep gathers that. It is called before the kernel is observed, so that what a step
@@ -34,11 +43,12 @@ type stepping struct {
 func (l *Loader) lookAtStep(ctx context.Context) stepping {
 	l.mu.Lock()
 	a := l.led.Attempt
+	s := stepping{wait: l.cfg.Clock.Uptime() < l.run.askFrom, over: l.run.asked >= maxAsks}
 	l.mu.Unlock()
 	if a == nil {
 		return stepping{}
 	}
-	s := stepping{level: l.bySteps(a.Level.Driver)}
+	s.level = l.bySteps(a.Level.Driver)
 	names := []string{a.Level.Driver}
 	if a.Before != nil {
 		s.before = l.bySteps(a.Before.Driver)
@@ -89,16 +99,41 @@ func (s stepping) withoutLeftovers(patches []hotstick.LoadedPatch, a ledger.Atte
 	return slices.DeleteFunc(slices.Clone(patches), left)
 }
 
-// end makes a step end that has taken too long, or that nobody wants any more.
+// end tells a step to end that has taken too long, or that nobody wants any more. However
+// ill the host is, it may end what it has begun: a package manager that is killed in the
+// middle of a transaction leaves a host that nobody can repair from afar. Only one that has
+// not ended long after its own time is killed.
 func (l *Loader) end(ctx context.Context, s situation) {
 	c, err := l.changer(s.attempt, s.steps.running())
 	if err != nil {
 		return
 	}
 	if stepped, is := c.(driver.Stepped); is {
-		if err := stepped.End(ctx); err != nil {
+		kill := s.uptime-s.steps.newest.Asked > seconds(s.attempt.Level.TransitionSeconds)+driver.StepGrace
+		if err := stepped.End(ctx, kill); err != nil {
 			l.cfg.Log.Warn("cannot end a step", "driver", c.Name(), "error", err)
 		}
+	}
+}
+
+// askLater notes that a step could not be asked for, and reports whether it is to be asked
+// for again. The caller holds mu.
+func (l *Loader) askLater(refused driver.Refusal) bool {
+	l.run.asked++
+	l.run.askFrom = l.cfg.Clock.Uptime() + retryStep
+	return refused.Retry && l.run.asked < maxAsks
+}
+
+// loadAgain asks for the attempt's level once more, after a step that has changed nothing.
+func (l *Loader) loadAgain(ctx context.Context, s situation) {
+	p := s.steps.newest
+	l.cfg.Log.Warn("a step is tried again", "module", p.Module, "refused", p.Refused.Reason)
+	err := l.hand(ctx, s.attempt, s.attempt.Level, nil, causeAgain)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var refused *driver.Refusal
+	if err != nil && !(errors.As(err, &refused) && l.askLater(*refused)) {
+		l.run.asked = maxAsks
 	}
 }
 
@@ -133,6 +168,13 @@ func nextApplyingByStep(s situation) action {
 			return move(hotstick.Reverting, because(hotstick.ReasonVerificationFailed, "what the step has done could not be read"))
 		}
 		return action{}
+	case p.Refused != nil && p.Refused.Retry && state == hotstick.InEffect && !s.transition():
+		return move(hotstick.Probation, nil) // it was killed before it could say so; the kernel does
+	case p.Refused != nil && p.Refused.Retry && !late && !s.steps.over && p.Tries+1 < maxStepTries && !listed && s.unchanged():
+		if s.steps.wait || s.uptime-p.Ended < retryStep {
+			return action{}
+		}
+		return action{verb: doAgain, module: s.attempt.Level.Module}
 	case p.Refused != nil:
 		return s.stepFailed(&p.Refused.Reason)
 	case state == hotstick.InEffect && !s.transition():
@@ -151,23 +193,26 @@ func nextApplyingByStep(s situation) action {
 // stepFailed ends an attempt whose step has changed nothing, and goes back from one that
 // has.
 func (s situation) stepFailed(why *hotstick.Reason) action {
-	_, there := s.effect(s.attempt.Level.Module)
-	if b := s.attempt.Before; b != nil && !there {
-		state, _ := s.effect(b.Module)
-		there = state != hotstick.InEffect
-	}
-	if there {
+	if _, there := s.effect(s.attempt.Level.Module); there || !s.unchanged() {
 		return move(hotstick.Reverting, why)
 	}
 	return move(hotstick.Failed, why)
+}
+
+// unchanged reports whether the level before, if there was one, is in effect still.
+func (s situation) unchanged() bool {
+	if s.attempt.Before == nil {
+		return true
+	}
+	state, _ := s.effect(s.attempt.Before.Module)
+	return state == hotstick.InEffect
 }
 
 // nextRevertingByStep goes back as for any other level, but one step after the other: what
 // was begun on the way forth is made to end first, and what the vendor's system refuses for
 // good ends the attempt at once.
 func nextRevertingByStep(s situation) action {
-	p, since := s.steps.newest, millis(s.attempt.SinceMillis)
-	limit := seconds(s.attempt.Level.TransitionSeconds)
+	p, limit := s.steps.newest, seconds(s.attempt.Level.TransitionSeconds)
 	if p != nil && p.Running {
 		forth := p.Apply && p.Module == s.attempt.Level.Module
 		if forth || s.uptime-p.Asked > limit+endGrace {
@@ -179,12 +224,14 @@ func nextRevertingByStep(s situation) action {
 	if !(a.verb == doDisable && s.steps.level || a.verb == doRestore && s.steps.before) {
 		return a
 	}
-	tried := p != nil && p.Asked >= since
-	switch {
-	case tried && p.Refused != nil && (!p.Refused.Retry || s.sincePhase() > 3*limit):
+	tried := p != nil && p.Asked >= millis(s.attempt.SinceMillis)
+	switch late := tried && s.uptime-p.First > 3*limit; {
+	case s.steps.wait:
+		return action{}
+	case tried && p.Refused != nil && (!p.Refused.Retry || late):
 		r := p.Refused.Reason
 		return move(hotstick.Failed, &hotstick.Reason{Code: hotstick.ReasonRevertFailed, Cause: r.Code, Subject: r.Subject, Detail: clip(r.Detail)})
-	case s.sincePhase() > 3*limit:
+	case late:
 		return move(hotstick.Failed, &hotstick.Reason{Code: hotstick.ReasonRevertFailed, Cause: hotstick.ReasonVerificationFailed, Detail: "the vendor's tool ends well, and the level before is not in effect"})
 	case tried && s.uptime-p.Ended < retryStep:
 		return action{}

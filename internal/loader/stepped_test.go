@@ -34,14 +34,30 @@ type vendor struct {
 	rooted bool
 	// asleep: nobody starts steps.
 	asleep bool
+	// deaf is how often whoever starts steps cannot be told.
+	deaf int
+	// whole: what the tool has begun it ends, whoever tells it to end before.
+	whole bool
+	// schedule is how the system schedules itself; empty if it does not.
+	schedule string
+	// gone: the system was uninstalled.
+	gone bool
+	// picky: the tool begins nothing new; only back it goes.
+	picky bool
+	// cannot is why the system cannot be used here; empty if it can.
+	cannot hotstick.ReasonCode
 
 	wanted bool
 	job    *steps.Job
+	ground steps.Ground
 	since  time.Time
 	ending bool
-	// did lists what the tool did, and ended counts steps that were made to end.
-	did   []string
-	ended int
+	// did lists what the tool did, ended counts steps that were told to end, and begun those
+	// that began. killed is when one was killed.
+	did    []string
+	ended  int
+	begun  int
+	killed time.Duration
 }
 
 func newVendor(t *testing.T) (*world, *vendor) {
@@ -57,10 +73,13 @@ func (v *vendor) uptime() time.Duration { return v.w.clock().Sub(v.w.machine.Sta
 func (v *vendor) changer() driver.Changer {
 	desk := &steps.Desk{Dir: v.dir, Starter: v, Uptime: v.uptime}
 	var observer driver.Observer = v
-	if v.rooted {
+	switch {
+	case v.rooted:
 		observer = rootedVendor{v}
+	case v.schedule != "":
+		observer = scheduling{v}
 	}
-	return steps.NewChanger(observer, desk, func() (ledger.Ledger, error) {
+	return steps.New(observer, desk, func() (ledger.Ledger, error) {
 		data, err := v.w.disk.Memory.Load()
 		if err != nil {
 			return ledger.Ledger{}, err
@@ -71,14 +90,23 @@ func (v *vendor) changer() driver.Changer {
 
 // Start implements steps.Starter.
 func (v *vendor) Start(context.Context, string) error {
+	if v.deaf--; v.deaf >= 0 {
+		return errors.New("Failed to connect to bus")
+	}
 	v.wanted = true
 	return nil
 }
 
 // End implements steps.Starter.
-func (v *vendor) End(context.Context, string, int) error {
-	v.ending = true
+func (v *vendor) End(_ context.Context, _ string, _ int, kill bool) error {
 	v.ended++
+	switch {
+	case kill:
+		v.killed = v.uptime()
+		v.die()
+	case !v.whole:
+		v.ending = true
+	}
 	return nil
 }
 
@@ -92,8 +120,16 @@ func (v *vendor) work() {
 			return
 		}
 		v.job, v.since = job, v.w.clock()
+		v.begun++
+		v.ground = steps.Ground{Ledger: v.w.ledger(), Boot: v.w.machine.State().BootID, Build: build, View: v.w.view, Viewed: true}
+		v.ground.Kept, _ = v.w.disk.Kept(job.Request.Artifact)
 	}
 	var err error
+	var value []byte
+	var stepper driver.Stepper = v
+	if v.schedule != "" {
+		stepper = scheduling{v}
+	}
 	switch {
 	case v.job == nil:
 		return
@@ -102,11 +138,9 @@ func (v *vendor) work() {
 	case v.w.clock().Sub(v.since) < v.takes:
 		return
 	default:
-		g := steps.Ground{Ledger: v.w.ledger(), Boot: v.w.machine.State().BootID, Build: build, View: v.w.view, Viewed: true}
-		g.Kept, _ = v.w.disk.Kept(v.job.Request.Artifact)
-		_, err = v.job.Work(context.Background(), v, g)
+		value, err = v.job.Work(context.Background(), stepper, v.ground)
 	}
-	if err := v.job.Answer(nil, err); err != nil {
+	if err := v.job.Answer(value, err); err != nil {
 		v.w.t.Error(err)
 	}
 	v.job, v.ending = nil, false
@@ -121,7 +155,14 @@ func (v *vendor) die() {
 func (v *vendor) Name() string { return "kpatch" }
 
 func (v *vendor) Capabilities(context.Context) hotstick.Capabilities {
-	return hotstick.Capabilities{Driver: "kpatch", TrustClass: hotstick.TrustStep, Available: true, Undo: v.undo, Truth: "the simulated kernel"}
+	if v.gone {
+		return hotstick.Capabilities{Driver: "kpatch", TrustClass: hotstick.TrustStep, Reason: &hotstick.Reason{Code: hotstick.ReasonUnsupported}}
+	}
+	if v.cannot != "" {
+		return hotstick.Capabilities{Driver: "kpatch", TrustClass: hotstick.TrustStep, Reason: &hotstick.Reason{Code: v.cannot}}
+	}
+	return hotstick.Capabilities{Driver: "kpatch", TrustClass: hotstick.TrustStep, Available: true, Undo: v.undo, Truth: "the simulated kernel",
+		Schedules: v.schedule != "", Held: v.schedule == onHold}
 }
 
 func (v *vendor) Observe(ctx context.Context) ([]hotstick.LoadedPatch, error) {
@@ -148,10 +189,28 @@ func (v *vendor) load(ctx context.Context, module string) error {
 
 func (v *vendor) Apply(ctx context.Context, r hotstick.Recipe) error {
 	v.did = append(v.did, "apply "+r.Module)
+	if v.picky {
+		return driver.Refuse(hotstick.ReasonOtherMaster, "the next boot would load something else")
+	}
+	return v.applies(ctx, r)
+}
+
+func (v *vendor) applies(ctx context.Context, r hotstick.Recipe) error {
 	if v.fails != nil || v.lies {
 		return v.fails
 	}
 	return v.load(ctx, r.Module)
+}
+
+// returning is the vendor's tool on the way back.
+type returning struct{ *vendor }
+
+// Back implements driver.Returning.
+func (v *vendor) Back() driver.Stepper { return returning{v} }
+
+func (v returning) Apply(ctx context.Context, r hotstick.Recipe) error {
+	v.did = append(v.did, "apply "+r.Module)
+	return v.applies(ctx, r)
 }
 
 func (v *vendor) Remove(ctx context.Context, r hotstick.Recipe) error {
@@ -254,6 +313,34 @@ func TestAStepThatChangedNothingIsAFailedAttempt(t *testing.T) {
 	}
 }
 
+// A tool that failed when it was asked last may work the next time: such a grant is refused,
+// and its attempt is there for another. What is so for good ends the attempt.
+func TestAToolThatFailedOnceDoesNotEndAGrantForGood(t *testing.T) {
+	for _, row := range []struct {
+		code    hotstick.ReasonCode
+		forGood bool
+	}{
+		{hotstick.ReasonToolFailed, false}, {hotstick.ReasonVerificationFailed, false},
+		{hotstick.ReasonUnsupported, true}, {hotstick.ReasonNotEntitled, true}, {hotstick.ReasonCoverEnded, true},
+	} {
+		w, v := newVendor(t)
+		p := v.recipe("fix@1", fake.Behaviour{})
+		v.cannot = row.code
+		id := v.offer(p)
+		w.mustRefuse(row.code)
+		if states := w.states(); (states == "failed") != row.forGood {
+			t.Fatalf("%s: reported %q", row.code, states)
+		}
+		if v.cannot = ""; row.forGood {
+			continue
+		}
+		w.exchange(w.grant(id, 1, nil))
+		w.pass(time.Minute)
+		w.mustEnd(hotstick.Confirmed, "")
+		w.mustRun(p.Ref)
+	}
+}
+
 func TestAnIllHostEndsTheStepAndGoesBack(t *testing.T) {
 	w, v := newVendor(t)
 	v.offer(v.recipe("fix@1", fake.Behaviour{}))
@@ -267,6 +354,90 @@ func TestAnIllHostEndsTheStepAndGoesBack(t *testing.T) {
 	v.mustDo()
 }
 
+// A package manager that is killed in the middle of a transaction leaves a host that nobody
+// can repair from afar, so it may end, however ill the host is. Then it goes back.
+func TestAnIllHostLetsATransactionEndAndGoesBackThen(t *testing.T) {
+	w, v := newVendor(t)
+	v.whole = true
+	v.offer(v.recipe("fix@1", fake.Behaviour{}))
+	w.pass(10 * time.Second)
+	w.probe = "503"
+	w.pass(10 * time.Second)
+	if w.states() != "armed applying reverting" || v.ended == 0 || v.job == nil {
+		t.Fatalf("reported %s, the step was told to end %d times", w.states(), v.ended)
+	}
+	w.pass(2 * time.Minute)
+	w.mustEnd(hotstick.Reverted, hotstick.ReasonProbeFailed)
+	w.mustRun(hotstick.PatchRef{})
+	v.mustDo("apply kpatch_fix_1", "remove kpatch_fix_1")
+	if v.killed != 0 {
+		t.Fatal("the step was killed")
+	}
+}
+
+// What takes longer than the plan allows has time to end, and the way back its own.
+func TestAStepThatTakesLongerThanThePlanAllowsIsToldAndNotKilled(t *testing.T) {
+	w, v := newVendor(t)
+	v.whole, v.takes = true, 10*time.Minute
+	v.offer(v.recipe("fix@1", fake.Behaviour{}))
+	w.pass(9 * time.Minute)
+	w.probe = "503"
+	w.pass(30 * time.Second)
+	v.takes = 0
+	w.pass(5 * time.Minute)
+	w.mustEnd(hotstick.Reverted, hotstick.ReasonProbeFailed)
+	v.mustDo("apply kpatch_fix_1", "remove kpatch_fix_1")
+	if v.killed != 0 || v.ended < 10 {
+		t.Fatalf("it was told %d times, and killed at %s", v.ended, v.killed)
+	}
+}
+
+func TestAStepThatNeverEndsIsKilledInTheEnd(t *testing.T) {
+	w, v := newVendor(t)
+	v.whole, v.takes = true, 24*time.Hour
+	began := v.uptime()
+	v.offer(v.recipe("fix@1", fake.Behaviour{}))
+	w.pass(20 * time.Minute)
+	w.mustEnd(hotstick.Failed, hotstick.ReasonToolFailed)
+	if at := v.killed - began; at < 2*time.Minute+driver.StepGrace || v.begun != 1 {
+		t.Fatalf("it was killed after %s, and %d steps began", at, v.begun)
+	}
+}
+
+func TestAStepThatDiesIsTriedAgainAndNotForEver(t *testing.T) {
+	w, v := newVendor(t)
+	v.offer(v.recipe("fix@1", fake.Behaviour{}))
+	for range 30 {
+		w.pass(3 * time.Second)
+		if v.job != nil {
+			v.die()
+		}
+	}
+	w.mustEnd(hotstick.Failed, hotstick.ReasonToolFailed)
+	v.mustDo()
+	if v.begun != 3 {
+		t.Fatalf("%d steps began", v.begun)
+	}
+}
+
+func TestAStepThatCannotBeStartedIsAskedForAgain(t *testing.T) {
+	for _, c := range []struct {
+		deaf int
+		end  hotstick.HostState
+		code hotstick.ReasonCode
+		did  int
+	}{{3, hotstick.Confirmed, "", 1}, {1 << 20, hotstick.Failed, hotstick.ReasonToolFailed, 0}} {
+		w, v := newVendor(t)
+		v.deaf = c.deaf
+		v.offer(v.recipe("fix@1", fake.Behaviour{}))
+		w.pass(3 * time.Minute)
+		w.mustEnd(c.end, c.code)
+		if asked := 1<<20 - v.deaf; len(v.did) != c.did || c.did == 0 && asked > 40 {
+			t.Fatalf("the tool did %q after the step was asked for %d times", v.did, asked)
+		}
+	}
+}
+
 func TestAnIllVendorsLevelIsTakenOutByAStep(t *testing.T) {
 	w, v := newVendor(t)
 	first := v.recipe("fix@1", fake.Behaviour{})
@@ -276,6 +447,24 @@ func TestAnIllVendorsLevelIsTakenOutByAStep(t *testing.T) {
 	w.mustEnd(hotstick.Reverted, hotstick.ReasonProbeFailed)
 	w.mustRun(first.Ref)
 	v.mustDo("apply kpatch_fix_1", "apply kpatch_fix_2", "apply kpatch_fix_1")
+}
+
+// What speaks against beginning something new does not speak against the way back.
+func TestAToolThatBeginsNothingNewStillGoesBack(t *testing.T) {
+	w, v := newVendor(t)
+	v.takes = time.Second
+	first := v.recipe("fix@1", fake.Behaviour{})
+	v.mustConfirm(first)
+	id := v.mustConfirm(v.recipe("fix@2", fake.Behaviour{}))
+	v.picky = true
+	w.exchange()
+	w.exchange(w.order(id, nil))
+	w.pass(2 * time.Minute)
+	w.mustEnd(hotstick.Reverted, hotstick.ReasonRevertOrdered)
+	w.mustRun(first.Ref)
+	if last := v.did[len(v.did)-1]; last != "apply kpatch_fix_1" {
+		t.Errorf("the tool did %q", v.did)
+	}
 }
 
 func TestASystemWithNoWayBackSaysSoAtOnce(t *testing.T) {
@@ -296,6 +485,20 @@ func TestASystemWithNoWayBackSaysSoAtOnce(t *testing.T) {
 				t.Fatalf("the reason is %+v", r)
 			}
 			w.mustRun(p.Ref)
+			mustExpect := func(want hotstick.PatchRef) {
+				t.Helper()
+				if e := w.exchange().Expected; e == nil || *e != want {
+					t.Errorf("the server is told that %v is expected, want %v", e, want)
+				}
+			}
+			mustExpect(p.Ref) // it stays, and nobody else has brought it
+			w.start()
+			mustExpect(p.Ref)
+			if err := w.machine.Disable(t.Context(), p.Artifacts[0].Module); err != nil {
+				t.Fatal(err)
+			}
+			w.pass(5 * time.Second)
+			mustExpect(hotstick.PatchRef{}) // it was never confirmed: without it nothing is missing
 		})
 	}
 }
@@ -311,7 +514,7 @@ func TestALoaderThatIsRestartedFindsItsStepAgain(t *testing.T) {
 		{"while it runs", 10 * time.Second, func(*vendor) {}, hotstick.Confirmed, ""},
 		{"before it begins", 0, func(*vendor) {}, hotstick.Confirmed, ""},
 		{"and it fails", 10 * time.Second, func(v *vendor) { v.fails = driver.Refuse(hotstick.ReasonCoverEnded, "") }, hotstick.Failed, hotstick.ReasonCoverEnded},
-		{"and it dies", 10 * time.Second, (*vendor).die, hotstick.Failed, hotstick.ReasonToolFailed},
+		{"and it dies", 10 * time.Second, (*vendor).die, hotstick.Confirmed, ""},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			w, v := newVendor(t)

@@ -47,6 +47,7 @@ func (l *Loader) Tick(ctx context.Context) time.Duration {
 	defer l.stepping.Unlock()
 	l.takeDropped()
 	l.ask(ctx)
+	l.watch(ctx)
 	defer l.said()
 	began := l.cfg.Clock.Uptime()
 	for i := range maxSteps {
@@ -56,7 +57,7 @@ func (l *Loader) Tick(ctx context.Context) time.Duration {
 		s, open := l.look(ctx)
 		l.examine(false)
 		if !open {
-			if !l.leftover(ctx) && !l.settle(ctx) && !l.idle(ctx) {
+			if !l.leftover(ctx) && !l.settle(ctx) && !l.schedule(ctx) && !l.idle(ctx) {
 				return l.pace()
 			}
 			continue
@@ -86,6 +87,8 @@ func (l *Loader) pace() time.Duration {
 		return pacePermit
 	case a == nil && l.led.Unsettled != nil:
 		return paceSettle
+	case a == nil && l.underWay() && l.known.scheduling.refused == nil:
+		return paceSchedule
 	case a == nil && l.moving.module != "":
 		return paceForeign
 	case a == nil:
@@ -110,7 +113,9 @@ func (l *Loader) look(ctx context.Context) (situation, bool) {
 	patches, err := l.cfg.Drivers.Observe(ctx)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.run.stepping = steps.running()
+	if l.run.stepping = steps.running(); l.run.stepping != "" {
+		l.run.movedAt = l.cfg.Clock.Uptime() // the way back has its time once it has ended
+	}
 	l.saw(patches, err)
 	if l.broken != nil || l.led.Attempt == nil {
 		return situation{}, false
@@ -136,7 +141,7 @@ func (l *Loader) look(ctx context.Context) (situation, bool) {
 		s.beforeBlocked = l.blocked(a.Before.Patch) != nil
 	}
 	if a.Phase == hotstick.Applying || a.Phase == hotstick.Probation {
-		s.alarm = l.alarm(a)
+		s.alarm = l.alarm(a, s.over())
 		if s.order == nil {
 			s.order = l.calledBack(a.Level.Patch)
 		}
@@ -145,8 +150,9 @@ func (l *Loader) look(ctx context.Context) (situation, bool) {
 }
 
 // alarm asks the kernel's own log, its taint and the agent's probes. What the
-// kernel says goes into the attempt as evidence. The caller holds mu.
-func (l *Loader) alarm(a ledger.Attempt) *hotstick.Reason {
+// kernel says goes into the attempt as evidence. Over tells whether probation is. The
+// caller holds mu.
+func (l *Loader) alarm(a ledger.Attempt, over bool) *hotstick.Reason {
 	faults, _, err := l.cfg.Kernel.Faults(a.LogMark)
 	if err != nil {
 		l.cfg.Log.Warn("cannot read the kernel log", "error", err)
@@ -158,7 +164,7 @@ func (l *Loader) alarm(a ledger.Attempt) *hotstick.Reason {
 	}
 	reason, evidence := kernelAlarm(a, faults, taint)
 	if reason == nil {
-		if reason = l.health.unhealthy(); reason == nil {
+		if reason = l.health.unhealthy(heeded(a.Phase, a.Level.Reboots(), over), a); reason == nil {
 			return nil
 		}
 		evidence = []hotstick.Evidence{{Kind: "probe", Text: reason.Subject + ": " + reason.Detail}}
@@ -201,8 +207,7 @@ func (l *Loader) act(ctx context.Context, s situation, a action) bool {
 		l.move(s, a)
 		return true
 	case doTouch:
-		l.touch(ctx, a.step)
-		return ctx.Err() == nil
+		return l.touch(ctx, a.step) && ctx.Err() == nil
 	case doHelp:
 		l.help(ctx, s.attempt, a.module)
 		return false
@@ -211,6 +216,9 @@ func (l *Loader) act(ctx context.Context, s situation, a action) bool {
 		return false
 	case doLoad:
 		return l.load(ctx, s)
+	case doAgain:
+		l.loadAgain(ctx, s)
+		return false
 	case doRestore:
 		failpoint.Here(failpoint.LoaderRestoreBefore)
 		err := l.hand(ctx, s.attempt, *s.attempt.Before, []string{level.Module}, "revert")
@@ -247,12 +255,17 @@ func (l *Loader) load(ctx context.Context, s situation) bool {
 	l.mu.Lock()
 	l.run.mayLoad = false
 	l.run.loadedAt = l.cfg.Clock.Uptime()
+	again := l.run.asked > 0
 	l.mu.Unlock()
 	var replaces []string
 	if a.Before != nil {
 		replaces = []string{a.Before.Module}
 	}
-	err := l.hand(ctx, a, a.Level, replaces, "")
+	cause := ""
+	if again {
+		cause = causeAgain
+	}
+	err := l.hand(ctx, a, a.Level, replaces, cause)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err == nil {
@@ -266,8 +279,10 @@ func (l *Loader) load(ctx context.Context, s situation) bool {
 	}
 	var refused *driver.Refusal
 	if errors.As(err, &refused) {
-		l.run.refused = &refused.Reason
-		return true
+		if l.run.mayLoad = s.steps.level && l.askLater(*refused); !l.run.mayLoad {
+			l.run.refused = &refused.Reason
+		}
+		return !l.run.mayLoad
 	}
 	l.cfg.Log.Error("the load ended in an error; the kernel decides what happened", "error", err)
 	l.run.loadError = clip(err.Error())
@@ -291,6 +306,11 @@ func (l *Loader) wayBack(s situation, err error) bool {
 	l.cfg.Log.Warn("cannot go back yet", "module", s.attempt.Level.Module, "error", err)
 	var refused *driver.Refusal
 	final := errors.As(err, &refused) && !refused.Retry
+	if refused != nil && !final && (s.steps.level || s.steps.before) {
+		l.mu.Lock()
+		l.askLater(*refused)
+		l.mu.Unlock()
+	}
 	if final || s.overdue() {
 		l.move(s, move(hotstick.Failed, &hotstick.Reason{Code: hotstick.ReasonRevertFailed, Cause: refusal(err).Code, Detail: clip(err.Error())}))
 		return true
@@ -324,6 +344,7 @@ func (l *Loader) move(s situation, a action) {
 		advance(led, a.to, a.reason, l.moment(s.patches))
 	}
 	moving(a.to)
+	l.run.asked = 0
 	if a.to == hotstick.Confirmed {
 		if err := l.change(apply); err != nil {
 			l.cfg.Log.Error("cannot write that the patch is confirmed; going back", "error", err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/touch"
 )
@@ -71,6 +72,8 @@ func touchReverting(s situation, a action) action {
 	target := s.target()
 	goal := touch.Goal{Level: s.attempt.Level.Patch, All: target == nil}
 	switch {
+	case a.verb == doEnd:
+		return a // nothing can be touched before it has ended
 	case a.verb != doMove:
 		step, more := touch.BackAfter(s.touching.journal, goal)
 		if more && s.sincePhase() < seconds(s.attempt.Level.TransitionSeconds) {
@@ -127,21 +130,43 @@ func (l *Loader) touching(uptime time.Duration) touching {
 		retry: uptime-l.run.touchedAt >= retryTouch}
 }
 
+// maxTouchWait is how long a touch waits for a driver's step to end.
+const maxTouchWait = driver.StepGrace + 15*time.Minute
+
+// waits reports whether a touch is only to wait until a driver's step has ended.
+func (l *Loader) waits(err error) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.cfg.Clock.Uptime()
+	switch {
+	case !errors.Is(err, touch.ErrBusy):
+		l.run.touchWaits = 0
+		return false
+	case l.run.touchWaits == 0:
+		l.run.touchWaits = now
+	}
+	return now-l.run.touchWaits < maxTouchWait
+}
+
 // touch makes one change, or puts one back. Only Tick calls it, so nobody else
-// changes the journal meanwhile but for its end.
-func (l *Loader) touch(ctx context.Context, step touch.Step) {
+// changes the journal meanwhile but for its end. It reports whether the next step may
+// follow at once.
+func (l *Loader) touch(ctx context.Context, step touch.Step) bool {
 	if step.Back {
-		l.touchBack(ctx, step)
-		return
+		return l.touchBack(ctx, step)
 	}
 	err := l.touchForward(ctx, step)
 	if err == nil || ctx.Err() != nil {
-		return // a loader that is told to stop has not failed; the next one goes on
+		return true // a loader that is told to stop has not failed; the next one goes on
+	}
+	if l.waits(err) {
+		return false
 	}
 	l.cfg.Log.Error("cannot touch what the patch touches", "touch", step.Record.Touch.String(), "error", err)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.run.touchFailed = &hotstick.Reason{Code: hotstick.ReasonTouchFailed, Subject: step.Record.Touch.Thing(), Detail: clip(err.Error())}
+	return true
 }
 
 // touchForward changes one thing: what it was is written first, durably.
@@ -190,11 +215,15 @@ func (l *Loader) noteBefore(r ledger.Touched, now string) (ledger.Touched, error
 	return r, l.change(func(led *ledger.Ledger) { led.Touched = append(led.Touched, r) })
 }
 
-// touchBack puts one thing back, and drops its record.
-func (l *Loader) touchBack(ctx context.Context, step touch.Step) {
+// touchBack puts one thing back, and drops its record. It reports whether the next step may
+// follow at once.
+func (l *Loader) touchBack(ctx context.Context, step touch.Step) bool {
 	note, err := l.restore(ctx, step.Record)
 	if err != nil && ctx.Err() != nil {
-		return // nobody knows whether it was done; the next loader tries it
+		return true // nobody knows whether it was done; the next loader tries it
+	}
+	if l.waits(err) {
+		return false
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -205,7 +234,7 @@ func (l *Loader) touchBack(ctx context.Context, step touch.Step) {
 			led.Touched[step.At].Tries++
 			led.Touched[step.At].Stuck = clip(err.Error())
 		})
-		return
+		return true
 	}
 	if note != "" {
 		l.note(step.Record.Touch, note)
@@ -213,6 +242,7 @@ func (l *Loader) touchBack(ctx context.Context, step touch.Step) {
 	l.changeAnyway(func(led *ledger.Ledger) {
 		led.Touched = append(append([]ledger.Touched(nil), led.Touched[:step.At]...), led.Touched[step.At+1:]...)
 	})
+	return true
 }
 
 // restore gives a thing the value that it had. The note says why it was left alone.
@@ -291,10 +321,7 @@ func (l *Loader) leftover(ctx context.Context) bool {
 	step, more := touch.Leftover(l.led.Touched, l.boot)
 	more = more && l.broken == nil && l.led.Attempt == nil && ctx.Err() == nil && l.off() == nil
 	l.mu.Unlock()
-	if more {
-		l.touchBack(ctx, step)
-	}
-	return more
+	return more && l.touchBack(ctx, step)
 }
 
 // untouchable says why this host cannot do what a patch needs beside the kernel, nil
@@ -305,7 +332,9 @@ func (l *Loader) untouchable(ctx context.Context, touches []hotstick.Touch) *hot
 		return because(hotstick.ReasonUnsupported, "this loader touches nothing beside the kernel")
 	}
 	for _, t := range touches {
-		if _, err := l.cfg.Touch.Read(ctx, t); err != nil {
+		if _, err := l.cfg.Touch.Read(ctx, t); errors.Is(err, touch.ErrBusy) {
+			return because(hotstick.ReasonTransitionBusy, err.Error())
+		} else if err != nil {
 			return &hotstick.Reason{Code: hotstick.ReasonUnsupported, Subject: t.Thing(), Detail: clip(err.Error())}
 		}
 		if t.Kind == hotstick.TouchModuleLoad {

@@ -31,6 +31,8 @@ type things struct {
 	did []string
 	// broken things cannot be set, to the value or at all.
 	broken map[string]string
+	// busy: a driver's step runs, beside which nothing can be touched.
+	busy bool
 	// calls counts changes. The plug is pulled around the one with the number plug.
 	calls, plug int
 	// reads counts looks.
@@ -67,6 +69,9 @@ func (s *things) Read(_ context.Context, t hotstick.Touch) (string, error) {
 
 // Set implements touch.World. Nothing may be changed that the ledger does not tell of.
 func (s *things) Set(_ context.Context, t hotstick.Touch, value string) error {
+	if s.busy {
+		return touch.ErrBusy
+	}
 	s.calls++
 	if s.stop != nil {
 		s.stop()
@@ -190,6 +195,39 @@ func TestTouchesAreMadeInTheirOrderAndPutBackInReverse(t *testing.T) {
 	if !slices.Equal(s.did, want) {
 		t.Errorf("it did\n%s\nwant\n%s", strings.Join(s.did, "\n"), strings.Join(want, "\n"))
 	}
+	s.mustBeAsBooted()
+}
+
+// A step of a driver and one that touches something cannot run beside each other; the one
+// that comes second waits, and nothing fails for that.
+func TestATouchWaitsForADriversStep(t *testing.T) {
+	w := newWorld(t)
+	s := newThings(w)
+	s.busy = true
+	id := w.offer(w.publishTouching("fix@1", fake.Behaviour{}, everything...), 1)
+	w.pass(30 * time.Second)
+	if w.states() != "armed" || s.calls != 0 {
+		t.Fatalf("beside a step: %s, and %d changes", w.states(), s.calls)
+	}
+	s.busy = false
+	w.pass(30 * time.Second)
+	w.mustEnd(hotstick.Confirmed, "")
+	s.busy = true
+	w.exchange(w.order(id, nil))
+	w.pass(time.Minute)
+	s.busy = false
+	w.pass(time.Minute)
+	w.mustEnd(hotstick.Reverted, hotstick.ReasonRevertOrdered)
+	s.mustBeAsBooted()
+}
+
+func TestATouchDoesNotWaitForEver(t *testing.T) {
+	w := newWorld(t)
+	s := newThings(w)
+	s.busy = true
+	w.offer(w.publishTouching("fix@1", fake.Behaviour{}, everything...), 1)
+	w.pass(40 * time.Minute)
+	w.mustEnd(hotstick.Failed, hotstick.ReasonTouchFailed)
 	s.mustBeAsBooted()
 }
 

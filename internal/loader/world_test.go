@@ -19,6 +19,7 @@ import (
 	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/driver/fake"
+	"github.com/hotstick/hotstick/internal/kernel/klog"
 	"github.com/hotstick/hotstick/internal/kernel/kmod"
 	"github.com/hotstick/hotstick/internal/kernel/tasks"
 	"github.com/hotstick/hotstick/internal/loader"
@@ -107,6 +108,8 @@ type world struct {
 	trace trace.Sink
 	// kernels are what the host may boot; nil where it only patches the one it runs.
 	kernels *kernels
+	// says is what the kernel has logged besides, in this boot.
+	says []klog.Record
 	// blind: the driver's truth source does not answer.
 	blind bool
 	// bold worlds go on where a rule is broken, and count that.
@@ -188,7 +191,7 @@ func (w *world) start() {
 	if w.vendor != nil {
 		drivers = append(drivers, w.vendor.changer())
 	}
-	host := &simulated{machine: w.machine, build: runs, now: w.clock, skew: func() time.Duration { return w.skew }}
+	host := &simulated{machine: w.machine, build: runs, now: w.clock, skew: func() time.Duration { return w.skew }, says: func() []klog.Record { return w.says }}
 	l, err := loader.New(loader.Config{
 		Drivers: drivers, Ordered: ordered, Clock: host, Disk: w.disk, Kernel: host, Catalog: (*staging)(w), Limits: w.limits, Tasks: w.looks,
 		Identity: func() (ed25519.PublicKey, error) { return ed25519.PublicKey(identity.Public()), nil },

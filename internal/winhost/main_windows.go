@@ -21,9 +21,12 @@ const ServiceName = "hotstick-agent"
 const usage = `Usage:
   hotstick-agent join --server URL --token TOKEN --ca DIGEST --root DIGEST [--once] [--label KEY=VALUE]…
   hotstick-agent run
-  hotstick-agent hold-updates      put Windows Update's own scheduling on hold
-  hotstick-agent release-updates   give it back as it was
-  hotstick-agent facts             print what is read of this machine
+  hotstick-agent install                make the service
+  hotstick-agent uninstall              stop the service and take it away
+  hotstick-agent hold-updates           put Windows Update's own scheduling on hold
+  hotstick-agent release-updates        give it back as it was
+  hotstick-agent uninstall-update KB…   take one update off; most are gone after a reboot only
+  hotstick-agent facts                  print what is read of this machine
   hotstick-agent service           what the service manager starts
   hotstick-agent --version
 The files of the service are in %ProgramData%\Hotstick.
@@ -48,8 +51,11 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := closeToOthers(agentcmd.Directory()); err != nil {
-		fmt.Fprintln(stderr, "hotstick-agent:", err, "(run it as an administrator)")
+	if args[0] == "uninstall" { // whatever has become of the directory
+		return operate(ctx, args, stdout, stderr)
+	}
+	if err := openHome(agentcmd.Directory()); err != nil {
+		fmt.Fprintln(stderr, "hotstick-agent:", err)
 		return exitFailed
 	}
 	switch args[0] {
@@ -57,7 +63,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		return service(args[1:], stderr)
 	case "join", "run":
 		return agentcmd.Run(ctx, args, stderr, thisMachine)
-	case "hold-updates", "release-updates", "facts":
+	case "install", "hold-updates", "release-updates", "uninstall-update", "facts":
 		return operate(ctx, args, stdout, stderr)
 	}
 	fmt.Fprint(stderr, usage)
@@ -83,9 +89,6 @@ func service(flags []string, stderr io.Writer) int {
 }
 
 func openLog(path string) (*os.File, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, err
-	}
 	if info, err := os.Stat(path); err == nil && info.Size() > maxLog {
 		_ = os.Rename(path, path+".old") // then it grows further, which is no reason not to run
 	}

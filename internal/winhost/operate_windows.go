@@ -23,24 +23,71 @@ const keptFile = "update-settings.json"
 // maxKept bounds it in bytes.
 const maxKept = 4 << 10
 
-// operate does what an administrator asks for on the machine itself. It needs no service.
+// operate does what an administrator asks for on the machine itself.
 func operate(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	if len(args) != 1 {
+	words := 1
+	if args[0] == "uninstall-update" {
+		words = 2
+	}
+	if len(args) != words {
 		fmt.Fprint(stderr, usage)
 		return exitUsage
 	}
-	machine, err := nt.ThisMachine()
-	if err == nil && args[0] == "facts" {
-		err = printFacts(ctx, stdout, machine)
-	} else if err == nil {
-		dir := filepath.Join(agentcmd.Directory(), "loader")
-		err = steer(ctx, args[0], dir, stepper(dir, machine, slog.New(slog.NewTextHandler(stderr, nil))), stdout)
-	}
-	if err != nil {
+	if err := do(ctx, args, stdout, stderr); err != nil {
 		fmt.Fprintln(stderr, "hotstick-agent:", err)
 		return exitFailed
 	}
 	return 0
+}
+
+func do(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	switch args[0] {
+	case "install":
+		return install(stdout)
+	case "uninstall":
+		return uninstall(ctx, stdout)
+	}
+	machine, err := nt.ThisMachine()
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(agentcmd.Directory(), "loader")
+	step := stepper(dir, machine, slog.New(slog.NewTextHandler(stderr, nil)))
+	switch args[0] {
+	case "facts":
+		return printFacts(ctx, stdout, machine)
+	case "uninstall-update":
+		return takeOff(ctx, args[1], filepath.Join(agentcmd.Directory(), "off"), step, stdout)
+	}
+	return steer(ctx, args[0], dir, step, stdout)
+}
+
+// takeOff uninstalls one update. Hotstick is switched off on the machine before: after the
+// reboot it would otherwise put a level back that was confirmed here.
+func takeOff(ctx context.Context, article, off string, step *windowsstep.Stepper, stdout io.Writer) error {
+	why := "uninstalling " + article + " by hand\n"
+	f, err := os.OpenFile(off, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	switch {
+	case err == nil:
+		_, err = f.WriteString(why)
+		err = errors.Join(err, f.Close())
+	case errors.Is(err, fs.ErrExist):
+		err = nil // it is switched off already, with somebody's reason
+	}
+	if err != nil {
+		return fmt.Errorf("cannot switch Hotstick off before: %w", err)
+	}
+	fmt.Fprintf(stdout, "Hotstick starts nothing here as long as %s is there; remove it when you are done\n", off)
+	untilReboot, err := step.Uninstall(ctx, article)
+	switch {
+	case err != nil:
+		return err
+	case untilReboot:
+		fmt.Fprintf(stdout, "%s is uninstalled, and in effect until the next boot\n", article)
+	default:
+		fmt.Fprintf(stdout, "%s is uninstalled\n", article)
+	}
+	return nil
 }
 
 func printFacts(ctx context.Context, stdout io.Writer, machine nt.Machine) error {

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"runtime"
@@ -18,8 +19,12 @@ import (
 	"github.com/hotstick/hotstick/internal/agent"
 	"github.com/hotstick/hotstick/internal/agent/operatorcmd"
 	"github.com/hotstick/hotstick/internal/driver"
+	"github.com/hotstick/hotstick/internal/driver/amazon"
+	"github.com/hotstick/hotstick/internal/driver/canonical"
 	"github.com/hotstick/hotstick/internal/driver/klp"
+	"github.com/hotstick/hotstick/internal/driver/kpatch"
 	"github.com/hotstick/hotstick/internal/driver/reboot"
+	"github.com/hotstick/hotstick/internal/driver/suse"
 	"github.com/hotstick/hotstick/internal/loader/link"
 	"github.com/hotstick/hotstick/internal/version"
 )
@@ -68,9 +73,19 @@ func thisMachine(at Place) (Platform, error) {
 	machine, loader, bell := machineTree(), link.Dial(at.Socket), link.BellPath(at.Socket)
 	return Platform{
 		Machine: machine, Loader: loader, Bell: func() hotstick.Digest { return link.ReadBell(bell) },
-		Observer: &agent.Machine{Root: machine, Drivers: []driver.Observer{klp.NewObserver(machine), reboot.New(machine)}, Hostname: at.Hostname, Labels: at.Labels},
+		Observer: &agent.Machine{Root: machine, Drivers: observers(machine), Hostname: at.Hostname, Labels: at.Labels},
 		Uptime:   uptime, Rest: resting(), Close: func() { loader.Close() },
 	}, nil
+}
+
+// observers are the systems that an agent sees by itself: by files that anybody may read.
+// Of Canonical's it sees what is in effect; what only root can see, and what a vendor's
+// program has to be asked, the loader tells.
+func observers(machine fs.FS) []driver.Observer {
+	return []driver.Observer{
+		klp.NewObserver(machine), amazon.NewObserver(machine), canonical.NewObserver(machine, driver.NoPrograms{}),
+		kpatch.NewObserver(machine), suse.NewObserver(machine, time.Now), reboot.New(machine),
+	}
 }
 
 func uptime() time.Duration {

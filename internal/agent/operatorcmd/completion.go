@@ -55,7 +55,7 @@ func (s *session) fish(names []string) {
 			if !strings.HasPrefix(flag, "--") {
 				option = "-s " + strings.TrimPrefix(flag, "-")
 			}
-			if flag != "--yes" {
+			if flag != "--yes" && flag != "--forget" {
 				option += " -r"
 			}
 			fmt.Fprintf(s.out, "%s -n \"__fish_seen_subcommand_from %s\" %s\n", to, c.name, option)
@@ -68,6 +68,9 @@ func (c command) flags() []string {
 	flags := []string{"-o", "--operator-socket", "--state"}
 	if c.asks {
 		flags = append(flags, "--yes")
+	}
+	if c.forgets {
+		flags = append(flags, "--forget")
 	}
 	if c.tells {
 		flags = append(flags, "--reason")

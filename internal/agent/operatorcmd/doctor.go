@@ -17,6 +17,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver/klp"
 	"github.com/hotstick/hotstick/internal/durable"
+	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/operate"
 )
 
@@ -205,10 +206,22 @@ func (s *session) loaderChecks(v hostView) []check {
 		checks = append(checks, check{Name: "hold", Verdict: ok, Found: "nobody holds the host"})
 	}
 	for _, m := range h.Masters {
-		checks = append(checks, say("other master", !m.Active, masterWords(m, l.Adopted), warn, masterWords(m, l.Adopted), "hotstick-agent adopt, or switch it off"))
+		checks = append(checks, say("live-patch system", !m.Active || m.Adopted && m.Lifted == nil, masterWords(m), warn, masterWords(m), "hotstick-agent adopt, or switch it off"))
 	}
-	if a := h.Adopted; a != nil && a.Stage != "taken" {
-		checks = append(checks, check{"adoption", warn, "was cut short while " + string(a.Stage), "repeat hotstick-agent adopt, or release"})
+	switch a := h.Adopted; {
+	case a == nil:
+	case a.Stage == ledger.Releasing:
+		checks = append(checks, check{"adoption", warn, holdWords(a, h.Schedule), "repeat hotstick-agent release; " + byHand(a)})
+	case a.Stage != ledger.Taken:
+		checks = append(checks, check{"adoption", warn, holdWords(a, h.Schedule), "repeat hotstick-agent adopt, or release"})
+	case a.Lifted != nil:
+		checks = append(checks, check{"adoption", fail, holdWords(a, nil), "hotstick-agent adopt puts it on hold again, release gives it back"})
+	default:
+		checks = append(checks, check{Name: "adoption", Verdict: ok, Found: holdWords(a, nil)})
+	}
+	if why := hotstick.Ruled(h.Masters, h.Drivers); why != nil {
+		text := (&refused{reason: *why}).Error()[len("cannot do that: "):]
+		checks = append(checks, check{"beside it", warn, text, "nothing starts on this host until that is over"})
 	}
 	return append(checks, stallCheck(l.Stall))
 }

@@ -32,7 +32,8 @@ const (
 const Usage = `  hotstick-agent status|doctor|journal [-o json]
   hotstick-agent revert [--reason TEXT] [--yes]
   hotstick-agent hold|unhold [--reason TEXT]
-  hotstick-agent adopt|release [--yes]
+  hotstick-agent adopt [--yes]
+  hotstick-agent release [--forget] [--yes]
   hotstick-agent completion bash|zsh|fish
 `
 
@@ -40,8 +41,8 @@ const Usage = `  hotstick-agent status|doctor|journal [-o json]
 type command struct {
 	name string
 	run  func(context.Context, *session) error
-	// asks: it takes --yes. tells: it takes --reason.
-	asks, tells bool
+	// asks: it takes --yes. tells: it takes --reason. forgets: it takes --forget.
+	asks, tells, forgets bool
 }
 
 // commands is the closed table.
@@ -53,7 +54,7 @@ var commands = []command{
 	{name: "hold", run: hold, tells: true},
 	{name: "unhold", run: unhold, tells: true},
 	{name: "adopt", run: adopt, asks: true},
-	{name: "release", run: release, asks: true},
+	{name: "release", run: release, asks: true, forgets: true},
 }
 
 // session is one command while it runs.
@@ -66,7 +67,7 @@ type session struct {
 	// socket is the loader's for root, and state the agent's directory.
 	socket, state string
 	reason        string
-	yes           bool
+	yes, forget   bool
 	// root is the host's root directory.
 	root fs.FS
 	now  func() time.Time
@@ -146,6 +147,9 @@ func (s *session) parse(c command, args []string) error {
 	flags.StringVar(&s.state, "state", "/var/lib/hotstick/agent", "the agent's directory")
 	if c.asks {
 		flags.BoolVar(&s.yes, "yes", false, "do not ask")
+	}
+	if c.forgets {
+		flags.BoolVar(&s.forget, "forget", false, "end a release that cannot be done; nothing is given back")
 	}
 	if c.tells {
 		flags.StringVar(&s.reason, "reason", "", "why, for the journal and the server")

@@ -35,8 +35,12 @@ type desk struct {
 	did  []string
 	// failing makes systemctl fail for a verb.
 	failing string
-	socket  string
-	dir     string
+	// scheduler is the system that schedules itself, reading how often it is asked before it
+	// has been read how, and looks how often the loader was looked at.
+	scheduler      string
+	reading, looks int
+	socket         string
+	dir            string
 }
 
 func newDesk(t *testing.T) *desk {
@@ -79,6 +83,15 @@ func (d *desk) Operate(_ context.Context, _ operate.Caller, req operate.Request)
 	}
 	switch req.Action {
 	case operate.State:
+		d.looks++
+		if a := d.adoption; a != nil && a.Driver != "" && d.looks%3 == 0 && d.state.Schedule == nil {
+			if a.Stage == ledger.Releasing {
+				d.adoption = nil
+			} else {
+				a.Stage, a.Lifted = ledger.Taken, nil
+			}
+		}
+		d.state.Adopted = d.adoption
 		return operate.Answer{State: &d.state}
 	case operate.Journal:
 		return operate.Answer{Entries: []journal.Entry{{At: now, Kind: journal.KindHold, By: "alice", Text: "night\x1b shift"}}}
@@ -86,12 +99,24 @@ func (d *desk) Operate(_ context.Context, _ operate.Caller, req operate.Request)
 		d.state.Permit, d.state.Link.InEffect = nil, hotstick.PatchRef{}
 		delete(d.root, "sys/kernel/livepatch/fix_1/enabled")
 	case operate.Adopt:
+		if d.reading > 0 {
+			d.reading--
+			return operate.Answer{Waiting: "it is being read"}
+		}
+		if d.adoption == nil && d.scheduler != "" {
+			d.adoption = &ledger.Adoption{System: d.scheduler, Driver: d.scheduler, By: "alice", At: now, Stage: ledger.Taking}
+		}
 		if d.adoption == nil {
 			d.adoption = &ledger.Adoption{System: "kpatch", Unit: req.Unit.Name, UnitEnabled: req.Unit.Enabled, UnitActive: req.Unit.Active, Stage: ledger.Taking}
 		}
 	case operate.Adopted:
 		d.adoption.Stage = ledger.Taken
 	case operate.Release:
+		if req.Forget {
+			was := d.adoption
+			d.adoption = nil
+			return operate.Answer{Done: "forgotten", Adoption: was}
+		}
 		d.adoption.Stage = ledger.Releasing
 	}
 	return operate.Answer{Done: "done", Adoption: d.adoption}
@@ -101,7 +126,7 @@ func (d *desk) Operate(_ context.Context, _ operate.Caller, req operate.Request)
 func (d *desk) types(stdin string, args ...string) (int, string, string) {
 	d.t.Helper()
 	var out, err bytes.Buffer
-	s := &session{in: strings.NewReader(stdin), out: &out, err: &err, root: d.root, wait: time.Second, now: func() time.Time { return now },
+	s := &session{in: strings.NewReader(stdin), out: &out, err: &err, root: d.root, wait: 30 * time.Second, now: func() time.Time { return now },
 		systemctl: func(_ context.Context, args ...string) (string, error) {
 			if d.failing == args[0] {
 				return "Access denied", errors.New("exit status 4")
@@ -156,7 +181,7 @@ func TestDoctorNamesWhatIsWrongAndWhatToDo(t *testing.T) {
 	d.state.Masters = []hotstick.Master{{System: "kpatch", Unit: "kpatch.service", Active: true}}
 	d.state.Catalog.Expires = now.Add(-time.Hour)
 	code, out, _ := d.types("", "doctor")
-	for _, want := range []string{"WARN  hold", "held by alice", "FAIL  transition", "nfsd (7, -): It sleeps inside a function", "WARN  other master", "hotstick-agent adopt", "FAIL  catalog", "OK    live patching"} {
+	for _, want := range []string{"WARN  hold", "held by alice", "FAIL  transition", "nfsd (7, -): It sleeps inside a function", "WARN  live-patch system", "hotstick-agent adopt", "FAIL  catalog", "OK    live patching"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("doctor does not say %q:\n%s", want, out)
 		}
@@ -204,6 +229,66 @@ func TestAnAdoptionAsksTheLoaderBeforeItTouchesTheUnit(t *testing.T) {
 	want := "loader adopt, loader adopt, systemctl disable kpatch.service, loader adopted, loader release, systemctl enable kpatch.service, systemctl start kpatch.service, loader released"
 	if got := strings.Join(d.did, ", "); got != want {
 		t.Errorf("it did\n%s, want\n%s", got, want)
+	}
+}
+
+// TestASystemThatSchedulesItselfIsLeftToTheLoader: this program touches no unit of it, waits,
+// and says at last that it is on hold; release waits until it has its settings back.
+func TestASystemThatSchedulesItselfIsLeftToTheLoader(t *testing.T) {
+	d := newDesk(t)
+	d.state.Masters = []hotstick.Master{{System: "kernelcare", Unit: "kcare.service", Active: true}}
+	d.scheduler, d.reading = "kernelcare", 2
+	if code, out, said := d.types("", "adopt", "--yes"); code != 0 || d.adoption.Stage != ledger.Taken || !strings.Contains(out, "done") {
+		t.Fatalf("it ended with %d: %s%s", code, out, said)
+	}
+	if _, out, _ := d.types("", "status"); !strings.Contains(out, "from kernelcare by alice since ") || !strings.Contains(out, "on hold") {
+		t.Errorf("status says\n%s", out)
+	}
+	d.adoption.Lifted = &hotstick.Lift{At: now, Detail: "kcare.conf says AUTO_UPDATE=\x1bTrue"}
+	if code, out, _ := d.types("", "doctor"); code != exitFailed || !strings.Contains(out, "NOT on hold since") || !strings.Contains(out, "?True") {
+		t.Errorf("of a lifted hold doctor says %d\n%s", code, out)
+	}
+	d.state.Schedule = &hotstick.Reason{Code: hotstick.ReasonToolFailed, Detail: "the disk is full"}
+	d.adoption.Stage = ledger.Taking
+	if code, _, said := d.types("", "adopt", "--yes"); code != exitRefused || !strings.Contains(said, "the disk is full") || !strings.Contains(said, "repeat hotstick-agent adopt") {
+		t.Errorf("a hold that cannot be put on ended with %d: %s", code, said)
+	}
+	d.state.Schedule = nil
+	code, out, said := d.types("", "release", "--yes", "-o", "json")
+	var answer operate.Answer
+	if err := json.Unmarshal([]byte(out), &answer); code != 0 || err != nil || d.adoption != nil || !strings.Contains(answer.Done, "as it did before") {
+		t.Errorf("the release ended with %d (%v): %s%s", code, err, out, said)
+	}
+	if did := strings.Join(d.did, " "); strings.Contains(did, "systemctl") || strings.Contains(did, "loader adopted") || strings.Contains(did, "loader released") {
+		t.Errorf("it did %s", did)
+	}
+}
+
+// TestAReleaseThatCannotBeDoneSaysWhatToDo: nothing of what the system was is lost on the way.
+func TestAReleaseThatCannotBeDoneSaysWhatToDo(t *testing.T) {
+	d := newDesk(t)
+	d.adoption = &ledger.Adoption{System: "kernelcare", Driver: "kernelcare", By: "alice", At: now, Stage: ledger.Taken, Settings: []byte(`{"AUTO_UPDATE":"True"}`)}
+	d.state.Schedule = &hotstick.Reason{Code: hotstick.ReasonUnsupported, Detail: "cannot find the program: kcarectl"}
+	code, _, said := d.types("", "release", "--yes")
+	if code != exitRefused || !strings.Contains(said, "kcarectl") || !strings.Contains(said, "hotstick-agent release --forget") || d.adoption == nil {
+		t.Fatalf("it ended with %d: %s", code, said)
+	}
+	if _, out, _ := d.types("", "doctor"); !strings.Contains(out, "release --forget") {
+		t.Errorf("doctor says\n%s", out)
+	}
+	if code, _, _ := d.types("n\n", "release", "--forget"); code != exitFailed || d.adoption == nil {
+		t.Errorf("without a yes it ended with %d", code)
+	}
+	code, out, said := d.types("", "release", "--forget", "--yes")
+	if code != 0 || d.adoption != nil || !strings.Contains(out, `{"AUTO_UPDATE":"True"}`) {
+		t.Errorf("it ended with %d: %s%s", code, out, said)
+	}
+	d.state.Forgotten = &ledger.Forgotten{Adoption: ledger.Adoption{System: "kernelcare", Settings: []byte("a\x1bb")}, By: "alice", At: now}
+	if _, out, _ := d.types("", "status"); !strings.Contains(out, "kernelcare was not given its settings back, by alice") || strings.Contains(out, "\x1b") {
+		t.Errorf("status says\n%s", out)
+	}
+	if code, _, _ := d.types("", "adopt", "--forget"); code != exitUsage {
+		t.Errorf("adopt --forget ended with %d", code)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/hotstick/hotstick/internal/agent"
 	"github.com/hotstick/hotstick/internal/driver/klp"
 	"github.com/hotstick/hotstick/internal/kernel"
+	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/operate"
 	"github.com/hotstick/hotstick/internal/version"
 )
@@ -76,6 +76,11 @@ func (v *hostView) compare() {
 	module := ""
 	if p := v.Loader.Permit; p != nil && p.Level.Patch == ref {
 		module = p.Level.Module
+		for _, own := range v.Loader.Link.Rooted { // its system is none that the kernel lists
+			if own.Module == module {
+				module = ""
+			}
+		}
 	}
 	effect := hotstick.Effect("")
 	for _, p := range v.Patches {
@@ -209,11 +214,50 @@ func (s *session) showLoader(h *operate.HostState, line func(string, string, ...
 		line("catalog", "version %d, expires in %s", c.Version, c.Expires.Sub(s.now()).Round(time.Minute))
 	}
 	for _, m := range h.Masters {
-		line("other master", "%s", masterWords(m, l.Adopted))
+		line("live-patch system", "%s", masterWords(m))
 	}
 	if a := h.Adopted; a != nil {
-		line("adopted", "%s from %s by %s (%s)", a.Level.Patch, a.System, a.By, a.Stage)
+		line("adopted", "%s", adoptionWords(a))
+		line("", "%s", holdWords(a, h.Schedule))
 	}
+	if f := h.Forgotten; f != nil {
+		line("forgotten", "%s", forgottenWords(f))
+	}
+}
+
+// forgottenWords say of which system the settings were not given back.
+func forgottenWords(f *ledger.Forgotten) string {
+	return fmt.Sprintf("%s was not given its settings back, by %s at %s; they were: %s", f.Adoption.System, f.By, f.At.UTC().Format(time.RFC3339), dash(string(f.Adoption.Settings)))
+}
+
+// adoptionWords say what was adopted, by whom and since when.
+func adoptionWords(a *ledger.Adoption) string {
+	what := "no level"
+	if !a.Level.Patch.IsZero() {
+		what = a.Level.Patch.String()
+	}
+	return fmt.Sprintf("%s from %s by %s since %s", what, a.System, a.By, a.At.UTC().Format(time.RFC3339))
+}
+
+// holdWords say whether the adopted system is on hold.
+func holdWords(a *ledger.Adoption, why *hotstick.Reason) string {
+	doing := ""
+	switch {
+	case a.Stage == ledger.Taken && a.Lifted == nil && a.Driver == "" && a.Unit == "":
+		return "there is nothing of it to put on hold"
+	case a.Stage == ledger.Taken && a.Lifted == nil:
+		return "on hold"
+	case a.Stage == ledger.Taken:
+		return fmt.Sprintf("NOT on hold since %s at the latest: %s", a.Lifted.At.UTC().Format(time.RFC3339), a.Lifted.Detail)
+	case a.Stage == ledger.Releasing:
+		doing = "is being given back"
+	default:
+		doing = "is being put on hold"
+	}
+	if why != nil {
+		doing += "; not yet: " + (&refused{reason: *why}).Error()[len("cannot do that: "):]
+	}
+	return doing
 }
 
 func list(line func(string, string, ...any), name string, refs []hotstick.PatchRef) {
@@ -226,18 +270,18 @@ func list(line func(string, string, ...any), name string, refs []hotstick.PatchR
 	}
 }
 
-func masterWords(m hotstick.Master, adopted []string) string {
+func masterWords(m hotstick.Master) string {
 	words := m.System
 	if m.Unit != "" {
 		words += " (" + m.Unit + ")"
 	}
 	switch {
-	case m.Active && slices.Contains(adopted, m.System):
-		return words + " is active again although it was adopted"
-	case m.Active:
-		return words + " is active: nothing of Hotstick's starts beside it"
-	case slices.Contains(adopted, m.System):
+	case m.Lifted != nil:
+		return words + " is adopted and not on hold any more: nothing starts"
+	case m.Adopted:
 		return words + " is adopted"
+	case m.Active:
+		return words + " is active: nothing of another system starts beside it"
 	}
 	return words + " is there and not active"
 }

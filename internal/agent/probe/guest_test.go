@@ -54,7 +54,7 @@ func TestInsideAGuest(t *testing.T) {
 	}
 	probes = append(probes, probe.Probe{Name: "journal", Asker: probe.Unit{Systemctl: probe.Systemctl, Root: os.DirFS("/"), Unit: "systemd-journald.service"}, Rest: time.Second, Timeout: time.Minute})
 	encoder := json.NewEncoder(out)
-	rounds := probe.NewRounds(probes, func(_ context.Context, readings []hotstick.Reading) {
+	rounds := probe.NewRounds(probes, func() time.Duration { return time.Since(begun) }, func(_ context.Context, readings []hotstick.Reading) {
 		for _, r := range readings {
 			if err := encoder.Encode(r); err != nil {
 				panic(err)

@@ -84,7 +84,7 @@ func Health(m Machine, s Settings) (probes []Probe, lacking []string) {
 			continue
 		}
 		meter := b.meter(m)
-		if c, ok := meter.(interface{ offered() error }); ok && absent(c.offered()) {
+		if lacks(meter) {
 			lacking = append(lacking, b.name)
 			continue
 		}
@@ -93,10 +93,21 @@ func Health(m Machine, s Settings) (probes []Probe, lacking []string) {
 		probes = append(probes, Probe{Name: b.name, Rest: s.Rest, Watch: b.watch,
 			Asker: &measured{meter: meter, judge: NewJudge(limits), unit: b.unit, uptime: m.Uptime}})
 	}
-	if !slices.Contains(s.Off, modulesName) {
-		probes = append(probes, Probe{Name: modulesName, Rest: s.Rest, Asker: &modules{root: m.Root}})
+	if slices.Contains(s.Off, modulesName) {
+		return probes, lacking
+	}
+	if loads := (&modules{root: m.Root}); lacks(loads) {
+		lacking = append(lacking, modulesName)
+	} else {
+		probes = append(probes, Probe{Name: modulesName, Rest: s.Rest, Asker: loads})
 	}
 	return probes, lacking
+}
+
+// lacks reports whether a kernel cannot answer a built-in probe at all.
+func lacks(probe any) bool {
+	c, asks := probe.(interface{ offered() error })
+	return asks && absent(c.offered())
 }
 
 // absent reports whether the kernel does not have what was to be read, has it switched
@@ -177,6 +188,8 @@ func (m memory) Measure(context.Context) (float64, error) {
 	return 1 - use.Available/use.Total, nil
 }
 
+func (m memory) offered() error { _, err := kernel.ReadMemory(m.root); return err }
+
 // slab is how fast the kernel's own memory grows that it cannot give back. A leak grows
 // on; a step, such as many connections at once, ends.
 type slab struct {
@@ -197,3 +210,5 @@ func (s *slab) Measure(context.Context) (float64, error) {
 	}
 	return max(0, grown/seconds), nil
 }
+
+func (s *slab) offered() error { _, err := kernel.ReadMemory(s.root); return err }

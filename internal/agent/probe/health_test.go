@@ -101,6 +101,20 @@ func TestPressureThatIsSwitchedOffIsNotAskedFor(t *testing.T) {
 	}
 }
 
+// Windows shows nothing below /proc. What cannot be asked there must not keep patches away.
+func TestAMachineWithoutProcIsAskedWhatItCanTell(t *testing.T) {
+	probes, lacking := probe.Health(probe.Machine{Root: fstest.MapFS{}, Dir: t.TempDir(), Uptime: func() time.Duration { return 0 }}, probe.Settings{})
+	_, all := probe.Names()
+	if len(probes) != 1 || probes[0].Name != "fsync" || len(lacking) != len(all)-1 {
+		t.Errorf("%d probes are asked, %v are lacking, of %v", len(probes), lacking, all)
+	}
+	for _, p := range probes {
+		if a := p.Asker.Ask(t.Context(), false); !a.Healthy {
+			t.Errorf("%s is not healthy: %s", p.Name, a.Detail)
+		}
+	}
+}
+
 func TestWhatTheKernelStopsTellingIsNotHealthy(t *testing.T) {
 	b := newBox(t)
 	probes, _ := b.health(probe.Settings{})

@@ -20,6 +20,7 @@ const (
 // again before it is back; one that is not back in time is told as not healthy, again
 // with each round, until it is.
 type Rounds struct {
+	uptime   func() time.Duration
 	told     func(ctx context.Context, readings []hotstick.Reading)
 	watching chan bool
 	awake    chan struct{}
@@ -41,6 +42,8 @@ type asked struct {
 	// away: it was asked at since and is not back.
 	away  bool
 	since time.Time
+	// asked is the boot's age at since.
+	asked time.Duration
 	// missed: its time was over before it was back.
 	missed bool
 	// again is how soon it is asked again although nothing is under way, because it was
@@ -54,10 +57,10 @@ type returned struct {
 	answer Answer
 }
 
-// NewRounds prepares the rounds of some probes. Told takes their readings, which come
+// NewRounds prepares the rounds of some probes. Uptime is the boot's age. Told takes their readings, which come
 // together as far as they can, and returns soon after the context ends.
-func NewRounds(probes []Probe, told func(ctx context.Context, readings []hotstick.Reading)) *Rounds {
-	r := &Rounds{told: told, watching: make(chan bool, 1), awake: make(chan struct{}, 1), back: make(chan returned, len(probes))}
+func NewRounds(probes []Probe, uptime func() time.Duration, told func(ctx context.Context, readings []hotstick.Reading)) *Rounds {
+	r := &Rounds{uptime: uptime, told: told, watching: make(chan bool, 1), awake: make(chan struct{}, 1), back: make(chan returned, len(probes))}
 	for _, p := range probes {
 		r.probes = append(r.probes, &asked{Probe: p})
 	}
@@ -156,7 +159,7 @@ func (r *Rounds) ask(ctx context.Context, now time.Time, awake bool) {
 		p.due = now.Add(r.pace(p))
 		switch {
 		case !p.away:
-			p.away, p.missed, p.since = true, false, now
+			p.away, p.missed, p.since, p.asked = true, false, now, r.uptime()
 			go p.ask(ctx, r.watched, r.back)
 		case p.missed:
 			r.add(p.silent(now), now)
@@ -261,5 +264,6 @@ func (p *asked) silent(now time.Time) hotstick.Reading {
 func (p *asked) reading(a Answer, now time.Time) hotstick.Reading {
 	out := &capped{}
 	_, _ = out.Write([]byte(a.Detail)) // it never fails
-	return hotstick.Reading{Probe: p.Name, Healthy: a.Healthy, Detail: out.text(), Measure: a.Measure, At: now.UTC().Truncate(time.Second)}
+	return hotstick.Reading{Probe: p.Name, Healthy: a.Healthy, Detail: out.text(), Measure: a.Measure, At: now.UTC().Truncate(time.Second),
+		AskedMillis: p.asked.Milliseconds()}
 }

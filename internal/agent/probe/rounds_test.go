@@ -46,7 +46,8 @@ func (h *heard) of(name string) []hotstick.Reading {
 func inRounds(t *testing.T, probes []probe.Probe, test func(r *probe.Rounds, h *heard)) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &heard{}
-		r := probe.NewRounds(probes, h.take)
+		began := time.Now()
+		r := probe.NewRounds(probes, func() time.Duration { return time.Since(began) }, h.take)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { r.Run(ctx); close(ended) }()

@@ -16,7 +16,6 @@ import (
 	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/driver/klp"
 	"github.com/hotstick/hotstick/internal/driver/rpm"
-	"github.com/hotstick/hotstick/internal/kernel"
 )
 
 // Name is the driver's name as catalogs and plans write it.
@@ -102,17 +101,20 @@ func Empty(p hotstick.Package) bool {
 func (o *Observer) Capabilities(ctx context.Context) hotstick.Capabilities {
 	system := SystemOf(o.fsys)
 	c := hotstick.Capabilities{
-		Driver: Name, TrustClass: hotstick.ClassOf(Name), Asynchronous: true, Pinnable: true, Truth: "/sys/kernel/livepatch", Tool: rpm.Tool(o.fsys),
+		Driver: Name, TrustClass: hotstick.ClassOf(Name), Asynchronous: true, Pinnable: true, Truth: "/sys/kernel/livepatch",
 		Undo: hotstick.UndoReboot, Rollback: []hotstick.Reversibility{hotstick.ReversibleReboot}, Schedules: system == AL2023,
 	}
+	if system != None { // else the tool is of another system
+		c.Tool = rpm.Tool(o.fsys)
+	}
 	if c.Schedules {
-		c.Held, _, _ = Held(o.fsys)
+		c.Held, _, _ = Plugin().Held(o.fsys)
 	}
 	refusal := klp.Usable(o.fsys)
-	switch {
-	case refusal != nil:
+	switch { // what is not there is that, whatever else would be in its way
 	case system == None:
 		refusal = driver.Refuse(hotstick.ReasonUnsupported, "this is neither Amazon Linux 2 nor Amazon Linux 2023")
+	case refusal != nil:
 	case c.Tool == "":
 		refusal = driver.Refuse(hotstick.ReasonNotEntitled, "kernel live patching is not enabled: the package kpatch-runtime is not installed")
 	}
@@ -124,42 +126,13 @@ func (o *Observer) Capabilities(ctx context.Context) hotstick.Capabilities {
 	return c
 }
 
-// Auto tells whether the dnf plugin is automatic, and which file says so; without the plugin
-// nothing is.
-func Auto(fsys fs.FS) (auto bool, file string, err error) {
-	for _, name := range Configs() {
-		if config, ok := rpm.Read(fsys, name); ok {
-			auto, err = rpm.Switch(config, "main", "autoupdate")
-			return auto, name, err
-		}
-	}
-	return false, "", nil
-}
-
-// Held tells whether nothing installs live patches by itself: the plugin is not automatic,
-// and no timer installs whatever there is.
-func Held(fsys fs.FS) (held bool, detail string, err error) {
-	auto, file, err := Auto(fsys)
-	if err != nil {
-		return false, "", err
-	}
-	if auto {
-		return false, "dnf kernel-livepatch is automatic: autoupdate in /" + file, nil
-	}
-	if by := rpm.Automatic(fsys, Packages); by != "" {
-		return false, by, nil
-	}
-	return true, "", nil
+// Plugin is dnf's on Amazon Linux 2023, which installs the packages by itself unless it is
+// told not to.
+func Plugin() rpm.Plugin {
+	return rpm.Plugin{Command: "dnf kernel-livepatch", Packages: Packages, Files: Configs()}
 }
 
 // Observe implements [driver.Observer].
 func (o *Observer) Observe(ctx context.Context) ([]hotstick.LoadedPatch, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	all, err := kernel.Livepatches(o.fsys)
-	if err != nil {
-		return nil, err
-	}
-	return klp.Of(all, Name, Own(o.fsys)), nil
+	return klp.Ours(ctx, o.fsys, Name, Own(o.fsys))
 }

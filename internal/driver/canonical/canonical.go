@@ -23,6 +23,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver"
+	"github.com/hotstick/hotstick/internal/driver/klp"
 	"github.com/hotstick/hotstick/internal/kernel"
 )
 
@@ -49,14 +50,17 @@ type Observer struct {
 	run  driver.Commands
 }
 
-var _ driver.Observer = (*Observer)(nil)
+var _ driver.Asking = (*Observer)(nil)
 
 // NewObserver returns an observer of the machine whose root is fsys and whose client is
-// run by the commands.
+// run by the commands. Without the client it still says what is in effect.
 func NewObserver(fsys fs.FS, run driver.Commands) *Observer { return &Observer{fsys: fsys, run: run} }
 
 // Name implements [driver.Observer].
 func (o *Observer) Name() string { return Name }
+
+// Programs implements [driver.Asking].
+func (o *Observer) Programs() []string { return []string{Program} }
 
 // Capabilities implements [driver.Observer].
 func (o *Observer) Capabilities(ctx context.Context) hotstick.Capabilities {
@@ -67,7 +71,7 @@ func (o *Observer) Capabilities(ctx context.Context) hotstick.Capabilities {
 	}
 	status, err := o.Status(ctx)
 	if err == nil {
-		c.Tool = status.Tool()
+		c.Tool, c.CoverUntil = status.Tool(), status.CoverUntil()
 		err = status.Usable()
 	}
 	if err != nil {
@@ -93,20 +97,7 @@ func reasonOf(err error) *hotstick.Reason {
 
 // Observe implements [driver.Observer].
 func (o *Observer) Observe(ctx context.Context) ([]hotstick.LoadedPatch, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	all, err := kernel.Livepatches(o.fsys)
-	if err != nil {
-		return nil, err
-	}
-	ours := slices.DeleteFunc(all, func(p hotstick.LoadedPatch) bool {
-		return !IsModule(p.Module) || p.State == hotstick.Disabled
-	})
-	for i := range ours {
-		ours[i].Driver = Name
-	}
-	return ours, nil
+	return klp.Ours(ctx, o.fsys, Name, IsModule)
 }
 
 // Status asks the client for its state. A machine that is not enabled, or has no client,
@@ -124,7 +115,7 @@ func (o *Observer) Status(ctx context.Context) (Status, error) {
 	}
 	status, err := ParseStatus([]byte(ran.Stdout))
 	if err != nil {
-		return Status{}, driver.Refuse(hotstick.ReasonToolFailed, "%v: %s", err, Said(ran))
+		return Status{}, driver.Refuse(hotstick.ReasonToolFailed, "%v: %s", err, ran.Said())
 	}
 	return status, nil
 }
@@ -140,7 +131,7 @@ func (o *Observer) Config(ctx context.Context) (Config, error) {
 	}
 	config := ParseConfig(ran.Stdout)
 	if _, said := config[CheckInterval]; !said {
-		return nil, driver.Refuse(hotstick.ReasonToolFailed, "canonical-livepatch does not say its %s: %s", CheckInterval, Said(ran))
+		return nil, driver.Refuse(hotstick.ReasonToolFailed, "canonical-livepatch does not say its %s: %s", CheckInterval, ran.Said())
 	}
 	return config, nil
 }

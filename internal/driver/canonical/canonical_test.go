@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver"
@@ -151,12 +152,15 @@ type client struct {
 	status driver.Ran
 	config string
 	gone   bool
+	hangs  bool
 }
 
 func (c client) Run(ctx context.Context, argv ...string) (driver.Ran, error) {
 	switch {
 	case c.gone:
 		return driver.Ran{}, fmt.Errorf("%w: %s", driver.ErrNoProgram, argv[0])
+	case c.hangs:
+		return driver.Ran{}, errors.New("cannot wait for canonical-livepatch any longer: context deadline exceeded")
 	case argv[0] != canonical.Program:
 		return driver.Ran{}, fmt.Errorf("cannot run %s", argv[0])
 	case argv[1] == "config":
@@ -192,6 +196,8 @@ func TestWhereTheSystemCanBeUsed(t *testing.T) {
 		{"not enabled", client{status: driver.Ran{Stderr: "Machine is not enabled. Please …", Code: 1}}, "", hotstick.ReasonNotEntitled, false, false, false},
 		{"no client", client{gone: true}, "", hotstick.ReasonUnsupported, false, false, false},
 		{"end of life", client{status: driver.Ran{Stdout: string(status(t, "end-of-life"))}}, "", hotstick.ReasonCoverEnded, false, false, false},
+		{"a client that hangs", client{hangs: true}, "", hotstick.ReasonToolFailed, false, false, false},
+		{"a daemon that does not answer", client{status: driver.Ran{Stderr: "dial unix /var/snap/canonical-livepatch/livepatchd.sock: connect: connection refused", Code: 1}}, "", hotstick.ReasonToolFailed, false, false, false},
 		{"a client that says nothing", client{}, "", hotstick.ReasonToolFailed, false, false, false},
 	} {
 		can := canonical.NewObserver(ubuntu(c.mode), c.client).Capabilities(t.Context())
@@ -209,6 +215,9 @@ func TestWhereTheSystemCanBeUsed(t *testing.T) {
 	can := canonical.NewObserver(ubuntu(""), client{status: applied, config: printed}).Capabilities(t.Context())
 	if want := "canonical-livepatch v11.0.2, tier stable"; can.Tool != want {
 		t.Errorf("the tool is %q", can.Tool)
+	}
+	if until := can.CoverUntil.Format(time.DateOnly); until != "2027-03-19" {
+		t.Errorf("covered until %s", until)
 	}
 }
 

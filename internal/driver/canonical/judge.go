@@ -40,27 +40,10 @@ func Judge(verb string, ran driver.Ran) *driver.Refusal {
 			all = all && strings.Contains(text, w)
 		}
 		if all {
-			r := driver.Refuse(p.code, "%s", Said(ran))
+			r := driver.Refuse(p.code, "%s", ran.Said())
 			r.Retry = p.retry
 			return r
 		}
 	}
-	return driver.Refuse(hotstick.ReasonToolFailed, "canonical-livepatch %s ended with exit code %d: %s", verb, ran.Code, Said(ran))
-}
-
-// maxSaid bounds what of a tool's words goes into a reason, in bytes.
-const maxSaid = 600
-
-// Said is the end of what the client said, in one line.
-func Said(ran driver.Ran) string {
-	words := strings.TrimSpace(ran.Stderr)
-	if words == "" {
-		words = strings.TrimSpace(ran.Stdout)
-	}
-	if words == "" {
-		return "it said nothing"
-	}
-	lines := strings.Split(words, "\n")
-	line := strings.Join(strings.Fields(strings.Join(lines[max(0, len(lines)-3):], " ")), " ")
-	return strings.ToValidUTF8(line[max(0, len(line)-maxSaid):], "?")
+	return driver.Refuse(hotstick.ReasonToolFailed, "canonical-livepatch %s ended with exit code %d: %s", verb, ran.Code, ran.Said())
 }

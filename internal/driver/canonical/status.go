@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver"
@@ -21,9 +22,11 @@ type Status struct {
 
 // Kernel is what the client says of one kernel of the host.
 type Kernel struct {
-	Kernel    string    `json:"Kernel"`
-	Running   bool      `json:"Running"`
-	Supported string    `json:"Supported"`
+	Kernel    string `json:"Kernel"`
+	Running   bool   `json:"Running"`
+	Supported string `json:"Supported"`
+	// Upgrade is the day until which Canonical makes patches for the kernel.
+	Upgrade   string    `json:"UpgradeRequiredDate"`
 	Livepatch Livepatch `json:"Livepatch"`
 }
 
@@ -76,13 +79,26 @@ func (s Status) Running() Kernel {
 	return Kernel{}
 }
 
+// maxWord bounds a version and a tier, in bytes.
+const maxWord = 64
+
 // Tool names the client with its version and tier.
 func (s Status) Tool() string {
-	name := strings.TrimSpace("canonical-livepatch " + s.Client)
+	name := strings.TrimSpace("canonical-livepatch " + s.Client[:min(len(s.Client), maxWord)])
 	if s.Tier != "" {
-		name += ", tier " + s.Tier
+		name += ", tier " + s.Tier[:min(len(s.Tier), maxWord)]
 	}
 	return name
+}
+
+// CoverUntil is the day until which there are patches for the running kernel; zero if the
+// client does not say it as a day.
+func (s Status) CoverUntil() time.Time {
+	day, err := time.Parse(time.DateOnly, s.Running().Upgrade)
+	if err != nil {
+		return time.Time{}
+	}
+	return day
 }
 
 // Usable returns why the client takes no patches for the running kernel; nil if it does.

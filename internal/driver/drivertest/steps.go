@@ -30,7 +30,8 @@ type StepWorld struct {
 	// returns false where this system cannot misbehave so. The first four it always can.
 	Break func(Fault) bool
 	// Foreign puts a live patch of somebody else's into the kernel and returns its name,
-	// once it is in effect.
+	// once it is in effect. Nil where only the one system can put any there; what the driver
+	// does then with a level that it has not brought, its own tests say.
 	Foreign func() string
 	// Left lists the vendor's programs that are still running.
 	Left func() []string

@@ -4,12 +4,9 @@ package hostcmd
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os/exec"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/hotstick/hotstick/internal/driver"
 )
@@ -17,47 +14,44 @@ import (
 // maxOutput bounds what is kept of each of a program's two outputs, in bytes.
 const maxOutput = 256 << 10
 
-// environment is all that a program gets: what it says must not depend on who is logged in.
-var environment = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin", "LC_ALL=C", "HOME=/root", "TERM=dumb"}
+// environment is all that a program gets: what it says must not depend on who is logged in,
+// and nobody is there to be asked.
+var environment = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin", "LC_ALL=C", "HOME=/root", "TERM=dumb", "DEBIAN_FRONTEND=noninteractive"}
 
 // Host runs programs of this host.
-type Host struct {
-	// Within bounds each program, for a caller that must go on whatever a vendor's tool
-	// does; 0 is no bound but the context's.
-	Within time.Duration
-}
+type Host struct{}
 
 var _ driver.Commands = Host{}
 
-// Run implements [driver.Commands]. Once the context ends the program and all that it has
-// started are killed.
-func (h Host) Run(ctx context.Context, argv ...string) (driver.Ran, error) {
-	if h.Within > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, h.Within)
-		defer cancel()
-	}
+// Run implements [driver.Commands]. A context that ends does not cut a program in half: see
+// [program.await]. What the program has started and left behind by then is ended too.
+func (Host) Run(ctx context.Context, argv ...string) (driver.Ran, error) {
 	path, err := find(argv[0])
 	if err != nil {
 		return driver.Ran{}, err
 	}
-	var stdout, stderr capped
-	cmd := exec.CommandContext(ctx, path, argv[1:]...)
-	cmd.Env, cmd.Dir = environment, "/"
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second
-	err = cmd.Run()
-	ran := driver.Ran{Stdout: stdout.kept.String(), Stderr: stderr.kept.String(), Code: cmd.ProcessState.ExitCode()}
-	var failed *exec.ExitError
-	switch {
-	case ctx.Err() != nil:
-		return ran, fmt.Errorf("cannot wait for %s any longer: %w", strings.Join(argv, " "), ctx.Err())
-	case errors.As(err, &failed) && ran.Code >= 0, err == nil:
-		return ran, nil
+	if err := ctx.Err(); err != nil {
+		return driver.Ran{}, fmt.Errorf("cannot run %s any more: %w", strings.Join(argv, " "), err)
 	}
-	return ran, fmt.Errorf("cannot run %s: %w", strings.Join(argv, " "), err)
+	p, err := start(path, argv[1:])
+	if err != nil {
+		return driver.Ran{}, fmt.Errorf("cannot run %s: %w", strings.Join(argv, " "), err)
+	}
+	ended := p.await(ctx, graceOf(path))
+	ran, err := p.close(ended)
+	if ended {
+		return ran, fmt.Errorf("cannot wait for %s any longer: %w", strings.Join(argv, " "), ctx.Err())
+	}
+	if err != nil {
+		return ran, fmt.Errorf("cannot run %s: %w", strings.Join(argv, " "), err)
+	}
+	return ran, nil
+}
+
+// Installed reports whether a program is on the host.
+func Installed(program string) bool {
+	_, err := find(program)
+	return err == nil
 }
 
 // find looks a program up in the path that programs get.

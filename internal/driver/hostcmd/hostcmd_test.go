@@ -41,10 +41,3 @@ func TestAProgramThatSaysTooMuch(t *testing.T) {
 		t.Errorf("%d bytes kept, %v", len(ran.Stdout), err)
 	}
 }
-
-func TestAProgramHasTheTimeThatItsCallerHasForIt(t *testing.T) {
-	_, err := hostcmd.Host{Within: 200 * time.Millisecond}.Run(t.Context(), "sleep", "600")
-	if !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("it ended with %v", err)
-	}
-}

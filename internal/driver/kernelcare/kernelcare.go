@@ -69,7 +69,10 @@ type answer struct {
 	until  time.Time
 }
 
-var _ driver.Rooted = (*Observer)(nil)
+var (
+	_ driver.Rooted = (*Observer)(nil)
+	_ driver.Asking = (*Observer)(nil)
+)
 
 // NewObserver returns an observer of the machine whose root is fsys and whose programs run
 // runs.
@@ -90,6 +93,9 @@ func (o *Observer) Name() string { return Name }
 
 // NeedsRoot implements [driver.Rooted]: kcarectl answers root only.
 func (o *Observer) NeedsRoot() bool { return true }
+
+// Programs implements [driver.Asking].
+func (o *Observer) Programs() []string { return []string{Tool} }
 
 // LevelModule is the name under which a level is listed.
 func LevelModule(level int) string { return fmt.Sprintf("kernelcare_level_%d", level) }
@@ -203,8 +209,11 @@ func (o *Observer) Capabilities(ctx context.Context) hotstick.Capabilities {
 	}
 	ran, err := o.run.Run(ctx, Tool, "--version")
 	if err != nil {
-		reason := driver.Refuse(hotstick.ReasonUnsupported, "%v", err).Reason
-		c.Reason = &reason
+		c.Reason = &driver.Unasked(err).Reason
+		return c
+	}
+	if ran.Code != 0 {
+		c.Reason = &Refusal(ran).Reason
 		return c
 	}
 	c.Tool = Tool + " " + firstLine(ran.Stdout)
@@ -224,19 +233,23 @@ func (o *Observer) Capabilities(ctx context.Context) hotstick.Capabilities {
 func (o *Observer) usable(ctx context.Context) *driver.Refusal {
 	ran, err := o.run.Run(ctx, Tool, "--license-info")
 	if err != nil {
-		return driver.Refuse(hotstick.ReasonToolFailed, "%v", err)
+		return driver.Unasked(err)
 	}
 	if refusal := Refusal(ran); refusal != nil && refusal.Reason.Code == hotstick.ReasonNotEntitled {
 		return refusal
 	}
 	status, err := o.Status(ctx)
 	if err != nil {
-		return driver.Refuse(hotstick.ReasonToolFailed, "%v", err)
+		return driver.Unasked(err)
 	}
 	if status != KernelUnsupported {
 		return nil
 	}
-	if now, err := o.Now(ctx); err == nil && now.Applied {
+	now, err := o.Now(ctx)
+	switch {
+	case err != nil:
+		return driver.Unasked(err)
+	case now.Applied:
 		return driver.Refuse(hotstick.ReasonCoverEnded, "level %d is applied, and %s --status says that the kernel is unsupported", now.Level, Tool)
 	}
 	return driver.Refuse(hotstick.ReasonUnsupported, "%s --status says that the vendor has no patches for this kernel", Tool)

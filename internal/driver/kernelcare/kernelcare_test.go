@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -165,23 +166,26 @@ func TestTheModuleMayHaveAnotherName(t *testing.T) {
 	}
 }
 
+// unasked is a tool that is there and does not come to its end.
+type unasked struct{ error }
+
+func (u unasked) Run(context.Context, ...string) (driver.Ran, error) { return driver.Ran{}, u.error }
+
 func TestWhatTheHostCanDo(t *testing.T) {
 	applied := driver.Ran{Stdout: recorded(t, "info-applied.txt")}
 	fine := answers{"--version": {Stdout: "2.90-1\n"}, "--license-info": {Stdout: "Key-based valid license found\n"}, "--status": {Code: 2}}
-	with := func(key string, ran driver.Ran) answers {
-		a := answers{}
-		for k, v := range fine {
-			a[k] = v
+	broken := driver.Ran{Code: 1, Stderr: "ImportError: No module named kcarectl\n"}
+	with := func(pairs ...any) answers {
+		a := maps.Clone(fine)
+		for i := 0; i < len(pairs); i += 2 {
+			a[pairs[i].(string)] = pairs[i+1].(driver.Ran)
 		}
-		a[key] = ran
 		return a
 	}
-	unsupported := with("--status", driver.Ran{Code: 3})
-	ended := with("--status", driver.Ran{Code: 3})
-	ended["--info"] = applied
+	hangs := unasked{errors.New("cannot wait for kcarectl any longer: context deadline exceeded")}
 	for _, row := range []struct {
 		name    string
-		answers answers
+		answers driver.Commands
 		modules string
 		want    hotstick.ReasonCode
 	}{
@@ -189,9 +193,12 @@ func TestWhatTheHostCanDo(t *testing.T) {
 		{"it is not installed", answers{}, withoutModule, hotstick.ReasonUnsupported},
 		{"no licence", with("--license-info", driver.Ran{Stdout: "No valid license found for IP 10.0.0.1\n"}), withoutModule, hotstick.ReasonNotEntitled},
 		{"not registered", with("--license-info", driver.Ran{Code: 1, Stderr: "Server is not registered\n"}), withoutModule, hotstick.ReasonNotEntitled},
-		{"the vendor does not know the kernel", unsupported, withoutModule, hotstick.ReasonUnsupported},
-		{"the vendor knew the kernel once", ended, withModule, hotstick.ReasonCoverEnded},
+		{"the vendor does not know the kernel", with("--status", driver.Ran{Code: 3}, "--info", driver.Ran{Stdout: "No patches applied\n"}), withoutModule, hotstick.ReasonUnsupported},
+		{"the vendor knew the kernel once", with("--status", driver.Ran{Code: 3}, "--info", applied), withModule, hotstick.ReasonCoverEnded},
+		{"the vendor does not know the kernel, and nobody can tell what is applied", with("--status", driver.Ran{Code: 3}, "--info", broken), withModule, hotstick.ReasonToolFailed},
 		{"the status is none that is documented", with("--status", driver.Ran{Code: 9}), withModule, hotstick.ReasonToolFailed},
+		{"it fails whatever it is asked", answers{"--version": broken, "--license-info": broken, "--status": broken}, withoutModule, hotstick.ReasonToolFailed},
+		{"it hangs", hangs, withoutModule, hotstick.ReasonToolFailed},
 	} {
 		c := kernelcare.NewObserver(machine(row.modules), row.answers).Capabilities(t.Context())
 		if c.Available != (row.want == "") || c.Reason != nil && c.Reason.Code != row.want || c.Undo != hotstick.UndoAll || !c.Schedules || !c.Pinnable || c.TrustClass != hotstick.TrustPin {
@@ -244,6 +251,9 @@ func TestWhatTheToolSaysIsCalledByItsName(t *testing.T) {
 		{driver.Ran{Code: 1, Stderr: "Key limit reached\n"}, hotstick.ReasonNotEntitled, false},
 		{driver.Ran{Code: 1, Stderr: "Your license has expired\n"}, hotstick.ReasonNotEntitled, false},
 		{driver.Ran{Code: 1, Stderr: "<urlopen error [Errno -3] Temporary failure in name resolution>\n"}, hotstick.ReasonToolFailed, true},
+		{driver.Ran{Code: 1, Stdout: "kernel is unsupported\n"}, hotstick.ReasonUnsupported, false},
+		{driver.Ran{Code: 1, Stderr: "<urlopen error [SSL: UNSUPPORTED_PROTOCOL] unsupported protocol, cannot connect>\n"}, hotstick.ReasonToolFailed, true},
+		{driver.Ran{Code: 1, Stderr: "cannot connect to https://patches.kernelcare.com: [SSL: UNSUPPORTED_PROTOCOL]\n"}, hotstick.ReasonToolFailed, true},
 		{driver.Ran{Code: 1, Stderr: "insmod: Required key not available\n"}, hotstick.ReasonKeyMissing, false},
 		{driver.Ran{Code: 1, Stderr: "who knows\n"}, hotstick.ReasonToolFailed, false},
 	} {

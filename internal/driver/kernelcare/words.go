@@ -19,7 +19,7 @@ var meanings = []struct {
 	{[]string{"kprobe"}, hotstick.ReasonTransitionStalled, true},
 	{[]string{"unknown kernel"}, hotstick.ReasonUnsupported, false},
 	{[]string{"kernel", "not supported"}, hotstick.ReasonUnsupported, false},
-	{[]string{"unsupported"}, hotstick.ReasonUnsupported, false},
+	{[]string{"kernel", "unsupported"}, hotstick.ReasonUnsupported, false},
 	{[]string{"not registered"}, hotstick.ReasonNotEntitled, false},
 	{[]string{"unregistered"}, hotstick.ReasonNotEntitled, false},
 	{[]string{"no valid license"}, hotstick.ReasonNotEntitled, false},
@@ -42,7 +42,8 @@ var meanings = []struct {
 // Refusal says what the words of a program that ended mean; nil if it ended well and said
 // nothing of the kind. One that ended badly with words that are not known is tool_failed.
 func Refusal(ran driver.Ran) *driver.Refusal {
-	said := strings.ToLower(ran.Stdout + "\n" + ran.Stderr)
+	// The vendor's own name, as in its addresses, is no word about a kernel.
+	said := strings.ReplaceAll(strings.ToLower(ran.Stdout+"\n"+ran.Stderr), "kernelcare", "")
 	for _, m := range meanings {
 		all := true
 		for _, w := range m.words {

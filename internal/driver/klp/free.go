@@ -1,8 +1,12 @@
 package klp
 
 import (
+	"context"
+	"io/fs"
+
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver"
+	"github.com/hotstick/hotstick/internal/kernel"
 )
 
 // Free returns why a vendor's system must not change what is in effect: a patch that is
@@ -34,6 +38,18 @@ func StateOf(patches []hotstick.LoadedPatch, module string) hotstick.Effect {
 		}
 	}
 	return ""
+}
+
+// Ours lists the live patches of a system that the kernel knows (see [Of]).
+func Ours(ctx context.Context, fsys fs.FS, name string, own func(module string) bool) ([]hotstick.LoadedPatch, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	all, err := kernel.Livepatches(fsys)
+	if err != nil {
+		return nil, err
+	}
+	return Of(all, name, own), nil
 }
 
 // Of lists those of the patches that are a system's, under its driver's name. Code that was

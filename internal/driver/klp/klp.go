@@ -35,7 +35,7 @@ func (o *Observer) Capabilities(ctx context.Context) hotstick.Capabilities {
 	c := hotstick.Capabilities{
 		Driver: Name, TrustClass: hotstick.TrustBytes, Asynchronous: true,
 		Rollback: []hotstick.Reversibility{hotstick.ReversibleLive, hotstick.ReversibleDowngrade, hotstick.ReversibleReboot},
-		Truth:    "/sys/kernel/livepatch",
+		Undo:     hotstick.UndoDisable, Pinnable: true, Truth: "/sys/kernel/livepatch",
 	}
 	if err := Usable(o.fsys); err != nil {
 		c.Reason = &err.Reason

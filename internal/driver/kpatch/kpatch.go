@@ -10,13 +10,13 @@ package kpatch
 import (
 	"context"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/driver/klp"
 	"github.com/hotstick/hotstick/internal/driver/rpm"
-	"github.com/hotstick/hotstick/internal/kernel"
 )
 
 // Name is the driver's name as catalogs and plans write it.
@@ -27,6 +27,33 @@ const Config = "etc/dnf/plugins/kpatch.conf"
 
 // Packages is the pattern of the packages' names, as dnf writes it.
 const Packages = "kpatch-patch*"
+
+// Where files of modules lie, below the root, in a directory for each release. What is
+// installed, by `kpatch install` or a package, kpatch.service loads at each boot. What is
+// kept nobody loads but Hotstick, which applies a confirmed level again by itself.
+const (
+	Installed = "var/lib/kpatch"
+	Kept      = rpm.Kept
+)
+
+// AtBoot returns the unit that would load what is installed at the next boot of the running
+// release; empty if none would, or nothing is installed.
+func AtBoot(fsys fs.FS) string {
+	const unit = "kpatch.service"
+	entries, err := fs.ReadDir(fsys, Installed+"/"+release(fsys))
+	if err != nil || !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return strings.HasSuffix(e.Name(), ".ko") }) {
+		return ""
+	}
+	wanted, err := fs.Glob(fsys, "etc/systemd/system/*.wants/"+unit)
+	if err != nil || len(wanted) == 0 {
+		return ""
+	}
+	line, _ := rpm.Read(fsys, "proc/cmdline")
+	if slices.Contains(strings.Fields(string(line)), "kpatch.enable=0") {
+		return ""
+	}
+	return unit
+}
 
 // Observer reads sysfs, os-release, and where the tool keeps modules.
 type Observer struct{ fsys fs.FS }
@@ -79,17 +106,19 @@ func release(fsys fs.FS) string {
 // Capabilities implements [driver.Observer].
 func (o *Observer) Capabilities(ctx context.Context) hotstick.Capabilities {
 	c := hotstick.Capabilities{
-		Driver: Name, TrustClass: hotstick.ClassOf(Name), Asynchronous: true, Pinnable: true, Truth: "/sys/kernel/livepatch", Tool: rpm.Tool(o.fsys),
+		Driver: Name, TrustClass: hotstick.ClassOf(Name), Asynchronous: true, Pinnable: true, Truth: "/sys/kernel/livepatch",
 		Undo: hotstick.UndoDisable, Rollback: []hotstick.Reversibility{hotstick.ReversibleLive, hotstick.ReversibleDowngrade, hotstick.ReversibleReboot},
+	}
+	if !elsewhere(o.fsys) { // there the tool is of the other system
+		c.Tool = rpm.Tool(o.fsys)
 	}
 	if Packaged(o.fsys) {
 		c.Undo, c.Rollback = hotstick.UndoReboot, []hotstick.Reversibility{hotstick.ReversibleReboot}
 		c.Schedules = true
-		c.Held, _, _ = Held(o.fsys)
+		c.Held, _, _ = Plugin().Held(o.fsys)
 	}
 	refusal := klp.Usable(o.fsys)
-	switch {
-	case refusal != nil:
+	switch { // what is not there is that, whatever else would be in its way
 	case elsewhere(o.fsys):
 		refusal = driver.Refuse(hotstick.ReasonUnsupported, "the kpatch tool of Amazon Linux is driven by the driver amazon")
 	case c.Tool == "":
@@ -103,39 +132,12 @@ func (o *Observer) Capabilities(ctx context.Context) hotstick.Capabilities {
 	return c
 }
 
-// Auto tells whether the dnf plugin is automatic; without the plugin nothing is.
-func Auto(fsys fs.FS) (bool, error) {
-	config, ok := rpm.Read(fsys, Config)
-	if !ok {
-		return false, nil
-	}
-	return rpm.Switch(config, "main", "autoupdate")
-}
-
-// Held tells whether nothing installs kpatch-patch packages by itself: the plugin is not
-// automatic, and no timer installs whatever there is.
-func Held(fsys fs.FS) (held bool, detail string, err error) {
-	auto, err := Auto(fsys)
-	if err != nil {
-		return false, "", err
-	}
-	if auto {
-		return false, "dnf kpatch is automatic: autoupdate in /" + Config, nil
-	}
-	if by := rpm.Automatic(fsys, Packages); by != "" {
-		return false, by, nil
-	}
-	return true, "", nil
+// Plugin is dnf's, which installs Red Hat's packages by itself unless it is told not to.
+func Plugin() rpm.Plugin {
+	return rpm.Plugin{Command: "dnf kpatch", Packages: Packages, Files: []string{Config}}
 }
 
 // Observe implements [driver.Observer].
 func (o *Observer) Observe(ctx context.Context) ([]hotstick.LoadedPatch, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	all, err := kernel.Livepatches(o.fsys)
-	if err != nil {
-		return nil, err
-	}
-	return klp.Of(all, Name, Own(o.fsys)), nil
+	return klp.Ours(ctx, o.fsys, Name, Own(o.fsys))
 }

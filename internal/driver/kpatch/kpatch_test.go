@@ -91,6 +91,30 @@ func TestAHostSaysWhatItsSystemCan(t *testing.T) {
 	}
 }
 
+func TestWhatWouldBeLoadedAtTheNextBoot(t *testing.T) {
+	const installed, wanted = "var/lib/kpatch/5.14.0-284.11.1.el9_2.x86_64/livepatch-fix.ko", "etc/systemd/system/multi-user.target.wants/kpatch.service"
+	for _, row := range []struct {
+		name  string
+		files map[string]string
+		unit  string
+	}{
+		{"nothing is installed", map[string]string{wanted: ""}, ""},
+		{"nobody loads it", map[string]string{installed: "x"}, ""},
+		{"for another release", map[string]string{wanted: "", "var/lib/kpatch/6.0.0/livepatch-fix.ko": "x"}, ""},
+		{"kept for Hotstick", map[string]string{wanted: "", "var/lib/hotstick/kpatch/5.14.0-284.11.1.el9_2.x86_64/livepatch-fix.ko": "x"}, ""},
+		{"switched off on the command line", map[string]string{wanted: "", installed: "x", "proc/cmdline": "quiet kpatch.enable=0\n"}, ""},
+		{"the unit loads it", map[string]string{wanted: "", installed: "x", "proc/cmdline": "quiet\n"}, "kpatch.service"},
+	} {
+		host := machine("fedora")
+		for name, text := range row.files {
+			host[name] = file(text)
+		}
+		if unit := kpatch.AtBoot(host); unit != row.unit {
+			t.Errorf("%s: by %q", row.name, unit)
+		}
+	}
+}
+
 func TestNamesOfPackagesAndModules(t *testing.T) {
 	for _, row := range []struct {
 		p      hotstick.Package

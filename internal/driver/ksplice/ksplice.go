@@ -42,7 +42,10 @@ type Observer struct {
 	run  driver.Commands
 }
 
-var _ driver.Rooted = (*Observer)(nil)
+var (
+	_ driver.Rooted = (*Observer)(nil)
+	_ driver.Asking = (*Observer)(nil)
+)
 
 // NewObserver returns an observer of the machine whose root is fsys and whose programs run
 // runs; those are asked for their versions only.
@@ -55,6 +58,9 @@ func (o *Observer) Name() string { return Name }
 
 // NeedsRoot implements [driver.Rooted].
 func (o *Observer) NeedsRoot() bool { return true }
+
+// Programs implements [driver.Asking].
+func (o *Observer) Programs() []string { return []string{"uptrack-install", "ksplice"} }
 
 // Observe implements [driver.Observer].
 func (o *Observer) Observe(ctx context.Context) ([]hotstick.LoadedPatch, error) {
@@ -178,7 +184,7 @@ func (o *Observer) Capabilities(ctx context.Context) hotstick.Capabilities {
 func (o *Observer) usable(ctx context.Context, c *hotstick.Capabilities) *driver.Refusal {
 	client, err := FindClient(ctx, o.run)
 	if err != nil {
-		return driver.Refuse(hotstick.ReasonUnsupported, "%v", err)
+		return driver.Unasked(err)
 	}
 	c.Tool = client.Name
 	return Off(o.fsys)

@@ -2,6 +2,7 @@ package ksplice_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -101,6 +102,23 @@ func TestWhatTheHostCanDo(t *testing.T) {
 		if c.Tool != row.tool || c.Available != (row.want == "") || c.Reason != nil && c.Reason.Code != row.want || c.Undo != hotstick.UndoUpdate || c.TrustClass != hotstick.TrustStep || !c.Schedules {
 			t.Errorf("%s: %+v (%+v)", row.name, c, c.Reason)
 		}
+	}
+}
+
+// hanging is a client that is there and does not come to its end.
+type hanging struct{}
+
+func (hanging) Run(context.Context, ...string) (driver.Ran, error) {
+	return driver.Ran{}, errors.New("cannot wait for uptrack-install any longer: context deadline exceeded")
+}
+
+func TestAClientThatDoesNotAnswerIsNotOneThatIsNotThere(t *testing.T) {
+	c := ksplice.NewObserver(machine(nil), hanging{}).Capabilities(t.Context())
+	if c.Available || c.Reason == nil || c.Reason.Code != hotstick.ReasonToolFailed || c.Tool != "" {
+		t.Errorf("%+v (%+v)", c, c.Reason)
+	}
+	if r := driver.Unasked(errors.New("cannot fork")); !r.Retry {
+		t.Errorf("%+v is for good", r)
 	}
 }
 

@@ -19,4 +19,9 @@
 // Boot in it is the boot in which that was written. So a restart of the machine is told
 // from one that the driver ordered, and a half-way state of an earlier boot from one of
 // this boot.
+//
+// A reboot that begins while an earlier one is settled does not forget that one: what it
+// led from is kept under earlier, and counts again once the newer one has come to nothing.
+// Nor does it forget what an unfinished one owes: hooks that have emptied the host, and a
+// kernel that is chosen for the next boot.
 package reboot

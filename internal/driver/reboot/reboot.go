@@ -51,11 +51,7 @@ func (d Driver) Observe(context.Context) ([]hotstick.LoadedPatch, error) {
 	if err != nil {
 		return nil, err
 	}
-	is := effect(state, running, boot)
-	if is == "" {
-		return nil, nil
-	}
-	return []hotstick.LoadedPatch{{Module: Module(state.Target), Driver: Name, State: is}}, nil
+	return listed(state, running, boot), nil
 }
 
 // Ordered returns the boot in which the driver has told the machine to reboot last, and

@@ -155,7 +155,11 @@ func Tool(fsys fs.FS) string {
 }
 
 // moduleDirs are where the kpatch tool looks for modules, by release below.
-var moduleDirs = []string{"var/lib/kpatch", "usr/lib/kpatch"}
+var moduleDirs = []string{Kept, "var/lib/kpatch", "usr/lib/kpatch"}
+
+// Kept is where modules lie that the kpatch tool is to load for Hotstick and for nobody
+// else, in a directory for each release.
+const Kept = "var/lib/hotstick/kpatch"
 
 // maxModules bounds the files that are looked at in one of these.
 const maxModules = 256

@@ -18,12 +18,12 @@ package suse
 import (
 	"context"
 	"io/fs"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver"
+	"github.com/hotstick/hotstick/internal/driver/klp"
 	"github.com/hotstick/hotstick/internal/kernel"
 )
 
@@ -54,6 +54,9 @@ func (o *Observer) Capabilities(ctx context.Context) hotstick.Capabilities {
 		Rollback: []hotstick.Reversibility{hotstick.ReversibleDowngrade, hotstick.ReversibleReboot},
 		Undo:     hotstick.UndoPrevious, Pinnable: true,
 		Truth: "/" + livepatchDir, Tool: o.tool(),
+	}
+	if o.Installed() == nil {
+		_, c.CoverUntil = o.CoverEnded()
 	}
 	if r := o.Usable(); r != nil {
 		c.Reason = &r.Reason
@@ -142,15 +145,5 @@ func (o *Observer) Observe(ctx context.Context) ([]hotstick.LoadedPatch, error) 
 	if !kernel.HasLivepatch(o.fsys) && has(o.fsys, kgraftDir) {
 		return kgraft(o.fsys)
 	}
-	all, err := kernel.Livepatches(o.fsys)
-	if err != nil {
-		return nil, err
-	}
-	ours := slices.DeleteFunc(all, func(p hotstick.LoadedPatch) bool {
-		return !IsModule(p.Module) || p.State == hotstick.Disabled
-	})
-	for i := range ours {
-		ours[i].Driver = Name
-	}
-	return ours, nil
+	return klp.Ours(ctx, o.fsys, Name, IsModule)
 }

@@ -173,6 +173,18 @@ func TestWhereTheSystemCanBeUsed(t *testing.T) {
 	}
 }
 
+func TestTheEndOfTheCoverIsTold(t *testing.T) {
+	data := []string{"usr/share/lifecycle/data/sle-module-live-patching.lifecycle", lifecycle}
+	for day, fsys := range map[string]fstest.MapFS{
+		"2023-11-15": sles(data...),
+		"0001-01-01": sles(), // nothing is known
+	} {
+		if can := suse.NewObserver(fsys, at("2023-01-01")).Capabilities(t.Context()); can.CoverUntil.Format(time.DateOnly) != day {
+			t.Errorf("covered until %s, want %s", can.CoverUntil, day)
+		}
+	}
+}
+
 func without(fsys fstest.MapFS, name string) fstest.MapFS {
 	delete(fsys, name)
 	return fsys

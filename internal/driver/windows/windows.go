@@ -110,6 +110,16 @@ func (o *Observer) Observe(context.Context) ([]hotstick.LoadedPatch, error) {
 	return []hotstick.LoadedPatch{{Module: module, Driver: Name, State: state}}, nil
 }
 
+// Masters is Windows Update, which installs by itself unless it is on hold: a rollout beside
+// it would be an illusion.
+func (o *Observer) Masters() []hotstick.Master {
+	if !nt.Updating(o.Registry) {
+		return nil
+	}
+	held, _ := Held(o.Registry)
+	return []hotstick.Master{{System: Name, Unit: "wuauserv", Active: !held}}
+}
+
 // Names of the policy by which Windows Update does not start anything by itself.
 const (
 	// NoAutoUpdate is 1 where it is on hold.

@@ -26,19 +26,19 @@ var debianLeaves = []string{"/usr/share/doc/*", "/usr/share/man/*", "/usr/share/
 // Debian returns the path of an ext4 image with a small Debian whose PID 1 is
 // systemd, from the cache or made from Debian's archive, which takes mmdebstrap, root
 // and about half a minute. Nothing in it is Hotstick's. Its file is never written to
-// again.
-func Debian(ctx context.Context, cache string, progress Progress) (string, error) {
-	return debian(ctx, command, cache, progress)
+// again. More are packages that it has besides.
+func Debian(ctx context.Context, cache string, progress Progress, more ...string) (string, error) {
+	return debian(ctx, command, cache, progress, more...)
 }
 
-func debian(ctx context.Context, run runner, cache string, progress Progress) (string, error) {
+func debian(ctx context.Context, run runner, cache string, progress Progress, more ...string) (string, error) {
 	root, unlock, err := openCache(ctx, cache)
 	if err != nil {
 		return "", err
 	}
 	defer unlock()
 	// The name is a digest of the recipe, so a new recipe makes a new image.
-	name := debianSuite + "-" + hotstick.NewDigest([]byte(strings.Join(debianRecipe("", ""), "\n"))).Short()
+	name := debianSuite + "-" + hotstick.NewDigest([]byte(strings.Join(debianRecipe("", "", more...), "\n"))).Short()
 	image := filepath.Join(root, "roots", name, "root.img")
 	if _, err := os.Stat(image); err == nil {
 		return image, nil
@@ -49,7 +49,7 @@ func debian(ctx context.Context, run runner, cache string, progress Progress) (s
 	_, err = prepare(filepath.Join(root, "roots"), name, func(dir string) error {
 		progress.say("making a Debian with systemd")
 		tree := filepath.Join(dir, "tree")
-		if _, err := run(ctx, dir, "mmdebstrap", debianRecipe(tree, source(ctx, run))...); err != nil {
+		if _, err := run(ctx, dir, "mmdebstrap", debianRecipe(tree, source(ctx, run), more...)...); err != nil {
 			return err
 		}
 		if err := fillImage(ctx, run, dir, tree); err != nil {
@@ -61,8 +61,8 @@ func debian(ctx context.Context, run runner, cache string, progress Progress) (s
 }
 
 // debianRecipe is how mmdebstrap makes the tree.
-func debianRecipe(tree, from string) []string {
-	args := []string{"--quiet", "--variant=essential", "--include=" + debianPackages}
+func debianRecipe(tree, from string, more ...string) []string {
+	args := []string{"--quiet", "--variant=essential", "--include=" + strings.Join(append([]string{debianPackages}, more...), ",")}
 	for _, leaf := range debianLeaves {
 		args = append(args, "--dpkgopt=path-exclude="+leaf)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/kernel/nt/calendar"
 )
 
 // Keys of the registry.
@@ -107,6 +108,8 @@ type Machine struct {
 	// VBSRunning is what the kernel says of virtualisation-based security; nil if it did
 	// not.
 	VBSRunning *bool
+	// Now is the time by which Microsoft's calendar is read; zero if nobody asks.
+	Now time.Time
 }
 
 // Boot is the boot that a machine is in.
@@ -128,6 +131,9 @@ func Facts(reg Registry, m Machine) (hotstick.Facts, error) {
 		return hotstick.Facts{}, err
 	}
 	w := updates(reg, m, level)
+	if !m.Now.IsZero() {
+		w.NextBaseline = calendar.NextReboot(m.Now).String()
+	}
 	var words []string
 	for _, c := range m.Cards {
 		words = append(words, "mac:"+c)
@@ -142,10 +148,23 @@ func Facts(reg Registry, m Machine) (hotstick.Facts, error) {
 		Kernel:  hotstick.KernelFacts{Build: build, Version: text(reg, KeyVersion, "BuildLabEx"), LivepatchSupported: w.Eligible},
 		Windows: &w,
 	}
+	facts.Host.DistributionID, facts.Host.DistributionVersion = "windows", serverRelease(reg, level)
 	if on, ok := reg.Number(keySecureBoot, "UEFISecureBootEnabled"); ok {
 		facts.Security.SecureBoot = new(on != 0)
 	}
 	return facts, nil
+}
+
+// serverReleases are the builds of Windows Server by the year in their names.
+var serverReleases = map[uint32]string{14393: "2016", 17763: "2019", 20348: "2022", 26100: "2025"}
+
+// serverRelease is the year of a server's release; empty of others, whose advisories are
+// not a server's.
+func serverRelease(reg Registry, level Level) string {
+	if text(reg, KeyVersion, "InstallationType") == "Client" {
+		return ""
+	}
+	return serverReleases[level.Build]
 }
 
 func machineID(reg Registry) string {

@@ -14,7 +14,7 @@ import (
 // server is the recorded Windows Server 2025, with lines of its export replaced.
 func server(t *testing.T, replace ...string) nt.Recorded {
 	t.Helper()
-	text, err := os.ReadFile("testdata/server-2025.reg")
+	text, err := os.ReadFile("../../rig/wine/server-2025.reg")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,6 +55,20 @@ func TestTheFactsOfAServer(t *testing.T) {
 	}
 	if f.Security.SecureBoot == nil || !*f.Security.SecureBoot || !f.Kernel.LivepatchSupported {
 		t.Errorf("security is %+v", f.Security)
+	}
+}
+
+func TestTheNextBaselineIsToldByTheCalendar(t *testing.T) {
+	m := machine(true)
+	for now, want := range map[time.Time]string{
+		{}: "",
+		time.Date(2025, 5, 20, 0, 0, 0, 0, time.UTC): "2025-07",
+		time.Date(2025, 7, 20, 0, 0, 0, 0, time.UTC): "2025-10",
+	} {
+		m.Now = now
+		if f, err := nt.Facts(server(t), m); err != nil || f.Windows.NextBaseline != want {
+			t.Errorf("at %s: %+v, %v, want %q", now, f.Windows, err, want)
+		}
 	}
 }
 

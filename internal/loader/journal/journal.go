@@ -53,7 +53,14 @@ const (
 	KindRevert  Kind = "revert"
 	KindAdopt   Kind = "adopt"
 	KindRelease Kind = "release"
-	KindBoot    Kind = "boot"
+	// KindReleased: a system schedules itself again as before its adoption. KindLifted: one
+	// that was on hold is not any more, and KindHeldAgain: it is again.
+	// KindForgotten: a person has given up giving one its settings back.
+	KindReleased  Kind = "released"
+	KindForgotten Kind = "forgotten"
+	KindLifted    Kind = "hold_lifted"
+	KindHeldAgain Kind = "on_hold"
+	KindBoot      Kind = "boot"
 )
 
 // Entry is one thing that happened.

@@ -1,8 +1,11 @@
 package ledger
 
 import (
+	"cmp"
 	"errors"
 	"time"
+
+	"github.com/hotstick/hotstick"
 )
 
 // Adoption is a level that another live-patch system, or a person, had loaded before,
@@ -19,11 +22,14 @@ type Adoption struct {
 	Unit        string `json:"unit,omitempty"`
 	UnitEnabled bool   `json:"unit_enabled,omitempty"`
 	UnitActive  bool   `json:"unit_active,omitempty"`
-	Level       Level  `json:"level"`
-	// Driver is the driver whose system was put on hold, and Settings are how that
-	// scheduled itself before; empty where there is nothing to hold.
+	// Level is zero where the system had nothing in effect and was put on hold only.
+	Level Level `json:"level,omitzero"`
+	// Driver is the driver whose system is put on hold by a step, and Settings are how that
+	// scheduled itself before; empty where there is nothing to hold, or the unit is all.
 	Driver   string `json:"driver,omitempty"`
 	Settings []byte `json:"settings,omitempty"`
+	// Lifted is set while the system was on hold and is not any more.
+	Lifted *hotstick.Lift `json:"lifted,omitempty"`
 	// By is the account of the person who did it.
 	By    string        `json:"by"`
 	At    time.Time     `json:"at"`
@@ -35,11 +41,11 @@ type AdoptionStage string
 
 // The stages.
 const (
-	// Taking: the level is ours, and its unit is about to be put on hold.
+	// Taking: the level is ours, and its system is about to be put on hold.
 	Taking AdoptionStage = "taking"
-	// Taken: the unit is on hold.
+	// Taken: the system is on hold, or was until somebody lifted that.
 	Taken AdoptionStage = "taken"
-	// Releasing: the level is not ours any more, and its unit is about to be as before.
+	// Releasing: the level is not ours any more, and its system is about to be as before.
 	Releasing AdoptionStage = "releasing"
 )
 
@@ -49,8 +55,36 @@ func (a *Adoption) validate() error {
 	default:
 		return errors.New("cannot read the ledger: its adoption has no known stage")
 	}
-	if a.By == "" || (a.UnitEnabled || a.UnitActive) && a.Unit == "" {
+	switch {
+	case a.By == "", (a.UnitEnabled || a.UnitActive) && a.Unit == "", a.Driver != "" && a.Unit != "",
+		a.Driver == "" && (a.Settings != nil || a.Level.Patch.IsZero()), len(a.Settings) > maxSettings:
 		return errors.New("cannot read the ledger: its adoption is malformed")
+	case a.Level.Patch.IsZero():
+		return nil
 	}
 	return a.Level.validate()
 }
+
+// Forgotten is an adoption that ended without its system's settings being given back, for
+// nobody could: its driver or its tool is gone. It keeps them for whoever does it by hand.
+type Forgotten struct {
+	Adoption Adoption `json:"adoption"`
+	// By is the account of the person who said so.
+	By string    `json:"by"`
+	At time.Time `json:"at"`
+	// Why is what stood against giving them back; nil where nobody had tried yet.
+	Why *hotstick.Reason `json:"why,omitempty"`
+}
+
+func (f *Forgotten) validate() error {
+	if f.By == "" || f.Adoption.Stage != Releasing {
+		return errors.New("cannot read the ledger: its forgotten adoption is malformed")
+	}
+	return f.Adoption.validate()
+}
+
+// maxSettings bounds what a driver returns of how its system schedules itself.
+const maxSettings = 4 << 10
+
+// For is the driver for which the system was taken over.
+func (a *Adoption) For() string { return cmp.Or(a.Driver, a.Level.Driver) }

@@ -78,6 +78,11 @@ func (l *Ledger) validate() error {
 			return err
 		}
 	}
+	if l.Forgotten != nil {
+		if err := l.Forgotten.validate(); err != nil {
+			return err
+		}
+	}
 	if l.Unsettled != nil {
 		if err := l.Unsettled.validate(); err != nil {
 			return err

@@ -23,6 +23,7 @@
 package ledger
 
 import (
+	"slices"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -97,6 +98,9 @@ type Ledger struct {
 	Hold *hotstick.HostHold `json:"hold,omitempty"`
 	// Adopted is the level that was taken over from another system; nil if none was.
 	Adopted *Adoption `json:"adopted,omitempty"`
+	// Forgotten is the last adoption whose system a person gave up giving back; nil if there
+	// was none, or something was adopted since.
+	Forgotten *Forgotten `json:"forgotten,omitempty"`
 	// Unsettled is a level that came, or was to come, with a reboot, while what follows
 	// from its end has not been done: what later boots start, and the return of work.
 	Unsettled *Level `json:"unsettled,omitempty"`
@@ -172,6 +176,9 @@ type Attempt struct {
 	// Probes are the agent's probes that were known, in the order of their names: a loader
 	// that was restarted waits for what each of them says before it confirms.
 	Probes []string `json:"probes,omitempty"`
+	// Green are those that were healthy since the boot with which the level came, where it
+	// came with one: before, a probe may just see services that are still starting.
+	Green []string `json:"green,omitempty"`
 	// Reason and Evidence say why the attempt is reverting.
 	Reason   *hotstick.Reason    `json:"reason,omitempty"`
 	Evidence []hotstick.Evidence `json:"evidence,omitempty"`
@@ -205,6 +212,18 @@ type Plan struct {
 	// Level and Before are those of the newest attempt, for an order to revert.
 	Level  *Level `json:"level,omitempty"`
 	Before *Level `json:"before,omitempty"`
+	// LeftBoot is the boot in which the newest attempt could not go back while its level was
+	// in effect; empty otherwise. In that boot nobody else has brought it.
+	LeftBoot string `json:"left_boot,omitempty"`
+}
+
+// HasLeft reports whether an attempt could not take a level out again that is in effect in
+// this boot. What is there after another boot has come by somebody else, such as a package
+// that is installed still, unless the level is the kernel that was booted.
+func (l *Ledger) HasLeft(level Level, boot string) bool {
+	return slices.ContainsFunc(l.Plans, func(p Plan) bool {
+		return p.LeftBoot != "" && (p.LeftBoot == boot || level.Reboots()) && p.Level != nil && p.Level.Patch == level.Patch
+	})
 }
 
 // Permit allows a confirmed level to be applied again after a reboot.
@@ -379,7 +398,15 @@ func (l *Ledger) Clone() Ledger {
 	}
 	if l.Adopted != nil {
 		a := *l.Adopted
+		if a.Lifted != nil {
+			lift := *a.Lifted
+			a.Lifted = &lift
+		}
 		c.Adopted = &a
+	}
+	if l.Forgotten != nil {
+		f := *l.Forgotten
+		c.Forgotten = &f
 	}
 	return c
 }

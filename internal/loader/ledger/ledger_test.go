@@ -264,3 +264,22 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// A package that is installed still brings its level back at the next boot: then it is not
+// ours any more. A kernel that was booted is, however often.
+func TestALevelIsLeftInTheBootOfItsAttempt(t *testing.T) {
+	left := ledger.Level{Patch: hotstick.PatchRef{Name: "fix", Level: 2}, Driver: "kpatch"}
+	kernel := ledger.Level{Patch: hotstick.PatchRef{Name: "kernel", Level: 1}, Driver: "reboot", Target: hotstick.KernelBuild{Release: "6.1.0-56-amd64"}}
+	led := ledger.Ledger{Plans: []ledger.Plan{{Level: &left, LeftBoot: "b1"}, {Level: &kernel, LeftBoot: "b1"}, {Level: &ledger.Level{Patch: hotstick.PatchRef{Name: "other", Level: 1}}}}}
+	for _, row := range []struct {
+		level ledger.Level
+		boot  string
+		want  bool
+	}{
+		{left, "b1", true}, {left, "b2", false}, {kernel, "b1", true}, {kernel, "b2", true}, {*led.Plans[2].Level, "b1", false}, {*led.Plans[2].Level, "", false},
+	} {
+		if got := led.HasLeft(row.level, row.boot); got != row.want {
+			t.Errorf("%s in %s: %v", row.level.Patch, row.boot, got)
+		}
+	}
+}

@@ -101,7 +101,11 @@ type Response struct {
 	Rooted  []hotstick.LoadedPatch  `json:"rooted,omitempty" since:"2"`
 	Drivers []hotstick.Capabilities `json:"drivers,omitempty" since:"2"`
 	// Adopted lists the systems (see [hotstick.Master]) from which a level was taken over.
-	Adopted []string `json:"adopted,omitempty" since:"2"`
+	// AdoptedFor is the driver for which it was, and Lifted is set while that system was on
+	// hold and is not any more.
+	Adopted    []string       `json:"adopted,omitempty" since:"2"`
+	AdoptedFor string         `json:"adopted_for,omitempty" since:"2"`
+	Lifted     *hotstick.Lift `json:"lifted,omitempty" since:"2"`
 }
 
 // Refusal tells why a document was not taken.

@@ -1,9 +1,11 @@
 package loadercmd
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -46,9 +48,9 @@ type newStepperOf func(root fs.FS, run driver.Commands) driver.Stepper
 // (see agentcmd), a package internal/driver/NAME/NAMEstep with the [driver.Stepper], which
 // only the loader and its steps link, and one line here. The Stepper reads the host's files
 // below root and runs its programs by run, and by nothing else. It is made anew for each
-// step, and once in the loader, where only its Observer's half is called, and Held: those
-// must be cheap, for what is in effect is asked many times a second while a step runs, and
-// need nothing that the loader's unit may not do.
+// step, and once in the loader, where only its Observer's half is called, and runs no
+// program (see [steps.Programs]): it must be cheap, for what is in effect is asked many
+// times a second while a step runs, and need nothing that the loader's unit may not do.
 //
 // A driver that does not bear the name of its line is refused when the loader starts.
 var steppers = map[string]newStepperOf{
@@ -66,13 +68,61 @@ var steppers = map[string]newStepperOf{
 func changers(bytes driver.Changer, table map[string]newStepperOf, root fs.FS, desk *steps.Desk, led func() (ledger.Ledger, error)) (driver.Set, error) {
 	members := []driver.Changer{bytes}
 	for _, name := range slices.Sorted(maps.Keys(table)) {
-		stepper := table[name](root, hostcmd.Host{Within: toolTime})
+		stepper := table[name](root, &steps.Programs{
+			Desk: desk, Driver: name, Installed: hostcmd.Installed, Modules: func() string { return strangers(root) },
+			Attempt: func() bool {
+				now, err := led()
+				return err == nil && now.Attempt != nil && now.Attempt.Level.Driver == name
+			},
+		})
 		if stepper.Name() != name {
 			return nil, fmt.Errorf("cannot use the driver %s: it calls itself %s", name, stepper.Name())
 		}
-		members = append(members, steps.NewChanger(stepper, desk, led))
+		members = append(members, steps.New(stepper, desk, led))
 	}
 	return driver.NewSet(members...)
+}
+
+// maxModuleList bounds what is read of /proc/modules, in bytes.
+const maxModuleList = 1 << 20
+
+// strangers says, in a text to compare, which modules of /proc/modules did not come with
+// the kernel.
+func strangers(root fs.FS) string {
+	f, err := root.Open("proc/modules")
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	var found []string
+	for lines := bufio.NewScanner(io.LimitReader(f, maxModuleList)); lines.Scan(); {
+		words := strings.Fields(lines.Text())
+		if len(words) > 1 && strings.HasPrefix(words[len(words)-1], "(") && strings.Contains(words[len(words)-1], "O") {
+			found = append(found, words[0])
+		}
+	}
+	slices.Sort(found)
+	return string(hotstick.NewDigest([]byte(strings.Join(found, "\n"))))
+}
+
+// observeStep is hotstick-loader step observe: it asks the vendors' programs that are on the
+// host what the loader wants to know, and changes nothing.
+func (s settings) observeStep(ctx context.Context, root fs.FS) error {
+	var all error
+	for _, name := range slices.Sorted(maps.Keys(steppers)) {
+		all = errors.Join(all, s.hear(ctx, name, root))
+	}
+	return all
+}
+
+// hear keeps what the programs of a driver say now.
+func (s settings) hear(ctx context.Context, name string, root fs.FS) error {
+	asking, is := steppers[name](root, driver.NoPrograms{}).(driver.Asking)
+	if !is || !slices.ContainsFunc(asking.Programs(), hostcmd.Installed) {
+		return nil
+	}
+	desk := &steps.Desk{Dir: stepDir(s), Uptime: clock{}.Uptime}
+	return desk.Ask(ctx, name, strangers(root), hostcmd.Host{}, func(run driver.Commands) driver.Observer { return steppers[name](root, run) })
 }
 
 // newDesk is where this loader meets the steps of drivers.
@@ -85,10 +135,6 @@ func newDesk(s settings) *steps.Desk {
 	return d
 }
 
-// toolTime bounds a vendor's tool that the loader itself asks: while it waits, nobody
-// watches over an attempt. Steps have the time that their level has.
-const toolTime = 5 * time.Second
-
 // startTime bounds how long systemd may take to accept an order.
 const startTime = 10 * time.Second
 
@@ -98,13 +144,20 @@ type units struct{}
 // Start implements steps.Starter.
 func (units) Start(ctx context.Context, name string) error { return systemctl(ctx, "start", name) }
 
-// End implements steps.Starter: systemd kills what does not end by itself.
-func (units) End(ctx context.Context, name string, _ int) error { return systemctl(ctx, "stop", name) }
+// End implements steps.Starter. A stop would have a limit of the unit's, within which a
+// package manager may not be done.
+func (units) End(ctx context.Context, name string, _ int, kill bool) error {
+	if kill {
+		return systemctl(ctx, "kill", name, "--signal=SIGKILL")
+	}
+	return systemctl(ctx, "kill", name, "--kill-who=main", "--signal=SIGTERM")
+}
 
-func systemctl(ctx context.Context, verb, name string) error {
+func systemctl(ctx context.Context, verb, name string, options ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "systemctl", "--no-ask-password", "--no-block", verb, "hotstick-step@"+name+".service")
+	argv := append([]string{"--no-ask-password", "--no-block", verb, "hotstick-step@" + name + ".service"}, options...)
+	cmd := exec.CommandContext(ctx, "systemctl", argv...)
 	cmd.Env = append(os.Environ(), "SYSTEMD_IGNORE_CHROOT=1")
 	cmd.WaitDelay = time.Second
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -120,7 +173,7 @@ type children struct{ argv []string }
 // loader does not end it.
 func (c children) Start(_ context.Context, name string) error {
 	argv := slices.Clone(c.argv)
-	argv[slices.Index(argv, "touch")] = name
+	argv[slices.Index(argv, touchStep)] = name
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -131,11 +184,8 @@ func (c children) Start(_ context.Context, name string) error {
 	return nil
 }
 
-// killAfter is how long a child has to end by itself.
-const killAfter = 10 * time.Second
-
 // End implements steps.Starter. The step's lock has just been seen, so the PID is its own.
-func (children) End(_ context.Context, _ string, pid int) error {
+func (children) End(_ context.Context, _ string, pid int, kill bool) error {
 	if pid <= 1 {
 		return nil // it has not said yet who it is; the next time it will have
 	}
@@ -143,22 +193,21 @@ func (children) End(_ context.Context, _ string, pid int) error {
 	if err != nil {
 		return err
 	}
-	if err := process.Signal(syscall.SIGTERM); err != nil {
-		process.Release()
-		if errors.Is(err, os.ErrProcessDone) {
-			return nil
-		}
+	defer process.Release()
+	signal := syscall.SIGTERM
+	if kill {
+		signal = syscall.SIGKILL
+	}
+	if err := process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
-	time.AfterFunc(killAfter, func() {
-		_ = process.Kill()
-		process.Release()
-	})
 	return nil
 }
 
 // stepNames are what hotstick-loader step may be asked for.
-func stepNames() []string { return append([]string{"touch"}, slices.Sorted(maps.Keys(steppers))...) }
+func stepNames() []string {
+	return append([]string{touchStep, steps.ObserveStep}, slices.Sorted(maps.Keys(steppers))...)
+}
 
 // driverStep is hotstick-loader step NAME for a driver: it takes the loader's request,
 // verifies it by the ledger, the signed catalog, the bytes and the kernel, does it, and
@@ -170,7 +219,9 @@ func (s settings) driverStep(ctx context.Context, name string, stepper driver.St
 		return err
 	}
 	value, err := s.work(ctx, job, stepper, root)
-	return errors.Join(err, job.Answer(value, err))
+	// Whatever was changed, the loader is to see it with the answer.
+	heard := s.hear(context.WithoutCancel(ctx), name, root)
+	return errors.Join(err, heard, job.Answer(value, err))
 }
 
 func (s settings) work(ctx context.Context, job *steps.Job, stepper driver.Stepper, root fs.FS) ([]byte, error) {

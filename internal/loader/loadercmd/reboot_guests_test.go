@@ -14,10 +14,11 @@ import (
 	"github.com/hotstick/hotstick/internal/driver/reboot"
 	"github.com/hotstick/hotstick/internal/guest"
 	"github.com/hotstick/hotstick/internal/guest/kernelpkg"
+	"github.com/hotstick/hotstick/internal/rig/debian"
 )
 
 // rebooting is a guest whose loader reboots it between two builds of one kernel line, by
-// the driver's real programs. apt and GRUB are a rig (testdata/rebootrig).
+// the driver's real programs. apt and GRUB are a rig.
 type rebooting struct {
 	*machine
 	old, fixed kernelpkg.Kernel
@@ -34,6 +35,8 @@ func TestARealHostIsRebooted(t *testing.T) {
 		{"a drain that never ends: nothing is rebooted, and what was begun is undone", drainHangs},
 		{"a new kernel that panics: the old one comes back, and it is not tried again", newKernelPanics},
 		{"it goes well: the new kernel is kept", goesWell},
+		{"it is taken back: the old kernel is what every boot starts", wayBack},
+		{"by kexec: the running kernel starts the new one, and no firmware does", byKexec},
 	} {
 		began := time.Now()
 		if !t.Run(part.name, func(t *testing.T) { h.t = t; part.run(h) }) {
@@ -51,7 +54,7 @@ func mustRebooting(t *testing.T) *rebooting {
 	if os.Getenv("HOTSTICK_GUESTS") != "1" || os.Getenv("HOTSTICK_REBOOTS") != "1" {
 		t.Skip("boots real kernels in QEMU, several times, and downloads them once; set HOTSTICK_GUESTS=1 and HOTSTICK_REBOOTS=1")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
 	t.Cleanup(cancel)
 	h := &rebooting{machine: &machine{t: t, ctx: ctx}}
 	must := func(err error) {
@@ -81,35 +84,21 @@ func mustRebooting(t *testing.T) *rebooting {
 		return hotstick.KernelBuild{Release: k.Release, Arch: "x86_64", BuildID: k.BuildID}
 	}
 	recipe, err := hotstick.Recipe{Schema: hotstick.RecipeSchema, Driver: "reboot", Build: of(h.old), Target: of(h.fixed), Module: reboot.Module(of(h.fixed)),
-		Packages: []hotstick.Package{{Name: "linux-image-" + h.fixed.Release, Version: h.fixed.Version}}}.Encode()
+		Packages: []hotstick.Package{{Name: debian.Package(h.fixed), Version: h.fixed.Version}}}.Encode()
 	must(err)
 	files := []guest.File{
 		{Path: "/t/inside.test", Source: program, Mode: 0o755},
 		{Path: "/rig/recipe.json", Data: recipe},
-		{Path: "/rig/firmware", Data: []byte(h.old.Release + "\n")},
-		{Path: "/rig/version", Data: []byte(h.fixed.Version + "\n")},
 		{Path: "/" + reboot.SettingsFile, Data: []byte("hook_limit = 3s\n")},
-		{Path: "/etc/hotstick/reboot.d/before/drain", Source: "testdata/rebootrig/drain", Mode: 0o755},
-		{Path: "/etc/hotstick/reboot.d/after/uncordon", Source: "testdata/rebootrig/uncordon", Mode: 0o755},
+		{Path: "/etc/hotstick/reboot.d/before/drain", Source: "testdata/reboothooks/drain", Mode: 0o755},
+		{Path: "/etc/hotstick/reboot.d/after/uncordon", Source: "testdata/reboothooks/uncordon", Mode: 0o755},
 	}
-	for _, name := range []string{"apt-get", "apt-mark", "dpkg-query", "update-grub", "grub-editenv", "grub-set-default", "grub-reboot", "chooser"} {
-		files = append(files, guest.File{Path: "/usr/bin/" + name, Source: "testdata/rebootrig/" + name, Mode: 0o755})
-	}
-	config := guest.Config{Name: "reboots", Dir: filepath.Join(dir, "guest"), Kernel: h.old, Busybox: busybox, Files: files, MemoryMB: 768,
+	config, err := debian.Equip(ctx, guest.Config{Name: "reboots", Dir: filepath.Join(dir, "guest"), Kernel: h.old, Busybox: busybox, Files: files,
 		Disk: filepath.Join(dir, "disk"), Services: []guest.Service{
-			{Name: "chooser", Argv: []string{"/usr/bin/chooser"}, Env: []string{"PATH=/usr/bin:/bin:/sbin"}},
 			{Name: "host", Argv: []string{"/t/inside.test", "-test.run", "^TestInsideTheRebootingHost$", "-test.timeout", "0"},
 				Env: []string{insideVariable + "=1", "PATH=/usr/bin:/bin:/sbin"}},
-		}}
-	second := config
-	second.Kernel = h.fixed
-	image, err := guest.Initramfs(ctx, second)
+		}}, h.fixed)
 	must(err)
-	must(os.WriteFile(filepath.Join(dir, "initrd"), image, 0o644))
-	config.Files = append(config.Files,
-		guest.File{Path: "/rig/vmlinuz-" + h.old.Release, Source: h.old.Image},
-		guest.File{Path: "/rig/vmlinuz-" + h.fixed.Release, Source: h.fixed.Image},
-		guest.File{Path: "/rig/initrd.img-" + h.fixed.Release, Source: filepath.Join(dir, "initrd")})
 	h.g, err = guest.Start(ctx, config)
 	must(err)
 	t.Cleanup(func() { h.g.Kill() })
@@ -221,5 +210,43 @@ func goesWell(h *rebooting) {
 	h.runs(h.fixed)
 	if after := h.run("cat " + reportFile); after != before {
 		h.t.Errorf("after a reboot it reports\n%s", strings.TrimPrefix(after, before))
+	}
+}
+
+func wayBack(h *rebooting) {
+	h.run("rm /var/lib/hotstick/hooks; echo revert >" + wishFile)
+	h.reported("debian-kernel@2 #1 reverting operator")
+	h.reported("debian-kernel@2 #1 reverted operator")
+	h.runs(h.old)
+	h.until("uncordon", "grep -q uncordon /var/lib/hotstick/hooks")
+	h.hooks("drain before, uncordon fallback")
+	if env := h.run("cat /boot/grub/grubenv"); env != "saved_entry=gnulinux-advanced-rig>gnulinux-"+h.old.Release+"-advanced-rig" {
+		h.t.Errorf("GRUB's environment is %q", env)
+	}
+	h.until("nothing is remembered", "test ! -e /"+reboot.StateFile)
+}
+
+func byKexec(h *rebooting) {
+	booted := func(k kernelpkg.Kernel) int {
+		console, err := h.g.ConsoleLog()
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		return strings.Count(console, "Linux version "+k.Release)
+	}
+	old, fixed := booted(h.old), booted(h.fixed)
+	h.run("rm /var/lib/hotstick/hooks; echo method = kexec >>/" + reboot.SettingsFile)
+	h.wish("3", "1")
+	h.reported("debian-kernel@3 #1 probation")
+	h.reported("debian-kernel@3 #1 confirmed")
+	h.runs(h.fixed)
+	h.until("uncordon", "grep -q uncordon /var/lib/hotstick/hooks")
+	h.hooks("drain before, uncordon settled")
+	if got := booted(h.old) - old; got != 0 || booted(h.fixed) != fixed+1 {
+		h.t.Errorf("the old kernel was booted %d times meanwhile, the new one %d times", got, booted(h.fixed)-fixed)
+	}
+	// The fallback is the boot loader's still, and is the new kernel once that is kept.
+	if env := h.run("cat /boot/grub/grubenv"); env != "saved_entry=gnulinux-advanced-rig>gnulinux-"+h.fixed.Release+"-advanced-rig" {
+		h.t.Errorf("GRUB's environment is %q", env)
 	}
 }

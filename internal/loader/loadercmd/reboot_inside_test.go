@@ -27,6 +27,7 @@ import (
 	"github.com/hotstick/hotstick/internal/loader"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 	"github.com/hotstick/hotstick/internal/loader/link"
+	"github.com/hotstick/hotstick/internal/loader/operate"
 	"github.com/hotstick/hotstick/internal/statement"
 )
 
@@ -37,7 +38,7 @@ const insideVariable = "HOTSTICK_REBOOT_INSIDE"
 
 // Files by which the host inside and the test outside meet. All are on the guest's disk.
 const (
-	wishFile   = "/var/lib/hotstick/wish"    // LEVEL ATTEMPT: what to grant next
+	wishFile   = "/var/lib/hotstick/wish"    // LEVEL ATTEMPT: what to grant next; or revert
 	reportFile = "/var/lib/hotstick/reports" // a line for each report and refusal
 )
 
@@ -49,19 +50,6 @@ func seeded(t *testing.T, n byte) *statement.Key {
 		t.Fatal(err)
 	}
 	return k
-}
-
-// TestInsideStartAKernel starts another kernel, for the chooser.
-func TestInsideStartAKernel(t *testing.T) {
-	release, line := os.Getenv("HOTSTICK_KEXEC_RELEASE"), os.Getenv("HOTSTICK_KEXEC_LINE")
-	if release == "" {
-		t.Skip("starts another kernel; TestARealHostIsRebooted runs it inside a guest")
-	}
-	if err := (rebootstep.This{}).LoadKernel("/boot/vmlinuz-"+release, "/boot/initrd.img-"+release, strings.TrimSpace(line)); err != nil {
-		t.Fatal(err)
-	}
-	unix.Sync()
-	t.Fatal(unix.Reboot(unix.LINUX_REBOOT_CMD_KEXEC))
 }
 
 // insideHost is a host with a real kernel: the loader, its ledger on the guest's disk, the
@@ -131,7 +119,7 @@ func (h *insideHost) open() {
 		{Person: "ann", Keys: key(h.author)}, {Person: "bob", Keys: key(h.approver)}}}
 	a := hotstick.Artifact{Build: recipe.Build, Digest: hotstick.NewDigest(data), SizeBytes: int64(len(data)), Module: recipe.Module}
 	var patches []hotstick.Patch
-	for level := 1; level <= 2; level++ {
+	for level := 1; level <= 3; level++ {
 		patches = append(patches, hotstick.Patch{Ref: hotstick.PatchRef{Name: "debian-kernel", Level: level}, Driver: "reboot",
 			Reversibility: hotstick.ReversibleReboot, Replace: true, Artifacts: []hotstick.Artifact{a}})
 	}
@@ -246,6 +234,14 @@ func (h *insideHost) serve() {
 
 // grant signs a plan for a level, once, and a grant for an attempt of it.
 func (h *insideHost) grant(wish []string) []json.RawMessage {
+	if len(wish) == 1 && wish[0] == "revert" {
+		h.must(os.Remove(wishFile))
+		answer := h.loader.Operate(context.Background(), operate.Caller{Name: "root"}, operate.Request{Action: operate.Revert, Reason: "a test"})
+		if answer.Refused != nil {
+			h.note("refused %s %s", answer.Refused.Code, answer.Refused.Detail)
+		}
+		return nil
+	}
 	if len(wish) != 2 {
 		h.t.Fatalf("the wish is %q", wish)
 	}

@@ -25,7 +25,7 @@ import (
 
 // step is hotstick-loader step NAME, where NAME is touch or a driver's: it does the one
 // thing that the loader's request names, if the ledger and the signed catalog say so too,
-// and ends. The unit that runs it has the rights that the loader has not.
+// and ends. As observe it asks vendors' programs, and changes nothing. The unit that runs it has the rights that the loader has not.
 func step(args []string, stderr io.Writer, log *slog.Logger) int {
 	if len(args) == 0 || !slices.Contains(stepNames(), args[0]) {
 		fmt.Fprintln(stderr, "hotstick-loader: the steps are", strings.Join(stepNames(), ", "))
@@ -49,10 +49,13 @@ func step(args []string, stderr io.Writer, log *slog.Logger) int {
 }
 
 func (s settings) step(ctx context.Context, name string, log *slog.Logger) error {
-	if name == "touch" {
-		return s.touch(ctx, onhost.Host{}, log)
-	}
 	root := os.DirFS("/")
+	switch name {
+	case touchStep:
+		return s.touch(ctx, onhost.Host{}, log)
+	case steps.ObserveStep:
+		return s.observeStep(ctx, root)
+	}
 	return s.driverStep(ctx, name, steppers[name](root, hostcmd.Host{}), root)
 }
 
@@ -79,7 +82,7 @@ func (s settings) touch(ctx context.Context, world touch.World, log *slog.Logger
 	} else if request.Value != nil {
 		log.Info("touched", "thing", request.Touch.Thing(), "value", *request.Value)
 	}
-	return errors.Join(err, putStep(dir, "answer.json", answer))
+	return errors.Join(err, steps.Put(dir, "answer.json", answer))
 }
 
 func (s settings) perform(ctx context.Context, world touch.World, request stepRequest, answer *stepAnswer) (err error) {

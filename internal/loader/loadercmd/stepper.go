@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/durable"
+	"github.com/hotstick/hotstick/internal/loader/steps"
 	"github.com/hotstick/hotstick/internal/loader/touch"
 	"github.com/hotstick/hotstick/internal/loader/touch/onhost"
 	"github.com/hotstick/hotstick/internal/strictjson"
@@ -26,6 +26,9 @@ const (
 	stepsSystemd = "systemd"
 	stepsDirect  = "direct"
 )
+
+// touchStep is the step that touches things.
+const touchStep = "touch"
 
 // stepUnit is the unit that a touch runs in where systemd is.
 const stepUnit = "hotstick-step@touch.service"
@@ -73,7 +76,7 @@ func newStepper(s settings) *stepper {
 		_, err := os.Stat("/run/systemd/system")
 		p.systemd = err == nil
 	}
-	p.argv = []string{"/proc/self/exe", "step", "touch", "--root", s.root, "--state", s.state, "--agent", s.agent, "--socket", s.socket}
+	p.argv = []string{"/proc/self/exe", "step", touchStep, "--root", s.root, "--state", s.state, "--agent", s.agent, "--socket", s.socket}
 	return p
 }
 
@@ -99,10 +102,13 @@ func (p *stepper) Set(ctx context.Context, t hotstick.Touch, value string) error
 func (p *stepper) ask(ctx context.Context, t hotstick.Touch, value *string) (string, error) {
 	p.one.Lock()
 	defer p.one.Unlock()
+	if busy, err := steps.Busy(p.dir); err != nil || busy {
+		return "", errors.Join(touch.ErrBusy, err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, stepTime)
 	defer cancel()
 	request := stepRequest{ID: rand.Text(), Touch: t, Value: value}
-	if err := putStep(p.dir, "request.json", request); err != nil {
+	if err := steps.Put(p.dir, "request.json", request); err != nil {
 		return "", err
 	}
 	out, ended := p.start(ctx)
@@ -134,22 +140,6 @@ func (p *stepper) start(ctx context.Context) (string, error) {
 	cmd.WaitDelay = time.Second
 	err := cmd.Run()
 	return out.String(), err
-}
-
-// putStep writes one of the two files as a whole.
-func putStep(dir, name string, v any) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("cannot make the directory of steps: %w", err)
-	}
-	data, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	path := filepath.Join(dir, name)
-	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, err)
-	}
-	return os.Rename(path+".new", path)
 }
 
 func readStep(dir, name string, v any) error {

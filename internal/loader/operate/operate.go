@@ -41,8 +41,8 @@ const (
 	// Hold keeps anything new from starting, Unhold lets it.
 	Hold   Action = "hold"
 	Unhold Action = "unhold"
-	// Adopt takes over what another system has loaded; Adopted says that its unit is on
-	// hold.
+	// Adopt takes over what another system has loaded, or puts that system on hold again;
+	// Adopted says that its unit is on hold.
 	Adopt   Action = "adopt"
 	Adopted Action = "adopted"
 	// Release gives it back; Released says that its unit is as it was.
@@ -57,6 +57,9 @@ type Request struct {
 	Reason string `json:"reason,omitempty"`
 	// Unit is the other system's unit as it is now, for Adopt.
 	Unit *Unit `json:"unit,omitempty"`
+	// Forget ends a Release that cannot be done: nothing is given back, and that is written
+	// down.
+	Forget bool `json:"forget,omitempty"`
 }
 
 // Unit is a systemd unit as it is.
@@ -76,6 +79,9 @@ func (r *Request) Validate() error {
 	if len(r.Reason) > maxReason {
 		return fmt.Errorf("cannot take a reason of %d bytes: the limit is %d", len(r.Reason), maxReason)
 	}
+	if r.Forget && r.Action != Release {
+		return fmt.Errorf("cannot forget with %.40q: only a release can be given up", string(r.Action))
+	}
 	if r.Unit != nil && (r.Unit.Name == "" || len(r.Unit.Name) > maxUnit) {
 		return errors.New("cannot use a unit without a name, or with a very long one")
 	}
@@ -91,6 +97,9 @@ type Answer struct {
 	Done string `json:"done,omitempty"`
 	// Refused is why nothing was done.
 	Refused *hotstick.Reason `json:"refused,omitempty"`
+	// Waiting says in words what has been begun and has not ended: whoever asks again is told
+	// how it went.
+	Waiting string `json:"waiting,omitempty"`
 	// Unknown lists what stands against an adoption, in words.
 	Unknown []string `json:"unknown,omitempty"`
 	// Adoption is what was adopted, or is given back.
@@ -109,9 +118,14 @@ type HostState struct {
 	Permit  *ledger.Permit   `json:"permit,omitempty"`
 	Former  *ledger.Permit   `json:"former,omitempty"`
 	Adopted *ledger.Adoption `json:"adopted,omitempty"`
+	// Forgotten is the last system that was not given its settings back.
+	Forgotten *ledger.Forgotten `json:"forgotten,omitempty"`
 	// Masters are other systems that load live patches, as the loader sees them.
 	Masters []hotstick.Master `json:"masters,omitempty"`
-	Catalog CatalogState      `json:"catalog"`
+	// Schedule is why the adopted system is not on hold yet, or not given back; nil while
+	// that is under way or there is nothing to do.
+	Schedule *hotstick.Reason `json:"schedule,omitempty"`
+	Catalog  CatalogState     `json:"catalog"`
 	// Drivers are what each driver can do here.
 	Drivers []hotstick.Capabilities `json:"drivers"`
 	Health  Health                  `json:"health"`

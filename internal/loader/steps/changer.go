@@ -1,7 +1,9 @@
 package steps
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -27,10 +29,10 @@ type Changer struct {
 var (
 	_ driver.Stepped      = (*Changer)(nil)
 	_ driver.LevelSettler = (*Changer)(nil)
+	_ driver.Asking       = (*Changer)(nil)
 )
 
-// NewChanger returns the driver of an observer at a desk.
-func NewChanger(observer driver.Observer, desk *Desk, led func() (ledger.Ledger, error)) *Changer {
+func newChanger(observer driver.Observer, desk *Desk, led func() (ledger.Ledger, error)) *Changer {
 	return &Changer{observer: observer, desk: desk, led: led}
 }
 
@@ -46,6 +48,15 @@ func (c *Changer) Capabilities(ctx context.Context) hotstick.Capabilities {
 func (c *Changer) NeedsRoot() bool {
 	r, is := c.observer.(driver.Rooted)
 	return is && r.NeedsRoot()
+}
+
+// Programs are those that a step asks for the observer (see [driver.Asking]); none of one
+// that asks none.
+func (c *Changer) Programs() []string {
+	if a, is := c.observer.(driver.Asking); is {
+		return a.Programs()
+	}
+	return nil
 }
 
 // Observe implements [driver.Observer]: while a step runs, its module is in transition.
@@ -76,7 +87,7 @@ func (c *Changer) Step(ctx context.Context) (driver.Progress, bool) {
 	if !was || r.Driver != c.Name() || r.Act != Apply && r.Act != Remove {
 		return driver.Progress{}, false
 	}
-	p := driver.Progress{Module: r.Module, Apply: r.Act == Apply, Asked: millis(r.AskedMillis), Running: s.running}
+	p := driver.Progress{Module: r.Module, Apply: r.Act == Apply, Asked: millis(r.AskedMillis), First: millis(cmp.Or(r.FirstMillis, r.AskedMillis)), Tries: r.Tries, Running: s.running}
 	if !s.running {
 		p.Ended = millis(s.answer.EndedMillis)
 	}
@@ -87,19 +98,19 @@ func (c *Changer) Step(ctx context.Context) (driver.Progress, bool) {
 }
 
 // End implements [driver.Stepped].
-func (c *Changer) End(ctx context.Context) error { return c.desk.end(ctx) }
+func (c *Changer) End(ctx context.Context, kill bool) error { return c.desk.end(ctx, kill) }
 
 // Load implements [driver.Changer]: it asks for the level's step and returns.
 func (c *Changer) Load(ctx context.Context, load driver.Load) error {
 	return c.change(ctx, Apply, load.Module)
 }
 
-// Disable implements [driver.Changer]. A step that brings the module in is made to end
-// first; that is the reversal of its transition.
+// Disable implements [driver.Changer]. A step that brings the module in is asked to
+// end first; that is the reversal of its transition.
 func (c *Changer) Disable(ctx context.Context, module string) error {
 	if p, was := c.Step(ctx); was && p.Running && p.Module == module {
 		if p.Apply {
-			return c.End(ctx)
+			return c.End(ctx, false)
 		}
 		return nil
 	}
@@ -134,8 +145,17 @@ func (c *Changer) change(ctx context.Context, act Act, module string) error {
 	if back = back || act == Remove; back && !level.Reboots() && !c.canGoBack(ctx, act) {
 		return driver.Refuse(hotstick.ReasonNoWayBack, "%s cannot take %s out of a running kernel: reboot the host", c.Name(), led.Attempt.Level.Patch)
 	}
-	_, err = c.desk.ask(ctx, Request{Driver: c.Name(), Act: act, Module: level.Module, Artifact: level.Artifact, LimitSeconds: level.TransitionSeconds})
+	_, err = c.desk.ask(ctx, Request{Driver: c.Name(), Act: act, Module: level.Module, Artifact: level.Artifact, Row: row(*led.Attempt), LimitSeconds: level.TransitionSeconds})
 	return err
+}
+
+// row names an attempt and its direction.
+func row(a ledger.Attempt) string {
+	direction := "forth"
+	if a.Phase == hotstick.Reverting {
+		direction = "back"
+	}
+	return fmt.Sprintf("%s %d %s", a.Plan, a.Number, direction)
 }
 
 // canGoBack reports whether the system can do at all what a way back needs. Of one that

@@ -49,6 +49,11 @@ type Request struct {
 	Keep bool `json:"keep,omitempty"`
 	// AskedMillis is the boot's age when it was asked for.
 	AskedMillis int64 `json:"asked_millis"`
+	// Row names the attempt and its direction. FirstMillis is AskedMillis of the first of a
+	// row of requests for the same, and Tries counts those before this one.
+	Row         string `json:"row,omitempty"`
+	FirstMillis int64  `json:"first_millis,omitempty"`
+	Tries       int    `json:"tries,omitempty"`
 	// LimitSeconds is how long the step may take.
 	LimitSeconds int `json:"limit_seconds"`
 	// PID is the step's process, once there is one.
@@ -97,8 +102,10 @@ const (
 type Starter interface {
 	// Start starts a driver's step and returns at once.
 	Start(ctx context.Context, driver string) error
-	// End makes a running step end, politely at first, and returns at once.
-	End(ctx context.Context, driver string, pid int) error
+	// End tells the process of a running step, and nothing that it has started, that
+	// nothing more is wanted of it (SIGTERM); with kill it kills all of them. It returns at
+	// once.
+	End(ctx context.Context, driver string, pid int, kill bool) error
 }
 
 // Desk is where loader and step meet. One of the loader's is safe for concurrent use.
@@ -130,7 +137,7 @@ func (d *Desk) ask(ctx context.Context, r Request) (id string, err error) {
 	now, was, err := d.look()
 	switch {
 	case err != nil:
-		return "", driver.Refuse(hotstick.ReasonToolFailed, "cannot ask for a step: %v", err)
+		return "", again("cannot ask for a step: %v", err)
 	case was && now.running:
 		return "", busy("a step of %s runs", now.request.Driver)
 	}
@@ -138,18 +145,35 @@ func (d *Desk) ask(ctx context.Context, r Request) (id string, err error) {
 		return "", busy("another step runs")
 	}
 	r.ID, r.AskedMillis = rand.Text(), d.Uptime().Milliseconds()
+	r.FirstMillis = r.AskedMillis
+	if was && r.repeats(now.request) {
+		r.FirstMillis, r.Tries = now.request.FirstMillis, now.request.Tries+1
+	}
 	failpoint.Here(failpoint.LoaderStepBeforeAsked)
-	if err := put(d.Dir, requestFile, r); err != nil {
-		return "", driver.Refuse(hotstick.ReasonToolFailed, "cannot ask for a step: %v", err)
+	if err := Put(d.Dir, requestFile, r); err != nil {
+		return "", again("cannot ask for a step: %v", err)
 	}
 	failpoint.Here(failpoint.LoaderStepAsked)
 	if err := d.knock(ctx, r); err != nil {
-		if d.withdraw() == nil {
-			_ = os.Remove(filepath.Join(d.Dir, takenFile)) // it never began; a leftover would only say that
+		if d.withdraw() != nil {
+			return r.ID, nil // it has begun, whatever was said
 		}
-		return "", driver.Refuse(hotstick.ReasonToolFailed, "cannot start the step of %s: %v", r.Driver, err)
+		_ = os.Remove(filepath.Join(d.Dir, takenFile)) // it never began; a leftover would only say that
+		return "", again("cannot start the step of %s: %v", r.Driver, err)
 	}
 	return r.ID, nil
+}
+
+// repeats reports whether a request is for the same as the last one.
+func (r Request) repeats(last Request) bool {
+	return last.Row == r.Row && last.Driver == r.Driver && last.Act == r.Act && last.Module == r.Module && last.Artifact == r.Artifact
+}
+
+// again refuses for a cause that may pass by itself.
+func again(format string, args ...any) *driver.Refusal {
+	r := driver.Refuse(hotstick.ReasonToolFailed, format, args...)
+	r.Retry = true
+	return r
 }
 
 func busy(format string, args ...any) *driver.Refusal {
@@ -166,7 +190,7 @@ func (d *Desk) knock(ctx context.Context, r Request) error {
 
 // withdraw takes a request back that nobody has taken.
 func (d *Desk) withdraw() error {
-	return os.Rename(filepath.Join(d.Dir, requestFile), filepath.Join(d.Dir, takenFile))
+	return durable.Rename(filepath.Join(d.Dir, requestFile), filepath.Join(d.Dir, takenFile))
 }
 
 // now says how the newest step is going; false if there was none in this boot. What waits
@@ -194,7 +218,7 @@ func (d *Desk) now(ctx context.Context) (state, bool) {
 }
 
 // end makes the running step end. The caller does not hold mu.
-func (d *Desk) end(ctx context.Context) error {
+func (d *Desk) end(ctx context.Context, kill bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s, was, err := d.look()
@@ -209,7 +233,7 @@ func (d *Desk) end(ctx context.Context) error {
 		return nil
 	}
 	d.ended, d.endedFor = d.Uptime(), s.request.ID
-	return d.Starter.End(ctx, s.request.Driver, s.request.PID)
+	return d.Starter.End(ctx, s.request.Driver, s.request.PID, kill)
 }
 
 // look reads the desk. The order is that in which a step can only be found further on, and
@@ -235,8 +259,9 @@ func (d *Desk) look() (state, bool, error) {
 	case taken && (!answered || s.answer.Request.ID != s.request.ID):
 		s.running, s.answer = locked, Answer{}
 		if !locked {
-			r := driver.Refuse(hotstick.ReasonToolFailed, "the step ended before it could say how it went")
-			s.answer = Answer{Request: s.request, EndedMillis: s.request.AskedMillis, Refused: &r.Reason}
+			// Somebody has killed it, for want of memory perhaps: what it does may be done again.
+			r := again("the step ended before it could say how it went")
+			s.answer = Answer{Request: s.request, EndedMillis: s.request.AskedMillis, Refused: &r.Reason, Retry: true}
 		}
 		return s, true, nil
 	}
@@ -244,8 +269,8 @@ func (d *Desk) look() (state, bool, error) {
 	return s, answered, nil
 }
 
-// put writes a file as a whole.
-func put(dir, name string, v any) error {
+// Put writes a file of a directory of steps as a whole.
+func Put(dir, name string, v any) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("cannot make the directory of steps: %w", err)
 	}
@@ -257,12 +282,14 @@ func put(dir, name string, v any) error {
 	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
-	return os.Rename(path+".new", path)
+	return durable.Rename(path+".new", path)
 }
 
 // get reads a file and reports whether it was there.
-func get(dir, name string, v any) (bool, error) {
-	data, err := durable.ReadUntrusted(filepath.Join(dir, name), maxFile)
+func get(dir, name string, v any) (bool, error) { return read(dir, name, maxFile, v) }
+
+func read(dir, name string, limit int64, v any) (bool, error) {
+	data, err := durable.ReadUntrusted(filepath.Join(dir, name), limit)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

@@ -4,6 +4,8 @@
 // (hotstick-loader step NAME, as hotstick-step@NAME.service where systemd is), verifies
 // again that it is justified (see [Justify]), does it with the driver's [driver.Stepper],
 // and says how it went. To the loader a vendor's system looks like any other: see [Changer].
+// On Windows, where agent, loader and steps are one service, the same step runs within the
+// loader's process: see [Within].
 //
 // # The desk
 //
@@ -30,8 +32,22 @@
 //
 // # Time
 //
-// A request carries its limit, after which the step ends itself and all that it has
-// started; the loader ends it from outside a little later. What is refused for a cause that
-// may pass, such as the lock of a package manager, the step itself tries again, for half of
-// its time.
+// A request carries its limit, after which the step makes what it has started end (see
+// package hostcmd). Before that the loader may tell it that nothing more is wanted, because
+// the host is ill, say: then it begins nothing more, and a package manager that runs may
+// still finish. Only [driver.StepGrace] after its limit is a step killed.
+//
+// What is refused for a cause that may pass, such as the lock of a package manager, the step
+// itself tries again, for half of its time. A step that was killed before it could answer is
+// refused like that too, so the loader asks for another, a few times.
+//
+// # What vendors' programs say
+//
+// Some drivers have to run a program of the vendor to tell what they can do here, or what is
+// in effect. The loader's unit forbids most of what such programs do, and each run costs. So
+// the loader runs none: it asks for `hotstick-loader step observe`, which keeps what the
+// programs said in said-NAME.json, and each step of such a driver does so too before it
+// ends. Answers are asked anew after five minutes, twenty seconds during an attempt of the
+// driver, or once the kernel has other modules of strangers loaded, and count for twenty
+// minutes at most; see [Programs]. What the kernel itself shows is read at once, always.
 package steps

@@ -13,6 +13,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/failpoint"
+	"github.com/hotstick/hotstick/internal/loader/ledger"
 )
 
 // Job is a request that a step has taken.
@@ -57,7 +58,7 @@ func (j *Job) take() error {
 		return fmt.Errorf("cannot take the loader's request: %w", err)
 	}
 	j.Request.PID = os.Getpid()
-	return put(j.desk.Dir, takenFile, j.Request)
+	return Put(j.desk.Dir, takenFile, j.Request)
 }
 
 // Answer says how the step went, and ends it.
@@ -68,7 +69,7 @@ func (j *Job) Answer(value []byte, refusal error) error {
 		r := asRefusal(refusal)
 		answer.Refused, answer.Retry = &r.Reason, r.Retry
 	}
-	if err := put(j.desk.Dir, answerFile, answer); err != nil {
+	if err := Put(j.desk.Dir, answerFile, answer); err != nil {
 		return err
 	}
 	failpoint.Here(failpoint.LoaderStepAnswered)
@@ -97,7 +98,9 @@ func asRefusal(err error) driver.Refusal {
 // retryEvery is the pause before a step tries again what may pass by itself.
 const retryEvery = 5 * time.Second
 
-// Work does a job, once it is justified. It is what runs with all the rights.
+// Work does a job, once it is justified. It is what runs with all the rights. Once the
+// context ends nothing more is begun; the driver's programs then end as package hostcmd has
+// it, and a package manager not before the request's own limit.
 func (j *Job) Work(ctx context.Context, stepper driver.Stepper, ground Ground) ([]byte, error) {
 	limit := time.Duration(j.Request.LimitSeconds) * time.Second
 	ctx, cancel := context.WithTimeout(ctx, limit)
@@ -111,6 +114,15 @@ func (j *Job) Work(ctx context.Context, stepper driver.Stepper, ground Ground) (
 	recipe, err := Justify(ground, j.Request)
 	if err != nil {
 		return nil, driver.Refuse(hotstick.ReasonVerificationFailed, "%v", err)
+	}
+	if ctx.Err() != nil {
+		return nil, driver.Refuse(hotstick.ReasonToolFailed, "it was made to end before it had begun")
+	}
+	if p, is := stepper.(driver.Particular); is {
+		stepper = p.Only(ours(ground.Ledger))
+	}
+	if r, is := stepper.(driver.Returning); is && goesBack(ground.Ledger) {
+		stepper = r.Back()
 	}
 	do := stepper.Apply
 	if j.Request.Act == Remove {
@@ -126,6 +138,31 @@ func (j *Job) Work(ctx context.Context, stepper driver.Stepper, ground Ground) (
 			return nil, inTime(ctx, err, limit)
 		}
 	}
+}
+
+// goesBack reports whether the ledger's attempt is on its way back.
+func goesBack(led ledger.Ledger) bool {
+	return led.Attempt != nil && led.Attempt.Phase == hotstick.Reverting
+}
+
+// ours are the modules that the ledger knows as ours.
+func ours(led ledger.Ledger) []string {
+	var modules []string
+	add := func(l *ledger.Level) {
+		if l != nil {
+			modules = append(modules, l.Module)
+		}
+	}
+	if a := led.Attempt; a != nil {
+		add(&a.Level)
+		add(a.Before)
+	}
+	for _, p := range []*ledger.Permit{led.Permit, led.Former} {
+		if p != nil {
+			add(&p.Level)
+		}
+	}
+	return modules
 }
 
 // settle does what follows from the end of an attempt that rebooted.

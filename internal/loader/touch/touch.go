@@ -2,6 +2,7 @@ package touch
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -9,7 +10,12 @@ import (
 	"github.com/hotstick/hotstick/internal/loader/ledger"
 )
 
-// World is what can be touched. Its calls end by themselves in bounded time.
+// ErrBusy: nothing can be touched while a step of a driver runs. That passes.
+var ErrBusy = errors.New("cannot touch anything while a step of a driver runs")
+
+// World is what can be touched. Its calls end by themselves in bounded time. Where it must
+// wait for somebody else's work to end, they return [ErrBusy] at once and have changed
+// nothing.
 type World interface {
 	// Read returns the value that a thing has now: of a sysctl or parameter what the
 	// kernel says, of a module [Loaded] or [Absent], of a service [Active] or [Inactive].

@@ -6,6 +6,7 @@
 package rigtest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"github.com/hotstick/hotstick/internal/guest"
 	"github.com/hotstick/hotstick/internal/guest/kernelpkg"
 	"github.com/hotstick/hotstick/internal/rig"
+	"github.com/hotstick/hotstick/internal/turn"
 )
 
 // modulesVariable is set inside guests: the directory of the modules.
@@ -46,11 +48,16 @@ type Suite struct {
 	Others bool
 	// CPUs and MemoryMB of the guests; 1 and 384 if 0.
 	CPUs, MemoryMB int
+	// Match is the pattern of the tests that run inside; all whose names begin with
+	// TestInside if it is empty.
+	Match string
 	// AtLeast is how many tests have to pass inside each guest, the cases of tests counted
 	// as well. It keeps a suite that runs nothing from passing.
 	AtLeast int
 	// Limit is how long a guest may take; ten minutes if 0.
 	Limit time.Duration
+	// Turns: where tests take turns, one line is enough.
+	Turns bool
 }
 
 // Guest is a kernel line, and what its guest gets.
@@ -89,6 +96,9 @@ func (s Suite) Run(t *testing.T) {
 	}
 	for _, g := range s.Prepare(t, t.Context()) {
 		t.Run(g.Line, func(t *testing.T) {
+			if s.Turns {
+				turn.Take(t, g.Line, Lines()...)
+			}
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
 			g.runTests(t, ctx, limit)
@@ -196,7 +206,7 @@ func (g Guest) runTests(t *testing.T, ctx context.Context, limit time.Duration) 
 	if _, err := machine.WaitBoot(ctx); err != nil {
 		t.Fatal(err)
 	}
-	out, code, err := machine.Run(ctx, g.Command("^TestInside", limit*8/10))
+	out, code, err := machine.Run(ctx, g.Command(cmp.Or(g.suite.Match, "^TestInside"), limit*8/10))
 	if err != nil {
 		console, _ := machine.ConsoleLog()
 		t.Fatalf("%v\n%s\nconsole:\n%s", err, out, console[max(0, len(console)-6000):])

@@ -21,9 +21,9 @@ func plugin(fsys fs.FS, m rpmrun.Manager) rpmrun.Plugin {
 	return rpmrun.Plugin{
 		Manager: m, Driver: amazon.Name, Command: "kernel-livepatch",
 		Auto: func() (bool, error) {
-			auto, _, err := amazon.Auto(fsys)
+			auto, _, err := amazon.Plugin().Auto(fsys)
 			return auto, err
 		},
-		Look: func() (bool, string, error) { return amazon.Held(fsys) },
+		Look: func() (bool, string, error) { return amazon.Plugin().Held(fsys) },
 	}
 }

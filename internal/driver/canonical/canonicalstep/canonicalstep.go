@@ -229,14 +229,7 @@ func resting(s canonical.Status) bool {
 // Remove implements [driver.Stepper]. It refuses where any patch of Canonical's is in
 // effect.
 func (s *Stepper) Remove(ctx context.Context, recipe hotstick.Recipe) error {
-	patches, err := s.Observe(ctx)
-	if err != nil {
-		return err
-	}
-	if len(patches) == 0 {
-		return nil
-	}
-	return driver.Refuse(hotstick.ReasonNoWayBack, "Canonical's client never unloads a patch, and %s is in effect", patches[0].Module)
+	return driver.StaysIn(ctx, s, "Canonical's client never unloads a patch such as")
 }
 
 // configure sets one key of the client's configuration.
@@ -262,7 +255,7 @@ func (s *Stepper) restart(ctx context.Context) error {
 	case err != nil:
 		return driver.Refuse(hotstick.ReasonToolFailed, "%v", err)
 	case ran.Code != 0:
-		return driver.Refuse(hotstick.ReasonToolFailed, "snap restart ended with exit code %d: %s", ran.Code, canonical.Said(ran))
+		return driver.Refuse(hotstick.ReasonToolFailed, "snap restart ended with exit code %d: %s", ran.Code, ran.Said())
 	}
 	return nil
 }

@@ -4,7 +4,7 @@
 // sees no others.
 //
 // It is written from the vendor's documentation of the API, and was never run against an
-// ePortal. A server's report is the agent's word, a few hours old: it says whom to look at,
+// ePortal. hotstick driver feeds and offer use it. A server's report is the agent's word, a few hours old: it says whom to look at,
 // and never what is in effect.
 package eportal
 

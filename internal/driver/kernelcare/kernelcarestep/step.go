@@ -140,7 +140,7 @@ func (s *Stepper) reach(ctx context.Context, was kernelcare.Now, level int) erro
 // back puts things as they were before an attempt that failed, and returns why it failed,
 // with what could not be put back.
 func (s *Stepper) back(ctx context.Context, was kernelcare.Now, before conffile.Saved, cause error) error {
-	err := s.restore(before)
+	err := s.config().Restore(before)
 	if err == nil && ctx.Err() == nil {
 		err = s.levelBack(ctx, was, pinIn(before))
 	}
@@ -200,10 +200,8 @@ func (s *Stepper) tool(ctx context.Context, option string, applied bool) error {
 	switch {
 	case ctx.Err() != nil:
 		return gaveUp(ctx)
-	case errors.Is(err, driver.ErrNoProgram):
-		return driver.Refuse(hotstick.ReasonUnsupported, "%v", err)
 	case err != nil:
-		return driver.Refuse(hotstick.ReasonToolFailed, "%v", err)
+		return driver.Unasked(err)
 	}
 	refusal := kernelcare.Refusal(ran)
 	if refusal == nil {

@@ -27,7 +27,7 @@ const patches = "../../../../patches"
 // kpatch tool and for dnf, and the kernel and the live patches are real.
 func TestRealKernels(t *testing.T) {
 	rigtest.Suite{
-		Name: "kpatch", Files: kpatchrig.Files(), Patches: patches, AtLeast: 28, Limit: 20 * time.Minute,
+		Name: "kpatch", Files: kpatchrig.Files(), Patches: patches, AtLeast: 30, Limit: 20 * time.Minute,
 		Modules: []rig.Module{{Name: "livepatch_fix_1"}, {Name: "livepatch_fix_2"}, {Name: "livepatch_busy", Source: "busy-1"}},
 		Build: func(ctx context.Context, k kernelpkg.Kernel, dir string) error {
 			for _, folder := range []string{"foreign", "busy-target"} {

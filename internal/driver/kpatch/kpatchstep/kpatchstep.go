@@ -6,6 +6,7 @@ import (
 	"context"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver"
@@ -19,7 +20,7 @@ import (
 // New returns the driver of the host whose root is fsys. Where live patches are Red Hat's
 // packages it is a [driver.Scheduler] as well.
 func New(fsys fs.FS, commands driver.Commands) driver.Stepper {
-	s := &Stepper{kpatch.NewObserver(fsys), fsys, commands}
+	s := &Stepper{Observer: kpatch.NewObserver(fsys), fsys: fsys, commands: commands, own: kpatch.Own(fsys)}
 	if kpatch.Packaged(fsys) {
 		return &Scheduler{s, plugin(fsys, commands)}
 	}
@@ -31,9 +32,35 @@ type Stepper struct {
 	*kpatch.Observer
 	fsys     fs.FS
 	commands driver.Commands
+	// own tells which modules a level may replace.
+	own func(module string) bool
+	// back: it applies the level before again.
+	back bool
 }
 
-var _ driver.Stepper = (*Stepper)(nil)
+var (
+	_ driver.Particular = (*Stepper)(nil)
+	_ driver.Returning  = (*Stepper)(nil)
+)
+
+// Only implements [driver.Particular].
+func (s *Stepper) Only(modules []string) driver.Stepper { return s.only(modules) }
+
+func (s *Stepper) only(modules []string) *Stepper {
+	with := *s
+	with.own = func(module string) bool { return slices.Contains(modules, module) }
+	return &with
+}
+
+// Back implements [driver.Returning]: whatever the next boot would load, the level before
+// comes back now.
+func (s *Stepper) Back() driver.Stepper { return s.returning() }
+
+func (s *Stepper) returning() *Stepper {
+	with := *s
+	with.back = true
+	return &with
+}
 
 // Apply implements [driver.Stepper] with `kpatch load`. A patch that replaces others takes
 // the place of the level before; its code stays in memory, as the tool leaves it.
@@ -54,12 +81,16 @@ func (s *Stepper) load(ctx context.Context, recipe hotstick.Recipe) error {
 	if state == hotstick.InEffect {
 		return nil
 	}
-	if err := free(patches, s.fsys); err != nil {
+	if err := s.free(patches); err != nil {
 		return err
 	}
 	file, err := s.verify(recipe)
 	if err != nil {
 		return err
+	}
+	if unit := kpatch.AtBoot(s.fsys); unit != "" && !s.back {
+		return driver.Refuse(hotstick.ReasonOtherMaster, "%s would load the modules below /%s at the next boot, whatever becomes of them here: disable it, or move them below /%s",
+			unit, kpatch.Installed, kpatch.Kept)
 	}
 	return rpmrun.Load(ctx, s.commands, recipe.Module, file, state == hotstick.Disabled)
 }
@@ -76,8 +107,8 @@ func (s *Stepper) look(ctx context.Context) ([]hotstick.LoadedPatch, error) {
 }
 
 // free is [klp.Free] for this system, as an error.
-func free(patches []hotstick.LoadedPatch, fsys fs.FS) error {
-	if r := klp.Free(patches, kpatch.Own(fsys)); r != nil {
+func (s *Stepper) free(patches []hotstick.LoadedPatch) error {
+	if r := klp.Free(patches, s.own); r != nil {
 		return r
 	}
 	return nil
@@ -88,7 +119,7 @@ func free(patches []hotstick.LoadedPatch, fsys fs.FS) error {
 func (s *Stepper) verify(recipe hotstick.Recipe) (string, error) {
 	file := kpatch.File(s.fsys, recipe.Module)
 	if file == "" {
-		return "", driver.Refuse(hotstick.ReasonNoArtifact, "the tool has no file of %s for this kernel below /var/lib/kpatch", recipe.Module)
+		return "", driver.Refuse(hotstick.ReasonNoArtifact, "there is no file of %s for this kernel below /%s or /%s", recipe.Module, kpatch.Kept, kpatch.Installed)
 	}
 	f, err := s.fsys.Open(file)
 	if err != nil {
@@ -112,8 +143,7 @@ func (s *Stepper) verify(recipe hotstick.Recipe) (string, error) {
 	return string(os.PathSeparator) + file, nil
 }
 
-// Remove implements [driver.Stepper] with `kpatch unload`, for whatever of the system's is in
-// effect.
+// Remove implements [driver.Stepper] with `kpatch unload`, for the recipe's module only.
 func (s *Stepper) Remove(ctx context.Context, recipe hotstick.Recipe) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -122,22 +152,19 @@ func (s *Stepper) Remove(ctx context.Context, recipe hotstick.Recipe) error {
 	if err != nil {
 		return err
 	}
-	own := kpatch.Own(s.fsys)
-	for _, p := range all { // the tool waits for any transition, and may reverse its own only
-		if !own(p.Module) && (p.State == hotstick.TransitionIn || p.State == hotstick.TransitionOut) {
+	there := false
+	for _, p := range all { // the tool waits for any transition, and may reverse the level's only
+		switch {
+		case p.Module == recipe.Module:
+			there = p.State != hotstick.Disabled
+		case p.State == hotstick.TransitionIn || p.State == hotstick.TransitionOut:
 			r := driver.Refuse(hotstick.ReasonTransitionBusy, "%s is in transition", p.Module)
 			r.Retry = true
 			return r
 		}
 	}
-	mine, err := s.Observe(ctx)
-	if err != nil {
-		return err
+	if !there {
+		return nil
 	}
-	for _, p := range mine {
-		if err := rpmrun.Unload(ctx, s.commands, p.Module); err != nil {
-			return err
-		}
-	}
-	return nil
+	return rpmrun.Unload(ctx, s.commands, recipe.Module)
 }

@@ -19,13 +19,25 @@ type Scheduler struct {
 	rpmrun.Plugin
 }
 
-var _ driver.Scheduler = (*Scheduler)(nil)
+var (
+	_ driver.Scheduler  = (*Scheduler)(nil)
+	_ driver.Particular = (*Scheduler)(nil)
+	_ driver.Returning  = (*Scheduler)(nil)
+)
+
+// Only implements [driver.Particular].
+func (s *Scheduler) Only(modules []string) driver.Stepper {
+	return &Scheduler{s.only(modules), s.Plugin}
+}
+
+// Back implements [driver.Returning].
+func (s *Scheduler) Back() driver.Stepper { return &Scheduler{s.returning(), s.Plugin} }
 
 func plugin(fsys fs.FS, commands driver.Commands) rpmrun.Plugin {
 	return rpmrun.Plugin{
 		Manager: rpmrun.Manager{Commands: commands, Program: "dnf"}, Driver: kpatch.Name, Command: "kpatch",
-		Auto: func() (bool, error) { return kpatch.Auto(fsys) },
-		Look: func() (bool, string, error) { return kpatch.Held(fsys) },
+		Auto: func() (bool, error) { auto, _, err := kpatch.Plugin().Auto(fsys); return auto, err },
+		Look: func() (bool, string, error) { return kpatch.Plugin().Held(fsys) },
 	}
 }
 
@@ -46,7 +58,7 @@ func (s *Scheduler) Apply(ctx context.Context, recipe hotstick.Recipe) error {
 	if klp.StateOf(patches, recipe.Module) == hotstick.InEffect {
 		return nil
 	}
-	if err := free(patches, s.fsys); err != nil {
+	if err := s.free(patches); err != nil {
 		return err
 	}
 	if err := rpmrun.Forward(ctx, s.Manager, recipe.Packages); err != nil {

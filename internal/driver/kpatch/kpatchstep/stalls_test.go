@@ -53,7 +53,51 @@ func TestInsideAFileThatIsNotTheCatalogs(t *testing.T) {
 	}
 }
 
-// A kernel can be locked while it runs, and never unlocked: this is the last test in a guest.
+// A module that somebody else has the same tool load is neither replaced nor taken out,
+// whatever its name and wherever its file.
+func TestInsideAnotherModuleOfTheSameToolIsLeftAlone(t *testing.T) {
+	h := newHost(t, "fedora")
+	ours, theirs := h.keep("livepatch_fix_1"), h.keep("livepatch_fix_2")
+	if err := h.new().Apply(t.Context(), theirs); err != nil {
+		t.Fatal(err)
+	}
+	only := func(modules ...string) driver.Stepper { return h.new().(driver.Particular).Only(modules) }
+	mustRefuse(t, only(ours.Module).Apply(t.Context(), ours), hotstick.ReasonForeignPatch, false)
+	if err := only(ours.Module).Remove(t.Context(), ours); err != nil {
+		t.Error(err)
+	}
+	if now := rigtest.Kernel(t); !slices.Equal(now, []string{theirs.Module}) {
+		t.Errorf("the kernel runs %v", now)
+	}
+	// The level before is ours as well, and makes way.
+	if err := only(ours.Module, theirs.Module).Apply(t.Context(), ours); err != nil {
+		t.Error(err)
+	}
+	if now := rigtest.Kernel(t); !slices.Equal(now, []string{ours.Module}) {
+		t.Errorf("the kernel runs %v", now)
+	}
+}
+
+// What kpatch.service loads at each boot, it would load after a crash as well.
+func TestInsideAModuleThatIsLoadedAtEachBootIsRefused(t *testing.T) {
+	h := newHost(t, "fedora")
+	recipe := h.keep("livepatch_fix_1")
+	const wanted = "/etc/systemd/system/multi-user.target.wants/kpatch.service"
+	rigtest.Write(t, wanted, "")
+	mustRefuse(t, h.new().Apply(t.Context(), recipe), hotstick.ReasonOtherMaster, false)
+	if now := rigtest.Kernel(t); len(now) != 0 {
+		t.Errorf("the kernel runs %v", now)
+	}
+	if err := os.Remove(wanted); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.new().Apply(t.Context(), recipe); err != nil {
+		t.Error(err)
+	}
+}
+
+// A kernel can be locked while it runs, and never unlocked: this is the last test in a guest,
+// where tests run in the order in which they stand.
 func TestInsideZAKernelThatWantsSignatures(t *testing.T) {
 	h := newHost(t, "rhel")
 	if err := os.WriteFile("/sys/module/module/parameters/sig_enforce", []byte("Y"), 0); err != nil {

@@ -1,20 +1,12 @@
 package ksplicestep
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
 	"path/filepath"
 
-	"github.com/hotstick/hotstick"
-	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/driver/conffile"
 	"github.com/hotstick/hotstick/internal/driver/ksplice"
 )
-
-// maxSettings bounds what is kept in the ledger.
-const maxSettings = 4 << 10
 
 func keys() []string {
 	var keys []string
@@ -30,21 +22,11 @@ func (s *Stepper) Held(ctx context.Context) (bool, string, error) {
 }
 
 // Settings implements [driver.Scheduler].
-func (s *Stepper) Settings(ctx context.Context) ([]byte, error) {
-	f, err := s.config()
-	if err != nil {
-		return nil, err
-	}
-	settings, err := json.Marshal(f.Save(ksplice.Section, keys()...))
-	if err == nil && len(settings) > maxSettings {
-		err = fmt.Errorf("cannot keep the settings of Ksplice: they are longer than %d bytes", maxSettings)
-	}
-	return settings, err
-}
+func (s *Stepper) Settings(ctx context.Context) ([]byte, error) { return s.config().Settings() }
 
 // Hold implements [driver.Scheduler].
 func (s *Stepper) Hold(ctx context.Context) error {
-	f, err := s.config()
+	f, err := s.config().Read()
 	if err != nil {
 		return err
 	}
@@ -55,42 +37,15 @@ func (s *Stepper) Hold(ctx context.Context) error {
 		}
 		f.Set(ksplice.Section, w.Key, " = ", value)
 	}
-	return s.write(f)
+	return s.config().Write(f)
 }
 
 // Release implements [driver.Scheduler].
 func (s *Stepper) Release(ctx context.Context, settings []byte) error {
-	var saved conffile.Saved
-	d := json.NewDecoder(bytes.NewReader(settings))
-	d.DisallowUnknownFields()
-	err := d.Decode(&saved)
-	if err == nil {
-		err = saved.Check(ksplice.Section, keys()...)
-	}
-	if err != nil {
-		return driver.Refuse(hotstick.ReasonVerificationFailed, "cannot read the settings of Ksplice: %v", err)
-	}
-	f, err := s.config()
-	if err != nil {
-		return err
-	}
-	f.Restore(saved)
-	return s.write(f)
+	return s.config().Release(settings)
 }
 
-func (s *Stepper) path() string { return filepath.Join(s.root, ksplice.Config) }
-
-func (s *Stepper) config() (*conffile.File, error) {
-	f, err := conffile.Read(s.path())
-	if err != nil {
-		return nil, driver.Refuse(hotstick.ReasonToolFailed, "%v", err)
-	}
-	return f, nil
-}
-
-func (s *Stepper) write(f *conffile.File) error {
-	if err := f.Write(s.path()); err != nil {
-		return driver.Refuse(hotstick.ReasonToolFailed, "%v", err)
-	}
-	return nil
+// config is where the client's configuration has the keys.
+func (s *Stepper) config() conffile.Keys {
+	return conffile.Keys{System: "Ksplice", Path: filepath.Join(s.root, ksplice.Config), Section: ksplice.Section, Names: keys()}
 }

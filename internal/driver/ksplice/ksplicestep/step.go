@@ -135,10 +135,8 @@ func (s *Stepper) client(ctx context.Context) (ksplice.Client, error) {
 		return client, nil
 	case ctx.Err() != nil:
 		return client, gaveUp(ctx)
-	case errors.Is(err, driver.ErrNoProgram):
-		return client, driver.Refuse(hotstick.ReasonUnsupported, "%v", err)
 	}
-	return client, driver.Refuse(hotstick.ReasonToolFailed, "%v", err)
+	return client, driver.Unasked(err)
 }
 
 func gaveUp(ctx context.Context) error {
@@ -264,10 +262,8 @@ func (s *Stepper) call(ctx context.Context, argv []string) (driver.Ran, error) {
 	switch {
 	case ctx.Err() != nil:
 		return ran, gaveUp(ctx)
-	case errors.Is(err, driver.ErrNoProgram):
-		return ran, driver.Refuse(hotstick.ReasonUnsupported, "%v", err)
 	case err != nil:
-		return ran, driver.Refuse(hotstick.ReasonToolFailed, "%v", err)
+		return ran, driver.Unasked(err)
 	}
 	return ran, nil
 }

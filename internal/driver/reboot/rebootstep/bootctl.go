@@ -22,11 +22,15 @@ const loaderVariables = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 func (b bootctl) name() string { return "systemd-boot" }
 
 func (b bootctl) ready(context.Context) error {
-	if b.variable("LoaderInfo") == "" {
+	if !b.started() {
 		return driver.Refuse(hotstick.ReasonUnsupported, "systemd-boot is installed and did not start this boot")
 	}
 	return nil
 }
+
+// started reports whether systemd-boot has started this boot. GRUB may tell of itself in
+// the same variable.
+func (b bootctl) started() bool { return strings.HasPrefix(b.variable("LoaderInfo"), "systemd-boot") }
 
 func (b bootctl) entry(_ context.Context, release string) (string, error) {
 	for _, dir := range []string{"boot/loader/entries", "efi/loader/entries", "boot/efi/loader/entries"} {

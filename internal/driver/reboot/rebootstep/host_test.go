@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver"
@@ -16,11 +17,21 @@ import (
 )
 
 var (
-	oldBuild = hotstick.KernelBuild{Release: "6.1.0-47-amd64", Arch: "x86_64", BuildID: strings.Repeat("ab", 20)}
-	newBuild = hotstick.KernelBuild{Release: "6.1.0-56-amd64", Arch: "x86_64", BuildID: strings.Repeat("cd", 20)}
-	recipe   = hotstick.Recipe{Schema: hotstick.RecipeSchema, Driver: "reboot", Build: oldBuild, Module: "kernel_6_1_0_56_amd64", Target: newBuild,
+	// firstBuild is what ran before the old kernel.
+	firstBuild = hotstick.KernelBuild{Release: "6.1.0-40-amd64", Arch: "x86_64", BuildID: strings.Repeat("12", 20)}
+	oldBuild   = hotstick.KernelBuild{Release: "6.1.0-47-amd64", Arch: "x86_64", BuildID: strings.Repeat("ab", 20)}
+	newBuild   = hotstick.KernelBuild{Release: "6.1.0-56-amd64", Arch: "x86_64", BuildID: strings.Repeat("cd", 20)}
+	recipe     = hotstick.Recipe{Schema: hotstick.RecipeSchema, Driver: "reboot", Build: oldBuild, Module: "kernel_6_1_0_56_amd64", Target: newBuild,
 		Packages: []hotstick.Package{{Name: "linux-image-6.1.0-56-amd64", Version: "6.1.192-1"}}}
+	firstRecipe = hotstick.Recipe{Schema: hotstick.RecipeSchema, Driver: "reboot", Build: firstBuild, Module: "kernel_6_1_0_47_amd64", Target: oldBuild,
+		Packages: []hotstick.Package{{Name: "linux-image-6.1.0-47-amd64", Version: "6.1.170-1"}}}
 )
+
+// offered is what the archive has, by the package's name.
+var offered = map[string]struct {
+	version string
+	brings  hotstick.KernelBuild
+}{"linux-image-6.1.0-47-amd64": {"6.1.170-1", oldBuild}, "linux-image-6.1.0-56-amd64": {"6.1.192-1", newBuild}}
 
 // host is a Debian with GRUB in a directory. It works: what its programs are told has the
 // effect that their documentation says, on files. Hooks are real programs.
@@ -46,6 +57,20 @@ type host struct {
 	wrongKernel bool
 	noRestart   bool
 	loaded      string
+	// acts counts what was done to the host, and the step dies before the one with the
+	// number dies; 0 for never.
+	acts, dies int
+	boot       int
+}
+
+// died is the panic of a step that dies.
+type died struct{}
+
+// act is called before anything is done to the host.
+func (h *host) act() {
+	if h.acts++; h.acts == h.dies {
+		panic(died{})
+	}
 }
 
 func newHost(t *testing.T) *host {
@@ -124,17 +149,18 @@ func (h *host) hook(side, name, does string) {
 
 // Run implements driver.Commands.
 func (h *host) Run(ctx context.Context, argv ...string) (driver.Ran, error) {
+	h.act()
 	h.ran = append(h.ran, strings.Join(argv, " "))
 	if strings.HasPrefix(argv[0], h.root) {
 		return hostcmd.Host{}.Run(ctx, argv...)
-	}
-	if argv[0] == "env" {
-		argv = argv[2:]
 	}
 	works := !slices.Contains(h.broken, argv[0])
 	last := argv[len(argv)-1]
 	switch argv[0] {
 	case "apt-mark":
+		if !works {
+			return driver.Ran{Code: 100, Stderr: "E: The package cache file is corrupted"}, nil
+		}
 		return driver.Ran{Stdout: strings.Join(h.held, "\n") + "\n"}, nil
 	case "dpkg-query":
 		if v := h.installed[last]; v != "" {
@@ -147,6 +173,8 @@ func (h *host) Run(ctx context.Context, argv ...string) (driver.Ran, error) {
 		return driver.Ran{Stdout: `{"type":"a(ssssuu)","data":` + h.inhibitors + "}\n"}, nil
 	case "loginctl":
 		return h.loginctl(argv)
+	case "bootctl":
+		return h.bootctl(argv)
 	case "grub-set-default", "grub-reboot":
 		name := map[string]string{"grub-set-default": "saved_entry", "grub-reboot": "next_entry"}[argv[0]]
 		if works {
@@ -167,6 +195,35 @@ func (h *host) Run(ctx context.Context, argv ...string) (driver.Ran, error) {
 	return driver.Ran{}, driver.ErrNoProgram
 }
 
+// efi writes one of the variables of systemd-boot; empty drops it.
+func (h *host) efi(name, value string) {
+	h.t.Helper()
+	file := "sys/firmware/efi/efivars/" + name + "-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+	if value == "" {
+		if err := os.Remove(filepath.Join(h.root, file)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			h.t.Fatal(err)
+		}
+		return
+	}
+	data := "\x07\x00\x00\x00" // the variable's attributes
+	for _, unit := range utf16.Encode([]rune(value + "\x00")) {
+		data += string([]byte{byte(unit), byte(unit >> 8)})
+	}
+	h.write(file, data)
+}
+
+// bootctl does to the variables what systemd's program does.
+func (h *host) bootctl(argv []string) (driver.Ran, error) {
+	variable := map[string]string{"set-default": "LoaderEntryDefault", "set-oneshot": "LoaderEntryOneShot"}[argv[1]]
+	switch {
+	case argv[1] == "is-installed":
+		return driver.Ran{Stdout: "yes\n"}, nil
+	case variable != "" && !slices.Contains(h.broken, argv[1]):
+		h.efi(variable, argv[2])
+	}
+	return driver.Ran{}, nil
+}
+
 // install is apt-get install, with the postinst that runs update-grub.
 func (h *host) install(argv []string, works bool) (driver.Ran, error) {
 	if !slices.Contains(argv, "--no-remove") {
@@ -176,20 +233,41 @@ func (h *host) install(argv []string, works bool) (driver.Ran, error) {
 	switch {
 	case h.busy:
 		return driver.Ran{Code: 100, Stderr: "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 1234 (unattended-upgr)"}, nil
-	case version != "6.1.192-1":
+	case version != offered[name].version:
 		return driver.Ran{Code: 100, Stderr: "E: Version '" + version + "' for '" + name + "' was not found"}, nil
 	case !works:
 		return driver.Ran{}, nil
 	}
 	h.installed[name] = version
-	brings := newBuild
+	brings := offered[name].brings
+	release := brings.Release
 	if h.wrongKernel {
 		brings.BuildID = strings.Repeat("00", 20)
 	}
-	h.write("boot/vmlinuz-"+newBuild.Release, h.image(brings))
-	h.write("boot/initrd.img-"+newBuild.Release, "initrd")
-	h.write("boot/grub/grub.cfg", menu(newBuild.Release, oldBuild.Release))
+	h.write("boot/vmlinuz-"+release, h.image(brings))
+	h.write("boot/initrd.img-"+release, "initrd")
+	h.write("boot/grub/grub.cfg", menu(h.kernels()...))
+	h.entryFile(release)
 	return driver.Ran{}, nil
+}
+
+// entryFile is what kernel-install writes for systemd-boot.
+func (h *host) entryFile(release string) {
+	h.write("boot/loader/entries/1234-"+release+".conf", "title Debian\nversion "+release+"\nlinux /1234/"+release+"/linux\n")
+}
+
+// kernels are the releases in /boot, the newest first.
+func (h *host) kernels() []string {
+	files, err := filepath.Glob(filepath.Join(h.root, "boot/vmlinuz-*"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	slices.Sort(files)
+	slices.Reverse(files)
+	for i, f := range files {
+		files[i] = strings.TrimPrefix(filepath.Base(f), "vmlinuz-")
+	}
+	return files
 }
 
 func (h *host) loginctl(argv []string) (driver.Ran, error) {
@@ -211,15 +289,18 @@ func (h *host) Unpack(context.Context, string, io.Reader, io.Writer) error {
 
 // LoadKernel implements Machine.
 func (h *host) LoadKernel(kernel, initrd, line string) error {
+	h.act()
 	h.loaded = strings.ReplaceAll(strings.Join([]string{kernel, initrd, line}, " "), h.root, "")
 	return nil
 }
 
 // UnloadKernel implements Machine.
-func (h *host) UnloadKernel() error { h.loaded = ""; return nil }
+func (h *host) UnloadKernel() error { h.act(); h.loaded = ""; return nil }
 
 // Restart implements Machine.
 func (h *host) Restart(_ context.Context, loaded bool) error {
+	h.act()
+	defer h.act() // after it too
 	if h.noRestart {
 		return errors.New("cannot restart the machine: Transport endpoint is not connected")
 	}
@@ -240,6 +321,8 @@ func entry(build hotstick.KernelBuild) string {
 func (h *host) chooses() string {
 	name := func(e string) string {
 		switch e {
+		case entry(firstBuild):
+			return "first"
 		case entry(oldBuild):
 			return "old"
 		case entry(newBuild):

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -71,6 +72,9 @@ func (This) UnloadKernel() error {
 	return err
 }
 
+// restartTime bounds how long it may take to tell the machine to restart.
+const restartTime = time.Minute
+
 // Restart implements Machine.
 func (This) Restart(ctx context.Context, loaded bool) error {
 	_, err := os.Stat("/run/systemd/system")
@@ -85,9 +89,27 @@ func (This) Restart(ctx context.Context, loaded bool) error {
 		unix.Sync()
 		return unix.Reboot(unix.LINUX_REBOOT_CMD_KEXEC)
 	}
-	out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).CombinedOutput()
-	if err != nil {
+	// The shutdown that it orders ends this step as well, and all that the step has started:
+	// to be told to stop now must not look as if nothing had been ordered.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restartTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	if !loaded {
+		// A kernel that somebody else has loaded is not the one that was chosen.
+		cmd.Env = append(os.Environ(), "SYSTEMCTL_SKIP_AUTO_KEXEC=1")
+	}
+	out, err := cmd.CombinedOutput()
+	if err != nil && !(ctx.Err() == nil && toldToStop(cmd.ProcessState)) {
 		return fmt.Errorf("cannot restart the machine: %w: %.300s", err, out)
 	}
 	return nil
+}
+
+// toldToStop reports whether a program was ended by what a shutdown sends.
+func toldToStop(state *os.ProcessState) bool {
+	if state == nil {
+		return false
+	}
+	status, ok := state.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && (status.Signal() == syscall.SIGTERM || status.Signal() == syscall.SIGKILL)
 }

@@ -25,6 +25,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hotstick/hotstick"
@@ -75,7 +76,7 @@ func (s *Step) Apply(ctx context.Context, recipe hotstick.Recipe) error {
 		return err
 	}
 	switch {
-	case running == recipe.Target && state != nil && state.Target == running:
+	case running == recipe.Target && state.Of(running) != nil:
 		return nil
 	case running != recipe.Build:
 		return driver.Refuse(hotstick.ReasonWrongBuild, "%s is running, the recipe is for %s", running, recipe.Build)
@@ -84,7 +85,10 @@ func (s *Step) Apply(ctx context.Context, recipe hotstick.Recipe) error {
 	if err != nil {
 		return driver.Refuse(hotstick.ReasonUnsupported, "%v", err)
 	}
-	if state != nil && state.Phase == reboot.Ordered && state.Boot == boot && state.Target == recipe.Target {
+	if state != nil && state.Boot == boot && (state.Phase == reboot.Ordered || state.Phase == reboot.Returning) {
+		if state.Phase == reboot.Returning || state.Target != recipe.Target {
+			return later(hotstick.ReasonTransitionBusy, "the machine is about to restart, for %s", state.Target.Release)
+		}
 		return s.restart(ctx, *state, set, recipe.Target) // it was told before, and is here still
 	}
 	if err := s.preflight(ctx, set); err != nil {
@@ -97,12 +101,13 @@ func (s *Step) Apply(ctx context.Context, recipe hotstick.Recipe) error {
 	if err := chosen.ready(ctx); err != nil {
 		return err
 	}
-	return s.prepare(ctx, recipe, set, chosen, boot)
+	next := state.Then(boot, recipe.Build, recipe.Target)
+	next.Loader = chosen.name()
+	return s.prepare(ctx, recipe, set, chosen, next)
 }
 
 // prepare does all that comes before the restart, and undoes it if a part of it fails.
-func (s *Step) prepare(ctx context.Context, recipe hotstick.Recipe, set reboot.Settings, chosen chooser, boot string) error {
-	state := reboot.State{Schema: reboot.StateSchema, Phase: reboot.Preparing, Boot: boot, From: recipe.Build, Target: recipe.Target, Loader: chosen.name()}
+func (s *Step) prepare(ctx context.Context, recipe hotstick.Recipe, set reboot.Settings, chosen chooser, state reboot.State) error {
 	if err := s.write(state); err != nil {
 		return err
 	}
@@ -143,10 +148,11 @@ func (s *Step) arrange(ctx context.Context, recipe hotstick.Recipe, set reboot.S
 	if state.NewEntry, err = chosen.entry(ctx, recipe.Target.Release); err != nil {
 		return err
 	}
-	if err := s.empty(ctx, recipe, set.HookLimit, func(hook string) error {
-		state.Hooks = append(state.Hooks, hook)
-		return s.write(*state)
-	}); err != nil {
+	// Before it is chosen: whoever finds the state half-way knows what to take back.
+	if err := s.write(*state); err != nil {
+		return err
+	}
+	if err := s.empty(ctx, recipe, set.HookLimit, s.owe(state)); err != nil {
 		return err
 	}
 	// It may have taken hours: is it still wanted?
@@ -160,6 +166,16 @@ func (s *Step) arrange(ctx context.Context, recipe hotstick.Recipe, set reboot.S
 		return s.loadKernel(recipe.Target)
 	}
 	return chosen.setOnce(ctx, state.NewEntry)
+}
+
+// owe writes down that a hook is about to empty the host.
+func (s *Step) owe(state *reboot.State) func(hook string) error {
+	return func(hook string) error {
+		if !slices.Contains(state.Hooks, hook) {
+			state.Hooks = append(slices.Clone(state.Hooks), hook)
+		}
+		return s.write(*state)
+	}
 }
 
 // restart writes down that the reboot was ordered, and orders it.
@@ -195,7 +211,7 @@ func (s *Step) undo(ctx context.Context, state reboot.State, set reboot.Settings
 	if failed != nil {
 		return failed // what is owed is written still
 	}
-	return s.forget()
+	return s.forget(state)
 }
 
 // Remove implements driver.Stepper.
@@ -205,7 +221,7 @@ func (s *Step) Remove(ctx context.Context, recipe hotstick.Recipe) error {
 		return err
 	}
 	state, err := reboot.ReadState(s.fsys)
-	if err != nil || state == nil || state.Target != recipe.Target {
+	if state = state.Of(recipe.Target); err != nil || state == nil {
 		return err // it is not ours, or not there
 	}
 	set, err := reboot.ReadSettings(s.fsys)
@@ -233,14 +249,11 @@ func (s *Step) Remove(ctx context.Context, recipe hotstick.Recipe) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(chosen.setDefault(ctx, entry), chosen.setOnce(ctx, "")); err != nil {
+	if err := errors.Join(chosen.setDefault(ctx, entry), chosen.setOnce(ctx, ""), s.machine.UnloadKernel()); err != nil {
 		return err
 	}
 	if len(state.Hooks) == 0 { // work has come back since
-		if err := s.empty(ctx, recipe, set.HookLimit, func(hook string) error {
-			state.Hooks = append(state.Hooks, hook)
-			return s.write(*state)
-		}); err != nil {
+		if err := s.empty(ctx, recipe, set.HookLimit, s.owe(state)); err != nil {
 			return err
 		}
 	}
@@ -263,7 +276,7 @@ func (s *Step) Settle(ctx context.Context, recipe hotstick.Recipe, keep bool) er
 		return driver.Refuse(hotstick.ReasonUnsupported, "%v", err)
 	}
 	if running != state.Target || !keep {
-		return s.settleOld(ctx, *state, set, boot, running == state.From)
+		return s.settleOld(ctx, *state, set, boot, running == state.From, keep)
 	}
 	chosen, err := s.chooser(ctx)
 	if err != nil {
@@ -281,13 +294,15 @@ func (s *Step) Settle(ctx context.Context, recipe hotstick.Recipe, keep bool) er
 			return err
 		}
 	}
-	state.Phase, state.Boot, state.Hooks = reboot.Settled, boot, nil
+	state.Phase, state.Boot, state.Hooks, state.NewEntry = reboot.Settled, boot, nil, ""
+	state.Earlier = slices.DeleteFunc(state.Earlier, func(k reboot.Kept) bool { return k.Target == state.Target })
 	return s.write(*state)
 }
 
 // settleOld ends a reboot that came to nothing. A machine that was told to restart in this
-// boot is about to.
-func (s *Step) settleOld(ctx context.Context, state reboot.State, set reboot.Settings, boot string, fellBack bool) error {
+// boot is about to. A level that is to be kept although its kernel does not run is one that
+// an administrator has left: it counts again in its kernel.
+func (s *Step) settleOld(ctx context.Context, state reboot.State, set reboot.Settings, boot string, fellBack, keep bool) error {
 	if fellBack && state.Boot == boot && state.Phase == reboot.Preparing {
 		// No step runs and no attempt is open, or nobody would settle: a part of undoing
 		// failed, and is tried again.
@@ -296,8 +311,9 @@ func (s *Step) settleOld(ctx context.Context, state reboot.State, set reboot.Set
 	if state.Boot == boot && state.Phase != reboot.Settled {
 		return later(hotstick.ReasonTransitionBusy, "the machine is about to restart")
 	}
-	if state.Phase == reboot.Settled {
-		return nil // another kernel was booted by somebody since
+	kept := state.Phase == reboot.Settled && (keep || !fellBack)
+	if kept && len(state.Hooks) == 0 {
+		return nil
 	}
 	chosen, err := s.chooser(ctx)
 	if err == nil {
@@ -315,14 +331,18 @@ func (s *Step) settleOld(ctx context.Context, state reboot.State, set reboot.Set
 			return err
 		}
 	}
-	if !fellBack {
+	if !fellBack || kept {
 		return nil
 	}
-	return s.forget()
+	return s.forget(state)
 }
 
-// chooser finds what starts kernels on this host.
+// chooser finds what starts kernels on this host: systemd-boot where it says so itself, for
+// files of GRUB may be left over there; else GRUB.
 func (s *Step) chooser(ctx context.Context) (chooser, error) {
+	if (bootctl{s}).started() {
+		return bootctl{s}, nil
+	}
 	for _, g := range []grub{{s, "grub", "boot/grub"}, {s, "grub2", "boot/grub2"}} {
 		if _, err := os.Stat(g.file("grub.cfg")); err == nil {
 			return g, nil
@@ -402,8 +422,11 @@ func (s *Step) write(state reboot.State) error {
 	return errors.Join(os.Chmod(dir, 0o755), os.Chmod(name, 0o644))
 }
 
-// forget drops the state.
-func (s *Step) forget() error {
+// forget drops the state, but for what was kept before it.
+func (s *Step) forget(state reboot.State) error {
+	if before := state.Before(state.Boot); before != nil {
+		return s.write(*before)
+	}
 	if err := os.Remove(filepath.Join(s.root, reboot.StateFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot drop what the reboot driver did: %w", err)
 	}

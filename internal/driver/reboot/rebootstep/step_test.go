@@ -130,6 +130,9 @@ func TestWhatForbidsAReboot(t *testing.T) {
 			h.write(reboot.SettingsFile, "# a lab\ninhibitors = ignore\n")
 		}, ""},
 		{"the kernel is held back", func(h *host) { h.held = []string{"linux-image-6.1.0-56-amd64"} }, "inhibited"},
+		{"the newest kernel is held back", func(h *host) { h.held = []string{"linux-image-amd64"} }, "inhibited"},
+		{"the kernel that runs is held", func(h *host) { h.held = []string{"linux-image-6.1.0-47-amd64"} }, ""},
+		{"what is held back cannot be told", func(h *host) { h.broken = []string{"apt-mark"} }, "tool_failed"},
 		{"another package is held back", func(h *host) { h.held = []string{"nginx"} }, ""},
 		{"the kernel would stand still after a panic", func(h *host) { h.write("proc/cmdline", "root=/dev/vda1 ro panic=0\n") }, "unsupported"},
 		{"and a watchdog is there", func(h *host) {
@@ -275,14 +278,42 @@ func TestKexecWhereTheHostAsksForIt(t *testing.T) {
 	}
 }
 
-func TestOtherPackageManagersAreReadAsTheyWrite(t *testing.T) {
-	dnf := lockedByDNF("Last metadata expiration check: 0:01:02 ago on Mon.\nkernel-core-0:5.14.0-362.8.1.el9_3.*\n!bash-0:5.1.8-6.el9.*\n")
-	if got := strings.Join(dnf, " "); got != "kernel-core bash" {
-		t.Errorf("dnf: %q", got)
+func TestSystemdBootWhereItStartedTheMachine(t *testing.T) {
+	newUEFI := func(by string) *host {
+		h := newHost(t)
+		h.entryFile(oldBuild.Release)
+		h.efi("LoaderInfo", by)
+		return h
 	}
-	zypper := lockedByZypper("\n# | Name           | Type    | Repository | Comment\n--+----------------+---------+------------+--------\n1 | kernel-default | package | (any)      |\n2 | nginx*         | package | (any)      |\n")
-	if got := strings.Join(zypper, " "); got != "kernel-default nginx*" {
-		t.Errorf("zypper: %q", got)
+	chosen := func(h *host) string {
+		b := bootctl{h.step}
+		return b.variable("LoaderEntryOneShot") + ", then " + b.variable("LoaderEntryDefault")
+	}
+	h := newUEFI("systemd-boot 252.39-1~deb12u1")
+	h.mustApply()
+	if got, want := chosen(h), "1234-6.1.0-56-amd64.conf, then 1234-6.1.0-47-amd64.conf"; got != want || h.chooses() != "whatever" {
+		t.Errorf("it starts %s, want %s; GRUB, which is left over, %s", got, want, h.chooses())
+	}
+	h.efi("LoaderEntryOneShot", "") // the firmware takes it
+	h.boots(newBuild, "22222222-1111-1111-1111-111111111111")
+	if err := h.step.Settle(t.Context(), recipe, true); err != nil || chosen(h) != ", then 1234-6.1.0-56-amd64.conf" {
+		t.Errorf("settled, it starts %s (%v)", chosen(h), err)
+	}
+	h = newUEFI("systemd-boot 252.39-1~deb12u1")
+	h.broken = []string{"set-oneshot"}
+	if got := verdict(h.step.Apply(t.Context(), recipe)); got != "tool_failed" || len(h.restarts) != 0 {
+		t.Errorf("where bootctl does nothing: %s, restarted %v", got, h.restarts)
+	}
+	// GRUB tells of itself in the same variable, and is what is asked then.
+	h = newUEFI("GRUB 2.12-1")
+	h.mustApply()
+	if got := h.chooses(); got != "new, then old" || chosen(h) != ", then " {
+		t.Errorf("under GRUB it starts %s; systemd-boot, which did not start it, %s", got, chosen(h))
+	}
+	h = newUEFI("")
+	os.Remove(filepath.Join(h.root, "boot/grub/grub.cfg"))
+	if got := verdict(h.step.Apply(t.Context(), recipe)); got != "unsupported" {
+		t.Errorf("where systemd-boot is installed and has not started the machine: %s", got)
 	}
 }
 

@@ -50,12 +50,12 @@ func judge(ran driver.Ran) *driver.Refusal {
 		if ran.Code == 0 || !containsAll(text, p.words) {
 			continue
 		}
-		r := driver.Refuse(p.code, "%s", said(ran))
+		r := driver.Refuse(p.code, "%s", ran.Said())
 		r.Retry = p.retry
 		return r
 	}
 	tell := func(code hotstick.ReasonCode, what string) *driver.Refusal {
-		return driver.Refuse(code, "%s: %s", what, said(ran))
+		return driver.Refuse(code, "%s: %s", what, ran.Said())
 	}
 	switch ran.Code {
 	case 0, rebootNeeded, restartNeeded:
@@ -85,22 +85,4 @@ func containsAll(text string, words []string) bool {
 		}
 	}
 	return true
-}
-
-// maxSaid bounds what of a tool's words goes into a reason, in bytes.
-const maxSaid = 600
-
-// said is the end of what a tool said, in one line.
-func said(ran driver.Ran) string {
-	words := strings.TrimSpace(ran.Stderr)
-	if words == "" {
-		words = strings.TrimSpace(ran.Stdout)
-	}
-	if words == "" {
-		return "it said nothing"
-	}
-	lines := strings.Split(words, "\n")
-	line := strings.Join(strings.Fields(strings.Join(lines[max(0, len(lines)-3):], " ")), " ")
-	line = line[max(0, len(line)-maxSaid):]
-	return strings.ToValidUTF8(line, "?")
 }

@@ -75,21 +75,14 @@ func (s *Stepper) Apply(ctx context.Context, recipe hotstick.Recipe) error {
 	}
 	refusal := judge(ran)
 	if ended, on := s.CoverEnded(); ended && ran.Code == capabilityNotFound {
-		refusal = driver.Refuse(hotstick.ReasonCoverEnded, "live patches for this kernel were made until %s: %s", on.Format(time.DateOnly), said(ran))
+		refusal = driver.Refuse(hotstick.ReasonCoverEnded, "live patches for this kernel were made until %s: %s", on.Format(time.DateOnly), ran.Said())
 	}
 	return errors.Join(refusal, s.putBack(ctx, level, before))
 }
 
 // Remove implements [driver.Stepper]. It refuses where any level is in effect.
 func (s *Stepper) Remove(ctx context.Context, recipe hotstick.Recipe) error {
-	patches, err := s.Observe(ctx)
-	if err != nil {
-		return err
-	}
-	if len(patches) == 0 {
-		return nil
-	}
-	return driver.Refuse(hotstick.ReasonNoWayBack, "SUSE's live patches replace one another, and none of them unloads %s", patches[0].Module)
+	return driver.StaysIn(ctx, s, "SUSE's live patches replace one another, and none of them unloads")
 }
 
 // levelOf returns the one package of a recipe, which is that of the recipe's kernel and
@@ -160,7 +153,7 @@ func (s *Stepper) putBack(ctx context.Context, level hotstick.Package, before st
 		return err
 	}
 	if again, err := s.installed(ctx, level.Name); err != nil || again != before {
-		return errors.Join(err, fmt.Errorf("cannot put the package %s back to %q: it is at %q: %s", level.Name, before, again, said(ran)))
+		return errors.Join(err, fmt.Errorf("cannot put the package %s back to %q: it is at %q: %s", level.Name, before, again, ran.Said()))
 	}
 	return nil
 }
@@ -178,7 +171,7 @@ func (s *Stepper) installed(ctx context.Context, name string) (string, error) {
 	case ran.Code == 1 && strings.Contains(ran.Stdout, "is not installed"):
 		return "", nil
 	}
-	return "", driver.Refuse(hotstick.ReasonToolFailed, "rpm cannot tell the version of %s: %s", name, said(ran))
+	return "", driver.Refuse(hotstick.ReasonToolFailed, "rpm cannot tell the version of %s: %s", name, ran.Said())
 }
 
 func (s *Stepper) zypper(ctx context.Context, arguments ...string) (driver.Ran, error) {

@@ -3,6 +3,7 @@ package windowsstep
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver"
@@ -14,15 +15,25 @@ type UpdateAgent interface {
 	// State says what the agent does now.
 	State(ctx context.Context) (State, error)
 	// Search asks for the updates of one article, such as KB5058497, whether installed or
-	// not. What does not apply to the machine is not among them.
+	// not, and whether or not a newer one replaces them. What does not apply to the machine
+	// is not among them.
 	Search(ctx context.Context, article string) ([]Update, error)
-	// Download brings an update onto the disk.
-	Download(ctx context.Context, id string) (Result, error)
-	// Install installs a downloaded update.
-	Install(ctx context.Context, id string) (Result, error)
+	// Do does one thing with one update, and returns once it has ended. Nobody can break an
+	// installation off: whoever gives up waiting leaves it to Windows.
+	Do(ctx context.Context, what Work, id string) (Result, error)
 	// History returns what the agent has done last, the newest first.
 	History(ctx context.Context, most int) ([]Entry, error)
 }
+
+// Work is what the agent does with an update.
+type Work string
+
+// The closed set of works.
+const (
+	Download  Work = "download"
+	Install   Work = "install"
+	Uninstall Work = "uninstall"
+)
 
 // State is what the agent does.
 type State struct {
@@ -41,10 +52,12 @@ type Update struct {
 	Installed bool     `json:"installed"`
 	// Downloaded: it is on the disk.
 	Downloaded bool `json:"downloaded"`
-	// Uninstallable: it can be taken off again, with a reboot.
+	// Uninstallable: it can be taken off again.
 	Uninstallable bool `json:"uninstallable"`
 	// Reboots is IInstallationBehavior.RebootBehavior: 0 never, 1 always, 2 may.
 	Reboots int `json:"reboots"`
+	// Published is when Microsoft has changed it last; zero if it does not say.
+	Published time.Time `json:"published,omitzero"`
 }
 
 // AlwaysReboots is the RebootBehavior of an update that is no hotpatch.
@@ -105,41 +118,8 @@ func (e *AgentError) Error() string {
 	return fmt.Sprintf("cannot %s by the Windows Update Agent: %s", e.Call, e.HResult.meaning())
 }
 
-// known are the codes that are met most, after Microsoft's list of the agent's errors.
-var known = map[HResult]struct {
-	code  hotstick.ReasonCode
-	retry bool
-	text  string
-}{
-	0x80004001: {hotstick.ReasonUnsupported, false, "not implemented"},
-	0x80040154: {hotstick.ReasonUnsupported, false, "the class is not registered"},
-	0x800401F3: {hotstick.ReasonUnsupported, false, "the class is not known"},
-	0x80080005: {hotstick.ReasonUnsupported, true, "the service did not start"},
-	0x80070422: {hotstick.ReasonUnsupported, false, "the service is disabled"},
-	0x80070005: {hotstick.ReasonUnsupported, false, "access denied"},
-	0x80070070: {hotstick.ReasonToolFailed, true, "there is not enough room on the disk"},
-	0x80240009: {hotstick.ReasonTransitionBusy, true, "another operation is under way"},
-	0x8024000B: {hotstick.ReasonToolFailed, true, "the operation was cancelled"},
-	0x8024000C: {hotstick.ReasonAlreadyInEffect, false, "nothing had to be done"},
-	0x80240016: {hotstick.ReasonTransitionBusy, true, "another installation is under way, or a reboot is pending"},
-	0x80240017: {hotstick.ReasonUnsupported, false, "the update does not apply to this machine"},
-	0x8024001E: {hotstick.ReasonToolFailed, true, "the service was stopped"},
-	0x80240020: {hotstick.ReasonToolFailed, false, "nobody is logged on, whom it wants"},
-	0x80240022: {hotstick.ReasonToolFailed, false, "every update failed"},
-	0x80240023: {hotstick.ReasonToolFailed, false, "the licence was declined"},
-	0x80240024: {hotstick.ReasonNoArtifact, false, "there are no updates"},
-	0x8024002E: {hotstick.ReasonUnsupported, false, "a policy forbids it"},
-	0x80240438: {hotstick.ReasonToolFailed, true, "there is no way to the update service"},
-	0x8024402C: {hotstick.ReasonToolFailed, true, "the name of the update service cannot be resolved"},
-	0x80244022: {hotstick.ReasonToolFailed, true, "the update service is overloaded"},
-	0x80246008: {hotstick.ReasonToolFailed, true, "the download service is not there"},
-	0x80248014: {hotstick.ReasonUnsupported, false, "the update service is not registered"},
-	0x80070BC9: {hotstick.ReasonRebootPending, false, "a reboot is needed before"},
-	0x80070BC2: {hotstick.ReasonRebootPending, false, "a reboot is needed to end it"},
-}
-
 func (h HResult) meaning() string {
-	if k, ok := known[h]; ok {
+	if k, ok := codes[h]; ok {
 		return fmt.Sprintf("%s (%s)", k.text, h)
 	}
 	return h.String()
@@ -147,7 +127,7 @@ func (h HResult) meaning() string {
 
 // refusal says what a code means for an attempt; one that is not known is a failed tool.
 func (h HResult) refusal(what string) *driver.Refusal {
-	k, ok := known[h]
+	k, ok := codes[h]
 	if !ok {
 		k.code = hotstick.ReasonToolFailed
 	}

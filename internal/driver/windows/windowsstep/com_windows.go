@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/go-ole/go-ole"
 	"github.com/go-ole/go-ole/oleutil"
@@ -249,6 +250,10 @@ func find(session *object, criteria string, f func(*object) error) error {
 	if err != nil {
 		return err
 	}
+	// The update that was signed is wanted, even if a newer one replaces it.
+	if err := searcher.put("IncludePotentiallySupersededUpdates", true); err != nil {
+		return err
+	}
 	found, err := searcher.do("Search", criteria)
 	if err != nil {
 		return err
@@ -297,11 +302,13 @@ func describe(o *object, articles []string) (Update, error) {
 		Downloaded: of.yes("IsDownloaded"), Uninstallable: of.yes("IsUninstallable"), Reboots: int(how.number("RebootBehavior")),
 	}
 	u.CVEs, _ = o.texts("CveIDs") // older agents have none
+	u.Published, _ = of.value("LastDeploymentChangeTime").(time.Time)
 	return u, errors.Join(id.err, of.err, how.err)
 }
 
-// listed makes the agent's own list of one update.
-func listed(session *object, id string) (*object, error) {
+// listed makes the agent's own list of one update. Whoever installs it must have accepted
+// its licence.
+func listed(session *object, id string, licence bool) (*object, error) {
 	if strings.Trim(strings.ToLower(id), "0123456789abcdef-") != "" {
 		return nil, fmt.Errorf("cannot use %.80q as the ID of an update", id)
 	}
@@ -312,7 +319,7 @@ func listed(session *object, id string) (*object, error) {
 	n := 0
 	err = find(session, "UpdateID='"+id+"'", func(o *object) error {
 		eula := reader{o: o}
-		if !eula.yes("EulaAccepted") && eula.err == nil {
+		if licence && !eula.yes("EulaAccepted") && eula.err == nil {
 			return fmt.Errorf("cannot accept the licence of update %s: a person does that", id)
 		}
 		n++
@@ -328,47 +335,53 @@ func listed(session *object, id string) (*object, error) {
 	return list, err
 }
 
-// perform downloads or installs one update.
-func perform(ctx context.Context, what, maker, method, id string) (Result, error) {
-	return call(ctx, what, func(session *object) (Result, error) {
-		list, err := listed(session, id)
+// methods are what makes the agent's worker of a work, and what that then does.
+var methods = map[Work]struct{ maker, method string }{
+	Download:  {"CreateUpdateDownloader", "Download"},
+	Install:   {"CreateUpdateInstaller", "Install"},
+	Uninstall: {"CreateUpdateInstaller", "Uninstall"},
+}
+
+// Do implements [UpdateAgent].
+func (COM) Do(ctx context.Context, what Work, id string) (Result, error) {
+	by, known := methods[what]
+	if !known {
+		return Result{}, fmt.Errorf("cannot do %.40q with an update", string(what))
+	}
+	return call(ctx, string(what), func(session *object) (Result, error) {
+		list, err := listed(session, id, what != Uninstall)
 		if err != nil {
 			return Result{}, err
 		}
-		worker, err := session.do(maker)
+		worker, err := session.do(by.maker)
 		if err != nil {
 			return Result{}, err
 		}
 		if err := worker.put("Updates", list); err != nil {
 			return Result{}, err
 		}
-		done, err := worker.do(method)
+		done, err := worker.do(by.method)
 		if err != nil {
 			return Result{}, err
 		}
-		all := reader{o: done}
-		r := Result{Code: ResultCode(all.number("ResultCode")), HResult: HResult(all.number("HResult"))}
-		if method == "Install" {
-			r.RebootRequired = all.yes("RebootRequired")
-		}
-		if one, err := done.do("GetUpdateResult", 0); err == nil {
-			of := reader{o: one}
-			if code := HResult(of.number("HResult")); of.err == nil && code != 0 {
-				r.HResult = code // that of the update says more than that of the list
-			}
-		}
-		return r, all.err
+		return result(done, what)
 	})
 }
 
-// Download implements [UpdateAgent].
-func (COM) Download(ctx context.Context, id string) (Result, error) {
-	return perform(ctx, "download", "CreateUpdateDownloader", "Download", id)
-}
-
-// Install implements [UpdateAgent].
-func (COM) Install(ctx context.Context, id string) (Result, error) {
-	return perform(ctx, "install", "CreateUpdateInstaller", "Install", id)
+// result reads how a work ended. Of a download nobody asks for a reboot.
+func result(done *object, what Work) (Result, error) {
+	all := reader{o: done}
+	r := Result{Code: ResultCode(all.number("ResultCode")), HResult: HResult(all.number("HResult"))}
+	if what != Download {
+		r.RebootRequired = all.yes("RebootRequired")
+	}
+	if one, err := done.do("GetUpdateResult", 0); err == nil {
+		of := reader{o: one}
+		if code := HResult(of.number("HResult")); of.err == nil && code != 0 {
+			r.HResult = code // that of the update says more than that of the list
+		}
+	}
+	return r, all.err
 }
 
 // History implements [UpdateAgent].

@@ -45,7 +45,15 @@ func (s *Stepper) Settings(context.Context) ([]byte, error) {
 // Hold implements [driver.Scheduler]. Windows Update then searches, downloads and installs
 // only what is asked of it. A group policy that says otherwise comes back by itself; that
 // shows as a hold that was lifted.
-func (s *Stepper) Hold(context.Context) error { return s.Policy.Set(windows.NoAutoUpdate, 1) }
+func (s *Stepper) Hold(context.Context) error {
+	if err := s.Policy.Set(windows.NoAutoUpdate, 1); err != nil {
+		return err
+	}
+	if held, why := windows.Held(s.Registry); !held {
+		return fmt.Errorf("cannot put Windows Update on hold: %s", why)
+	}
+	return nil
+}
 
 // Release implements [driver.Scheduler].
 func (s *Stepper) Release(_ context.Context, kept []byte) error {

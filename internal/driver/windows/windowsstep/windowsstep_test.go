@@ -2,134 +2,17 @@ package windowsstep_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver"
-	"github.com/hotstick/hotstick/internal/driver/windows"
 	"github.com/hotstick/hotstick/internal/driver/windows/windowsstep"
 	"github.com/hotstick/hotstick/internal/kernel/nt"
 )
-
-// recorded is a Windows Update Agent that gives written answers, and installs by raising
-// the revision in a recorded registry. The answers are written after Microsoft's
-// documentation; none comes from a real agent.
-type recorded struct {
-	Answers windowsstep.State    `json:"state"`
-	Updates []windowsstep.Update `json:"updates"`
-	Fetch   windowsstep.Result   `json:"download"`
-	Setup   windowsstep.Result   `json:"install"`
-	Past    []windowsstep.Entry  `json:"history"`
-
-	machine *machine
-	// to is the revision that an installation leads to.
-	to uint64
-	// fail is the error of every call.
-	fail  error
-	calls []string
-}
-
-func (r *recorded) State(context.Context) (windowsstep.State, error) {
-	return r.Answers, r.fail
-}
-
-func (r *recorded) Search(_ context.Context, article string) ([]windowsstep.Update, error) {
-	r.calls = append(r.calls, "search "+article)
-	return r.Updates, r.fail
-}
-
-func (r *recorded) Download(_ context.Context, id string) (windowsstep.Result, error) {
-	r.calls = append(r.calls, "download "+id[:4])
-	return r.Fetch, r.fail
-}
-
-func (r *recorded) Install(_ context.Context, id string) (windowsstep.Result, error) {
-	r.calls = append(r.calls, "install "+id[:4])
-	if r.Setup.Code == windowsstep.Succeeded && !r.Setup.RebootRequired && r.to != 0 {
-		r.machine.set(nt.KeyVersion, "UBR", r.to)
-	}
-	return r.Setup, r.fail
-}
-
-func (r *recorded) History(context.Context, int) ([]windowsstep.Entry, error) { return r.Past, r.fail }
-
-// machine is a recorded Windows Server 2025 that was booted with the baseline of April.
-type machine struct {
-	*testing.T
-	reg    nt.Recorded
-	agent  *recorded
-	dir    string
-	step   *windowsstep.Stepper
-	recipe hotstick.Recipe
-}
-
-func (m *machine) set(key, name string, value uint64) {
-	key = strings.ToLower(key)
-	if m.reg[key] == nil {
-		m.reg[key] = map[string]any{}
-	}
-	m.reg[key][strings.ToLower(name)] = value
-}
-
-// Set implements windowsstep.Policy.
-func (m *machine) Set(name string, value uint32) error {
-	m.set(nt.KeyAutoUpdate, name, uint64(value))
-	return nil
-}
-
-// Delete implements windowsstep.Policy.
-func (m *machine) Delete(name string) error {
-	delete(m.reg[strings.ToLower(nt.KeyAutoUpdate)], strings.ToLower(name))
-	return nil
-}
-
-func newMachine(t *testing.T) *machine {
-	t.Helper()
-	export, err := os.ReadFile("../../../kernel/nt/testdata/server-2025.reg")
-	if err != nil {
-		t.Fatal(err)
-	}
-	reg, err := nt.Record(string(export))
-	if err != nil {
-		t.Fatal(err)
-	}
-	answers, err := os.ReadFile("testdata/hotpatch.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := &machine{T: t, reg: reg, agent: &recorded{to: 3981}, dir: t.TempDir()}
-	if err := json.Unmarshal(answers, m.agent); err != nil {
-		t.Fatal(err)
-	}
-	m.agent.machine = m
-	m.restart()
-	build, err := nt.Build(reg, m.step.Boot.Booted)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.recipe = hotstick.Recipe{Schema: hotstick.RecipeSchema, Driver: "windows", Build: build, Module: "kb5058497", Version: "26100.3981", Updates: []string{"KB5058497"}}
-	if err := m.recipe.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
-// restart is a new process in the same boot.
-func (m *machine) restart() {
-	m.Helper()
-	names, err := windowsstep.OpenNames(m.dir)
-	if err != nil {
-		m.Fatal(err)
-	}
-	m.step = &windowsstep.Stepper{Names: names, Agent: m.agent, Policy: m,
-		Observer: &windows.Observer{Registry: m.reg, Boot: nt.Boot{ID: "boot", Booted: nt.Level{Build: 26100, Revision: 3788}}, Named: names.Named}}
-}
 
 func (m *machine) listed() string {
 	m.Helper()
@@ -191,12 +74,12 @@ func TestWhatIsRefusedAndWhy(t *testing.T) {
 	}{
 		{"an update that wants a reboot after all", func(m *machine) { m.agent.Setup.RebootRequired = true }, "reboot_pending", true},
 		{"an update that says beforehand that it reboots", func(m *machine) { m.agent.Updates[0].Reboots = windowsstep.AlwaysReboots }, "unsupported", false},
-		{"success, and another revision", func(m *machine) { m.agent.to = 4061 }, "verification_failed", true},
-		{"success, and the same revision", func(m *machine) { m.agent.to = 0 }, "verification_failed", true},
-		{"no such update", func(m *machine) { m.agent.Updates = m.agent.Updates[1:] }, "no_artifact", false},
+		{"success, and another revision", func(m *machine) { m.agent.Updates[0].To = 4061 }, "verification_failed", true},
+		{"success, and the same revision", func(m *machine) { m.agent.Updates[0].To = 0 }, "verification_failed", true},
+		{"no such update", func(m *machine) { m.agent.Updates = m.agent.Updates[1:] }, "tool_failed", false},
 		{"two such updates", func(m *machine) { m.agent.Updates = append(m.agent.Updates, m.agent.Updates[0]) }, "unsupported", false},
 		{"installed, and not in effect", func(m *machine) { m.agent.Updates[0].Installed = true }, "verification_failed", false},
-		{"another installation", func(m *machine) { m.agent.Answers.Busy = true }, "transition_busy, later", false},
+		{"another installation", func(m *machine) { m.agent.Answers.Busy = true }, "tool_failed, later", false},
 		{"Windows Update waits for a reboot", func(m *machine) { m.agent.Answers.RebootRequired = true }, "reboot_pending", false},
 		{"servicing waits for a reboot", func(m *machine) { m.set(pending, "x", 1) }, "reboot_pending", false},
 		{"no agent", func(m *machine) { m.agent.fail = &windowsstep.AgentError{Call: "search", HResult: 0x80040154} }, "unsupported", false},
@@ -211,12 +94,25 @@ func TestWhatIsRefusedAndWhy(t *testing.T) {
 		{"one that was aborted", func(m *machine) { m.agent.Setup = windowsstep.Result{Code: windowsstep.Aborted} }, "tool_failed", true},
 		{"half a success", func(m *machine) { m.agent.Setup.Code = windowsstep.SucceededWithErrors }, "tool_failed", true},
 		{"a result that nobody knows", func(m *machine) { m.agent.Setup.Code = 17 }, "tool_failed", true},
-		{"something newer", func(m *machine) { m.set(nt.KeyVersion, "UBR", 4770) }, "no_way_back", false},
+		{"something newer, of nobody of ours", func(m *machine) { m.set(nt.KeyVersion, "UBR", 4770) }, "no_way_back", false},
 		{"another build of Windows", func(m *machine) { m.recipe.Version = "26200.3981" }, "wrong_build", false},
 		{"a version that is none", func(m *machine) { m.recipe.Version = "1.2.3" }, "verification_failed", false},
 		{"not enrolled", func(m *machine) {
 			delete(m.reg[strings.ToLower(nt.KeyVersion+`\Update\TargetingInfo\DynamicInstalled\Hotpatch.amd64`)], "name")
 		}, "not_entitled", false},
+		{"no security by virtualisation", func(m *machine) {
+			m.set(`SYSTEM\CurrentControlSet\Control\DeviceGuard`, "EnableVirtualizationBasedSecurity", 0)
+		}, "unsupported", false},
+		{"a hotpatch of somebody else", func(m *machine) { m.set(nt.KeyVersion, "UBR", 3900) }, "foreign_patch", false},
+		{"a reboot that the update's own result does not tell", func(m *machine) { m.agent.after = func() { m.agent.Answers.RebootRequired = true } }, "reboot_pending", true},
+		{"a reboot that only servicing tells", func(m *machine) { m.agent.after = func() { m.set(pending, "x", 1) } }, "reboot_pending", true},
+		{"a file that is not what was signed", func(m *machine) {
+			m.agent.Setup = windowsstep.Result{Code: windowsstep.Failed, HResult: 0x800B0109}
+		}, "signature", true},
+		{"a damaged component store", func(m *machine) {
+			m.agent.Setup = windowsstep.Result{Code: windowsstep.Failed, HResult: 0x80073712}
+		}, "tool_failed", true},
+		{"a full disk", func(m *machine) { m.agent.Fetch = windowsstep.Result{Code: windowsstep.Failed, HResult: 0x80070070} }, "tool_failed", false},
 		{"no Windows Update", func(m *machine) { delete(m.reg, strings.ToLower(`SYSTEM\CurrentControlSet\Services\wuauserv`)) }, "unsupported", false},
 	} {
 		m := newMachine(t)
@@ -250,43 +146,11 @@ func TestAnUpdateOfSomebodyElseIsForeign(t *testing.T) {
 	if got := m.listed(); got != "windows_26100_3900 in_effect" {
 		t.Errorf("listed is %q", got)
 	}
-	data, err := m.recipe.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "recipe")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	changer := windowsstep.Changer{Stepper: m.step}
-	load := driver.Load{Module: "kb5058497", File: file, Build: m.recipe.Build}
-	if got := code(changer.Load(t.Context(), load)); got != "foreign_patch" || len(m.agent.calls) != 0 {
+	if got := code(m.step.Apply(t.Context(), m.recipe)); got != "foreign_patch" || len(m.agent.calls) != 0 {
 		t.Errorf("on a foreign update: %s, %q", got, m.agent.calls)
 	}
-	m.set(nt.KeyVersion, "UBR", 3788)
-	other := load
-	other.Module = "kb1"
-	if got := code(changer.Load(t.Context(), other)); got != "digest_mismatch" {
-		t.Errorf("a recipe of another name: %s", got)
-	}
-	other = load
-	other.Build.Release = "10.0.26100.1"
-	if got := code(changer.Load(t.Context(), other)); got != "wrong_build" {
-		t.Errorf("for another build: %s", got)
-	}
-	if err := changer.Load(t.Context(), load); err != nil || m.listed() != "kb5058497 in_effect" {
-		t.Errorf("loaded: %v, %s", err, m.listed())
-	}
-	if got := code(changer.Disable(t.Context(), "kb5058497")); got != "no_way_back" {
-		t.Errorf("disabled: %s", got)
-	}
-	if err := changer.Disable(t.Context(), "kb1"); err != nil {
-		t.Errorf("what is not there is disabled: %v", err)
+	if got := m.listed(); got != "windows_26100_3900 in_effect" {
+		t.Errorf("afterwards listed is %q", got)
 	}
 }
 
@@ -331,6 +195,125 @@ func TestTheHoldIsPutOnNoticedWhenLiftedAndGivenBack(t *testing.T) {
 		}
 		if err := m.step.Release(t.Context(), []byte("{}x")); err == nil {
 			t.Error("settings that are none are taken")
+		}
+	}
+}
+
+func TestABaselineMonthIsRefusedAndAHotpatchMonthIsNot(t *testing.T) {
+	m := newMachine(t)
+	for _, c := range []struct {
+		article, level, want, says string
+		edit                       func(*offered)
+	}{
+		{"KB5058497", "26100.3981", "", "", nil},
+		{"KB5060841", "26100.4270", "", "", nil},
+		{"KB5062553", "26100.4652", "unsupported", "as the baseline of 2025-07 does", nil},
+		{"KB5062553", "26100.4652", "unsupported", "though 2025-08 brings hotpatches to machines that run the baseline of 2025-07", func(o *offered) {
+			o.Published = time.Date(2025, 8, 12, 17, 0, 0, 0, time.UTC) // a machine that missed the baseline gets the cumulative update
+		}},
+		{"KB5062553", "26100.4652", "unsupported", "restarts the machine: it", func(o *offered) { o.Published = time.Time{} }},
+	} {
+		if c.edit != nil {
+			c.edit(&m.agent.Updates[2])
+		}
+		err := m.step.Apply(t.Context(), m.leadingTo(c.article, c.level))
+		if got := code(err); got != c.want || c.says != "" && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v, want %q and %q", c.article, err, c.want, c.says)
+		}
+	}
+	if got := m.listed(); got != "kb5060841 in_effect" {
+		t.Errorf("listed is %q", got)
+	}
+}
+
+func TestWhatIsInstalledAlreadyNeedsNobody(t *testing.T) {
+	m := newMachine(t)
+	m.set(nt.KeyVersion, "UBR", 3981)
+	m.agent.fail = &windowsstep.AgentError{Call: "search", HResult: 0x80040154}
+	if err := m.step.Apply(t.Context(), m.recipe); err != nil || m.listed() != "kb5058497 in_effect" || len(m.agent.calls) != 0 {
+		t.Errorf("%v, %s, asked to %q", err, m.listed(), m.agent.calls)
+	}
+}
+
+func TestAnUpdateThatANewerOneReplacesIsInstalledAllTheSame(t *testing.T) {
+	m := newMachine(t) // the agent offers the hotpatch of June beside that of May
+	if err := m.step.Apply(t.Context(), m.recipe); err != nil || m.listed() != "kb5058497 in_effect" {
+		t.Errorf("%v, %s", err, m.listed())
+	}
+}
+
+func TestAnInstallationThatHasBegunIsWaitedForWhenItIsToEnd(t *testing.T) {
+	m := newMachine(t)
+	m.step.Grace = time.Hour
+	ctx, cancel := context.WithCancel(t.Context())
+	m.agent.after = cancel // the loader ends the step while Windows installs
+	if err := m.step.Apply(ctx, m.recipe); err != nil || m.listed() != "kb5058497 in_effect" {
+		t.Errorf("%v, %s", err, m.listed())
+	}
+	if ctx.Err() == nil {
+		t.Error("the step was never told to end")
+	}
+}
+
+func TestTheWayBackIsToldPerUpdate(t *testing.T) {
+	for _, c := range []struct {
+		what string
+		edit func(*machine)
+		want string
+	}{
+		{"one that can be uninstalled", func(*machine) {}, "hotstick-agent uninstall-update KB5058497"},
+		{"one that cannot", func(m *machine) { m.agent.Updates[0].Uninstallable = false }, "cannot uninstall KB5058497"},
+		{"one that the agent does not list any more", func(m *machine) { m.agent.Updates = nil }, "look for its package"},
+		{"an agent that does not answer", func(m *machine) { m.agent.fail = &windowsstep.AgentError{Call: "search", HResult: 0x80040154} }, "that could not be asked"},
+	} {
+		m := newMachine(t)
+		if err := m.step.Apply(t.Context(), m.recipe); err != nil {
+			t.Fatal(err)
+		}
+		c.edit(m)
+		if err := m.step.Remove(t.Context(), m.recipe); code(err) != "no_way_back" || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.what, err, c.want)
+		}
+		if undo := m.step.Capabilities(t.Context()).Undo; undo != hotstick.UndoReboot || m.listed() != "kb5058497 in_effect" {
+			t.Errorf("%s: the driver promises %s, and %s is listed", c.what, undo, m.listed())
+		}
+	}
+}
+
+func TestAnUpdateIsUninstalledWhereItCanBe(t *testing.T) {
+	pending := `SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\RebootPending`
+	for _, c := range []struct {
+		what   string
+		edit   func(*machine)
+		reboot bool
+		want   string
+		listed string
+	}{
+		{"it is gone after a reboot", func(*machine) {}, true, "", "kb5058497 in_effect"},
+		{"it is gone at once", func(m *machine) { m.agent.TakeOff.RebootRequired = false }, false, "", ""},
+		{"only servicing tells of the reboot", func(m *machine) {
+			m.agent.lies, m.agent.TakeOff.RebootRequired = true, false
+			m.agent.after = func() { m.set(pending, "x", 1) }
+		}, true, "", "kb5058497 in_effect"},
+		{"nothing happens", func(m *machine) { m.agent.lies, m.agent.TakeOff.RebootRequired = true, false }, false, "verification_failed", "kb5058497 in_effect"},
+		{"it cannot be", func(m *machine) { m.agent.Updates[0].Uninstallable = false }, false, "no_way_back", "kb5058497 in_effect"},
+		{"servicing says that it cannot be", func(m *machine) {
+			m.agent.TakeOff = windowsstep.Result{Code: windowsstep.Failed, HResult: 0x800F0825}
+		}, false, "no_way_back", "kb5058497 in_effect"},
+		{"only a server of the organisation may", func(m *machine) {
+			m.agent.TakeOff = windowsstep.Result{Code: windowsstep.Failed, HResult: 0x80240028}
+		}, false, "no_way_back", "kb5058497 in_effect"},
+		{"it is not installed", func(m *machine) { m.agent.Updates[0].Installed = false }, false, "tool_failed", "kb5058497 in_effect"},
+		{"something else is being installed", func(m *machine) { m.agent.Answers.Busy = true }, false, "tool_failed, later", "kb5058497 in_effect"},
+	} {
+		m := newMachine(t)
+		if err := m.step.Apply(t.Context(), m.recipe); err != nil {
+			t.Fatal(err)
+		}
+		c.edit(m)
+		reboot, err := m.step.Uninstall(t.Context(), "KB5058497")
+		if got := code(err); got != c.want || reboot != c.reboot || m.listed() != c.listed {
+			t.Errorf("%s: until a reboot %t, %v, listed %q; want %t, %q, %q", c.what, reboot, err, m.listed(), c.reboot, c.want, c.listed)
 		}
 	}
 }

@@ -8,16 +8,11 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
+	"golang.org/x/sys/windows"
 )
 
 // errBusy: another step has the lock.
 var errBusy = errors.New("cannot begin: another step runs")
-
-// whole is a write lock on all of a file.
-func whole() unix.Flock_t {
-	return unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart}
-}
 
 // Lock locks the desk for a step's whole life, so that there is one at a time. The lock
 // belongs to the open file: it goes when that is closed, or with the process.
@@ -26,10 +21,9 @@ func Lock(dir string) (io.Closer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot lock the steps: %w", err)
 	}
-	lock := whole()
-	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &lock); err != nil {
+	if err := try(f); err != nil {
 		f.Close()
-		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+		if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {
 			return nil, errBusy
 		}
 		return nil, fmt.Errorf("cannot lock the steps: %w", err)
@@ -37,7 +31,13 @@ func Lock(dir string) (io.Closer, error) {
 	return f, nil
 }
 
-// locked reports whether a step runs. To look takes no lock, so it keeps no step away.
+// try locks the file's first byte, or fails at once.
+func try(f *os.File) error {
+	return windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &windows.Overlapped{})
+}
+
+// locked reports whether a step runs. Windows tells only whoever locks himself, so to look
+// may keep a step away that begins at the same moment; the loader starts that again.
 func (d *Desk) locked() (bool, error) {
 	f, err := os.OpenFile(filepath.Join(d.Dir, lockFile), os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -47,9 +47,10 @@ func (d *Desk) locked() (bool, error) {
 		return false, fmt.Errorf("cannot look whether a step runs: %w", err)
 	}
 	defer f.Close()
-	lock := whole()
-	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &lock); err != nil {
+	if err := try(f); errors.Is(err, windows.ERROR_LOCK_VIOLATION) {
+		return true, nil
+	} else if err != nil {
 		return false, fmt.Errorf("cannot look whether a step runs: %w", err)
 	}
-	return lock.Type != unix.F_UNLCK, nil
+	return false, nil // closing the file gives the lock back
 }
