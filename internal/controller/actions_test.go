@@ -67,6 +67,9 @@ func TestOnlyFailedAndInterruptedAttemptsAreMadeAnew(t *testing.T) {
 		named string // the code of the refusal when named; empty if it is retried
 		again bool
 	}{
+		{"it was passed over after too many", hotstick.Skipped, &hotstick.Reason{Code: hotstick.ReasonVerificationFailed}, nil, "", true},
+		{"it was dismissed", hotstick.Skipped, &hotstick.Reason{Code: hotstick.ReasonDismissed}, nil, CodeConflict, false},
+		{"it is silent", hotstick.Skipped, &hotstick.Reason{Code: hotstick.ReasonHostSilent}, nil, CodeConflict, false},
 		{"it failed", hotstick.Failed, &hotstick.Reason{Code: hotstick.ReasonKernelRefused}, nil, "", true},
 		{"it was interrupted", hotstick.Interrupted, &hotstick.Reason{Code: hotstick.ReasonCleanShutdown}, nil, "", true},
 		{"it waits already", hotstick.Waiting, nil, nil, "", false},
@@ -92,7 +95,7 @@ func TestOnlyFailedAndInterruptedAttemptsAreMadeAnew(t *testing.T) {
 					if err != nil {
 						return err
 					}
-					line.State, line.Reason, line.Attempt = c.state, c.why, 3
+					line.State, line.Reason, line.Attempt = c.state, c.why, 4
 					if err := tx.Hosts().Put(h); err != nil {
 						return err
 					}
@@ -111,7 +114,7 @@ func TestOnlyFailedAndInterruptedAttemptsAreMadeAnew(t *testing.T) {
 					}
 				}
 				line := w.line(0)
-				if again := line.State == hotstick.Waiting && c.state != hotstick.Waiting; again != c.again || line.Attempt != 3 {
+				if again := line.State == hotstick.Waiting && c.state != hotstick.Waiting; again != c.again || line.Attempt != 4 {
 					t.Errorf("%s, named %v: it is %s at attempt %d", c.what, named, line.State, line.Attempt)
 				}
 				if n := w.kindsLogged()[inventory.PlanRetried]; n != map[bool]int{true: 1}[c.again] {

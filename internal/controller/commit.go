@@ -107,7 +107,7 @@ func (w *committing) stop(s rollout.Stop) error {
 		}
 		lines = append(lines, line)
 	}
-	if err := w.wanted(lines, actor, s.Reason); err != nil {
+	if err := w.wanted(lines, actor, s.Reason); err != nil || s.Again {
 		return err
 	}
 	e, err := w.event(store.Event{Kind: inventory.LaneStopped, Actor: actor, Patch: s.Patch, Reason: &s.Reason})

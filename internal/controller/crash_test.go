@@ -118,6 +118,10 @@ func TestWhatHoldsAHostBackOnItselfGetsNoGrant(t *testing.T) {
 			r.Facts.Masters = []hotstick.Master{{System: "kpatch", Active: true}}
 			r.FactsDigest = hotstick.NewDigest([]byte("master"))
 		}},
+		{hotstick.ReasonHoldLifted, func(r *wire.SyncRequest) {
+			r.Facts.Masters = []hotstick.Master{{System: "kpatch", Adopted: true, Driver: "klp", Lifted: &hotstick.Lift{Detail: "kpatch.service"}}}
+			r.FactsDigest = hotstick.NewDigest([]byte("lifted"))
+		}},
 	} {
 		inBubble(t, 1, func(w *world) {
 			w.rounds()

@@ -25,10 +25,16 @@ func (c *Controller) Round(ctx context.Context) time.Duration {
 
 // decide is a round for whoever has just woken the check-ins.
 func (c *Controller) decide(ctx context.Context) time.Duration {
-	if err := c.callBack(ctx); err != nil && ctx.Err() == nil {
-		c.log.Error("cannot call hosts back from a recalled level", "error", err)
-	}
 	plans, next, now, err := c.due(ctx)
+	if err == nil {
+		called, failed := c.callBack(ctx)
+		if failed != nil && ctx.Err() == nil {
+			c.log.Error("cannot call hosts back from a recalled level", "error", failed)
+		}
+		if called {
+			plans, next, now, err = c.due(ctx)
+		}
+	}
 	if err != nil {
 		if ctx.Err() == nil {
 			c.log.Error("cannot read the plans", "error", err)
@@ -180,7 +186,7 @@ func (c *Controller) keep(tx store.Tx, id hotstick.PlanID) (*live, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &live{id: id, body: view.Plan, r: rollout.Open(view), dirty: true, domains: domainsOf(view),
+	l := &live{id: id, body: view.Plan, lanes: view.Plan.IndexLanes(), r: rollout.Open(view), dirty: true, domains: domainsOf(view),
 		lag: lagOf(view.Plan, c.limits)}
 	if err := c.findLate(tx, l); err != nil {
 		return nil, err

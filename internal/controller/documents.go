@@ -335,7 +335,8 @@ func (c *Controller) grantable(tx store.Tx, id hotstick.PlanID, req wire.SyncReq
 // new one must not prolong that.
 func wanted(tx store.Tx, body hotstick.Plan, line store.PlanHost, host store.Host) (bool, error) {
 	now := tx.Now()
-	if inventory.Barred(host) != nil || line.Recall != nil || !body.Open(line.Listed.Calendar, now) {
+	lane, _ := body.LaneOf(line.Listed)
+	if inventory.Barred(host, lane.Driver) != nil || line.Recall != nil || !body.Open(line.Listed.Calendar, now) {
 		return false, nil
 	}
 	patch := line.Listed.PatchIn(body.Patch)

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/store"
+	"github.com/hotstick/hotstick/internal/wire"
 )
 
 // putsBack lets a plan put its level back so often on each host.
@@ -256,6 +258,38 @@ func TestALevelThatANewerPlanIsToReplaceIsNotPutBack(t *testing.T) {
 		w.handTakes(4)
 		if w.plan = older; w.line(0).Reapplied != 0 || w.status().Status != hotstick.Completed {
 			t.Errorf("the older plan is %s, and its line %+v", w.status().Status, w.line(0))
+		}
+	}, putsBack(1))
+}
+
+// TestALiftedHoldIsToldOnceAndNothingIsPutBack: the level is in effect all the time, and who
+// lets its system go has a reason.
+func TestALiftedHoldIsToldOnceAndNothingIsPutBack(t *testing.T) {
+	inBubble(t, 1, func(w *world) {
+		w.confirmed()
+		w.runs(true)
+		checksIn := func(seq uint64, lift *hotstick.Lift) {
+			w.take(0, seq, func(r *wire.SyncRequest) {
+				r.Loader.Expected, r.Patches = &patch, []hotstick.LoadedPatch{{Module: "unix_ioctl_1", State: hotstick.InEffect}}
+				r.Facts.Masters = []hotstick.Master{{System: "kpatch", Adopted: true, Driver: "klp", Lifted: lift}}
+				r.FactsDigest = hotstick.NewDigest(fmt.Append(nil, lift))
+			})
+			pass(time.Second)
+			w.rounds()
+		}
+		lift := &hotstick.Lift{Detail: "kpatch.service is enabled"}
+		checksIn(50, nil)
+		checksIn(51, lift)
+		if log := w.kindsLogged(); log[inventory.HostDrifted] != 1 {
+			t.Fatalf("after the first check-in that shows it the log has %v", log)
+		}
+		checksIn(52, lift)
+		if log, line := w.kindsLogged(), w.line(0); log[inventory.HostDrifted] != 1 || line.State != hotstick.Confirmed || line.Reapplied != 0 {
+			t.Errorf("later the log has %v, and the line is %+v", log, line)
+		}
+		checksIn(53, nil)
+		if log := w.kindsLogged(); log[inventory.HostAligned] != 1 {
+			t.Errorf("once it is on hold again the log has %v", log)
 		}
 	}, putsBack(1))
 }

@@ -3,6 +3,7 @@ package controller
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -35,13 +36,18 @@ type picture struct {
 	silence silenceHeap
 	// held counts, for each host, the plans that hold slots for it.
 	held map[hotstick.HostID]map[hotstick.PlanID]bool
+	// ended are plans that ended since recalls were looked at; endedAny: nobody knows which.
+	ended    map[hotstick.PlanID]bool
+	endedAny bool
 }
 
 // live is one plan that is not at rest.
 type live struct {
 	id   hotstick.PlanID
 	body hotstick.Plan
-	r    *rollout.Rollout
+	// lanes finds the lane of each host of the plan.
+	lanes hotstick.LaneIndex
+	r     *rollout.Rollout
 	// lag is how old the last sign of life that it was told may be while newer ones
 	// come; stale says that a gate waits for one.
 	lag   time.Duration
@@ -93,6 +99,24 @@ func (m *picture) forget() {
 	m.lives, m.awake = map[hotstick.PlanID]*live{}, map[hotstick.PlanID]bool{}
 	m.hosts, m.silence = map[hotstick.HostID]*known{}, nil
 	m.held = map[hotstick.HostID]map[hotstick.PlanID]bool{}
+	m.ended, m.endedAny = map[hotstick.PlanID]bool{}, true
+}
+
+// takeEnded returns the plans that ended since it was asked last; any: others may have.
+func (m *picture) takeEnded() (ended map[hotstick.PlanID]bool, any bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	ended, any = m.ended, m.endedAny
+	m.ended, m.endedAny = map[hotstick.PlanID]bool{}, false
+	return ended, any
+}
+
+// putEnded notes them again: nobody could see to them.
+func (m *picture) putEnded(ended map[hotstick.PlanID]bool, any bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	maps.Copy(m.ended, ended)
+	m.endedAny = m.endedAny || any
 }
 
 // now is the time for which a plan's rollout is asked, in a transaction of this
@@ -299,6 +323,9 @@ func (c *Controller) takeIn(tx store.Tx, skip hotstick.PlanID) error {
 	}
 	for _, e := range events {
 		if e.Kind == inventory.PlanStatus {
+			if hotstick.PlanStatus(e.State).Over() {
+				m.ended[e.Plan] = true
+			}
 			if err := c.overrule(tx, e.Plan, e.Patch.Name); err != nil {
 				return err
 			}
@@ -371,7 +398,7 @@ func (c *Controller) syncLine(tx store.Tx, l *live, h store.Host) error {
 	case err != nil:
 		return err
 	}
-	next := c.viewHost(line, h, line.Listed.PatchIn(l.body.Patch))
+	next := c.viewHost(l.body, l.lanes, line, h)
 	e, err := tx.Hosts().Exclusion(h.ID)
 	switch {
 	case err == nil && next.Excluded == nil:

@@ -57,7 +57,8 @@ func (c *Controller) NextWave(ctx context.Context, plan string, who hotstick.Per
 }
 
 // Retry lets hosts whose attempt failed or was interrupted wait for a new one:
-// those named, or all of them. What was reverted, quarantined or struck needs a
+// those named, or all of them, and also those that were interrupted so often that they
+// were passed over. What was reverted, quarantined or struck needs a
 // clear first, and a way back that failed needs hands.
 func (c *Controller) Retry(ctx context.Context, plan string, who hotstick.Person, reason string, hosts []hotstick.HostID) (hotstick.PlanID, error) {
 	return c.onPlan(ctx, plan, func(w *committing) error {
@@ -125,7 +126,7 @@ func unretriable(line store.PlanHost, h store.Host, patch hotstick.PatchRef) err
 		return refuse(CodeRefused, clearHint, "cannot retry %s: %s was taken back out of it", name, patch)
 	case line.State == hotstick.Failed && line.Reason != nil && line.Reason.Code == hotstick.ReasonRevertFailed:
 		return refuse(CodeRefused, "look at the host: its kernel is in doubt", "cannot retry %s: its way back failed", name)
-	case line.State != hotstick.Failed && line.State != hotstick.Interrupted:
+	case line.State != hotstick.Failed && line.State != hotstick.Interrupted && !rollout.Spent(line.State, line.Reason, line.Attempt):
 		return refuse(CodeConflict, "", "cannot retry %s: it is %s", name, line.State)
 	}
 	return nil

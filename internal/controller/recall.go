@@ -3,6 +3,8 @@ package controller
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -86,17 +88,30 @@ func (c *Controller) checkForbidden(tx store.Tx, patch hotstick.PatchRef, what s
 }
 
 // callBack wants back the hosts of plans that are over, if the level that they run is
-// recalled by block-and-revert. Open plans see to theirs by themselves. It looks once
-// for each version of the catalog, and when the server starts.
-func (c *Controller) callBack(ctx context.Context) error {
+// recalled by block-and-revert. Open plans see to theirs by themselves, unless they end
+// first. It looks at all plans once for each version of the catalog, and when the server
+// starts, and at each that ends meanwhile. It reports whether it wanted anybody back.
+func (c *Controller) callBack(ctx context.Context) (called bool, err error) {
 	trusted := c.catalog.View()
-	if trusted.Version == c.calledBack {
-		return nil
+	ended, all := c.picture.takeEnded()
+	all = all || trusted.Version != c.calledBack
+	if !all && len(ended) == 0 {
+		return false, nil
 	}
-	var over []store.Plan
-	err := c.store.View(ctx, func(tx store.Tx) error {
-		over = nil
-		plans, err := tx.Plans().List(false)
+	if called, err = c.callBackOver(ctx, trusted, ended, all); err != nil {
+		c.picture.putEnded(ended, all)
+		return called, err
+	}
+	c.calledBack = trusted.Version
+	return called, nil
+}
+
+// callBackOver calls back from those plans that are over, all of them or these only.
+func (c *Controller) callBackOver(ctx context.Context, trusted catalog.View, ended map[hotstick.PlanID]bool, all bool) (called bool, err error) {
+	var calls []calling
+	err = c.store.View(ctx, func(tx store.Tx) error {
+		calls = nil
+		plans, err := plansOf(tx, ended, all)
 		if err != nil {
 			return err
 		}
@@ -104,25 +119,36 @@ func (c *Controller) callBack(ctx context.Context) error {
 			if !p.Status.Over() || p.Reverting {
 				continue
 			}
-			recalled, err := c.calledBackIn(tx, trusted, p)
+			found, err := c.runners(tx, trusted, p)
 			if err != nil {
 				return err
 			}
-			if len(recalled) > 0 {
-				over = append(over, p)
-			}
+			calls = append(calls, found...)
 		}
 		return nil
 	})
-	for _, p := range over {
+	for _, call := range calls {
 		if err == nil {
-			_, err = c.onPlan(ctx, string(p.ID), func(w *committing) error { return w.callBack(trusted) })
+			called, err = called || len(call.hosts) > 0, c.call(ctx, call)
 		}
 	}
-	if err == nil {
-		c.calledBack = trusted.Version
+	return called, err
+}
+
+// plansOf are these plans, or all that there are.
+func plansOf(tx store.Tx, ids map[hotstick.PlanID]bool, all bool) ([]store.Plan, error) {
+	if all {
+		return tx.Plans().List(false)
 	}
-	return err
+	var plans []store.Plan
+	for _, id := range slices.Sorted(maps.Keys(ids)) {
+		p, err := tx.Plans().Get(id)
+		if err != nil {
+			return nil, err
+		}
+		plans = append(plans, p)
+	}
+	return plans, nil
 }
 
 // calledBackIn are the recalls of a plan's patches that send back whoever runs them.
@@ -141,43 +167,98 @@ func (c *Controller) calledBackIn(tx store.Tx, trusted catalog.View, p store.Pla
 	return out, err
 }
 
-// callBack wants back those hosts of a plan that still run a level that was recalled.
-func (w *committing) callBack(trusted catalog.View) error {
-	recalls, err := w.c.calledBackIn(w.tx, trusted, w.plan)
-	for _, recall := range recalls {
-		if err == nil {
-			err = w.callBackOne(recall)
-		}
-	}
-	return err
+// calledAtOnce bounds how many hosts of a plan one transaction wants back.
+const calledAtOnce = 100
+
+// calling is a recall, and the hosts of a plan that it wants back.
+type calling struct {
+	plan   hotstick.PlanID
+	recall hotstick.Recall
+	hosts  []hotstick.HostID
+	// again: hosts of the plan were called back for it before.
+	again bool
 }
 
-func (w *committing) callBackOne(recall hotstick.Recall) error {
-	all, err := w.tx.Plans().Hosts(w.plan.ID)
-	if err != nil {
-		return err
+// runners lists, for each recall of its patches, the hosts of a plan that run the level, or
+// may come to: it reads the plan's lines once, however many they are.
+func (c *Controller) runners(tx store.Tx, trusted catalog.View, p store.Plan) ([]calling, error) {
+	recalls, err := c.calledBackIn(tx, trusted, p)
+	if err != nil || len(recalls) == 0 {
+		return nil, err
 	}
+	lines, err := tx.Plans().Hosts(p.ID)
+	if err != nil {
+		return nil, err
+	}
+	calls := make([]calling, len(recalls))
+	for i, r := range recalls {
+		calls[i] = calling{plan: p.ID, recall: r}
+	}
+	for _, line := range lines {
+		i := slices.IndexFunc(recalls, func(r hotstick.Recall) bool { return r.Patch == line.Listed.PatchIn(p.Patch) })
+		if i < 0 {
+			continue
+		}
+		calls[i].again = calls[i].again || line.Recall != nil && line.Recall.Code == hotstick.ReasonRecalled
+		runs, err := mayRun(tx, line, recalls[i].Patch)
+		if err != nil {
+			return nil, err
+		}
+		if runs {
+			calls[i].hosts = append(calls[i].hosts, line.Listed.Host)
+		}
+	}
+	return calls, nil
+}
+
+// mayRun reports whether a host of a plan that is over runs a level, or is under way to it,
+// and nobody wants it back yet.
+func mayRun(tx store.Tx, line store.PlanHost, patch hotstick.PatchRef) (bool, error) {
+	if line.Recall != nil || !revertible(line.State) {
+		return false, nil
+	}
+	if line.State != hotstick.Confirmed {
+		return true, nil
+	}
+	h, err := tx.Hosts().Get(line.Listed.Host)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && h.Loader.InEffect == patch, err
+}
+
+// call wants back the hosts of a calling, a few at a time.
+func (c *Controller) call(ctx context.Context, call calling) error {
+	for some := range slices.Chunk(call.hosts, calledAtOnce) {
+		if _, err := c.onPlan(ctx, string(call.plan), func(w *committing) error { return w.call(call, some) }); err != nil {
+			return err
+		}
+		call.again = true
+	}
+	return nil
+}
+
+// call wants back those of some hosts that still run the level.
+func (w *committing) call(call calling, hosts []hotstick.HostID) error {
 	var lines []store.PlanHost
-	for _, line := range all {
-		if line.State != hotstick.Confirmed || line.Recall != nil || line.Listed.PatchIn(w.plan.Patch) != recall.Patch {
-			continue
-		}
-		h, err := w.tx.Hosts().Get(line.Listed.Host)
-		if errors.Is(err, store.ErrNotFound) {
-			continue
-		}
+	for _, id := range hosts {
+		line, err := w.tx.Plans().Host(w.plan.ID, id)
 		if err != nil {
 			return err
 		}
-		if h.Loader.InEffect == recall.Patch {
+		runs, err := mayRun(w.tx, line, call.recall.Patch)
+		if err != nil {
+			return err
+		}
+		if runs {
 			lines = append(lines, line)
 		}
 	}
 	if len(lines) == 0 {
 		return nil
 	}
-	why := hotstick.Reason{Code: hotstick.ReasonRecalled, Subject: recall.Patch.String(), Detail: recall.Reason}
-	if err := w.wantBack(lines, actor, why); err != nil {
+	why := hotstick.Reason{Code: hotstick.ReasonRecalled, Subject: call.recall.Patch.String(), Detail: call.recall.Reason}
+	if err := w.wantBack(lines, actor, why); err != nil || call.again {
 		return err
 	}
 	e, err := w.event(store.Event{Kind: inventory.PlanReverting, Actor: actor, Reason: &why})

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
@@ -133,6 +134,111 @@ func TestARecallSendsBackTheHostsOfAPlanThatIsOver(t *testing.T) {
 		}))
 		if n := w.kindsLogged()[inventory.HostRecalled]; n != 1 {
 			t.Errorf("%d hosts are called back, want 1", n)
+		}
+	})
+}
+
+// ends writes that every host stands in a state, those that confirmed with the level in
+// effect, and that the plan is over.
+func (w *world) ends(status hotstick.PlanStatus, state hotstick.HostState) {
+	w.Helper()
+	w.event(func(tx store.Tx) error {
+		for _, listed := range w.hosts {
+			line, err := tx.Plans().Host(w.plan, listed.Host)
+			w.must(err)
+			line.State, line.Reason = state, nil
+			w.must(tx.Plans().PutHost(line))
+			h, err := tx.Hosts().Get(listed.Host)
+			w.must(err)
+			if state == hotstick.Confirmed {
+				h.Loader.InEffect = patch
+			}
+			w.must(tx.Hosts().Put(h))
+			_, err = tx.Events().Append(store.Event{Kind: inventory.HostState, Plan: w.plan, Host: h.ID, State: string(state)})
+			w.must(err)
+		}
+		p, err := tx.Plans().Get(w.plan)
+		w.must(err)
+		now := tx.Now()
+		p.Status, p.Ended = status, &now
+		w.must(tx.Plans().Advance(p))
+		_, err = tx.Events().Append(store.Event{Kind: inventory.PlanStatus, Plan: w.plan, State: string(p.Status)})
+		return err
+	})
+}
+
+// TestARecallFindsAPlanThatWasHaltedJustBefore: the catalog was looked at while the plan
+// was open, and the plan was over before it decided on the recall.
+func TestARecallFindsAPlanThatWasHaltedJustBefore(t *testing.T) {
+	for _, state := range []hotstick.HostState{hotstick.Confirmed, hotstick.Probation} {
+		inBubble(t, 2, func(w *world) {
+			w.rounds()
+			w.recalls(hotstick.RecallRevert)
+			w.callsBack()
+			w.ends(hotstick.Halted, state)
+			w.rounds()
+			w.must(w.store.View(w.Context(), func(tx store.Tx) error {
+				lines, err := tx.Plans().Hosts(w.plan)
+				for _, l := range lines {
+					if l.Recall == nil || l.Recall.Code != hotstick.ReasonRecalled {
+						t.Errorf("%s, which was %s, is %s and wanted back for %+v", l.Listed.Name, state, l.State, l.Recall)
+					}
+				}
+				return err
+			}))
+		})
+	}
+}
+
+func (w *world) callsBack() {
+	w.Helper()
+	_, err := w.control.callBack(w.Context())
+	w.must(err)
+}
+
+// reads counts how often a plan's lines are all read.
+type reads struct {
+	store.Store
+	n *int
+}
+
+type readsTx struct {
+	store.Tx
+	n *int
+}
+
+type readsPlans struct {
+	store.PlanTable
+	n *int
+}
+
+func (s reads) View(ctx context.Context, fn func(store.Tx) error) error {
+	return s.Store.View(ctx, func(tx store.Tx) error { return fn(readsTx{tx, s.n}) })
+}
+
+func (s reads) Update(ctx context.Context, fn func(store.Tx) error) error {
+	return s.Store.Update(ctx, func(tx store.Tx) error { return fn(readsTx{tx, s.n}) })
+}
+
+func (t readsTx) Plans() store.PlanTable { return readsPlans{t.Tx.Plans(), t.n} }
+
+func (t readsPlans) Hosts(id hotstick.PlanID) ([]store.PlanHost, error) {
+	*t.n++
+	return t.PlanTable.Hosts(id)
+}
+
+func TestARecallReadsAPlansLinesOnceHoweverManyHostsItCallsBack(t *testing.T) {
+	inBubble(t, 3*calledAtOnce+1, func(w *world) {
+		w.ends(hotstick.Completed, hotstick.Confirmed)
+		w.recalls(hotstick.RecallRevert)
+		n := 0
+		w.control.store = reads{w.control.store, &n}
+		w.callsBack()
+		if called := w.kindsLogged()[inventory.HostRecalled]; called != len(w.hosts) || n != 1 {
+			t.Errorf("%d hosts are called back by %d readings of all lines, want %d by 1", called, n, len(w.hosts))
+		}
+		if told := w.kindsLogged()[inventory.PlanReverting]; told != 1 {
+			t.Errorf("it is said %d times", told)
 		}
 	})
 }

@@ -53,12 +53,13 @@ func (c *Controller) view(tx store.Tx, plan store.Plan) (rollout.View, error) {
 		return v, err
 	}
 	v.Hosts = make([]rollout.Host, len(lines))
+	lanes := body.IndexLanes()
 	for i, line := range lines {
 		h, err := tx.Hosts().Get(line.Listed.Host)
 		if err != nil {
 			return v, err
 		}
-		v.Hosts[i] = c.viewHost(line, h, line.Listed.PatchIn(plan.Patch))
+		v.Hosts[i] = c.viewHost(body, lanes, line, h)
 		v.Hosts[i].Elsewhere = c.picture.elsewhere(plan.ID, h.ID)
 		if v.Hosts[i].Drift, err = driftOf(tx, plan.ID, body, h); err != nil {
 			return v, err
@@ -190,7 +191,9 @@ func viewSlot(s store.Slot) rollout.Slot {
 
 // viewHost is what is known of a listed host, but for what other plans do and
 // whether it is excluded.
-func (c *Controller) viewHost(line store.PlanHost, h store.Host, patch hotstick.PatchRef) rollout.Host {
+func (c *Controller) viewHost(body hotstick.Plan, lanes hotstick.LaneIndex, line store.PlanHost, h store.Host) rollout.Host {
+	patch := line.Listed.PatchIn(body.Patch)
+	lane, _ := lanes.Of(line.Listed)
 	v := rollout.Host{
 		Listed: line.Listed, State: line.State, Attempt: line.Attempt, Reason: line.Reason,
 		Evidence: line.Evidence, Updated: line.Updated, Granted: line.Granted,
@@ -203,8 +206,9 @@ func (c *Controller) viewHost(line store.PlanHost, h store.Host, patch hotstick.
 			RevertedBefore: slices.Contains(h.Reverted, patch),
 			InEffect:       c.inEffect(h),
 			Excluded:       cloned(h),
-			Barred:         inventory.Barred(h),
+			Barred:         inventory.Barred(h, lane.Driver),
 			Model:          inventory.Model(h),
+			Build:          runs(h),
 		},
 	}
 	if !line.State.HoldsSlot() {
@@ -214,6 +218,14 @@ func (c *Controller) viewHost(line store.PlanHost, h store.Host, patch hotstick.
 		v.Crashed = *line.Ended
 	}
 	return v
+}
+
+// runs is the kernel build that a host runs, as far as it said.
+func runs(h store.Host) hotstick.KernelBuild {
+	if h.Facts == nil {
+		return hotstick.KernelBuild{}
+	}
+	return h.Facts.Kernel.Build
 }
 
 // outsiders lists the hosts that the plan does not list and that are down in a

@@ -131,7 +131,7 @@ func (w *world) addPlan(a hotstick.Artifact, edits ...edit) {
 			lines = append(lines, store.PlanHost{Index: i, Listed: h, State: hotstick.Waiting, Updated: tx.Now()})
 		}
 		started := tx.Now()
-		if err := tx.Plans().Create(store.Plan{ID: read.ID, Name: "p", Patch: patch, Envelope: raw, Status: hotstick.Running,
+		if err := tx.Plans().Create(store.Plan{ID: read.ID, Name: "p", Patch: read.Plan.Patch, CVE: read.Plan.CVE, Envelope: raw, Status: hotstick.Running,
 			Author: "alice", Created: started, Started: &started}, lines); err != nil {
 			return err
 		}

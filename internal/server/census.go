@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hotstick/hotstick/api"
 	"github.com/hotstick/hotstick/internal/server/view"
 	"github.com/hotstick/hotstick/internal/store"
 )
@@ -48,9 +49,18 @@ func (c *counted[T]) get(now func() time.Time, count func() (T, error)) (T, erro
 	return value, nil
 }
 
+// counts are the counts over every host.
+type counts struct {
+	fleet   counted[view.Census]
+	shown   counted[map[string]int]
+	drivers counted[[]api.Driver]
+	// uncovered has one count a plan.
+	uncovered coverages
+}
+
 // census counts the fleet for the overview.
 func (s *Server) census(tx store.Tx, m view.Moment) (view.Census, error) {
-	return s.fleet.get(time.Now, func() (view.Census, error) {
+	return s.counts.fleet.get(time.Now, func() (view.Census, error) {
 		hosts, _, err := tx.Hosts().List(store.HostFilter{})
 		return m.Census(hosts), err
 	})
@@ -58,7 +68,7 @@ func (s *Server) census(tx store.Tx, m view.Moment) (view.Census, error) {
 
 // states counts hosts by what the screens show them as.
 func (s *Server) states(tx store.Tx, m view.Moment) (map[string]int, error) {
-	return s.shown.get(time.Now, func() (map[string]int, error) {
+	return s.counts.shown.get(time.Now, func() (map[string]int, error) {
 		hosts, _, err := tx.Hosts().List(store.HostFilter{})
 		if err != nil {
 			return nil, err

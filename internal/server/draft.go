@@ -82,12 +82,7 @@ func aimed(req api.DraftRequest, trusted catalog.View) ([]hotstick.Patch, error)
 	case req.CVE != "" && hotstick.ValidateCVE(req.CVE) != nil:
 		return nil, &controller.Refusal{Code: controller.CodeInvalid, Text: "cannot read the CVE's name", Hint: "write CVE-YEAR-NUMBER, such as CVE-2026-52928"}
 	case req.CVE != "":
-		var all []hotstick.Patch
-		for _, p := range trusted.Patches {
-			if slices.Contains(p.CVEs, req.CVE) {
-				all = append(all, p)
-			}
-		}
+		all := closing(req.CVE, trusted)
 		if len(all) == 0 {
 			return nil, &controller.Refusal{Code: controller.CodeNotFound, Text: "cannot find a patch in the catalog that closes this CVE", Hint: "list them with hotstick patch list"}
 		}
@@ -102,6 +97,17 @@ func aimed(req api.DraftRequest, trusted catalog.View) ([]hotstick.Patch, error)
 		return nil, &controller.Refusal{Code: controller.CodeNotFound, Text: "cannot find this patch in the catalog", Hint: "list them with hotstick patch list"}
 	}
 	return []hotstick.Patch{patch}, nil
+}
+
+// closing are the patches of the catalog that close a CVE.
+func closing(cve string, trusted catalog.View) []hotstick.Patch {
+	var all []hotstick.Patch
+	for _, p := range trusted.Patches {
+		if slices.Contains(p.CVEs, cve) {
+			all = append(all, p)
+		}
+	}
+	return all
 }
 
 // unplannable is why no plan was made: what is no refusal of the planner names what

@@ -19,7 +19,6 @@ import (
 	"github.com/hotstick/hotstick/internal/controller"
 	"github.com/hotstick/hotstick/internal/identity"
 	"github.com/hotstick/hotstick/internal/notify"
-	"github.com/hotstick/hotstick/internal/server/view"
 	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/store"
 )
@@ -39,13 +38,11 @@ type Server struct {
 	alerter     *notify.Alerter
 	checkpoints *checkpointer
 	tallies     *tallies
-	// fleet and shown are counts over every host.
-	fleet   counted[view.Census]
-	shown   counted[map[string]int]
-	feed    *feed
-	metrics *metrics
-	guesses *guesses
-	meters  *meters
+	counts      counts
+	feed        *feed
+	metrics     *metrics
+	guesses     *guesses
+	meters      *meters
 	// passwords hashes them, a few at a time.
 	passwords *identity.Passwords
 	document  *huma.OpenAPI
@@ -117,7 +114,7 @@ func (s *Server) open(ctx context.Context) error {
 	s.controller = controller.New(controller.Options{Store: s.store, Catalog: s.catalog, Online: online,
 		Limits: o.Limits.Rollout, Log: o.Log, Trace: o.Trace, Node: traceNode, Now: o.Now})
 	s.checkpoints = &checkpointer{store: s.store, key: online, now: o.Now, epoch: func() uint64 { return s.catalog.View().Trust.Epoch }}
-	s.tallies = newTallies()
+	s.tallies, s.counts.uncovered = newTallies(), newCoverages()
 	s.metrics = newMetrics()
 	s.metrics.ofClock(s.clockOff)
 	s.feed = newFeed(s.store, s.observe, o.Log)

@@ -21,56 +21,90 @@ type ruling struct {
 	patch hotstick.PatchRef
 	shape policy.Shape
 	judge *policy.Judge
-	// others are the judges of each candidate, in a draft for a CVE.
-	others []*policy.Judge
+	// others judge for each candidate, in a draft for a CVE.
+	others []opinion
 }
 
-// rulings is the ruling over a draft's patches. Those that close a CVE must be under one
-// policy: a plan has one shape.
+// opinion is what the policy says of hosts for one candidate: its judge, or why it has
+// nothing for the candidate anywhere.
+type opinion struct {
+	judge *policy.Judge
+	none  *hotstick.Reason
+}
+
+// rulings is the ruling over a draft's patches. A plan has one shape, so of the patches
+// that close a CVE only those are planned that are under the policy of the most of them, or
+// of the first where as many are under another. For the others hosts are left out.
 func (s *Server) rulings(tx store.Tx, req api.DraftRequest, patches []hotstick.Patch, trust hotstick.Trust) (ruling, error) {
-	var out ruling
-	for i, patch := range patches {
-		next, err := s.ruling(tx, req, patch, trust)
-		switch {
-		case err != nil:
-			return out, err
-		case i == 0:
-			out = next
-		case next.shape.Policy != out.shape.Policy:
-			return out, &controller.Refusal{Code: controller.CodeRefused,
-				Text: "cannot plan for this CVE: the document has one policy for " + patches[0].Ref.String() + " and another for " + patch.Ref.String(),
-				Hint: "write one policy that applies to all patches, or make a plan for each"}
+	if req.CVE == "" {
+		out, why, err := s.ruling(tx, req, patches[0], trust)
+		if why != nil {
+			err = &controller.Refusal{Code: controller.CodeRefused, Text: "cannot plan this patch: no policy of the document applies to it", Hint: seeApplies}
 		}
-		if req.CVE != "" {
-			out.others = append(out.others, next.judge)
+		return out, err
+	}
+	all, count := make([]ruling, len(patches)), map[hotstick.PolicyRef]int{}
+	opinions := make([]opinion, len(patches))
+	for i, patch := range patches {
+		next, why, err := s.ruling(tx, req, patch, trust)
+		if err != nil {
+			return ruling{}, err
+		}
+		if all[i], opinions[i] = next, (opinion{next.judge, why}); why == nil {
+			count[next.shape.Policy]++
 		}
 	}
+	best := -1
+	for i := range all {
+		if opinions[i].none == nil && (best < 0 || count[all[i].shape.Policy] > count[all[best].shape.Policy]) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return ruling{}, &controller.Refusal{Code: controller.CodeRefused, Text: "cannot plan for this CVE: no policy of the document applies to any patch that closes it", Hint: seeApplies}
+	}
+	for i := range all {
+		if has := all[i].shape.Policy; opinions[i].none == nil && has != all[best].shape.Policy {
+			opinions[i] = opinion{none: &hotstick.Reason{Code: hotstick.ReasonNotEligible, Subject: has.Name,
+				Detail: fmt.Sprintf("this policy applies to %s, and the plan is under %s: plan for that patch alone", patches[i].Ref, all[best].shape.Policy.Name)}}
+		}
+	}
+	out := all[best]
+	out.others = opinions
 	return out, nil
 }
 
-// judgeHost writes down what the policy says of a host.
+// seeApplies is what to do where no policy applies.
+const seeApplies = "see its applies sections with hotstick policy explain"
+
+// judgeHost writes down what the policy says of a host, which is nothing where there is
+// none.
 func (r ruling) judgeHost(h *planner.Host, about policy.Host) {
-	if len(r.others) == 0 {
+	if len(r.others) == 0 && r.judge != nil {
 		h.Verdict = r.judge.Judge(about)
 	}
-	for _, judge := range r.others {
-		h.Verdicts = append(h.Verdicts, judge.Judge(about))
+	for _, o := range r.others {
+		if o.none != nil {
+			h.Verdicts = append(h.Verdicts, policy.Verdict{Reason: o.none})
+			continue
+		}
+		h.Verdicts = append(h.Verdicts, o.judge.Judge(about))
 	}
 }
 
 // ruling lays the settings that a person asks for over the policy. Where nobody
 // names a policy it is the standard one; an emergency template stands in for the
 // policy's speeds, and nobody is faster than it says. Waivers that hold now except from
-// it.
-func (s *Server) ruling(tx store.Tx, req api.DraftRequest, patch hotstick.Patch, trust hotstick.Trust) (ruling, error) {
+// it. The reason says that no policy applies to the patch.
+func (s *Server) ruling(tx store.Tx, req api.DraftRequest, patch hotstick.Patch, trust hotstick.Trust) (ruling, *hotstick.Reason, error) {
 	now := tx.Now()
 	set, err := policySet(req)
 	if err != nil {
-		return ruling{}, err
+		return ruling{}, nil, err
 	}
 	evidence, err := controller.PatchEvidence(tx, trust, patch)
 	if err != nil {
-		return ruling{}, err
+		return ruling{}, nil, err
 	}
 	about := policy.NewPatch(patch)
 	about.Evidence = controller.Proven(evidence, patch)
@@ -79,26 +113,27 @@ func (s *Server) ruling(tx store.Tx, req api.DraftRequest, patch hotstick.Patch,
 		name, ok = set.Choose(about, now)
 	}
 	if !ok {
-		return ruling{}, &controller.Refusal{Code: controller.CodeRefused, Text: "cannot plan this patch: no policy of the document applies to it", Hint: "see its applies sections with hotstick policy explain"}
+		return ruling{}, &hotstick.Reason{Code: hotstick.ReasonNotEligible, Subject: "applies", Detail: "no policy of the document applies to " + patch.Ref.String()}, nil
 	}
 	waivers, err := controller.PolicyWaivers(tx, trust)
 	if err != nil {
-		return ruling{}, err
+		return ruling{}, nil, err
 	}
 	chosen, err := set.Compile(name, now, waivers...)
 	if err != nil {
-		return ruling{}, err
+		return ruling{}, nil, err
 	}
 	out := ruling{patch: patch.Ref, shape: chosen.Shape(), judge: chosen.For(about, now)}
 	if len(req.Emergency) > 0 {
 		t, err := statement.OpenTemplate(req.Emergency, trust, now)
 		if err != nil {
-			return ruling{}, &controller.Refusal{Code: controller.CodeSignature, Text: statement.ReasonOf(err).Detail,
+			return ruling{}, nil, &controller.Refusal{Code: controller.CodeSignature, Text: statement.ReasonOf(err).Detail,
 				Hint: "as many persons as the catalog asks for sign it: hotstick template sign FILE --key FILE"}
 		}
 		hasten(&out.shape, t, now)
 	}
-	return out, overlay(&out.shape, req.Settings)
+	err = overlay(&out.shape, req.Settings)
+	return out, nil, err
 }
 
 // policySet reads the policy that a person named or sent along.
@@ -154,6 +189,12 @@ func overlay(out *policy.Shape, in api.PlanSettings) error {
 			if f.from > 0 {
 				*to = time.Duration(f.from) * time.Second
 			}
+		}
+	}
+	if in.TransitionSeconds > 0 { // whoever asks for it means every driver
+		out.TransitionBy = map[string]time.Duration{}
+		for _, driver := range hotstick.Drivers() {
+			out.TransitionBy[driver] = out.Transition
 		}
 	}
 	for _, kind := range slices.Sorted(maps.Keys(in.Budgets)) {

@@ -234,6 +234,37 @@ func TestDraftsFollowTheirPolicy(t *testing.T) {
 	w.refused(err, 422, "refused")
 }
 
+// A patch that closes a CVE, and that no policy applies to, is left out: it does not keep
+// the others from being planned.
+func TestAPatchWithoutAPolicyDoesNotKeepACVEOpen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, memory.Open(time.Now))
+	w.fleetOfFour()
+	w.publish(1)
+	w.publish(2)
+	head := "apiVersion: hotstick/policy/v1\nkind: Policy\nname: "
+	draft := func(document string) (api.Draft, error) {
+		return w.admin.Draft(t.Context(), api.DraftRequest{CVE: "CVE-2026-52928", Author: alice, Selector: "true", PolicyDocument: document})
+	}
+	old := head + "old\napplies: {when: 'patch.level == 1'}\n"
+	d, err := draft(old)
+	w.must(err)
+	if len(d.Hosts) != 4 || d.Hosts[0].Patch.Level != 1 {
+		t.Errorf("under a policy of the old level: %+v", d.Hosts)
+	}
+	// Each has a policy of its own: the plan is under that of the first, and says so where
+	// it leaves a host out.
+	d, err = draft(old + "---\n" + head + "new\napplies: {when: 'patch.level == 2'}\n")
+	w.must(err)
+	if len(d.Hosts) != 4 || d.Hosts[0].Patch.Level != 1 {
+		t.Errorf("under two policies: %+v, left out %+v", d.Hosts, d.LeftOut)
+	}
+	_, err = draft(head + "none\napplies: {when: 'patch.level == 9'}\n")
+	if e := w.refused(err, 422, "refused"); !strings.Contains(e.Detail, "no policy of the document applies") {
+		t.Errorf("it says %q", e.Detail)
+	}
+}
+
 func TestAnEmergencyTemplateIsNotOutrun(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, memory.Open(time.Now))

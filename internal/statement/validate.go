@@ -210,6 +210,9 @@ func validatePlan(p hotstick.Plan) error {
 		}
 	}
 	for _, l := range p.Lanes {
+		if l.TransitionSeconds > MaxSeconds {
+			return fmt.Errorf("cannot use a transition of more than %d seconds", MaxSeconds)
+		}
 		if err := validateRevertTo(l); err != nil {
 			return err
 		}

@@ -112,7 +112,10 @@ func cloneStall(s *hotstick.Stall) *hotstick.Stall {
 func CloneDrift(d *hotstick.Drift) *hotstick.Drift {
 	d = pointer(d)
 	if d != nil {
-		d.Since, d.Before = Instant(d.Since), Instant(d.Before)
+		d.Since, d.Before, d.Under = Instant(d.Since), Instant(d.Before), pointer(d.Under)
+	}
+	if d != nil && d.Under != nil {
+		d.Under.Since, d.Under.Before = Instant(d.Under.Since), Instant(d.Under.Before)
 	}
 	return d
 }
@@ -129,16 +132,23 @@ func CloneFacts(f *hotstick.Facts) *hotstick.Facts {
 	}
 	c := *f
 	c.Host.BootedAt = c.Host.BootedAt.UTC()
+	c.Kernel.Installed, c.Kernel.BuiltIn = list(c.Kernel.Installed), list(c.Kernel.BuiltIn)
 	s := &c.Security
 	s.Keys = list(s.Keys)
 	s.SignatureEnforced, s.ModulesDisabled, s.SecureBoot = pointer(s.SignatureEnforced), pointer(s.ModulesDisabled), pointer(s.SecureBoot)
 	c.Livepatch.Patches = deep(c.Livepatch.Patches, clonePatch)
 	c.Modules = list(c.Modules)
 	c.Drivers = deep(c.Drivers, func(d hotstick.Capabilities) hotstick.Capabilities {
-		d.Rollback, d.Reason = list(d.Rollback), cloneReason(d.Reason)
+		d.Rollback, d.Reason, d.CoverUntil = list(d.Rollback), cloneReason(d.Reason), d.CoverUntil.UTC()
 		return d
 	})
-	c.Masters = deep(c.Masters, func(m hotstick.Master) hotstick.Master { m.Modules = list(m.Modules); return m })
+	c.Masters = deep(c.Masters, func(m hotstick.Master) hotstick.Master {
+		m.Modules, m.Lifted = list(m.Modules), pointer(m.Lifted)
+		if m.Lifted != nil {
+			m.Lifted.At, m.Lifted.Before = m.Lifted.At.UTC(), m.Lifted.Before.UTC()
+		}
+		return m
+	})
 	c.Labels = dict(c.Labels)
 	if c.Windows != nil {
 		w := *c.Windows

@@ -61,11 +61,24 @@ func Unmarshal(data []byte, v any) error {
 // UnmarshalWithin is [Unmarshal] for values that may fill this many bytes of memory,
 // for a reader who knows how few elements there can honestly be.
 func UnmarshalWithin(data []byte, memory int64, v any) error {
+	return unmarshal(data, v, walker{memory: memory})
+}
+
+// UnmarshalForeign is [UnmarshalWithin] for documents of a schema that is not ours and
+// grows: keys that the Go type has no field for are passed over with their values. Keys
+// that differ from a field's only by their case are refused, because decoders disagree
+// about them; so is everything else that the package refuses, in the parts passed over
+// too.
+func UnmarshalForeign(data []byte, memory int64, v any) error {
+	return unmarshal(data, v, walker{memory: memory, foreign: true})
+}
+
+func unmarshal(data []byte, v any, w walker) error {
 	t := reflect.TypeOf(v)
 	if t == nil || t.Kind() != reflect.Pointer {
 		return fmt.Errorf("cannot read JSON into a %T: want a pointer", v)
 	}
-	if err := walk(data, shapeOf(t.Elem()), memory); err != nil {
+	if err := walk(data, shapeOf(t.Elem()), w); err != nil {
 		return err
 	}
 	return explain(json.Unmarshal(data, v))
@@ -87,7 +100,7 @@ func Decode(r io.Reader, maxBytes int64, v any) error {
 // Check looks for everything that is refused whatever the Go type is, for a
 // document that another decoder will read.
 func Check(data []byte) error {
-	if err := walk(data, anything, memoryFloor+memoryPerByte*int64(len(data))); err != nil {
+	if err := walk(data, anything, walker{memory: memoryFloor + memoryPerByte*int64(len(data))}); err != nil {
 		return err
 	}
 	if !json.Valid(data) {
@@ -108,11 +121,11 @@ func explain(err error) error {
 	return fmt.Errorf("cannot read JSON: %.200s", err.Error())
 }
 
-func walk(data []byte, s *shape, memory int64) error {
+func walk(data []byte, s *shape, w walker) error {
 	if !utf8.Valid(data) {
 		return errors.New("cannot read JSON: it is not UTF-8")
 	}
-	w := walker{data: data, memory: memory, left: memory}
+	w.data, w.left = data, w.memory
 	if err := w.value(s, 0); err != nil {
 		return err
 	}

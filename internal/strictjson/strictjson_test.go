@@ -239,3 +239,35 @@ func BenchmarkUnmarshal(b *testing.B) {
 		}
 	})
 }
+
+func TestForeignDocumentsMayHaveMoreKeysButNoDoubtfulOnes(t *testing.T) {
+	type inner struct {
+		Version string `json:"version"`
+	}
+	var v struct {
+		ID   string  `json:"id"`
+		List []inner `json:"list"`
+	}
+	const limit = 1 << 20
+	if err := strictjson.UnmarshalForeign([]byte(`{"more":{"id":null,"x":[1]},"id":"a","list":[{"version":"1","new":{}}]}`), limit, &v); err != nil || v.ID != "a" || v.List[0].Version != "1" {
+		t.Fatalf("%+v, %v", v, err)
+	}
+	for what, text := range map[string]string{
+		"a field twice":                     `{"id":"a","id":"b"}`,
+		"a field in other letters":          `{"id":"a","ID":"b"}`,
+		"a field in other letters, alone":   `{"Id":"b"}`,
+		"a field with a long s":             `{"li\u017ft":[]}`,
+		"one inside":                        `{"list":[{"Version":"2"}]}`,
+		"a foreign key twice":               `{"id":"a","more":1,"more":2}`,
+		"a key twice in a foreign part":     `{"id":"a","more":{"x":1,"x":2}}`,
+		"nested too deep in a foreign part": `{"more":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`,
+		"null for a string":                 `{"id":null}`,
+		"too many elements":                 `{"list":[` + strings.Repeat("{},", 1<<17) + `{}]}`,
+		"too many foreign keys":             `{"more":{` + manyKeys(1 << 16)[1:] + `}`,
+		"something behind":                  `{} {}`,
+	} {
+		if err := strictjson.UnmarshalForeign([]byte(text), limit, &v); err == nil {
+			t.Errorf("%s: it was taken", what)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package strictjson
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 )
@@ -14,6 +15,8 @@ type walker struct {
 	// memory is how many bytes the decoder may allocate for values, left how many of
 	// them are not spoken for.
 	memory, left int64
+	// foreign: keys that no field is for are passed over, see [UnmarshalForeign].
+	foreign bool
 }
 
 // take counts bytes that the decoder is going to allocate.
@@ -170,6 +173,9 @@ func (w *walker) key(s *shape, seen *keys) (*shape, error) {
 	}
 	if s.fields != nil {
 		f, ok := s.fields[string(name)]
+		if !ok && w.foreign {
+			return w.passed(s, name, seen)
+		}
 		if !ok {
 			return nil, w.fault("unknown field %.40q", name)
 		}
@@ -178,16 +184,35 @@ func (w *walker) key(s *shape, seen *keys) (*shape, error) {
 		}
 		return f.shape, nil
 	}
-	if !seen.addName(name) {
-		return nil, w.fault("key %.40q stands twice", name)
-	}
-	if seen.names != nil {
-		if err := w.take(nameSize); err != nil {
-			return nil, err
-		}
+	if err := w.remember(name, seen); err != nil {
+		return nil, err
 	}
 	if s.elem != nil {
 		return s.elem, nil
+	}
+	return anything, nil
+}
+
+func (w *walker) remember(name []byte, seen *keys) error {
+	if !seen.addName(name) {
+		return w.fault("key %.40q stands twice", name)
+	}
+	if seen.names != nil {
+		return w.take(nameSize)
+	}
+	return nil
+}
+
+// passed is key for one that the struct has no field for. The standard decoder would
+// still put its value into a field that is written alike but for the case.
+func (w *walker) passed(s *shape, name []byte, seen *keys) (*shape, error) {
+	for field := range s.fields {
+		if len(field) <= 4*len(name) && bytes.EqualFold([]byte(field), name) {
+			return nil, w.fault("field %.40q is written as %.40q", field, name)
+		}
+	}
+	if err := w.remember(name, seen); err != nil {
+		return nil, err
 	}
 	return anything, nil
 }

@@ -51,7 +51,7 @@ const (
 	// KindSlot: To is taken or free; Domains has the one domain; Plan, Host.
 	KindSlot Kind = "slot"
 	// KindBan, KindClear: Patch; for a clear Host too if it lifts a strike, and To is
-	// crashes if it ends the stops of crashes only.
+	// crashes if it ends the stops of crashes only, recall if it lifts recalls only.
 	KindBan   Kind = "ban"
 	KindClear Kind = "clear"
 	// KindCrashStop: Patch is stopped on machines of the kernel build To (its build ID) and
@@ -92,6 +92,12 @@ const (
 	KindDisable Kind = "disable"
 	KindUnload  Kind = "unload"
 	KindForce   Kind = "force"
+	// KindStep: a vendor's tool begins to work for the host's attempt. Host, Boot,
+	// Artifact; To is apply, remove or settle, Detail the driver.
+	KindStep Kind = "step"
+	// KindTouch: what a patch touches beside the kernel's code was changed. Host, Boot;
+	// Detail is the thing, From and To its values.
+	KindTouch Kind = "touch"
 	// KindStrike: the loader struck a patch. Patch, Cause.
 	KindStrike Kind = "strike"
 	// KindLearned: the loader durably learned a ban, recall, halt or clear. Patch or

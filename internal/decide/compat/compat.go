@@ -65,6 +65,9 @@ func (r Rules) Check(h Host) *hotstick.Reason {
 	if why := driverRefuses(h.Facts, r.patch.Driver); why != nil {
 		return why
 	}
+	if why := cannotGoDown(h, ref, r.patch.Driver); why != nil {
+		return why
+	}
 	if class := hotstick.ClassOf(r.patch.Driver); class == hotstick.TrustPin || class == hotstick.TrustStep {
 		return nil // the vendor's system sees to its own signatures and to what it replaces
 	}
@@ -97,11 +100,13 @@ func driverRefuses(f *hotstick.Facts, driver string) *hotstick.Reason {
 		if c.Driver != driver {
 			continue
 		}
-		switch {
-		case c.Available && c.Schedules && !c.Held && adopted(f, driver):
-			return &hotstick.Reason{Code: hotstick.ReasonHoldLifted, Subject: driver}
-		case c.Available && c.Schedules && !c.Held:
-			return &hotstick.Reason{Code: hotstick.ReasonOtherMaster, Subject: driver, Detail: "it starts patches by itself and is not adopted"}
+		switch why := hotstick.Rival(driver, f.Masters, f.Drivers); {
+		case c.Available && why != nil:
+			return why
+		case c.Available && hotstick.ClassOf(driver) == hotstick.TrustPin && !c.Pinnable && c.Undo != "":
+			// Its daemon would take whatever is newest. An agent that does not say how its
+			// driver undoes does not say this either.
+			return &hotstick.Reason{Code: hotstick.ReasonNotEntitled, Subject: driver, Detail: "it cannot be held to a level"}
 		case c.Available:
 			return nil
 		}
@@ -113,9 +118,18 @@ func driverRefuses(f *hotstick.Facts, driver string) *hotstick.Reason {
 	return &hotstick.Reason{Code: hotstick.ReasonUnsupported, Subject: driver}
 }
 
-// adopted reports whether Hotstick has put a system's own scheduling on hold.
-func adopted(f *hotstick.Facts, system string) bool {
-	return slices.ContainsFunc(f.Masters, func(m hotstick.Master) bool { return m.System == system && m.Adopted })
+// cannotGoDown refuses a permitted way to an older level where the driver has none but a
+// reboot.
+func cannotGoDown(h Host, want hotstick.PatchRef, driver string) *hotstick.Reason {
+	if h.InEffect.Name != want.Name || h.InEffect.Level <= want.Level {
+		return nil
+	}
+	for _, c := range h.Facts.Drivers {
+		if c.Driver == driver && c.Undo == hotstick.UndoReboot && !hotstick.Reboots(driver) {
+			return &hotstick.Reason{Code: hotstick.ReasonNoWayBack, Subject: h.InEffect.String(), Detail: driver + " takes a level out only by a reboot"}
+		}
+	}
+	return nil
 }
 
 // kernelRefuses foresees what the kernel would say to the module's signature.

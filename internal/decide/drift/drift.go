@@ -12,6 +12,9 @@
 // later. snapshot stands until the level is back, or the ledger expects something that
 // it did not expect after the machine was put back; other_kernel stands until the
 // ledger expects a level again, or the host boots once more.
+//
+// hold_lifted is drift of what may start next and not of what runs. It counts at once, and
+// stands until the system is on hold again or given back.
 package drift
 
 import (
@@ -38,6 +41,9 @@ type Host struct {
 	// Foreign is a live patch in effect that is not ours, and Master the system that says
 	// it is its own; Disabled is a module that is there and disabled.
 	Foreign, Master, Disabled string
+	// Lifted is the system that is not on hold any more, and how.
+	Lifted     string
+	LiftedWhat hotstick.Lift
 }
 
 // Situation is what a judgement rests on: two check-ins, one after the other.
@@ -50,12 +56,34 @@ type Situation struct {
 	Restored bool
 }
 
-// Judge returns how the host drifts now; nil if it does not.
+// Judge returns how the host drifts now; nil if it does not. A lifted hold takes nothing from
+// what is said of the kernel: that has its time to settle, with it or without.
 func Judge(s Situation) *hotstick.Drift {
+	var held *hotstick.Drift
+	if s.Was != nil && s.Was.Kind == hotstick.DriftLifted {
+		held, s.Was = s.Was, s.Was.Under.Drift()
+	}
+	d := s.level()
+	switch {
+	case d.Shown() != nil:
+		return d
+	case s.Now.Lifted != "":
+		return s.lifted(held, d)
+	case held != nil && s.Now.unknown():
+		still := *held
+		still.Under = d.Unsettled()
+		return &still
+	}
+	return d
+}
+
+// level is the drift of what the kernel runs. While it differs, that a hold was lifted as
+// well says less.
+func (s Situation) level() *hotstick.Drift {
 	if d := s.happened(); d != nil {
 		return d
 	}
-	if s.Now.Expected == nil && s.Now.Foreign == "" || s.Now.Unclear && s.Now.Foreign == "" {
+	if s.Now.unknown() {
 		return s.remembered()
 	}
 	kind, there := s.Now.differs(s.booted())
@@ -76,6 +104,24 @@ func Judge(s Situation) *hotstick.Drift {
 	}
 	return d
 }
+
+// lifted is the drift of a host whose system is not on hold any more. One source says so, and
+// it has looked at the moment of the check-in: the first one is enough. Under it is how the
+// kernel may begin to differ.
+func (s Situation) lifted(was, under *hotstick.Drift) *hotstick.Drift {
+	d := hotstick.Drift{Kind: hotstick.DriftLifted, Found: s.Now.InEffect, Master: s.Now.Lifted, Since: s.At, Before: s.Heard}
+	if s.Now.Expected != nil {
+		d.Expected = *s.Now.Expected
+	}
+	if was != nil && was.Master == s.Now.Lifted {
+		d = *was
+	}
+	d.Detail, d.Under = s.Now.LiftedWhat.Detail, under.Unsettled()
+	return &d
+}
+
+// unknown: nobody can tell what the kernel runs, or what it should.
+func (h Host) unknown() bool { return h.Foreign == "" && (h.Expected == nil || h.Unclear) }
 
 // happened is what is known from the moment in which it happens.
 func (s Situation) happened() *hotstick.Drift {

@@ -41,6 +41,8 @@ func says(text string) (h drift.Host, restored bool) {
 			h.Disabled = value
 		case "unclear":
 			h.Unclear = true
+		case "lifted":
+			h.Lifted, h.LiftedWhat.Detail = "kernelcare", value
 		case "restored":
 			restored = true
 		default:
@@ -85,6 +87,20 @@ func TestAHostDrifts(t *testing.T) {
 		{"a level that a ban keeps from coming back", []string{well, "boot=b want=0", "boot=b want=0"}, ""},
 		{"a snapshot", []string{"want=2 has=2", "want=1 has=1 restored", well}, hotstick.DriftSnapshot},
 		{"a snapshot that made no difference", []string{well, "want=1 has=1 restored", well}, ""},
+		{"somebody lifted the hold of its system", []string{well, well + " lifted=a"}, hotstick.DriftLifted},
+		{"and its system has brought a level", []string{well, well + " lifted=a", "want=1 has=0 foreign=v lifted=a", "want=1 has=0 foreign=v lifted=a"}, hotstick.DriftForeign},
+		{"it was lifted together with that", []string{well, "want=1 has=0 foreign=v lifted=a", "want=1 has=0 foreign=v lifted=a"}, hotstick.DriftForeign},
+		{"the level is back, and it is still lifted", []string{well, "want=1 has=0 lifted=a", "want=1 has=0 lifted=a", well + " lifted=a"}, hotstick.DriftLifted},
+		{"a hold that was lifted during an attempt", []string{well, "want=- has=1 lifted=a"}, hotstick.DriftLifted},
+		{"one check-in is no proof while a hold is lifted either", []string{well, well + " lifted=a", "want=1 has=0 lifted=a"}, hotstick.DriftLifted},
+		{"but the second one is", []string{well, well + " lifted=a", "want=1 has=0 lifted=a", "want=1 has=0 lifted=a"}, hotstick.DriftRemoved},
+		{"a boot has time to settle while a hold is lifted", []string{well, well + " lifted=a", "boot=b want=1 lifted=a", "boot=b want=1 lifted=a", "boot=b want=1 lifted=a"}, hotstick.DriftLifted},
+		{"a boot has time to settle with which it was lifted", []string{well, "boot=b want=1 lifted=a", "boot=b want=1 lifted=a", "boot=b want=1 lifted=a"}, hotstick.DriftLifted},
+		{"and after that the level went with the boot", []string{well, well + " lifted=a", "boot=b want=1 lifted=a", "boot=b want=1 lifted=a", "boot=b want=1 lifted=a", "boot=b want=1 lifted=a",
+			"boot=b want=1 lifted=a", "boot=b want=1 lifted=a", "boot=b want=1 lifted=a"}, hotstick.DriftRebooted},
+		{"a boot has time to settle while the hold is put back", []string{well, well + " lifted=a", "boot=b want=1 lifted=a", "boot=b want=1", "boot=b want=1"}, ""},
+		{"a lifted hold stays so while nobody can tell", []string{well, well + " lifted=a", "want=- has=1"}, hotstick.DriftLifted},
+		{"it is on hold again", []string{well, well + " lifted=a", well}, ""},
 		{"a snapshot that we made good", []string{"want=2 has=2", "want=1 has=1 restored", "want=- has=1", "want=2 has=2"}, ""},
 	} {
 		var was *hotstick.Drift
@@ -133,5 +149,17 @@ func TestEachBootGivesTheLevelItsTimeToComeBack(t *testing.T) {
 		if was.Shown() == nil || was.Kind != hotstick.DriftRebooted || !was.Since.Equal(again) || !was.Before.Equal(t0) {
 			t.Errorf("got %+v", was)
 		}
+	}
+}
+
+// TestALiftedHoldSaysWhatIsNotHeldAndSinceWhen: the newest words, and the first moment.
+func TestALiftedHoldSaysWhatIsNotHeldAndSinceWhen(t *testing.T) {
+	well, _ := says("want=1 has=1")
+	one, _ := says("want=1 has=1 lifted=one")
+	two, _ := says("want=1 has=1 lifted=two")
+	first := drift.Judge(drift.Situation{Before: well, Now: one, Heard: t0, At: t0.Add(time.Second)})
+	second := drift.Judge(drift.Situation{Was: first, Before: one, Now: two, Heard: t0.Add(time.Second), At: t0.Add(2 * time.Second)})
+	if first.Pending || second.Detail != "two" || second.Master != "kernelcare" || !second.Before.Equal(t0) || !second.Since.Equal(t0.Add(time.Second)) {
+		t.Errorf("got %+v, then %+v", first, second)
 	}
 }

@@ -48,6 +48,22 @@ func choose(r Request) ([]choice, error) {
 	case len(r.Candidates) == 0:
 		return nil, &Refusal{Reason: hotstick.Reason{Code: hotstick.ReasonNotCovered, Subject: r.CVE}}
 	}
+	return choices(r), nil
+}
+
+// Cover says of each host of a request for a CVE why nothing would close it there, or nil
+// where a plan that was made now would take the host. It plans nothing, so that no plan's
+// limit can keep it from telling; without candidates no host is covered.
+func Cover(r Request) []*hotstick.Reason {
+	chosen := choices(r)
+	out := make([]*hotstick.Reason, len(chosen))
+	for i, c := range chosen {
+		out[i] = c.why
+	}
+	return out
+}
+
+func choices(r Request) []choice {
 	c := chooser{r: r, rules: make([]compat.Rules, len(r.Candidates)), lanes: map[place][]int{}, takes: map[place]int{}, fixed: fixedBy(r.CVE, r.Catalog)}
 	known := modules(r.Catalog)
 	for i, candidate := range r.Candidates {
@@ -67,7 +83,7 @@ func choose(r Request) ([]choice, error) {
 	for i := range r.Hosts {
 		out[i] = c.pick(&r.Hosts[i])
 	}
-	return out, nil
+	return out
 }
 
 // newer orders patches, the newest first: by level, and of two names by when they were
@@ -130,23 +146,10 @@ func (c *chooser) judge(h *Host, i int) (policy.Verdict, *hotstick.Reason) {
 		return verdict, c.r.Candidates[i].Forbidden
 	case why != nil:
 		return verdict, why
-	case otherMaster(h.Compat.Facts, c.r.Candidates[i].Patch.Driver) != nil:
-		return verdict, otherMaster(h.Compat.Facts, c.r.Candidates[i].Patch.Driver)
 	case h.Verdict.Reason != nil:
 		return verdict, h.Verdict.Reason
 	}
 	return verdict, verdict.Reason
-}
-
-// otherMaster: a system loads patches here by itself, and is not adopted. Its own patches
-// are no exception, for nobody would hold it to the plan; a reboot is.
-func otherMaster(f *hotstick.Facts, driver string) *hotstick.Reason {
-	for _, m := range f.Masters {
-		if m.Active && !m.Adopted && driver != rebootDriver {
-			return &hotstick.Reason{Code: hotstick.ReasonOtherMaster, Subject: m.System}
-		}
-	}
-	return nil
 }
 
 // pick picks what a host gets.
@@ -181,7 +184,7 @@ func (c *chooser) pick(h *Host) choice {
 		}
 	}
 	if first == nil {
-		first = otherMaster(f, "")
+		first = hotstick.Ruled(f.Masters, f.Drivers)
 	}
 	if first == nil {
 		first = c.uncovered(f)
@@ -221,14 +224,17 @@ func systems(f *hotstick.Facts) []string {
 			vendors = append(vendors, name)
 		}
 	}
+	given := map[string]bool{} // systems whose level another driver has taken over
 	for _, m := range f.Masters {
-		if m.Active || m.Adopted {
+		switch given[m.System] = m.Adopted && m.Driver != m.System; {
+		case m.Active, m.Adopted && m.Driver == m.System:
 			managed = true
 			add(m.System)
 		}
 	}
 	for _, c := range f.Drivers {
 		switch {
+		case given[c.Driver]:
 		case c.Driver == rebootDriver:
 			reboot = c.Available
 		case c.TrustClass == hotstick.TrustBytes:

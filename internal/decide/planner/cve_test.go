@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/decide/planner"
@@ -66,7 +67,7 @@ func TestEachHostGetsThePatchOfItsOwnSystem(t *testing.T) {
 		h.Compat.Facts.Masters = append(h.Compat.Facts.Masters, m)
 		return h
 	}
-	adopted := hotstick.Master{System: "canonical", Active: true, Adopted: true}
+	adopted := hotstick.Master{System: "canonical", Active: true, Adopted: true, Driver: "canonical"}
 	for _, test := range []struct {
 		what string
 		host planner.Host
@@ -147,6 +148,7 @@ func TestABannedCandidateIsNobodysChoice(t *testing.T) {
 // anyMixed draws a fleet of several systems, and the patches that close a CVE on some of
 // its kernel builds.
 func anyMixed(t *rapid.T) planner.Request {
+	shape := anyShape(t)
 	names := map[string]string{"klp": "ours", "suse": "sle", "canonical": "ubuntu", "reboot": "kernel"}
 	var all []hotstick.Patch
 	for _, driver := range []string{"klp", "suse", "canonical", "reboot"} {
@@ -167,12 +169,80 @@ func anyMixed(t *rapid.T) planner.Request {
 			}
 		}
 		h.Labels = map[string]string{"rack": fmt.Sprintf("r%d", i%5)}
+		if rapid.IntRange(0, 5).Draw(t, "clustered") == 0 {
+			h.Labels["pair"] = fmt.Sprintf("p%d", i/3)
+		}
+		if rapid.IntRange(0, 12).Draw(t, "critical") == 0 {
+			h.Labels["critical"] = "true"
+		}
+		ring := rapid.IntRange(0, max(0, len(shape.Waves.RingDelay)-1)).Draw(t, "ring")
+		for range all {
+			h.Verdicts = append(h.Verdicts, policy.Verdict{Ring: ring})
+		}
 		if len(all) > 0 && rapid.IntRange(0, 9).Draw(t, "struck") == 0 {
 			h.Compat.Strikes = []hotstick.PatchRef{rapid.SampledFrom(all).Draw(t, "by").Ref}
 		}
 		hosts = append(hosts, h)
 	}
-	return closing(all, hosts...)
+	r := closing(all, hosts...)
+	r.Shape = shape
+	return r
+}
+
+// laneOf names the system and kernel build of a listed host.
+func laneOf(h hotstick.PlanHost) string { return h.Build.BuildID + " " + h.Driver }
+
+// apart judges the order of a plan for a CVE by brute force: one host goes before all
+// others, then one of each system and kernel build in steps of at most 2, 4, 8 …; and for
+// each patch the waves grow as they would in a plan of its own.
+func apart(r planner.Request, d planner.Draft) (wrong []string) {
+	begun, of := map[string]bool{}, map[hotstick.PatchRef]int{}
+	clustered := func(h hotstick.PlanHost) bool {
+		return slices.ContainsFunc(r.Shape.Budgets, func(b hotstick.Budget) bool { return b.Quorum && h.Domains[b.Domain] != "" })
+	}
+	canaries, rest := 0, d.Hosts
+	for w, wave := range d.Plan.Waves {
+		hosts := rest[:wave.Hosts]
+		rest = rest[wave.Hosts:]
+		first, here, cluster := 0, map[hotstick.PatchRef]int{}, false
+		opens := map[string]bool{}
+		for _, h := range hosts {
+			if h.Wave != w {
+				wrong = append(wrong, fmt.Sprintf("%s is not in wave %d", h.Name, w))
+			}
+			if !begun[laneOf(h)] {
+				if opens[laneOf(h)] {
+					wrong = append(wrong, fmt.Sprintf("%s begins with two hosts", laneOf(h)))
+				}
+				opens[laneOf(h)] = true
+				first++
+			}
+			here[h.Patch]++
+			cluster = cluster || clustered(h)
+		}
+		switch {
+		case w == 0 && len(hosts) != 1:
+			wrong = append(wrong, fmt.Sprintf("%d hosts go first", len(hosts)))
+		case first > 0 && (first != len(hosts) || first > canaries+1):
+			wrong = append(wrong, fmt.Sprintf("wave %d begins %d lanes with %d hosts, after %d", w, first, len(hosts), canaries))
+		}
+		for patch, n := range here {
+			switch {
+			case first > 0 && n > of[patch]+1:
+				wrong = append(wrong, fmt.Sprintf("wave %d begins %d lanes of %s after %d hosts", w, n, patch, of[patch]))
+			case first == 0 && n > of[patch] && !cluster:
+				wrong = append(wrong, fmt.Sprintf("wave %d gives %s to %d hosts after %d", w, patch, n, of[patch]))
+			}
+		}
+		for _, h := range hosts {
+			begun[laneOf(h)] = true
+			of[h.Patch]++
+		}
+		if first > 0 {
+			canaries += first
+		}
+	}
+	return wrong
 }
 
 func TestEveryPlanForACVEKeepsTheRules(t *testing.T) {
@@ -188,7 +258,6 @@ func TestEveryPlanForACVEKeepsTheRules(t *testing.T) {
 		if len(d.Hosts)+len(d.LeftOut) != len(r.Hosts) {
 			t.Fatalf("%d of %d hosts are listed and %d left out", len(d.Hosts), len(r.Hosts), len(d.LeftOut))
 		}
-		firsts := map[string]int{}
 		for _, h := range d.Hosts {
 			lane, ok := d.Plan.LaneOf(h)
 			if !ok || lane.Patch != h.Patch || d.Plan.PatchOf(lane) != h.Patch {
@@ -205,29 +274,88 @@ func TestEveryPlanForACVEKeepsTheRules(t *testing.T) {
 			if slices.Contains(src.Compat.Strikes, h.Patch) {
 				t.Fatalf("%s gets what struck it", h.Name)
 			}
-			key := lane.Build.BuildID + " " + lane.Driver
-			if w, ok := firsts[key]; !ok || h.Wave < w {
-				firsts[key] = h.Wave
-			}
 		}
-		// The first wave is one host, and each lane begins with one.
-		begins := map[string]int{}
-		for _, h := range d.Hosts {
-			if key := h.Build.BuildID + " " + h.Driver; h.Wave == firsts[key] {
-				begins[key]++
+		if wrong := apart(r, d); len(wrong) > 0 {
+			for _, h := range d.Hosts {
+				t.Logf("%d %s %s %s %v", h.Wave, h.Name, laneOf(h), h.Patch, h.Domains)
 			}
-		}
-		for key, n := range begins {
-			if n != 1 {
-				t.Fatalf("lane %s begins with %d hosts", key, n)
-			}
-		}
-		if d.Plan.Waves[0].Hosts != 1 {
-			t.Fatalf("the plan begins with %d hosts", d.Plan.Waves[0].Hosts)
+			t.Fatalf("%q", wrong)
 		}
 		same, err := planner.Build(r)
 		if err != nil || !reflect.DeepEqual(same, d) {
 			t.Fatalf("the same request gives another plan: %v", err)
 		}
 	})
+}
+
+func TestALaneSaysHowLongItsSystemMayTake(t *testing.T) {
+	all := []hotstick.Patch{of("klp", "ours", 1, "a"), of("suse", "sle", 1, "b"), of("canonical", "ubuntu", 1, "c"),
+		of("reboot", "kernel", 1, "d"), of("windows", "kb", 1, "e")}
+	hosts := []planner.Host{with("1", "a", can("klp")), with("2", "b", can("suse")), with("3", "c", can("canonical")),
+		with("4", "d", can("reboot")), with("5", "e", can("windows"))}
+	for _, test := range []struct {
+		what  string
+		shape policy.Shape
+		want  map[string]int
+	}{
+		{"by default", policy.Shape{}, map[string]int{"klp": 75, "suse": 900, "canonical": 900, "reboot": 1800, "windows": 3600}},
+		{"by the policy", policy.Shape{TransitionBy: map[string]time.Duration{"suse": 20 * time.Minute, "reboot": time.Minute}},
+			map[string]int{"klp": 75, "suse": 1200, "canonical": 900, "reboot": 60, "windows": 3600}},
+		{"never less than the policy has for all", policy.Shape{Transition: 40 * time.Minute},
+			map[string]int{"klp": 2400, "suse": 2400, "canonical": 2400, "reboot": 2400, "windows": 3600}},
+	} {
+		r := closing(all, hosts...)
+		r.Shape = test.shape
+		d, err := planner.Build(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range d.Plan.Lanes {
+			if got := d.Plan.TransitionOf(l); got != test.want[l.Driver] || l.TransitionSeconds == d.Plan.TransitionSeconds {
+				t.Errorf("%s: %s may take %d s (written %d), want %d", test.what, l.Driver, got, l.TransitionSeconds, test.want[l.Driver])
+			}
+		}
+	}
+	r := closing(all, hosts...)
+	r.Shape.TransitionBy = map[string]time.Duration{"suse": 0}
+	if _, err := planner.Build(r); err == nil {
+		t.Error("a transition of no time was taken")
+	}
+}
+
+// TestAPlanOfOnePatchSaysForAllHostsHowLongItMayTake: what only lanes can say, loaders of
+// before lanes could say it refuse.
+func TestAPlanOfOnePatchSaysForAllHostsHowLongItMayTake(t *testing.T) {
+	for driver, want := range map[string]int{"klp": 75, "suse": 900, "reboot": 1800, "windows": 3600} {
+		r := request(of(driver, "fix", 1, "ab"), with("1", "a", can(driver)), with("2", "b", can(driver)))
+		d, err := planner.Build(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(d.Plan.Lanes) != 2 || d.Plan.TransitionSeconds != want {
+			t.Errorf("%s: its %d lanes may take %d s, want %d", driver, len(d.Plan.Lanes), d.Plan.TransitionSeconds, want)
+		}
+		for _, l := range d.Plan.Lanes {
+			if l.TransitionSeconds != 0 {
+				t.Errorf("%s: the lane of %s says %d s", driver, l.Build.Release, l.TransitionSeconds)
+			}
+		}
+	}
+}
+
+// TestCoverageNeedsNoPlan: what keeps a plan from being made says nothing of a host.
+func TestCoverageNeedsNoPlan(t *testing.T) {
+	all := []hotstick.Patch{of("klp", "ours", 1, "a")}
+	r := closing(all, with("1", "a", can("klp")), with("2", "b", can("klp")))
+	r.Hosts[0].Verdict.Calendar = "of no policy"
+	if _, err := planner.Build(r); err == nil {
+		t.Fatal("a plan was made")
+	}
+	if got := planner.Cover(r); len(got) != 2 || got[0] != nil || got[1] == nil || got[1].Code != hotstick.ReasonNotCovered {
+		t.Errorf("it says %v", got)
+	}
+	r.Candidates = nil
+	if got := planner.Cover(r); len(got) != 2 || got[0] == nil || got[0].Code != hotstick.ReasonNotCovered || got[1] == nil {
+		t.Errorf("without a patch it says %v", got)
+	}
 }

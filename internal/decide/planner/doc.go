@@ -84,6 +84,16 @@
 // Bake. A wave's delay is its ring's, and at least that of the wave before, plus
 // Waves.Delay within one ring. Only widening waves are manual.
 //
+// # Plans for a CVE
+//
+// Each host gets the newest patch of its own system that can go there; one kernel build
+// under one driver is a lane, with a canary of its own. What is known of one patch says
+// nothing of another, so all that is said above of canary stages and of widening waves
+// holds over the whole plan, and for the hosts of each patch as if it were the only one:
+// one host goes first, then at most one more than went before in each stage; and a
+// widening wave never more than doubles the hosts with a patch, but for a cluster that
+// goes alone in its wave. Spread caps and budgets are those of the whole plan.
+//
 // # Continuing a plan
 //
 // A plan for a newer level may continue one for an older. Hosts keep their waves,

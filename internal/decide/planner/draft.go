@@ -216,13 +216,23 @@ func (p *Planner) describe(order []int32, root string) hotstick.Plan {
 		Lanes: p.writeLanes(order), Waves: p.writeWaves(), HostsRoot: root, HostCount: len(order),
 		Budgets:           budgets(s.Budgets, len(order)),
 		ProbationSeconds:  seconds(s.Probation),
-		TransitionSeconds: seconds(s.Transition),
+		TransitionSeconds: seconds(p.transition()),
 		Gate:              s.Gate, Policy: s.Policy, Approvals: s.Approvals, Reapply: s.Reapply,
 	}
 	if r.Continues != nil {
 		plan.Continues = r.Continues.ID
 	}
 	return plan
+}
+
+// transition is how long a level may take to come into effect, wherever the lane does not
+// say otherwise. Where all hosts get one patch it is that of the patch's driver, so that no
+// lane has to: loaders of before lanes could say it refuse a plan of which one does.
+func (p *Planner) transition() time.Duration {
+	if p.req.CVE != "" {
+		return p.req.Shape.Transition
+	}
+	return transitionBy(p.req.Shape, p.req.Patch.Driver)
 }
 
 // closes says in a word what the plan is for.
@@ -264,6 +274,9 @@ func (p *Planner) writeLanes(order []int32) []hotstick.Lane {
 		lane := hotstick.Lane{Build: l.build, Driver: patch.Driver, Artifact: artifact.Digest, Module: artifact.Module}
 		if p.req.CVE != "" {
 			lane.Patch = patch.Ref
+		}
+		if limit := transitionBy(p.req.Shape, patch.Driver); limit != p.transition() {
+			lane.TransitionSeconds = seconds(limit)
 		}
 		for _, level := range back[i] {
 			if target := p.target(p.named.levels[level], l.build, artifacts); !slices.Contains(lane.RevertTo, target) {

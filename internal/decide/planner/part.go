@@ -38,6 +38,7 @@ type part struct {
 	// cells holds, for each row, stride waves.
 	cells  []cell
 	stride int
+	curb   *curb
 	// What follows is for [Planner.Change]: whether the rows have their lists, what
 	// is to be looked at, and whether the part must be cut from scratch instead.
 	indexed bool
@@ -93,7 +94,7 @@ func (p *Planner) cut(b *block, q *part, floor int) error {
 	if q.count == 0 {
 		return nil
 	}
-	*q = part{hosts: q.hosts, count: q.count, rows: []row{{}}}
+	*q = part{hosts: q.hosts, count: q.count, curb: q.curb, rows: []row{{}}}
 	if b.old == nil {
 		q.limits = limits(p.req.Shape.Waves.Widen, int(q.count), floor)
 		q.tighten(&p.fleet)
@@ -104,6 +105,7 @@ func (p *Planner) cut(b *block, q *part, floor int) error {
 			q.stride = hotstick.MaxPlanWaves + 1 // one more than may be used
 		}
 		q.cells = make([]cell, len(q.rows)*q.stride)
+		q.curb.begin(q.stride)
 		for i := range q.rows {
 			q.rows[i].open = 0
 		}
@@ -241,7 +243,7 @@ func (q *part) parted(f *fleet, unit []int32) bool {
 
 // fitsAll puts the cluster into the wave if it has room.
 func (q *part) fitsAll(f *fleet, unit []int32, w int) bool {
-	if n := q.cells[w].count; n > 0 && n+int32(len(unit)) > q.limit(0, w) {
+	if n := q.cells[w].count; n > 0 && (n+int32(len(unit)) > q.limit(0, w) || !q.curb.roomFor(f, unit, w)) {
 		return false
 	}
 	for i, h := range unit {
@@ -266,7 +268,7 @@ func (q *part) settleOne(f *fleet, h int32, mine []int32) bool {
 		}
 	}
 	for ; int(w) < q.stride; w++ {
-		if q.cells[w].count < q.limit(0, int(w)) && q.spreads(mine, int(w)) {
+		if q.cells[w].count < q.limit(0, int(w)) && q.curb.room(f, h, int(w), 1) && q.spreads(mine, int(w)) {
 			q.add(f, h, mine, int(w), 1)
 			return true
 		}
@@ -305,6 +307,7 @@ func (q *part) limit(r int32, w int) int32 {
 // add counts a host with these rows into a wave, or with n = -1 out of it.
 func (q *part) add(f *fleet, h int32, mine []int32, w int, n int32) {
 	f.hosts[h].wave = int16(w)
+	q.curb.count(f, h, w, n)
 	q.tally(0, h, w, n)
 	for _, r := range mine {
 		if r > 0 {

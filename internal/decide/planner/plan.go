@@ -17,13 +17,19 @@ func (p *Planner) plan() error {
 	p.election.turns = p.election.turns[:0]
 	p.pick()
 	p.divide(order)
-	floor := 0
+	floor, each := 0, make([]int, len(p.req.Candidates))
 	for i := range p.blocks {
 		b := &p.blocks[i]
 		for _, n := range b.stages {
 			floor += int(n)
 		}
+		for at, n := range p.staging.steps {
+			for stage := range b.stages {
+				each[at] += int(n[[2]int{i, stage}])
+			}
+		}
 		for j := range b.parts {
+			b.parts[j].curb = p.curb(each)
 			if err := p.cut(b, &b.parts[j], floor); err != nil {
 				return err
 			}

@@ -30,6 +30,32 @@ func Defaults() policy.Shape {
 	}
 }
 
+// How long a level may take to come into effect by drivers that do more than load it,
+// where the policy does not say: a package manager downloads and installs, Windows Update
+// does so at its own pace, and a reboot comes after its host was emptied.
+const (
+	stepTransition    = 15 * time.Minute
+	rebootTransition  = 30 * time.Minute
+	windowsTransition = time.Hour
+)
+
+// transitionBy is how long a level may take to come into effect by a driver.
+func transitionBy(s policy.Shape, driver string) time.Duration {
+	if said, ok := s.TransitionBy[driver]; ok {
+		return said
+	}
+	usual := time.Duration(0)
+	switch {
+	case hotstick.Reboots(driver):
+		usual = rebootTransition
+	case driver == "windows":
+		usual = windowsTransition
+	case hotstick.ClassOf(driver) == hotstick.TrustPin, hotstick.ClassOf(driver) == hotstick.TrustStep:
+		usual = stepTransition
+	}
+	return max(s.Transition, usual)
+}
+
 // CalendarKind is the kind of domain, for spread caps only, that a host's calendar
 // makes: how many hosts that start in one window a single wave may hold.
 const CalendarKind = "calendar"
@@ -61,6 +87,11 @@ func checkShape(s policy.Shape) error {
 	for _, d := range append([]time.Duration{s.Probation, s.Transition, s.Life, w.FirstBake, w.CanaryBake, w.Bake, w.Delay}, w.RingDelay...) {
 		if d < 0 {
 			return fmt.Errorf("cannot make a plan with a time span of %s", d)
+		}
+	}
+	for _, driver := range sortedKeys(s.TransitionBy) {
+		if s.TransitionBy[driver] <= 0 {
+			return fmt.Errorf("cannot make a plan with a transition of %s by %s", s.TransitionBy[driver], driver)
 		}
 	}
 	if w.StandIns < 0 || w.StandIns > hotstick.MaxStandIns {

@@ -1,11 +1,13 @@
 package planner
 
 // staging puts canaries into stages: one host; then 2, 4, 8 … of a block, under
-// the spread caps.
+// the spread caps. So it is for each patch of a plan for a CVE, within the stages of all.
 type staging struct {
 	count map[[3]int32]int32 // by block, stage and domain
 	// open is the first stage of each block that has room.
 	open []int
+	// steps are those of each patch, in a plan for a CVE; nil otherwise.
+	steps steps
 }
 
 // stage stages the canaries in the order in which their builds chose them.
@@ -13,6 +15,9 @@ func (p *Planner) stage() {
 	s := &p.staging
 	s.open = append(s.open[:0], make([]int, len(p.blocks))...)
 	clear(s.count)
+	if s.steps = nil; p.req.CVE != "" {
+		s.steps = steps{}
+	}
 	for i := range p.blocks {
 		p.blocks[i].stages = p.blocks[i].stages[:0]
 	}
@@ -20,23 +25,26 @@ func (p *Planner) stage() {
 		l := &p.lanes[t.lane]
 		l.canary.stage = inPlace
 		if block := l.canary.block; !p.alone(l, block) {
-			l.canary.stage = p.place(int(block), l.canary.host)
+			l.canary.stage = p.place(int(block), l)
 		}
 	}
 }
 
-// place returns the first stage of the block that has room for the host.
-func (p *Planner) place(number int, host int32) int32 {
+// place returns the first stage of the block that has room for a lane's canary.
+func (p *Planner) place(number int, l *lane) int32 {
 	b, open := &p.blocks[number], &p.staging.open[number]
 	full := func(stage int) bool { return b.stages[stage] >= p.stageSize(number, stage) }
 	for stage := *open; ; stage++ {
 		if stage == len(b.stages) {
 			b.stages = append(b.stages, 0)
 		}
-		if full(stage) || !p.spreads(number, stage, host) {
+		if full(stage) || p.staging.steps != nil && !p.staging.steps.room(l.candidate, number, stage) || !p.spreads(number, stage, l.canary.host) {
 			continue
 		}
 		b.stages[stage]++
+		if p.staging.steps != nil {
+			p.staging.steps.count(l.candidate, number, stage)
+		}
 		for *open < len(b.stages) && full(*open) {
 			*open++
 		}

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -108,6 +109,12 @@ func (p *policyRule) checkAttempt() {
 		"attempt.probation": p.Attempt.Probation, "attempt.transition": p.Attempt.Transition, "plan.life": p.Plan.Life,
 		"waves.bake.first": p.Waves.Bake.First, "waves.bake.canaries": p.Waves.Bake.Canaries, "waves.bake.widening": p.Waves.Bake.Widening,
 		"gate.fresh": p.Gate.Fresh, "gate.slow_transition": p.Gate.SlowTransition,
+	}
+	for driver, limit := range p.Attempt.TransitionBy {
+		spans["attempt.transition_by."+driver] = limit
+		if !slices.Contains(hotstick.Drivers(), driver) {
+			p.wrong("attempt.transition_by."+driver, "the drivers are "+strings.Join(hotstick.Drivers(), ", "), "cannot find a driver %q", driver)
+		}
 	}
 	for _, path := range sortedKeys(spans) {
 		if _, written := p.places[path]; written && spans[path] == 0 {

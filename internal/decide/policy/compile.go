@@ -224,6 +224,12 @@ func (p *Policy) Shape() Shape {
 		Probation: time.Duration(r.Attempt.Probation), Transition: time.Duration(r.Attempt.Transition),
 		Life: r.life(), Waves: r.Waves.shape(), Gate: r.Gate.shape(), Approvals: r.Plan.Approvals, Reapply: r.reapply(),
 	}
+	for driver, limit := range r.Attempt.TransitionBy {
+		if s.TransitionBy == nil {
+			s.TransitionBy = map[string]time.Duration{}
+		}
+		s.TransitionBy[driver] = time.Duration(limit)
+	}
 	for _, ring := range r.Rings {
 		s.Waves.RingDelay = append(s.Waves.RingDelay, time.Duration(ring.After))
 	}
@@ -287,6 +293,7 @@ func (g gate) shape() hotstick.GateSettings {
 		MinReadings: g.MinReadings, FreshSeconds: int(time.Duration(g.Fresh) / time.Second),
 		BackgroundPPM: g.BackgroundPPM, FalseAlarmPPM: g.FalseAlarmPPM,
 		SlowTransitionMillis: int(time.Duration(g.SlowTransition) / time.Millisecond),
+		StopAll:              g.StopAll,
 	}
 }
 

@@ -13,7 +13,7 @@ const Standard = "standard"
 
 // Defaults names the policies that come with Hotstick, the usual one first.
 func Defaults() []string {
-	return []string{Standard, "urgent", "emergency", "quorum-cluster", "storage-n3"}
+	return []string{Standard, "urgent", "emergency", "quorum-cluster", "storage-n3", "vendors"}
 }
 
 // DefaultText returns the text of a default policy; its only policy has that name.

@@ -28,6 +28,33 @@ func TestDefaultsPassTheirOwnTests(t *testing.T) {
 	}
 }
 
+// A signed command is the weakest claim there is: one default lets it in, and says so by its
+// name.
+func TestOneDefaultLetsInWhatASignedCommandBrings(t *testing.T) {
+	for _, name := range policy.Defaults() {
+		set, err := policy.Default(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := set.Compile("", noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, driver := range hotstick.Drivers() {
+			if hotstick.ClassOf(driver) != hotstick.TrustStep {
+				continue
+			}
+			h := policy.NewHost("h-aaaaaaaaaaaaaaaa", "web-1", &hotstick.Facts{Drivers: []hotstick.Capabilities{
+				{Driver: driver, TrustClass: hotstick.TrustStep, Available: true}}}, hotstick.PatchRef{})
+			patch := policy.NewPatch(hotstick.Patch{Ref: hotstick.PatchRef{Name: "fix", Level: 1}, Driver: driver, Reversibility: hotstick.ReversibleReboot, Published: noon.Add(-time.Hour)})
+			v := p.For(patch, noon).Judge(h)
+			if want := name == "vendors" && !hotstick.Reboots(driver); (v.Reason == nil) != want {
+				t.Errorf("%s, %s: %+v", name, driver, v.Reason)
+			}
+		}
+	}
+}
+
 // Whatever a default sets makes a plan that can be signed: no budget is zero, every
 // delay is within the plan's life, and hosts go one at a time first.
 func TestDefaultsShapePlansThatHold(t *testing.T) {

@@ -35,9 +35,9 @@
 //	last:       EXPR                      hosts that go last
 //	waves:      {bake: {first, canaries, widening}, stand_ins, widen, spread,
 //	            representative, delay, manual}
-//	attempt:    {probation, transition}
+//	attempt:    {probation, transition, transition_by: {DRIVER: SPAN}}
 //	budgets:    [{domain, max | percent, quorum, open, mixed}]
-//	gate:       {min_readings, fresh, background_ppm, false_alarm_ppm, slow_transition}
+//	gate:       {min_readings, fresh, background_ppm, false_alarm_ppm, slow_transition, stop_all}
 //	plan:       {life, approvals, late: {labels}, reapplies}
 //	drift:      report, or reapply: what somebody else took away is put back
 //	tests:      [{name, at, host, patch, expect}]

@@ -76,6 +76,8 @@ type bakes struct {
 type attempt struct {
 	Probation  span `yaml:"probation"`
 	Transition span `yaml:"transition"`
+	// TransitionBy has the transitions of single drivers.
+	TransitionBy map[string]span `yaml:"transition_by"`
 }
 
 type budget struct {
@@ -93,6 +95,8 @@ type gate struct {
 	BackgroundPPM  int  `yaml:"background_ppm"`
 	FalseAlarmPPM  int  `yaml:"false_alarm_ppm"`
 	SlowTransition span `yaml:"slow_transition"`
+	// StopAll: one patch that fails in a plan for a CVE halts the whole plan.
+	StopAll bool `yaml:"stop_all"`
 }
 
 type plan struct {

@@ -13,12 +13,15 @@ type Shape struct {
 	// Probation and Transition are each host's; Life is the plan's.
 	Probation  time.Duration
 	Transition time.Duration
-	Life       time.Duration
-	Waves      Waves
-	Budgets    []hotstick.Budget
-	Calendars  []hotstick.Calendar
-	Gate       hotstick.GateSettings
-	Late       *hotstick.LateRule
+	// TransitionBy has Transition for single drivers; the others have the planner's, but
+	// never less than Transition.
+	TransitionBy map[string]time.Duration
+	Life         time.Duration
+	Waves        Waves
+	Budgets      []hotstick.Budget
+	Calendars    []hotstick.Calendar
+	Gate         hotstick.GateSettings
+	Late         *hotstick.LateRule
 	// Approvals is how many persons besides the author must sign, if that is more
 	// than the catalog's trust asks.
 	Approvals int

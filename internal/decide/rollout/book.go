@@ -51,6 +51,7 @@ type queue struct {
 	heap[int32]
 	pen    *pen
 	domain *domain
+	cure   *cure
 	// cell is set for the hosts of it that are to be passed over.
 	cell *cell
 	// sends: a domain's queue of reverts, not of starts.
@@ -198,22 +199,22 @@ func (r *Rollout) countEarlier(d *domain) {
 func (r *Rollout) locate(i int32) {
 	s := &r.at[i]
 	s.queueAt, s.dueAt = -1, -1
-	s.lane = r.laneIndex(placeOf(&r.hosts[i]))
+	s.lane = r.laneIndex(placeOf(&r.hosts[i]), r.patchOf(&r.hosts[i]))
 	s.domains = r.domainsOf(i)
 }
 
 // alter changes one host and everything that follows from it.
 func (r *Rollout) alter(i int32, change func(*Host)) {
-	old, was := r.reading(i), r.commonTo(r.at[i].cell.wave)
+	old, was := r.reading(i), r.commonTo(i)
 	from := r.at[i].cell
 	r.lift(i)
 	change(&r.hosts[i])
 	r.place(i)
 	s := &r.at[i]
-	if from != s.cell || was != r.commonTo(s.cell.wave) {
+	if from != s.cell || was != r.commonTo(i) {
 		r.stirLanes()
 	}
-	r.stirOthers(s.cell.wave, old, r.reading(i))
+	r.stirOthers(i, old, r.reading(i))
 	if s.post != nil {
 		r.staffed(s.post)
 	}
@@ -222,24 +223,28 @@ func (r *Rollout) alter(i int32, change func(*Host)) {
 // common is what every lane rests on, whichever host it comes from.
 type common struct {
 	atRest bool
-	// evidence is how many hosts have the level, as far as a gate may ask for more.
-	evidence int
+	// evidence is how many hosts have the level, as far as a gate may ask for more, and
+	// own how many of them have the same patch.
+	evidence, own int
 }
 
-func (r *Rollout) commonTo(w *wave) common {
-	return common{atRest: !w.canary || w.unsettled == 0, evidence: min(r.evidence, r.readings)}
+func (r *Rollout) commonTo(i int32) common {
+	w := r.at[i].cell.wave
+	return common{atRest: !w.canary || w.unsettled == 0, evidence: min(r.evidence, r.readings), own: min(r.cureOf(i).evidence, r.readings)}
 }
 
 // stirOthers marks the lanes that another lane's host matters to: what the first
-// wave says, and when a canary wave is baked.
-func (r *Rollout) stirOthers(w *wave, old, now gate.Reading) {
+// wave says, that of all or that of a patch, and when a canary wave is baked.
+func (r *Rollout) stirOthers(i int32, old, now gate.Reading) {
 	moved := old.State != now.State || !old.At.Equal(now.At)
+	w := r.at[i].cell.wave
+	first := w.index == 0 || w.index == r.cureOf(i).first
 	switch {
-	case w.canary && w.unsettled == 0 && moved, w.index == 0 && (moved || causeOf(old.Reason) != causeOf(now.Reason)):
+	case w.canary && w.unsettled == 0 && moved, first && (moved || causeOf(old.Reason) != causeOf(now.Reason)):
 		r.stirLanes()
-	case w.index == 0: // a check-in keeps its readings fresh
+	case first: // a check-in keeps its readings fresh
 		for _, l := range r.lanes {
-			l.dirty = l.dirty || l.reached <= 0
+			l.dirty = l.dirty || l.reached <= w.index
 		}
 	}
 }
@@ -290,11 +295,21 @@ func (r *Rollout) count(i int32, n int) {
 		}
 	case hotstick.Admitted, hotstick.Armed, hotstick.Applying, hotstick.Probation:
 		r.risked += n
+		r.cureOf(i).risked += n
 	}
 	l := r.lanes[s.lane]
-	if h.State == hotstick.Confirmed || skippedFor(h, hotstick.ReasonAlreadyInEffect) {
+	if !l.cure.stopped && (h.State == hotstick.Confirmed || skippedFor(h, hotstick.ReasonAlreadyInEffect)) {
 		l.evidence += n
+		l.cure.evidence += n
 		r.evidence += n
+	}
+	switch {
+	case mayHold(h):
+		l.cure.holding += n
+	case wantedFor(h, hotstick.ReasonGateFailed):
+		l.cure.blamed += n
+	case wantedFor(h, hotstick.ReasonRecalled):
+		l.cure.called += n
 	}
 	if h.Attempt > 0 {
 		if s.cell.started += n; s.cell.started <= 1 {
@@ -351,8 +366,8 @@ func (r *Rollout) enqueue(i int32) {
 	if s.queue == want {
 		return
 	}
-	// Who waits for a domain stays there while nothing else keeps it.
-	if q := s.queue; want != nil && q != nil && q.domain != nil && (q.sends && s.phase.goesBack() || !q.sends && s.phase == ready) {
+	// Who waits for a domain, or a patch, stays there while nothing else keeps it.
+	if q := s.queue; want != nil && q != nil && (q.domain != nil || q.cure != nil) && (q.sends && s.phase.goesBack() || !q.sends && s.phase == ready) {
 		return
 	}
 	r.dequeue(i)

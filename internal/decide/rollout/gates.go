@@ -24,24 +24,29 @@ type tally struct {
 	failing *hotstick.Reason
 }
 
-// reweigh fills the gates of a cell and its wave anew: what a gate forgets of a
+// reweigh fills the gates of a cell and its wave anew, and that of its patch there: what a gate forgets of a
 // host that left, it takes for the worse.
 func (r *Rollout) reweigh(c *cell) {
-	for _, t := range []*tally{&c.tally, &c.wave.tally} {
+	again := func(t *tally, each func(func(int32))) {
 		needed := t.acc.Needed
 		*t = tally{acc: gate.New(needed, r.plan.Gate), members: t.members}
-		each := c.each
-		if t == &c.wave.tally {
-			each = c.wave.each
-		}
 		each(func(i int32) { t.add(r.reading(i)) })
+	}
+	again(&c.tally, c.each)
+	again(&c.wave.tally, c.wave.each)
+	if t := c.lane.cure.apart(c.wave); t != nil {
+		again(t, c.lane.cure.each(c.wave))
 	}
 }
 
 // observe adds a host's reading to its gates, or takes it back.
 func (r *Rollout) observe(i int32, n int) {
 	rd, s := r.reading(i), &r.at[i]
-	for _, t := range [...]*tally{&s.cell.tally, &s.cell.wave.tally, &r.all} {
+	c := r.cureOf(i)
+	for _, t := range [...]*tally{&s.cell.tally, &s.cell.wave.tally, &c.all, c.apart(s.cell.wave)} {
+		if t == nil {
+			continue
+		}
 		t.weighed = false
 		if n > 0 {
 			t.add(rd)
@@ -51,9 +56,9 @@ func (r *Rollout) observe(i int32, n int) {
 		t.lapsed = t.lapsed || rd.State == hotstick.Confirmed && rd.At.Equal(t.latest)
 	}
 	if n > 0 {
-		r.rate = r.rate.Observe(rd)
+		c.rate = c.rate.Observe(rd)
 	} else {
-		r.rate = r.rate.Forget(rd)
+		c.rate = c.rate.Forget(rd)
 	}
 }
 
@@ -104,7 +109,11 @@ func (w *wave) bake() time.Duration {
 
 func (r *Rollout) judgeWave(w *wave) gate.Verdict {
 	w.acc.LastConfirmed = r.newest(&w.tally, w.each)
-	return gate.Judge(w.acc, w.bake(), r.now)
+	v := gate.Judge(w.acc, w.bake(), r.now)
+	if r.several() {
+		return r.judgeApart(w, v)
+	}
+	return v
 }
 
 // verdicts judges every wave, for the screens.
@@ -166,11 +175,13 @@ func (r *Rollout) endedBadly(members func(func(int32))) string {
 	return r.hosts[first].Listed.Name
 }
 
-// slow reports whether a cost is above its limit: over the whole plan, or in the
+// slow reports whether a cost is above its limit: over all that got a patch, or in the
 // furthest wave that has started.
 func (r *Rollout) slow() bool {
-	if gate.Judge(r.all.acc, 0, r.now).Costly {
-		return true
+	for _, c := range r.cures {
+		if gate.Judge(c.all.acc, 0, r.now).Costly {
+			return true
+		}
 	}
 	for _, w := range slices.Backward(r.waves) {
 		if w.acc.Started > 0 {
@@ -190,6 +201,9 @@ func (r *Rollout) reading(i int32) gate.Reading {
 	rd := gate.Reading{Host: h.Listed.Host, Name: h.Listed.Name, State: state, Reason: why, Dismissed: out,
 		Fingerprint: gate.Fingerprint(why, h.Evidence), Domain: gate.Domain(h.Listed.Domains), At: h.Updated, Crashed: h.Crashed, Seen: h.LastSeen,
 		Transition: time.Duration(h.Timing.TransitionMillis) * time.Millisecond}
+	if r.lanes[r.at[i].lane].slow {
+		rd.Transition = 0
+	}
 	switch {
 	case !out && r.stopped(h) != nil:
 		rd.State, rd.Reason, rd.Crashed = hotstick.Skipped, &hotstick.Reason{Code: hotstick.ReasonRecalled}, time.Time{}

@@ -136,10 +136,11 @@ func (r *Rollout) isDown(h *Host, quorum, silent bool, e *edges) bool {
 // rebooting reports whether a host that is silent may be so because it reboots, as its
 // plan has it do: for as long as the plan lets a level take to come into effect.
 func (r *Rollout) rebooting(h *Host, e *edges) bool {
-	if h.State == hotstick.Probation || !r.reboots(h) {
+	lane, ok := r.plan.LaneOf(h.Listed)
+	if h.State == hotstick.Probation || !ok || !hotstick.Reboots(lane.Driver) {
 		return false
 	}
-	return !e.past(h.LastSeen.Add(max(r.frame.Limits.SilentAfter, time.Duration(r.plan.TransitionSeconds)*time.Second)))
+	return !e.past(h.LastSeen.Add(max(r.frame.Limits.SilentAfter, time.Duration(r.plan.TransitionOf(lane))*time.Second)))
 }
 
 // reboots reports whether a host's level comes by a reboot.
@@ -265,6 +266,8 @@ func (r *Rollout) leaveOut(h *Host) *hotstick.Reason {
 		return &hotstick.Reason{Code: hotstick.ReasonRevertedBefore, Subject: p.String()}
 	case h.InEffect.Name == p.Name && h.InEffect.Level >= p.Level && !r.downgrades(h):
 		return &hotstick.Reason{Code: hotstick.ReasonAlreadyInEffect, Subject: h.InEffect.String()}
+	case h.Build != hotstick.KernelBuild{} && h.Build != h.Listed.Build:
+		return &hotstick.Reason{Code: hotstick.ReasonWrongBuild, Subject: h.Listed.Name, Detail: "it runs " + h.Build.String() + " by now"}
 	}
 	return nil
 }
@@ -347,13 +350,26 @@ func (r *Rollout) isBack(h *Host, silent bool, e *edges) bool {
 	if h.Reason == nil || r.leaveOut(h) != nil || r.absence(h, silent, e) != nil || r.unheard(h, e) {
 		return false
 	}
-	switch h.Reason.Code {
+	return passing(h.Reason.Code)
+}
+
+// passing reports whether a host that is skipped for this waits again by itself once the
+// reason is over.
+func passing(code hotstick.ReasonCode) bool {
+	switch code {
 	case hotstick.ReasonHostSilent, hotstick.ReasonProbeFailed, hotstick.ReasonExcluded, hotstick.ReasonCloned,
 		hotstick.ReasonStruck, hotstick.ReasonRevertedBefore, hotstick.ReasonWindowClosed, hotstick.ReasonBanned, hotstick.ReasonRecalled,
-		hotstick.ReasonCrashedElsewhere, hotstick.ReasonHeldOnHost, hotstick.ReasonSwitchedOff, hotstick.ReasonOtherMaster:
+		hotstick.ReasonCrashedElsewhere, hotstick.ReasonHeldOnHost, hotstick.ReasonSwitchedOff, hotstick.ReasonOtherMaster, hotstick.ReasonHoldLifted, hotstick.ReasonWrongBuild:
 		return true
 	}
 	return false
+}
+
+// Spent reports whether a host was passed over because its attempts were cut short too
+// often. Nothing brings it back by itself: a person may have it tried again.
+func Spent(state hotstick.HostState, why *hotstick.Reason, attempt int) bool {
+	return state == hotstick.Skipped && attempt > len(retryPauses) && why != nil &&
+		why.Code != hotstick.ReasonDismissed && !passing(why.Code)
 }
 
 // mayReturn reports whether a skipped host can come back by itself before the

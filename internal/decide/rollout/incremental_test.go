@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,6 +52,15 @@ func (m *mirror) take(d rollout.Decision) {
 	}
 	m.Reverting = m.Reverting || d.Revert
 	m.Banned = m.Banned || d.Ban != nil
+	for _, s := range d.Stops {
+		for _, id := range s.Hosts {
+			m.host(id).Recall = &s.Reason
+		}
+		if s.Ban {
+			m.Stopped = append(slices.Clone(m.Stopped), rollout.Stopped{Patch: s.Patch, Reason: hotstick.Reason{Code: hotstick.ReasonBanned, Subject: s.Patch.String()}})
+			slices.SortFunc(m.Stopped, func(a, b rollout.Stopped) int { return strings.Compare(a.Patch.String(), b.Patch.String()) })
+		}
+	}
 }
 
 func (m *mirror) host(id hotstick.HostID) *rollout.Host {

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
-	"github.com/hotstick/hotstick/internal/decide/gate"
 	"github.com/hotstick/hotstick/internal/planted"
 )
 
@@ -22,31 +21,33 @@ type step struct {
 	left int
 }
 
-// drive is the step of a plan that is running or held.
+// drive is the step of a plan that is running or held. Who is wanted back goes before
+// anybody else is named for it, and what a gate says now does not wait for that either.
 func (s *step) drive() {
 	s.urgent()
-	if s.callBack() {
-		return
-	}
-	if s.recall() {
+	s.sendBack()
+	naming := s.callBack()
+	if !naming && s.recall() {
 		s.wind()
 		return
 	}
-	if why := s.r.failed(s.d.Gates); why != nil && !s.r.frame.Reopened {
-		if s.sparing(*why) {
+	if bad := s.r.failing(); len(bad) > 0 && !s.r.frame.Reopened {
+		if s.sparing(bad) {
 			return
 		}
-		s.fail(*why)
+		s.fail(bad[0].reason)
 		s.wind()
 		return
-	} else if why != nil && s.r.frame.Status == hotstick.Running {
-		s.end(hotstick.Held, why)
+	} else if len(bad) > 0 && s.r.frame.Status == hotstick.Running {
+		s.end(hotstick.Held, &bad[0].reason)
+	}
+	if naming {
+		return
 	}
 	if s.expire() {
 		s.wind()
 		return
 	}
-	s.sendBack()
 	if why := s.r.blocked(); why != nil {
 		s.unadmit(*why)
 		return
@@ -57,20 +58,6 @@ func (s *step) drive() {
 	s.release(true)
 	s.start()
 	s.complete()
-}
-
-// failed says which gate judged the patch bad: a wave's, the whole plan's, or the
-// rates of losses; nil if none did.
-func (r *Rollout) failed(waves []gate.Verdict) *hotstick.Reason {
-	for _, v := range waves {
-		if v.Outcome == gate.Fail {
-			return &v.Reason
-		}
-	}
-	if v := gate.Judge(r.all.acc, 0, r.now); v.Outcome == gate.Fail {
-		return &v.Reason
-	}
-	return r.rate.Judge()
 }
 
 func (s *step) fail(reason hotstick.Reason) {
@@ -168,6 +155,7 @@ func (s *step) end(status hotstick.PlanStatus, why *hotstick.Reason) {
 func (s *step) wind() {
 	s.urgent()
 	s.sendBack()
+	s.callBack()
 	if why := s.r.blocked(); why != nil {
 		s.unadmit(*why)
 	}
@@ -402,5 +390,5 @@ func (r *Rollout) check() time.Time {
 
 // reverting reports whether confirmed hosts wait to go back.
 func (r *Rollout) reverting() bool {
-	return r.wantedBack > 0 || r.frame.Reverting && r.all.acc.Confirmed > 0
+	return r.wantedBack > 0 || r.frame.Reverting && r.confirmedHosts() > 0
 }

@@ -284,6 +284,11 @@ func (w *world) checkOrder(p *running, started *rollout.Host) {
 	if p.opened[key] || wave == 0 {
 		return
 	}
+	for later := wave + 1; later < len(p.Plan.Waves); later++ {
+		if p.opened[fmt.Sprint(started.Listed.Build.Release, later)] {
+			return // the lane had passed it, and this host is caught up
+		}
+	}
 	p.opened[key] = true
 	evidence, first := false, false
 	for i := range p.Hosts {

@@ -121,7 +121,7 @@ func (r *Rollout) reopens() bool {
 // then starts in a plan that runs.
 func (s *step) reopen() {
 	r := s.r
-	if !r.reopens() || r.blocked() != nil || r.failed(s.d.Gates) != nil {
+	if !r.reopens() || r.blocked() != nil || len(r.failing()) > 0 {
 		return
 	}
 	for _, i := range slices.Sorted(maps.Keys(r.drifts)) {

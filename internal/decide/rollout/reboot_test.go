@@ -16,6 +16,36 @@ func rebootsIn(limit time.Duration) func(*rollout.View) {
 	}
 }
 
+// A host that another plan, or anybody, has booted into another kernel since it was listed
+// says nothing of the patch.
+func TestAHostThatWasRebootedIntoAnotherKernelIsNoReading(t *testing.T) {
+	for _, test := range []struct {
+		name, line string
+		after      time.Duration
+		want       string
+	}{
+		{"it is passed over", "a/x/0:confirmed b/x/1:waiting c/x/1:waiting", time.Minute, "start c, b->skipped"},
+		{"also after its attempt was cut short", "a/x/0:confirmed b/x/1:interrupted=clean_shutdown c/x/1:waiting", time.Minute, "start c, b->skipped"},
+		{"its loader refuses it, if it was admitted before", "a/x/0:confirmed b/x/1:failed=wrong_build c/x/1:confirmed d/x/2:waiting", time.Hour, "start d"},
+		{"once it is passed over, nothing waits for it", "a/x/0:confirmed b/x/1:skipped=wrong_build c/x/1:confirmed d/x/2:waiting", time.Hour, "start d"},
+	} {
+		v := fleet(test.line)
+		v.Hosts[1].Build = hotstick.KernelBuild{Release: "y", BuildID: "y"}
+		now := t0.Add(test.after)
+		for i := range v.Hosts {
+			v.Hosts[i].LastSeen = now
+		}
+		if got := say(rollout.Next(v, now)); got != test.want {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+	v := fleet("a/x/0:confirmed b/x/1:skipped=wrong_build c/x/1:waiting")
+	v.Hosts[1].Build, v.Hosts[1].LastSeen = v.Hosts[1].Listed.Build, t0.Add(time.Minute)
+	if got := say(rollout.Next(v, t0.Add(time.Minute))); got != "start b, start c, b->waiting" {
+		t.Errorf("back on the kernel that was listed: %q", got)
+	}
+}
+
 func TestAHostThatReboots(t *testing.T) {
 	for _, test := range []struct {
 		name  string

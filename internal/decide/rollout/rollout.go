@@ -191,7 +191,7 @@ func (r *Rollout) AtRest() bool {
 			return false
 		}
 	}
-	return r.wantedBack == 0
+	return r.wantedBack == 0 && !r.owes()
 }
 
 // Next decides once, from scratch.

@@ -9,8 +9,8 @@ import (
 
 // start admits every waiting host whose wave is open and whose domains have room,
 // in the order of the plan's host list. Candidates are the first hosts of the open
-// pens, and of the queues of domains that have room; who turns out to wait for
-// another domain moves to that one's queue. So a host that cannot start is not
+// pens, and of the queues of domains that have room and of patches that may put more at
+// risk; who turns out to wait for another of them moves to that one's queue. So a host that cannot start is not
 // looked at again before what it waits for has changed.
 func (s *step) start() {
 	r := s.r
@@ -23,6 +23,10 @@ func (s *step) start() {
 		i := q.top()
 		if p := r.penOf(i); !p.pen.open {
 			r.move(i, p)
+			continue
+		}
+		if c := r.cureOf(i); !r.mayRiskOf(c) {
+			r.move(i, &c.parked)
 			continue
 		}
 		if d := r.blockedBy(i); d != nil {
@@ -43,11 +47,6 @@ func (r *Rollout) refresh() {
 		k.overdue = r.mixedTooLong(k)
 	}
 }
-
-// mayRisk reports whether one more host may be at risk in the whole plan: no more are
-// than run the level already, or than a gate needs to judge by. Waves alone do not see
-// to that, for in many lanes they open at once.
-func (r *Rollout) mayRisk() bool { return r.risked < max(r.readings, r.evidence) }
 
 // fleetFull reports whether a domain that holds every host is full.
 func (r *Rollout) fleetFull() bool {
@@ -77,6 +76,11 @@ func (r *Rollout) source() *queue {
 			if q := &k.begin.top().parked; best == nil || r.headBefore(q, best) {
 				best = q
 			}
+		}
+	}
+	for _, c := range r.cures {
+		if q := &c.parked; q.len() > 0 && r.mayRiskOf(c) && (best == nil || r.headBefore(q, best)) {
+			best = q
 		}
 	}
 	return best

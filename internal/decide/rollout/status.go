@@ -100,10 +100,7 @@ func (r *Rollout) waits(i int32) *hotstick.Reason {
 	if d := r.blockedBy(i); d != nil {
 		return r.fullReason(d)
 	}
-	if !r.mayRisk() {
-		return &hotstick.Reason{Code: hotstick.ReasonUnderWay, Detail: fmt.Sprintf("%d of the plan's hosts are under way, %d run the level", r.risked, r.evidence)}
-	}
-	return nil
+	return r.overRisk(r.cureOf(i))
 }
 
 // keptOut reports whether a host is absent for a reason that stands until somebody acts,

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/hotstick/hotstick"
-	"github.com/hotstick/hotstick/internal/decide/gate"
 )
 
 // Stopped is a patch of a plan for a CVE that nobody may arm any more, while the plan's
@@ -17,12 +16,15 @@ type Stopped struct {
 }
 
 // Stop is what a decision does to one patch of a plan for a CVE: the hosts that have it,
-// or wait for it, are wanted back, and where a gate spoke against it, it is banned.
+// or wait for it, are wanted back, and where a gate spoke against it, it is banned. No
+// more than a batch of hosts is named at once: the next decisions name the others.
 type Stop struct {
 	Patch  hotstick.PatchRef
 	Reason hotstick.Reason
 	Ban    bool
-	Hosts  []hotstick.HostID
+	// Again: an earlier decision began with it.
+	Again bool
+	Hosts []hotstick.HostID
 }
 
 // stopped says why what a host would get is stopped; nil if it is not.
@@ -46,80 +48,121 @@ func (r *Rollout) going() []hotstick.PatchRef {
 	})
 }
 
-// blamed are the patches of the hosts that speak against what they got, the gravest
-// first: while some went down with theirs, those that only refuse are not asked.
-func (r *Rollout) blamed() []hotstick.PatchRef {
-	var bad []hotstick.PatchRef
-	gravest := 1
-	for i := range r.hosts {
-		w, patch := gate.Weight(r.reading(int32(i))), r.patchOf(&r.hosts[i])
-		if w > gravest {
-			gravest, bad = w, nil
-		}
-		if w == gravest && !slices.Contains(bad, patch) {
-			bad = append(bad, patch)
-		}
-	}
-	slices.SortFunc(bad, comparePatches)
-	return bad
-}
-
-// sparing stops only those patches of a plan for a CVE that its hosts speak against, and
-// reports whether that leaves any that goes on: the plan is halted where it does not.
-func (s *step) sparing(reason hotstick.Reason) bool {
-	if s.r.plan.CVE == "" {
+// sparing stops only those patches of a plan for a CVE that their own hosts spoke against,
+// and reports whether that leaves any that goes on: the plan is halted where it does not.
+// It is halted as well where its policy says so, but nobody goes back then for another
+// patch's sake.
+func (s *step) sparing(bad []blame) bool {
+	if s.r.plan.CVE == "" || len(bad) >= len(s.r.going()) {
 		return false
 	}
-	bad := s.r.blamed()
-	if len(bad) == 0 || len(bad) >= len(s.r.going()) {
-		return false
+	for _, b := range bad {
+		s.stop(b.patch, b.reason, true)
 	}
-	for _, patch := range bad {
-		s.stop(patch, reason, true)
+	if s.r.plan.Gate.StopAll {
+		s.end(hotstick.Halted, &bad[0].reason)
 	}
 	return true
 }
 
-// callBack wants back whoever has a patch that was recalled with all that runs it, and
-// reports whether there was anybody.
+// callBack wants back whoever has a patch that was recalled with all that runs it, or that
+// failed, where an earlier decision did not come to all of them. It reports whether there
+// was anybody.
 func (s *step) callBack() bool {
 	any := false
 	for _, stopped := range slices.Clone(s.r.frame.Stopped) {
-		if stopped.Back && len(s.r.holders(stopped.Patch)) > 0 {
-			s.stop(stopped.Patch, stopped.Reason, false)
+		if why := s.r.calls(stopped); why != nil {
+			s.stop(stopped.Patch, *why, false)
 			any = true
 		}
 	}
 	return any
 }
 
-// holders are the hosts that have a patch, or wait for it, and that nobody wants back yet.
-func (r *Rollout) holders(patch hotstick.PatchRef) []hotstick.HostID {
-	var out []hotstick.HostID
+// calls is why hosts that have a stopped patch are still to be named, nil if none are. A
+// plan that was cut short goes on with the recall that it had begun: the controller sees to
+// those that come later.
+func (r *Rollout) calls(stopped Stopped) *hotstick.Reason {
+	c, status := r.cureFor(stopped.Patch), r.frame.Status
+	switch {
+	case c.holding == 0:
+	case stopped.Back && (!status.Over() || c.called > 0 && status != hotstick.Completed):
+		return &stopped.Reason
+	case c.blamed > 0:
+		why := r.calledFor(c)
+		return &why
+	}
+	return nil
+}
+
+// calledFor is why the hosts that have a patch are wanted back.
+func (r *Rollout) calledFor(c *cure) hotstick.Reason {
 	for i := range r.hosts {
-		h := &r.hosts[i]
-		has := h.State.HoldsSlot() && h.State != hotstick.Reverting || h.State == hotstick.Confirmed || h.State == hotstick.Waiting
-		if has && h.Recall == nil && r.patchOf(h) == patch {
-			out = append(out, h.Listed.Host)
+		if h := &r.hosts[i]; wantedFor(h, hotstick.ReasonGateFailed) && r.cureOf(int32(i)) == c {
+			return *h.Recall
 		}
 	}
-	return out
+	return hotstick.Reason{Code: hotstick.ReasonGateFailed}
+}
+
+// owes reports whether hosts are still to be named whose patch failed, or was recalled.
+func (r *Rollout) owes() bool {
+	return slices.ContainsFunc(r.frame.Stopped, func(s Stopped) bool { return r.calls(s) != nil })
+}
+
+// wantedFor reports whether a host is wanted back for this cause.
+func wantedFor(h *Host, code hotstick.ReasonCode) bool {
+	return h.Recall != nil && h.Recall.Code == code
+}
+
+// mayHold reports whether a host has its patch, or waits for it, and nobody wants it back
+// yet.
+func mayHold(h *Host) bool {
+	has := h.State.HoldsSlot() && h.State != hotstick.Reverting || h.State == hotstick.Confirmed || h.State == hotstick.Waiting
+	return has && h.Recall == nil
+}
+
+// holders are hosts that may hold a patch, those first that are under way, then those that
+// run it: no more than a batch of them.
+func (r *Rollout) holders(patch hotstick.PatchRef) []hotstick.HostID {
+	var ranks [3][]hotstick.HostID
+	for i := range r.hosts {
+		h := &r.hosts[i]
+		if !mayHold(h) || r.patchOf(h) != patch {
+			continue
+		}
+		rank := 0
+		switch h.State {
+		case hotstick.Confirmed:
+			rank = 1
+		case hotstick.Waiting:
+			rank = 2
+		}
+		if len(ranks[rank]) < batch {
+			ranks[rank] = append(ranks[rank], h.Listed.Host)
+		}
+	}
+	all := slices.Concat(ranks[0], ranks[1], ranks[2])
+	return all[:min(len(all), batch)]
 }
 
 // stop records that a patch is stopped and takes it for done.
 func (s *step) stop(patch hotstick.PatchRef, reason hotstick.Reason, ban bool) {
 	r := s.r
-	d := Stop{Patch: patch, Reason: reason, Ban: ban, Hosts: r.holders(patch)}
+	c := r.cureFor(patch)
+	d := Stop{Patch: patch, Reason: reason, Ban: ban, Again: !ban && c.blamed+c.called > 0, Hosts: r.holders(patch)}
 	s.d.Stops = append(s.d.Stops, d)
 	for _, id := range d.Hosts {
-		r.hosts[r.index[id]].Recall = &d.Reason
+		i := r.index[id]
+		r.alter(i, func(h *Host) { h.Recall = &d.Reason })
 	}
-	if ban {
-		f := r.frame
-		f.Stopped = append(slices.Clone(f.Stopped), Stopped{Patch: patch, Reason: hotstick.Reason{Code: hotstick.ReasonBanned, Subject: patch.String()}})
-		slices.SortFunc(f.Stopped, func(a, b Stopped) int { return comparePatches(a.Patch, b.Patch) })
-		r.frame = f
+	if !ban {
+		return
 	}
+	f := r.frame
+	f.Stopped = append(slices.Clone(f.Stopped), Stopped{Patch: patch, Reason: hotstick.Reason{Code: hotstick.ReasonBanned, Subject: patch.String()}})
+	slices.SortFunc(f.Stopped, func(a, b Stopped) int { return comparePatches(a.Patch, b.Patch) })
+	r.frame = f
 	r.build(r.now) // what its hosts say counts no more
 }
 

@@ -1,6 +1,7 @@
 package rollout_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -82,7 +83,7 @@ func TestARecallOfOneSystemsPatchSendsItsHostsBackAndNoOthers(t *testing.T) {
 	v.Stopped = []rollout.Stopped{{Patch: theirs, Back: true, Reason: hotstick.Reason{Code: hotstick.ReasonRecalled, Subject: theirs.String()}}}
 	r := rollout.Open(v)
 	_, all := settle(r, later)
-	if len(all[0].Stops) != 1 || all[0].Stops[0].Ban || !slices.Equal(all[0].Stops[0].Hosts, []hotstick.HostID{"v1", "v2", "v3"}) {
+	if len(all[0].Stops) != 1 || all[0].Stops[0].Ban || !slices.Equal(all[0].Stops[0].Hosts, []hotstick.HostID{"v2", "v1", "v3"}) {
 		t.Fatalf("it decides %+v", all[0].Stops)
 	}
 	states := map[hotstick.HostID]hotstick.HostState{}
@@ -121,5 +122,86 @@ func TestABanOfOneSystemsPatchStartsNoneOfItsHosts(t *testing.T) {
 	r.SetFrame(f)
 	if said, _ := settle(r, later); len(said) == 0 || said[0] != "start v2, v2->waiting" {
 		t.Errorf("after the clear it decides %q", said)
+	}
+}
+
+// crowd is a plan of whose hosts n wait for a vendor's patch that two have; b has another.
+func crowd(n int, first string) *mirror {
+	line := "a/x/0:confirmed b/x/0:confirmed " + first + " v1/x/1:confirmed v2/x/1:confirmed"
+	for i := range n {
+		line += fmt.Sprintf(" v%d/x/2:waiting", i+3)
+	}
+	m := &mirror{View: mixed(line), now: t0.Add(2 * time.Minute)}
+	m.Plan.Budgets[0].Max = 1000
+	for i := range m.Hosts {
+		m.Hosts[i].LastSeen = m.now
+	}
+	return m
+}
+
+// next decides anew, as a server that has just started, and takes the decision for done.
+func (m *mirror) next() rollout.Decision {
+	d := rollout.Next(copied(m.View), m.now)
+	m.take(d)
+	return d
+}
+
+func TestHostsGoBackBeforeThoseThatWaitAreNamed(t *testing.T) {
+	m := crowd(350, "v0/x/1:quarantined=crash_named_patch")
+	m.next()
+	d := m.next()
+	if say(d) != "v1->reverting, v2->reverting" {
+		t.Errorf("with 250 hosts still to name it decides %q", say(d))
+	}
+	named := 0
+	for range 10 {
+		for _, s := range m.next().Stops {
+			named += len(s.Hosts)
+		}
+	}
+	if named != 152 { // of 352, two batches were named before
+		t.Errorf("%d hosts are named after that, want all that are left", named)
+	}
+}
+
+func TestAGateDoesNotWaitForHostsToBeNamed(t *testing.T) {
+	m := crowd(350, "v0/x/1:confirmed")
+	m.Stopped = []rollout.Stopped{{Patch: theirs, Back: true, Reason: hotstick.Reason{Code: hotstick.ReasonRecalled, Subject: theirs.String()}}}
+	m.next()
+	b := m.host("b")
+	b.State, b.Reason = hotstick.Quarantined, &hotstick.Reason{Code: hotstick.ReasonCrashNamed}
+	if d := m.next(); d.Status != hotstick.Halted || !d.Revert || d.Ban == nil {
+		t.Errorf("with 250 hosts still to name it decides %s", say(d))
+	}
+}
+
+func TestARecallGoesOnInAPlanThatIsHaltedMeanwhile(t *testing.T) {
+	for _, over := range []hotstick.PlanStatus{hotstick.Halted, hotstick.Expired} {
+		m := crowd(350, "v0/x/1:confirmed")
+		m.Stopped = []rollout.Stopped{{Patch: theirs, Back: true, Reason: hotstick.Reason{Code: hotstick.ReasonRecalled, Subject: theirs.String()}}}
+		m.next()
+		m.Status, m.Reason = over, &hotstick.Reason{Code: hotstick.ReasonOperator}
+		r := rollout.Open(copied(m.View))
+		if r.Next(m.now); r.AtRest() {
+			t.Errorf("%s: it is at rest with hosts still to name", over)
+		}
+		for range 20 {
+			m.next()
+		}
+		for _, h := range m.Hosts {
+			if wanted := h.Recall != nil; wanted != (h.Listed.Patch == theirs) {
+				t.Fatalf("%s: %s is wanted back: %v", over, h.Listed.Name, wanted)
+			}
+		}
+		if d := m.next(); !d.Empty() {
+			t.Errorf("%s: with all of them named it decides %s", over, say(d))
+		}
+	}
+	// One that was over when the recall came is the controller's.
+	m := crowd(3, "v0/x/1:confirmed")
+	m.Status = hotstick.Halted
+	m.Stopped = []rollout.Stopped{{Patch: theirs, Back: true, Reason: hotstick.Reason{Code: hotstick.ReasonRecalled, Subject: theirs.String()}}}
+	if d := m.next(); len(d.Stops) > 0 {
+		t.Errorf("of a plan that was over it decides %s", say(d))
 	}
 }

@@ -7,7 +7,9 @@
 //
 //   - A wave opens per lane when the gates of the earlier waves in that lane
 //     passed. The very first wave also gates the other lanes: one host of the fleet
-//     goes first. A wave in which some lane has its first host is a canary wave: it
+//     goes first. So does the first wave of each patch for the lanes that get it: what
+//     is known of one patch says nothing of another. A wave in which some lane has its
+//     first host is a canary wave: it
 //     must come to rest as a whole, and bake, before any later wave opens, though a
 //     canary that holds only its own lane does not stop others.
 //   - What was passed stays passed: once a host of a later wave of the lane has
@@ -19,12 +21,17 @@
 //   - A host that failed for a cause of its own ([HostCause]) is no reading.
 //   - A proven wave opens once the canary waves have passed, and later waves do not
 //     wait for its bake. A lost or refusing host in it still holds the lane.
-//   - In a plan for a CVE, whose lanes have patches of several systems, a gate or rate
-//     that fails stops only those patches that hosts speak against: they are banned and
-//     their hosts go back, and what those hosts say counts no more. So does a ban by
-//     others, which sends nobody back, and a recall, which may. The other lanes go on; the
-//     plan is halted where no patch is left. Where the plan's very first host had a
-//     stopped one, everything waits for a person: nobody has gone first.
+//   - In a plan for a CVE, whose lanes have patches of several systems, every patch has
+//     gates and rates of its own, over its hosts alone, which nobody else's failure can
+//     move. One that fails stops its patch: it is banned and its hosts go back, and what
+//     those hosts say counts no more. So does a ban by others, which sends nobody back, and
+//     a recall, which may. The other lanes go on, unless the plan's gate says StopAll; the
+//     plan is halted where no patch is left. Hosts are wanted back a batch at a time, those
+//     under way first; who is left of them after a crash is known from those that were
+//     named for what the gate said.
+//   - Where the plan's very first host had a stopped patch, or nobody is left in its wave,
+//     the first hosts of the other patches go, one after the other. One that is lost or
+//     refused keeps everything waiting for a person.
 //   - A manual wave, and all behind it, wait for an operator's word in addition.
 //   - A late host belongs to the last wave.
 //   - A failed gate, of a wave or of the plan as a whole, or the rate test, halts the
@@ -34,7 +41,9 @@
 // # Hosts that cannot start
 //
 //   - A host that is struck, reverted before, recalled or already at the level is
-//     skipped at once. One that is silent for SilentAfter, ill, excluded, or without a
+//     skipped at once. So is one that runs another kernel build by now than the plan lists,
+//     such as one that a plan has rebooted: it says nothing of the patch, and what it needs is
+//     planned for what it runs. Its reading is missing as that of any absent host. One that is silent for SilentAfter, ill, excluded, or without a
 //     window before the plan's end is skipped once its wave is open. It is caught up
 //     when its reason ends while the plan runs.
 //   - A canary that was skipped, that failed for a cause of its own, or whose window
@@ -66,7 +75,9 @@
 //     be worked on therefore block nobody.
 //   - No more hosts are under way at once than run the level already, or than a gate
 //     needs to judge by (MinReadings), whichever is more. Many lanes open their waves
-//     at once, so that waves alone would not see to it.
+//     at once, so that waves alone would not see to it. Where the plan has several patches,
+//     so it is for each: one host goes first, and then no more are under way with it than
+//     run it, and one.
 //   - A gate that says slow halves every limit, never below one.
 //
 // # Time
@@ -258,6 +269,8 @@ type Posture struct {
 	Barred *hotstick.Reason
 	// Model is the machine's maker and product; empty if it does not say.
 	Model string
+	// Build is the kernel build that the host runs by its newest check-in; zero if unknown.
+	Build hotstick.KernelBuild
 	// Drift is how the host drifts, as far as a person is told of it and no other plan
 	// has the last word on the host; nil if it does not.
 	Drift *hotstick.Drift

@@ -14,10 +14,10 @@ type waveBook struct {
 	waves  []*wave
 	lanes  []*lane
 	laneOf map[place]int32
-	// all is the gate over the whole plan, rate its test of losses.
-	all  tally
-	rate gate.RateTest
-	// evidence counts hosts of the plan that run the level.
+	// cures are the plan's patches, in the order in which it names them.
+	cures []*cure
+	// evidence counts hosts of the plan that run the level, those of stopped patches left
+	// out.
 	evidence int
 	// risked counts hosts that are admitted or under way, and not on their way back;
 	// readings is how many hosts a gate needs to judge by.
@@ -53,6 +53,10 @@ type wave struct {
 // lane is one kernel build in all waves, in a plan for a CVE under one driver.
 type lane struct {
 	place
+	cure *cure
+	// slow: a level comes into effect by steps, such as an installation, whose length says
+	// nothing of the load that it is.
+	slow bool
 	// cells by wave, nil where the lane has no host.
 	cells    []*cell
 	evidence int
@@ -89,8 +93,7 @@ func (r *Rollout) buildWaves() {
 	for i, w := range r.plan.Waves {
 		r.waves = append(r.waves, &wave{index: i, Wave: w, tally: tally{acc: gate.New(0, r.plan.Gate)}})
 	}
-	r.all = tally{acc: gate.New(0, r.plan.Gate)}
-	r.rate = gate.NewRateTest(r.plan.Gate, time.Duration(r.plan.ProbationSeconds)*time.Second)
+	r.buildCures()
 	if r.fresh = time.Duration(r.plan.Gate.FreshSeconds) * time.Second; r.fresh <= 0 {
 		r.fresh = gate.DefaultFreshSeconds * time.Second
 	}
@@ -102,7 +105,7 @@ func (r *Rollout) buildWaves() {
 		if r.plan.CVE != "" {
 			at.driver = l.Driver
 		}
-		r.laneIndex(at)
+		r.lanes[r.laneIndex(at, r.plan.PatchOf(l))].slow = hotstick.ClassOf(l.Driver) != hotstick.TrustBytes && hotstick.ClassOf(l.Driver) != ""
 	}
 	first := map[place]int{}
 	for i := range r.hosts {
@@ -117,13 +120,13 @@ func (r *Rollout) buildWaves() {
 }
 
 // laneIndex returns the lane of a place, and makes it where the plan's list has none.
-func (r *Rollout) laneIndex(at place) int32 {
+func (r *Rollout) laneIndex(at place, patch hotstick.PatchRef) int32 {
 	if i, ok := r.laneOf[at]; ok {
 		return i
 	}
 	i := int32(len(r.lanes))
 	r.laneOf[at] = i
-	r.lanes = append(r.lanes, &lane{place: at, cells: make([]*cell, len(r.waves)), states: map[hotstick.HostState]int{},
+	r.lanes = append(r.lanes, &lane{place: at, cure: r.cureFor(patch), cells: make([]*cell, len(r.waves)), states: map[hotstick.HostState]int{},
 		reached: -1, proven: -1, dirty: true})
 	return i
 }
@@ -138,9 +141,12 @@ func (r *Rollout) join(i int32) {
 	if c := s.cell; c != nil {
 		c.leave(i)
 		c.wave.acc.Needed--
+		if t := c.lane.cure.apart(c.wave); t != nil {
+			t.acc.Needed--
+		}
 		r.reweigh(c)
 	} else {
-		r.all.acc.Needed++
+		r.cureOf(i).all.acc.Needed++
 	}
 	l := r.lanes[s.lane]
 	c := l.cells[w]
@@ -153,6 +159,9 @@ func (r *Rollout) join(i int32) {
 	c.members = append(c.members, i)
 	c.acc.Needed++
 	c.wave.acc.Needed++
+	if t := l.cure.apart(c.wave); t != nil {
+		t.acc.Needed++
+	}
 	s.cell = c
 	l.dirty = true
 	r.stirDomains(s)
@@ -274,11 +283,9 @@ func (r *Rollout) unpassed(j int, l *lane) (why *hotstick.Reason, failed bool) {
 			return why, failed
 		}
 	}
-	// One host of the whole fleet goes first, whatever its lane.
-	if j == 0 && w.acc.Needed > 0 {
-		if why, failed := r.closedBy(w, &w.tally, w.each, l, r.evidence, passed); why != nil {
-			return why, failed
-		}
+	// One host of the whole fleet goes first, whatever its lane, and one of each patch.
+	if why, failed := r.goesFirst(j, l, passed); why != nil {
+		return why, failed
 	}
 	// Canaries of other lanes are staged: each stage comes to rest and bakes
 	// before the next, but one that holds only its own lane does not stop others.

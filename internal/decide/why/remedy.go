@@ -77,7 +77,7 @@ var remedies = map[hotstick.ReasonCode]string{
 	hotstick.ReasonCoverEnded:         "Plan a reboot into a kernel that the vendor covers.",
 	hotstick.ReasonNoWayBack:          "Use a level with a better way back, or reboot the host.",
 	hotstick.ReasonUsersLoggedIn:      "Ask them to log out; the host is tried again then.",
-	hotstick.ReasonInhibited:          "Look at what inhibits it on the host: systemd-inhibit --list",
+	hotstick.ReasonInhibited:          "Look at what inhibits it on the host, and end that: systemd-inhibit --list, or the lock on the package that is named. Then try again: hotstick rollout retry PLAN",
 	hotstick.ReasonToolFailed:         "Read what the tool said, put that right on the host, then try again: hotstick rollout retry PLAN",
 	hotstick.ReasonHoldLifted:         "Find out who did it and why; hotstick-agent adopt puts it on hold again.",
 	hotstick.ReasonDrainFailed:        "Move the host's work away by hand, or find out what stays; then try again: hotstick rollout retry PLAN",

@@ -34,6 +34,9 @@ func survives(h Host) (lines []string, changes string) {
 // happened.
 func Drifted(d hotstick.Drift) string {
 	meaning, _ := d.Kind.Meaning()
+	if d.Kind == hotstick.DriftLifted {
+		return lifted(meaning, d)
+	}
 	text := fmt.Sprintf("%s Expected: %s; found: %s.", meaning, levelText(d.Expected), foundText(d))
 	if d.Before.IsZero() {
 		return text + fmt.Sprintf(" It was so by %s; by whom is not known.", d.Since.UTC().Format(time.RFC3339))
@@ -43,6 +46,19 @@ func Drifted(d hotstick.Drift) string {
 		who = "by " + d.Master
 	}
 	return text + fmt.Sprintf(" It happened between %s and %s, %s.", d.Before.UTC().Format(time.RFC3339), d.Since.UTC().Format(time.RFC3339), who)
+}
+
+// lifted says which system is not on hold any more, and since when: of that no check-in
+// tells who has done it.
+func lifted(meaning string, d hotstick.Drift) string {
+	text := fmt.Sprintf("%s It is %s", meaning, d.Master)
+	if d.Detail != "" {
+		text += ": " + d.Detail
+	}
+	if d.Before.IsZero() {
+		return text + fmt.Sprintf(". It was so by %s; by whom is not known.", d.Since.UTC().Format(time.RFC3339))
+	}
+	return text + fmt.Sprintf(". It happened between %s and %s, by whom is not known.", d.Before.UTC().Format(time.RFC3339), d.Since.UTC().Format(time.RFC3339))
 }
 
 func levelText(ref hotstick.PatchRef) string {
@@ -69,6 +85,7 @@ var driftRemedies = map[hotstick.DriftKind]string{
 	hotstick.DriftForeign:  "Remove the other live patch with the tool that loaded it, or let Hotstick adopt its system on the host.",
 	hotstick.DriftRebooted: "Look at the loader's journal on the host for why the level did not come back: hotstick-agent journal",
 	hotstick.DriftKernel:   "Boot the kernel that was planned, or make a new plan for the one that runs: hotstick rollout plan PATCH@LEVEL",
+	hotstick.DriftLifted:   "Find out who did it and why. On the host, hotstick-agent adopt puts the system on hold again, and hotstick-agent release gives it back.",
 	hotstick.DriftSnapshot: "A new plan brings the level back: hotstick rollout plan PATCH@LEVEL",
 }
 

@@ -91,9 +91,19 @@ func hostText(e store.Event, host string) string {
 	case inventory.SlotsReleased:
 		return host + " no longer counts against its disruption budgets."
 	case inventory.GrantIssued:
-		return host + " was granted a start."
+		return host + " was granted a start" + classOf(e) + "."
 	}
 	return e.Kind
+}
+
+// classOf says, of a grant, what holds of what the host may load: the trust class.
+func classOf(e store.Event) string {
+	for _, said := range e.Evidence {
+		if class, _, _ := strings.Cut(said.Text, ":"); said.Kind == inventory.EvidenceTrust {
+			return " of class " + class
+		}
+	}
+	return ""
 }
 
 // steeredText is about hosts that somebody, or a rule, dealt with.

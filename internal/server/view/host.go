@@ -174,7 +174,7 @@ func (m Moment) explained(h store.Host, lines []store.PlanHost) why.Host {
 	if h.Facts != nil {
 		out.Build = h.Facts.Kernel.Build
 	}
-	out.Drift, out.Barred = h.Drift.Shown(), inventory.Barred(h)
+	out.Drift, out.Barred = h.Drift.Shown(), inventory.Barred(h, "")
 	if !out.Silent {
 		out.Stall = h.Loader.Stall
 	}
@@ -196,7 +196,7 @@ func Matches(h api.Host, state string) bool {
 	case OnlyStalled:
 		return h.Stall != nil
 	case OnlyHeld:
-		return held(h)
+		return h.Barred != nil
 	}
 	return state == "" || h.State == state
 }

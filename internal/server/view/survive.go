@@ -34,6 +34,7 @@ func (m Moment) survives(h store.Host, out *api.Host) {
 	if h.Facts != nil {
 		out.Masters = h.Facts.Masters
 	}
+	out.Barred = Reason(inventory.Barred(h, ""), why.Place{Host: h.Name})
 	if !out.Silent {
 		out.Stall = h.Loader.Stall
 	}
@@ -72,10 +73,4 @@ func (c Census) drifting() (n int) {
 		n += hosts
 	}
 	return n
-}
-
-// held reports whether something on the host itself keeps anything from starting there.
-func held(h api.Host) bool {
-	facts := &hotstick.Facts{Masters: h.Masters}
-	return inventory.Barred(store.Host{Facts: facts, Loader: store.HostLoader{Hold: h.Hold, Off: h.Off}}) != nil
 }

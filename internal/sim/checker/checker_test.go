@@ -31,7 +31,7 @@ func (tt tale) told(t *testing.T, bad bool) Report {
 }
 
 func tales() []tale {
-	return slices.Concat(trustTales(), blastTales(), waveTales(), orderTales(), kernelTales(), backTales(), stateTales(), liveTales())
+	return slices.Concat(trustTales(), blastTales(), waveTales(), orderTales(), mixedTales(), touchTales(), kernelTales(), backTales(), stateTales(), liveTales())
 }
 
 // TestEachRuleIsBrokenByWhatItForbids: and by nothing else, so each rule is also

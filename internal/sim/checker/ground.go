@@ -37,6 +37,12 @@ type GroundHost struct {
 	Build hotstick.KernelBuild `json:"build"`
 	// Labels are those set on the host itself.
 	Labels map[string]string `json:"labels,omitempty"`
+	// System is the driver of the host's own live-patch system; empty where the trace does
+	// not tell.
+	System string `json:"system,omitempty"`
+	// Things are the values, as each boot begins, of what levels touch beside the kernel's
+	// code.
+	Things map[string]string `json:"things,omitempty"`
 }
 
 // GroundArtifact is one artifact of the catalog.
@@ -45,6 +51,11 @@ type GroundArtifact struct {
 	Build  hotstick.KernelBuild `json:"build"`
 	Patch  hotstick.PatchRef    `json:"patch"`
 	Module string               `json:"module"`
+	Driver string               `json:"driver,omitempty"`
+	// Stays: its system cannot take it out of a running kernel.
+	Stays bool `json:"stays,omitempty"`
+	// Touches are the values that the level gives to things beside the kernel's code.
+	Touches map[string]string `json:"touches,omitempty"`
 }
 
 // Shown is the body of a shown event: what the screen rests on.
@@ -84,12 +95,25 @@ const (
 	FaultLedger = "ledger_restored"
 	// FaultClock: a host's wall clock jumped.
 	FaultClock = "clock_jump"
+	// FaultLifted and FaultHeld: a host's own live-patch system starts patches by itself,
+	// and is on hold again.
+	FaultLifted = "hold_lifted"
+	FaultHeld   = "hold_on"
+	// PeopleRecall: the publishers recalled Patch.
+	PeopleRecall = "people_recall"
 	// PeopleClear: enough persons signed the clear whose payload's digest Grant is.
 	PeopleClear = "people_clear"
 	// FaultsEnd: there are no faults after this; FaultRunEnd: the run is over, and
 	// what is to happen must have happened.
 	FaultsEnd   = "faults_end"
 	FaultRunEnd = "run_end"
+)
+
+// What a step is for.
+const (
+	StepApply  = "apply"
+	StepRemove = "remove"
+	StepSettle = "settle"
 )
 
 // Causes of down events.

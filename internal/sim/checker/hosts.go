@@ -27,6 +27,9 @@ func (h *host) apply(f *fleet, e *trace.Event) {
 	case trace.KindBoot:
 		h.boot, h.bootAt, h.up = e.Boot, e.T, true
 		h.kernel, h.moving = map[hotstick.Digest]string{}, map[string]bool{}
+		h.rebooted()
+	case trace.KindTouch:
+		h.touched(e)
 	case trace.KindDown:
 		h.down(f, e)
 	case trace.KindSeen:
@@ -94,7 +97,7 @@ func (h *host) down(f *fleet, e *trace.Event) {
 
 func (h *host) intends(f *fleet, e *trace.Event) {
 	h.open = &attempt{plan: e.Plan, number: e.Attempt, patch: e.Patch, artifact: e.Artifact, boot: e.Boot,
-		phase: hotstick.Armed, since: e.T}
+		grant: e.Grant, phase: hotstick.Armed, since: e.T}
 	h.loads = 0
 	if e.Plan != "" {
 		h.setsOut(h, e)
@@ -111,6 +114,7 @@ func (h *host) phase(f *fleet, e *trace.Event) {
 		p.reach(f, key)
 	}
 	h.ends(f, e)
+	h.stuck = h.stuck || to == hotstick.Failed && e.From == string(hotstick.Reverting)
 	if to == hotstick.Confirmed {
 		h.confirmed[e.Patch.Name] = max(h.confirmed[e.Patch.Name], e.Patch.Level)
 	}

@@ -129,7 +129,7 @@ func deadMan(f *fleet, e *trace.Event) (bool, string) {
 	}
 	h := f.host(e.Host)
 	a := h.open
-	if a == nil || a.phase != hotstick.Probation || !h.up || h.loaderAt < 0 || h.foreign >= a.since {
+	if a == nil || a.phase != hotstick.Probation || !h.up || h.loaderAt < 0 || h.foreign >= a.since || f.artifacts[a.artifact].Stays {
 		return false, ""
 	}
 	p := f.plan(a.plan)
@@ -149,7 +149,7 @@ func silenceReverts(f *fleet, e *trace.Event) (bool, string) {
 	}
 	h := f.host(e.Host)
 	a := h.open
-	if a == nil || a.plan == "" || a.phase != hotstick.Probation || !h.up || h.loaderAt < 0 || h.agentOff == 0 || h.foreign >= a.since {
+	if a == nil || a.plan == "" || a.phase != hotstick.Probation || !h.up || h.loaderAt < 0 || h.agentOff == 0 || h.foreign >= a.since || f.artifacts[a.artifact].Stays {
 		return false, ""
 	}
 	silent := e.T - max(h.agentOff, h.loaderAt, a.since, h.bootAt)

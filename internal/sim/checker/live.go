@@ -84,8 +84,8 @@ func (f *fleet) epoch() uint64 {
 func noStuck(f *fleet) string {
 	for _, h := range f.hostOrder {
 		for d, s := range h.kernel {
-			if !h.up {
-				break
+			if !h.up || f.artifacts[d].Stays {
+				continue
 			}
 			if s == string(hotstick.TransitionIn) || s == string(hotstick.TransitionOut) {
 				return fmt.Sprintf("%s: %s is %s", h.name, f.artifacts[d].Module, s)
@@ -99,7 +99,7 @@ func badHalted(f *fleet) string {
 	for _, p := range f.planOrder {
 		for _, listed := range p.body.Hosts {
 			l := p.lines[listed.Host]
-			if l != nil && l.state == hotstick.Quarantined && l.cause == string(hotstick.ReasonCrashNamed) && !p.status.Over() && !(p.again && p.status == hotstick.Held) {
+			if l != nil && l.state == hotstick.Quarantined && l.cause == string(hotstick.ReasonCrashNamed) && !p.status.Over() && !p.stopped(f, listed.Host) && !(p.again && p.status == hotstick.Held) {
 				return fmt.Sprintf("%s crashed in the patch and plan %s is %s", listed.Name, p.id.Short(), p.status)
 			}
 		}
@@ -120,7 +120,11 @@ func viewIsTruth(f *fleet) string {
 					newest, at = key.state, t
 				}
 			}
-			if newest != "" && newest != l.state && l.state != hotstick.Skipped && !spared(newest, l.state) &&
+			// A row that waits for another attempt since somebody took the level away says so.
+			// And what a ledger that was put back tells of an attempt that had ended, the
+			// servers have heard under its number before.
+			told := l.state == hotstick.Waiting && l.cause == string(hotstick.ReasonDrifted) || h.putBack && newest == hotstick.Quarantined
+			if newest != "" && newest != l.state && l.state != hotstick.Skipped && !told && !spared(newest, l.state) &&
 				!(l.state == hotstick.Failed && (l.cause == string(hotstick.ReasonRevertFailed) || l.cause == string(hotstick.ReasonRemovedOutside))) {
 				return fmt.Sprintf("the server says that %s is %s in plan %s; in truth it is %s", listed.Name, l.state, p.id.Short(), newest)
 			}

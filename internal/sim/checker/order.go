@@ -33,7 +33,7 @@ type staging struct {
 	ins map[hotstick.HostID][]hotstick.HostID
 	// reached is the furthest ordinary wave of which a host of the lane was ever
 	// admitted, and proven the furthest proven one.
-	reached, proven map[hotstick.KernelBuild]int
+	reached, proven map[laneKey]int
 	// promoted is how many waves, from the first, people have opened by hand.
 	promoted int
 }
@@ -43,14 +43,14 @@ func (p *plan) stage() {
 	p.staging = staging{cells: map[waveLane][]hotstick.HostID{}, canary: make([]bool, len(p.body.Plan.Waves)),
 		ins: map[hotstick.HostID][]hotstick.HostID{}, reached: p.reached, proven: p.proven, promoted: p.promoted}
 	if p.reached == nil {
-		p.reached, p.proven = map[hotstick.KernelBuild]int{}, map[hotstick.KernelBuild]int{}
+		p.reached, p.proven = map[laneKey]int{}, map[laneKey]int{}
 	}
-	first := map[hotstick.KernelBuild]int{}
+	first := map[laneKey]int{}
 	for _, h := range p.body.Hosts {
-		key := waveLane{h.Wave, h.Build}
+		key := waveLane{h.Wave, laneOf(h)}
 		p.cells[key] = append(p.cells[key], h.Host)
-		if w, ok := first[h.Build]; !ok || h.Wave < w {
-			first[h.Build] = h.Wave
+		if w, ok := first[key.lane]; !ok || h.Wave < w {
+			first[key.lane] = h.Wave
 		}
 		if h.StandIn != nil {
 			p.ins[h.StandIn.For] = append(p.ins[h.StandIn.For], h.Host)
@@ -74,7 +74,7 @@ func (p *plan) admits(f *fleet, e *trace.Event) {
 		return
 	}
 	l := p.line(e.Host)
-	if h.StandIn != nil && !l.standing && p.shut(h.Wave, h.Build, f) != "" {
+	if h.StandIn != nil && !l.standing && p.shut(h.Wave, laneOf(h), f) != "" {
 		l.standing = true
 	}
 	if l.standing {
@@ -84,7 +84,7 @@ func (p *plan) admits(f *fleet, e *trace.Event) {
 	if p.skipsBake(h.Wave) {
 		furthest = p.proven
 	}
-	furthest[h.Build] = max(furthest[h.Build], h.Wave)
+	furthest[laneOf(h)] = max(furthest[laneOf(h)], h.Wave)
 }
 
 // waveOrder is looked at where it is decided: when a host is admitted.
@@ -106,18 +106,18 @@ func waveOrder(f *fleet, e *trace.Event) (bool, string) {
 	if !listed {
 		return false, ""
 	}
-	text := p.shut(h.Wave, h.Build, f)
+	text := p.shut(h.Wave, laneOf(h), f)
 	if text == "" || h.StandIn == nil {
 		return true, text
 	}
 	if !p.line(e.Host).standing && !p.replaceable(h.StandIn.For, f) {
 		return true, text + "; and the canary that it could stand in for can start"
 	}
-	return true, p.shut(h.StandIn.Wave, h.Build, f)
+	return true, p.shut(h.StandIn.Wave, laneOf(h), f)
 }
 
 // shut says why a wave is not open for a lane; empty if it is.
-func (p *plan) shut(wave int, lane hotstick.KernelBuild, f *fleet) string {
+func (p *plan) shut(wave int, lane laneKey, f *fleet) string {
 	proven := p.skipsBake(wave)
 	for j := range wave {
 		text, failed := p.unpassed(j, lane, f)
@@ -138,9 +138,9 @@ func (p *plan) shut(wave int, lane hotstick.KernelBuild, f *fleet) string {
 
 // unpassed says why a wave keeps a lane out of those behind it; failed: for a host
 // that came to harm there, which also holds a lane that had passed.
-func (p *plan) unpassed(wave int, lane hotstick.KernelBuild, f *fleet) (text string, failed bool) {
+func (p *plan) unpassed(wave int, lane laneKey, f *fleet) (text string, failed bool) {
 	passed := p.reached[lane] > wave || p.canary[wave] && p.proven[lane] > wave
-	own := p.count(wave, []hotstick.KernelBuild{lane}, f)
+	own := p.count(wave, []laneKey{lane}, f)
 	if text, failed := own.closed(p, wave, passed, p.shown(f, lane), f.now); text != "" {
 		return text, failed
 	}
@@ -148,8 +148,9 @@ func (p *plan) unpassed(wave int, lane hotstick.KernelBuild, f *fleet) (text str
 		return "", false
 	}
 	all := p.count(wave, p.lanes(), f)
-	if wave == 0 {
-		// One host of the whole plan goes first, whatever its lane.
+	if wave == 0 && !(p.body.Plan.CVE != "" && all.nobody() && p.firstOf(lane) > 0) {
+		// One host of the whole plan goes first, whatever its lane. Where nobody is left to,
+		// the first hosts of other patches do; S3p has them go one after the other.
 		if text, failed := all.closed(p, wave, passed, p.shown(f, p.lanes()...), f.now); text != "" {
 			return text, failed
 		}
@@ -164,10 +165,10 @@ func (p *plan) unpassed(wave int, lane hotstick.KernelBuild, f *fleet) (text str
 	return "", false
 }
 
-func (p *plan) lanes() []hotstick.KernelBuild {
-	var lanes []hotstick.KernelBuild
+func (p *plan) lanes() []laneKey {
+	var lanes []laneKey
 	for _, l := range p.body.Plan.Lanes {
-		lanes = append(lanes, l.Build)
+		lanes = append(lanes, p.laneKey(l))
 	}
 	return lanes
 }
@@ -196,7 +197,12 @@ type tally struct {
 	newest, heard int64
 }
 
-func (p *plan) count(wave int, lanes []hotstick.KernelBuild, f *fleet) tally {
+// nobody: whoever there was has neither shown the level good nor bad, and nobody is left.
+func (t tally) nobody() bool {
+	return t.confirmed+t.open+t.lost+t.refused == 0 && t.proved == ""
+}
+
+func (p *plan) count(wave int, lanes []laneKey, f *fleet) tally {
 	var t tally
 	for _, lane := range lanes {
 		for _, id := range p.cells[waveLane{wave, lane}] {
@@ -205,7 +211,7 @@ func (p *plan) count(wave int, lanes []hotstick.KernelBuild, f *fleet) tally {
 			}
 			t.add(p, p.listed[id], f)
 			for _, in := range p.ins[id] {
-				if p.line(in).standing && p.listed[in].StandIn.Wave == wave && p.listed[in].Build == lane {
+				if p.line(in).standing && p.listed[in].StandIn.Wave == wave && laneOf(p.listed[in]) == lane {
 					t.add(p, p.listed[in], f)
 				}
 			}
@@ -256,6 +262,8 @@ func (t *tally) add(p *plan, h hotstick.PlanHost, f *fleet) {
 	t.listed++
 	t.heard = max(t.heard, l.since, f.host(h.Host).heard)
 	switch state := l.state; {
+	case p.stopped(f, h.Host): // what it says counts no more
+		t.decided++
 	case state == hotstick.Confirmed:
 		t.confirmed++
 		t.newest = max(t.newest, l.since)
@@ -284,6 +292,13 @@ func (t *tally) add(p *plan, h hotstick.PlanHost, f *fleet) {
 	if l.state == hotstick.Reverting {
 		t.open++
 	}
+}
+
+// stopped: what a host gets from a plan for a CVE is banned or recalled, while others go
+// on.
+func (p *plan) stopped(f *fleet, id hotstick.HostID) bool {
+	patch := p.patchOf(id)
+	return p.body.Plan.CVE != "" && (f.banned[patch] || f.recalled[patch])
 }
 
 // closed says why a gate does not let hosts pass; failed if for harm.
@@ -330,13 +345,13 @@ func (t *tally) closed(p *plan, wave int, passed bool, shown int, now int64) (te
 }
 
 // shown counts the hosts of the lanes that run the level, by this plan or from before.
-func (p *plan) shown(f *fleet, lanes ...hotstick.KernelBuild) int {
+func (p *plan) shown(f *fleet, lanes ...laneKey) int {
 	n := 0
 	for id, l := range p.lines {
 		if l.state != hotstick.Confirmed && !(l.state == hotstick.Skipped && l.cause == string(hotstick.ReasonAlreadyInEffect)) {
 			continue
 		}
-		if h, ok := f.placeOf(p, id); ok && slices.Contains(lanes, h.Build) {
+		if h, ok := f.placeOf(p, id); ok && slices.Contains(lanes, laneOf(h)) {
 			n++
 		}
 	}

@@ -20,7 +20,7 @@ type Rule struct {
 // liveness.
 func Rules() []Rule {
 	var all []Rule
-	for _, group := range [][]Rule{trustRules(), blastRules(), waveRules(), kernelRules(), stateRules(), liveRules()} {
+	for _, group := range [][]Rule{trustRules(), blastRules(), waveRules(), mixedRules(), touchRules(), kernelRules(), stateRules(), liveRules()} {
 		all = append(all, group...)
 	}
 	return all

@@ -63,7 +63,12 @@ func (f *fleet) server(e *trace.Event) {
 	case trace.KindCrashStop:
 		f.stopped[hotstick.CrashPrint{Patch: e.Patch, Build: hotstick.KernelBuild{BuildID: e.To}, Model: e.Detail}] = true
 	case trace.KindClear:
-		if e.To != "crashes" {
+		switch e.To {
+		case "recall":
+			delete(f.recalled, e.Patch)
+			return
+		case "crashes":
+		default:
 			delete(f.banned, e.Patch)
 		}
 		maps.DeleteFunc(f.stopped, func(p hotstick.CrashPrint, _ bool) bool { return e.Host == "" && p.Patch == e.Patch })

@@ -21,6 +21,7 @@ type fleet struct {
 	planOrder []*plan
 	artifacts map[hotstick.Digest]GroundArtifact
 	banned    map[hotstick.PatchRef]bool
+	recalled  map[hotstick.PatchRef]bool
 	// stopped are the kinds of machines on which a level is stopped; of a build only its
 	// ID is known.
 	stopped   map[hotstick.CrashPrint]bool
@@ -46,6 +47,8 @@ type host struct {
 	name   string
 	build  hotstick.KernelBuild
 	labels map[string]string
+	// system is the driver of the host's own live-patch system.
+	system string
 	boot   string
 	bootAt int64
 	up     bool
@@ -58,6 +61,7 @@ type host struct {
 	writtenOff bool
 	heard      int64 // when a server last counted a check-in
 	kernelTruth
+	touchTruth
 	ledgerTruth
 	trouble
 	shown
@@ -73,6 +77,15 @@ type kernelTruth struct {
 	moving map[string]bool // modules in transition, foreign ones too
 	// effects are when each artifact was last seen in effect, by boot.
 	effects map[effectKey]int64
+}
+
+// touchTruth is what levels have touched beside the kernel's code.
+type touchTruth struct {
+	// begins are the values with which each boot begins, things those that were changed
+	// since.
+	begins, things map[string]string
+	// stuck: some attempt could not put back what it had touched.
+	stuck bool
 }
 
 // ledgerTruth is what the host durably learned.
@@ -100,7 +113,8 @@ type trouble struct {
 	diskBad  bool
 	foreign  int64 // when somebody else last changed its patches; 0 never
 	clockBad bool
-	putBack  bool // its ledger was replaced by an older one
+	lifted   int64 // since when its own system starts patches by itself; 0 while it is on hold
+	putBack  bool  // its ledger was replaced by an older one
 }
 
 // shown is of which boots the screens spoke.
@@ -127,6 +141,7 @@ type attempt struct {
 	patch    hotstick.PatchRef
 	artifact hotstick.Digest
 	boot     string
+	grant    hotstick.Digest
 	phase    hotstick.HostState
 	since    int64
 	// voluntary: it is the way back of a level that was confirmed.
@@ -157,7 +172,7 @@ type truthKey struct {
 
 type waveLane struct {
 	wave int
-	lane hotstick.KernelBuild
+	lane laneKey
 }
 
 // line is the server's row of a host in a plan.
@@ -179,7 +194,7 @@ type line struct {
 
 func newFleet() *fleet {
 	return &fleet{hosts: map[hotstick.HostID]*host{}, plans: map[hotstick.PlanID]*plan{},
-		artifacts: map[hotstick.Digest]GroundArtifact{}, banned: map[hotstick.PatchRef]bool{}, stopped: map[hotstick.CrashPrint]bool{}, grants: map[hotstick.Digest]int64{}, clears: map[hotstick.Digest]bool{},
+		artifacts: map[hotstick.Digest]GroundArtifact{}, banned: map[hotstick.PatchRef]bool{}, recalled: map[hotstick.PatchRef]bool{}, stopped: map[hotstick.CrashPrint]bool{}, grants: map[hotstick.Digest]int64{}, clears: map[hotstick.Digest]bool{},
 		orders: orders{out: map[hotstick.HostID]int{}}}
 }
 
@@ -269,7 +284,7 @@ func (f *fleet) begin(e *trace.Event) {
 	}
 	for _, gh := range g.Hosts {
 		h := f.host(gh.Host)
-		h.build, h.name, h.labels = gh.Build, gh.Name, gh.Labels
+		h.build, h.name, h.labels, h.system, h.begins = gh.Build, gh.Name, gh.Labels, gh.System, gh.Things
 	}
 }
 
@@ -284,6 +299,8 @@ func (f *fleet) fault(e *trace.Event) {
 		f.failing = false
 	case PeopleClear:
 		f.clears[e.Grant] = true
+	case PeopleRecall:
+		f.recalled[e.Patch] = true
 	case FaultsEnd:
 		f.faultsEnd = e.T
 	}
@@ -309,6 +326,10 @@ func (f *fleet) fault(e *trace.Event) {
 		h.diskBad = false
 	case FaultClock:
 		h.clockBad = true
+	case FaultLifted:
+		h.lifted = e.T
+	case FaultHeld:
+		h.lifted = 0
 	case FaultLedger:
 		h.cutShort(f)
 		h.restored()

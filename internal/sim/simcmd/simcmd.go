@@ -74,7 +74,7 @@ func caseOf(f flags, seed int) world.Case {
 	if f.evil {
 		return evilCase(f, seed)
 	}
-	return world.Case{Seed: uint64(seed), Options: world.Options{Events: f.events, Live: seed%4 == 0}}
+	return world.Case{Seed: uint64(seed), Options: world.Options{Events: f.events, Live: seed%4 == 0, Mixed: seed%3 == 1, Touched: seed%5 < 2}}
 }
 
 func runOne(f flags, out io.Writer) int {

@@ -295,7 +295,7 @@ func (w *World) ban(r *rand.Rand) {
 	w.race(r, func(p *made, c *controller.Controller) {
 		ref := p.patch // people ban what they roll out
 		if chance(r, 20) {
-			ref = w.levels[r.IntN(levelCount)].Patch.Ref
+			ref = w.levels[r.IntN(len(w.levels))].Patch.Ref
 		}
 		w.done("ban", c.Ban(context.Background(), ref, "cyd", "bad"))
 	})
@@ -420,6 +420,7 @@ func (w *World) recall(r *rand.Rand) {
 	if chance(r, 60) {
 		action = hotstick.RecallRevert
 	}
+	w.emit(trace.Event{Node: "people", Kind: trace.KindFault, Cause: checker.PeopleRecall, Patch: p.patch})
 	w.catalog.Recalls = append(slices.Clone(w.catalog.Recalls), hotstick.Recall{Patch: p.patch, Action: action, Reason: "bad",
 		Issued: w.time().UTC().Truncate(time.Second)})
 	slices.SortStableFunc(w.catalog.Recalls, func(a, b hotstick.Recall) int {
@@ -447,6 +448,9 @@ func (w *World) calm() {
 		}
 		n.comeUp()
 		n.unforeign()
+		if n.vendor != nil {
+			n.vendor.hold()
+		}
 		n.readable()
 	}
 	w.dieAfterTake = 0

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -39,25 +40,37 @@ const levelCount = 4
 
 func (w *World) makeSupply(r *rand.Rand) {
 	builds := sim.Builds()[:2+r.IntN(4)]
-	w.modules, w.byName = map[hotstick.Digest][]byte{}, map[moduleKey]hotstick.Digest{}
-	var patches []hotstick.Patch
+	w.modules, w.byName, w.driverOf = map[hotstick.Digest][]byte{}, map[moduleKey]hotstick.Digest{}, map[string]string{}
 	for i := range levelCount {
 		l := level{Level: sim.NewLevel(sim.LevelSpec{Name: patchName, Level: i + 1, Summary: "made up",
 			CVEs: []string{fmt.Sprintf("CVE-2026-%d", 1000+i)}, Function: "unix_ioctl", Builds: builds})}
 		if chance(r, w.badLevels()) {
 			l.bad, l.share = illnesses[r.IntN(len(illnesses))], []int{100, 50, 10}[r.IntN(3)]
 		}
-		w.levels = append(w.levels, l)
-		patches = append(patches, l.Patch)
-		for d, data := range l.Modules {
-			w.modules[d] = data
-		}
-		for _, a := range l.Patch.Artifacts {
-			w.byName[moduleKey{a.Build, a.Module}] = a.Digest
+		w.addLevel(l)
+	}
+	if w.opt.Mixed {
+		w.mix(stream(w.seed, "mixed", 0), builds)
+	}
+	w.touches()
+	var patches []hotstick.Patch
+	for _, l := range w.levels {
+		// The last level is published in the middle of the run, if at all.
+		if l.Patch.Ref.Level < levelCount {
+			patches = append(patches, l.Patch)
 		}
 	}
-	// The last level is published in the middle of the run, if at all.
-	w.catalog = catalog.NewView(1, began.Add(24*time.Hour), w.trust(1), patches[:levelCount-1])
+	w.catalog = catalog.NewView(1, began.Add(24*time.Hour), w.trust(1), patches)
+}
+
+func (w *World) addLevel(l level) {
+	w.levels = append(w.levels, l)
+	for d, data := range l.Modules {
+		w.modules[d] = data
+	}
+	for _, a := range l.Patch.Artifacts {
+		w.byName[moduleKey{a.Build, a.Module}] = a.Digest
+	}
 }
 
 // badLevels is how many levels of a hundred are bad. Beside a thief most are good: what
@@ -88,6 +101,9 @@ func (l level) behave(r *rand.Rand) (fake.Behaviour, bool) {
 		b.Stall = true
 	case "refused":
 		b.Refuse = hotstick.ReasonKernelRefused
+		if l.Patch.Driver != fake.Name { // whose tools go past our driver
+			b.Errno = syscall.EINVAL
+		}
 	case "unreadable":
 		b.Unreadable = true
 	case "panic on revert":
@@ -116,10 +132,17 @@ func (w *World) addHost(i int) {
 	n.disk = newDisk(n.durable)
 	n.m = &machine{w: w, n: n, Hardware: sim.Hardware{Member: member}, age: time.Duration(10+r.IntN(300)) * time.Second,
 		seen: map[string]hotstick.Effect{}, onRevert: map[string]bool{}}
+	w.mixedHost(n, i)
+	if w.opt.Touched {
+		n.things = newThings(n, stream(w.seed, "things", i))
+	}
 	behaviours := map[string]fake.Behaviour{}
 	for _, l := range w.levels {
 		b, onRevert := l.behave(r)
-		a, _ := l.Patch.Artifact(member.Build)
+		a, has := l.Patch.Artifact(member.Build)
+		if !has {
+			continue
+		}
 		behaviours[a.Module] = b
 		if onRevert {
 			n.m.onRevert[a.Module] = true
@@ -204,6 +227,9 @@ func (n *node) goDown(cause string) {
 	}
 	n.m.down, n.m.seen = true, map[string]hotstick.Effect{}
 	n.loader, n.core = nil, nil
+	if n.vendor != nil {
+		n.vendor.die()
+	}
 	n.life.agent++
 	n.life.loader++
 	n.life.boot++
@@ -218,6 +244,9 @@ func (n *node) comeUp() {
 	}
 	n.m.age = 0
 	n.m.down = false
+	if n.things != nil {
+		n.things.boot()
+	}
 	n.m.Kernel.Boot()
 	n.tell(trace.Event{Kind: trace.KindBoot, Cause: "unclean"})
 	n.boot()

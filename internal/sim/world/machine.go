@@ -52,12 +52,12 @@ func (m *machine) lived() int64 { return (m.before + m.Uptime()).Milliseconds() 
 
 // Facts implements [agent.Observer].
 func (m *machine) Facts(ctx context.Context) (hotstick.Facts, error) {
-	patches, err := m.Kernel.Observe(ctx)
+	patches, err := m.listed(ctx)
 	if err != nil {
 		return hotstick.Facts{}, err
 	}
 	state := m.Kernel.State()
-	return hotstick.Facts{
+	facts := hotstick.Facts{
 		Host: hotstick.HostFacts{
 			Hostname: m.Member.Name, MachineID: hotstick.NewDigest([]byte(m.Member.Name)).Hex()[:32],
 			BootID: state.BootID, BootedAt: state.BootedAt.Add(-m.age).UTC().Truncate(time.Second),
@@ -67,13 +67,16 @@ func (m *machine) Facts(ctx context.Context) (hotstick.Facts, error) {
 		Livepatch: hotstick.LivepatchFacts{Patches: patches},
 		Drivers:   []hotstick.Capabilities{m.Kernel.Capabilities(ctx)},
 		Labels:    m.Member.Labels,
-	}, nil
+	}
+	if v := m.n.vendor; v != nil {
+		facts.Drivers = append(facts.Drivers, v.Capabilities(ctx))
+		facts.Masters = v.Masters(patches)
+	}
+	return facts, nil
 }
 
 // Patches implements [agent.Observer].
-func (m *machine) Patches(ctx context.Context) ([]hotstick.LoadedPatch, error) {
-	return m.Kernel.Observe(ctx)
-}
+func (m *machine) Patches(ctx context.Context) ([]hotstick.LoadedPatch, error) { return m.listed(ctx) }
 
 // Name implements [driver.Observer].
 func (m *machine) Name() string { return m.Kernel.Name() }

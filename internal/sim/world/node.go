@@ -11,10 +11,10 @@ import (
 	"github.com/hotstick/hotstick/catalog"
 	"github.com/hotstick/hotstick/internal/agent"
 	"github.com/hotstick/hotstick/internal/agent/probe"
-	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/driver/fake"
 	"github.com/hotstick/hotstick/internal/loader"
 	"github.com/hotstick/hotstick/internal/loader/link"
+	"github.com/hotstick/hotstick/internal/loader/touch"
 	"github.com/hotstick/hotstick/internal/sim/checker"
 	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/trace"
@@ -33,6 +33,7 @@ type node struct {
 	random *rand.Rand
 	cable  cable
 	does   map[string]fake.Behaviour // by module
+	besides
 	// keptOut: people keep it out of all rollouts.
 	keptOut bool
 	gone    bool          // for good
@@ -52,6 +53,14 @@ type node struct {
 	heard    time.Duration // when a server last counted a check-in
 	said     time.Duration // when that one was sent
 	docs     documents
+}
+
+// besides is what a machine has besides a kernel.
+type besides struct {
+	// vendor is the live-patch system of somebody else that the host has; nil for none.
+	vendor *vendor
+	// things are what patches may touch there; nil where none touches anything.
+	things *things
 }
 
 // lives tell processes from their successors: what was planned for an older one
@@ -85,7 +94,7 @@ func (n *node) startLoader() {
 	n.life.tickAt = 0
 	defer n.caught()
 	l, err := loader.New(loader.Config{
-		Drivers: driver.Set{n.m}, Clock: n.m, Disk: n.disk, Kernel: n.m, Catalog: n.shelf,
+		Drivers: n.drivers(), Others: n.others(), Touch: n.touch(), Clock: n.m, Disk: n.disk, Kernel: n.m, Catalog: n.shelf,
 		Identity: func() (ed25519.PublicKey, error) { return ed25519.PublicKey(n.key.Public()), nil },
 		Labels:   func() (map[string]string, error) { return n.m.Member.Labels, nil },
 		Random:   random{n.random}, Trace: n.w.opt.Product, Bell: func(state hotstick.Digest) { n.bell = state },
@@ -97,6 +106,22 @@ func (n *node) startLoader() {
 	n.loader = l
 	n.w.fault(faultLoaderUp, n)
 	n.tick(0)
+}
+
+// others are the live-patch systems beside ours.
+func (n *node) others() loader.Others {
+	if n.vendor == nil {
+		return nil
+	}
+	return n.vendor
+}
+
+// touch is how the loader changes more than the kernel's code.
+func (n *node) touch() touch.World {
+	if n.things == nil {
+		return nil
+	}
+	return n.things
 }
 
 // caught ends a loader whose plug was pulled in the middle of a write.
@@ -184,6 +209,11 @@ func (p port) Exchange(ctx context.Context, req link.Request) (resp link.Respons
 	resp, err = n.loader.Exchange(ctx, req)
 	if err == nil && n.life.loader == life && resp.Busy {
 		n.tick(0)
+	}
+	if n.vendor != nil {
+		// Whoever made the host part of the fleet has adopted its system: see the tests of
+		// the loader for how.
+		resp.Adopted, resp.AdoptedFor = []string{n.vendor.name}, n.vendor.name
 	}
 	for _, r := range resp.Refusals {
 		n.w.some("refused " + string(r.Reason.Code))

@@ -11,7 +11,7 @@ import (
 type Options struct {
 	// Events ends the run once so many have happened; 0 means 10,000.
 	Events int
-	// Hosts is the size of the fleet; 0 draws 20 to 60.
+	// Hosts is the size of the fleet; 0 draws 20 to 60, and fewer for one that is mixed.
 	Hosts int
 	// Servers on one store; 0 draws 1 to 3.
 	Servers int
@@ -20,6 +20,10 @@ type Options struct {
 	// Live ends the faults in the middle of the run and then asks for liveness. In
 	// such a run nobody steals the server.
 	Live bool
+	// Mixed gives half of the hosts the live-patch systems of vendors.
+	Mixed bool
+	// Touched lets levels touch more than the kernel's code.
+	Touched bool
 	// Evil is the strategy of a thief who steals the servers in the run; empty for an
 	// ordinary run, in which somebody may steal them, too.
 	Evil string
@@ -57,6 +61,9 @@ func (o Options) filled(seed uint64) Options {
 	pace := time.Duration(2000+r.IntN(4000)) * time.Millisecond
 	if o.Evil != "" {
 		hosts, plans = 4+hosts%4, 4
+	}
+	if o.Mixed {
+		hosts = 10 + hosts/4 // vendors' tools take their time
 	}
 	set := func(p *int, v int) {
 		if *p == 0 {

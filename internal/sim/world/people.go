@@ -92,7 +92,7 @@ func (w *World) propose(r *rand.Rand, mistake string) {
 		return
 	}
 	ref := w.catalog.Patches[r.IntN(len(w.catalog.Patches))].Ref
-	plan, ok := w.draft(r, ref, hosts)
+	plan, hosts, ok := w.drafted(r, ref, hosts, mistake)
 	if !ok {
 		return
 	}
@@ -112,6 +112,26 @@ func (w *World) propose(r *rand.Rand, mistake string) {
 		return
 	}
 	w.submit(c, raw, hosts, approvers, fmt.Sprintf("matches %d lists %d", matches, len(hosts)))
+}
+
+// drafted makes a plan: mostly for a CVE where the fleet is mixed, and otherwise for a patch,
+// with the hosts of its system.
+func (w *World) drafted(r *rand.Rand, ref hotstick.PatchRef, hosts []hotstick.PlanHost, mistake string) (hotstick.Plan, []hotstick.PlanHost, bool) {
+	if w.opt.Mixed {
+		if mistake != "retarget" && chance(r, 75) {
+			return w.proposeCVE(r, hosts)
+		}
+		patch, _ := w.catalog.Patch(ref)
+		hosts = slices.DeleteFunc(hosts, func(h hotstick.PlanHost) bool {
+			_, has := patch.Artifact(h.Build)
+			return !has || w.byID[h.Host].system() != patch.Driver
+		})
+		if len(hosts) == 0 {
+			return hotstick.Plan{}, nil, false
+		}
+	}
+	plan, ok := w.draft(r, ref, hosts)
+	return plan, hosts, ok
 }
 
 // signers are who signs a plan, and who of them approves it in truth.
@@ -155,6 +175,9 @@ func (w *World) submit(c *controller.Controller, raw []byte, hosts []hotstick.Pl
 		w.emit(trace.Event{Node: "people", Kind: trace.KindPlan, Plan: read.ID, Patch: read.Plan.Patch, Epoch: read.Plan.Epoch, Body: body})
 	}
 	p := &made{id: read.ID, body: read.Plan, hosts: hosts, envelope: raw, patch: read.Plan.Patch}
+	if all := read.Plan.Patches(); read.Plan.CVE != "" && len(all) > 0 {
+		p.patch = all[len(w.handed)%len(all)] // what people ban, recall and clear of it
+	}
 	w.handed = append(w.handed, p)
 	id, err := c.Submit(ctx, raw, hosts, "ann")
 	if err != nil {
@@ -175,7 +198,7 @@ func (w *World) signed(p *made, who hotstick.Person) {
 	if err != nil {
 		w.fail("cannot write a plan: %v", err)
 	}
-	w.emit(trace.Event{Node: "people", Kind: trace.KindPlan, Plan: p.id, Patch: p.patch, Epoch: p.body.Epoch, Body: body})
+	w.emit(trace.Event{Node: "people", Kind: trace.KindPlan, Plan: p.id, Patch: p.body.Patch, Epoch: p.body.Epoch, Body: body})
 }
 
 // start starts a plan; it is tried again while the servers are away.
@@ -211,7 +234,7 @@ func (w *World) promote(id hotstick.PlanID, times int) {
 // older is the newest plan for a lower level.
 func (w *World) older(ref hotstick.PatchRef) hotstick.PlanID {
 	for i := len(w.plans) - 1; i >= 0; i-- {
-		if w.plans[i].patch.Level < ref.Level {
+		if w.plans[i].patch.Name == ref.Name && w.plans[i].patch.Level < ref.Level && w.plans[i].body.CVE == "" {
 			return w.plans[i].id
 		}
 	}
@@ -264,6 +287,9 @@ func (w *World) draft(r *rand.Rand, ref hotstick.PatchRef, hosts []hotstick.Plan
 		Epoch: w.catalog.Trust.Epoch, CreatedAt: now, NotAfter: now.Add(w.life(r)),
 		ProbationSeconds: 3 + r.IntN(10) + 25*int(w.seed%6/5), TransitionSeconds: 3 + r.IntN(6), HostCount: len(hosts)}
 	plan.Reapply = stream(w.seed, "reapply", len(w.plans)).IntN(3)
+	if patch.Driver != fake.Name {
+		plan.TransitionSeconds += 30 // for a tool
+	}
 	w.shape(r, &plan, hosts)
 	builds := map[hotstick.KernelBuild]bool{}
 	for _, h := range hosts {
@@ -288,9 +314,9 @@ func (w *World) draft(r *rand.Rand, ref hotstick.PatchRef, hosts []hotstick.Plan
 // lane is one kernel build of a plan, which may go back to every lower level.
 func (w *World) lane(patch hotstick.Patch, build hotstick.KernelBuild) (hotstick.Lane, bool) {
 	a, ok := patch.Artifact(build)
-	lane := hotstick.Lane{Build: build, Driver: fake.Name, Artifact: a.Digest, Module: a.Module, RevertTo: []hotstick.RevertTarget{{}}}
+	lane := hotstick.Lane{Build: build, Driver: patch.Driver, Artifact: a.Digest, Module: a.Module, RevertTo: []hotstick.RevertTarget{{}}}
 	for _, p := range w.catalog.Patches {
-		if p.Ref.Level >= patch.Ref.Level {
+		if p.Ref.Name != patch.Ref.Name || p.Ref.Level >= patch.Ref.Level {
 			continue
 		}
 		if older, ok := p.Artifact(build); ok {

@@ -72,8 +72,8 @@ func broke(r Result) string {
 func (c Case) String() string {
 	var b strings.Builder
 	o := c.Options
-	fmt.Fprintf(&b, "world.Case{Seed: %d, Options: world.Options{Events: %d, Hosts: %d, Servers: %d, Plans: %d, Live: %v, Pace: %d, Timeout: %d}, Steps: []world.Step{\n",
-		c.Seed, o.Events, o.Hosts, o.Servers, o.Plans, o.Live, o.Pace, o.Timeout)
+	fmt.Fprintf(&b, "world.Case{Seed: %d, Options: world.Options{Events: %d, Hosts: %d, Servers: %d, Plans: %d, Live: %v, Mixed: %v, Touched: %v, Pace: %d, Timeout: %d}, Steps: []world.Step{\n",
+		c.Seed, o.Events, o.Hosts, o.Servers, o.Plans, o.Live, o.Mixed, o.Touched, o.Pace, o.Timeout)
 	for _, s := range c.Steps {
 		fmt.Fprintf(&b, "\t{At: %d, Do: %q, Host: %d, For: %d, N: %d}, // %s\n", s.At, s.Do, s.Host, s.For, s.N, s.At)
 	}

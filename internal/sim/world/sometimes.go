@@ -27,6 +27,11 @@ func sometimes() map[string]int {
 		"command in the middle of an answer": 50, "off for minutes": 100, "newcomer": 50, "late host joined": 20, "stand-in": 5,
 		"freeze taken": 50, "exclusion taken": 50, "taking back of a freeze or an exclusion taken": 50, "revert of a wave taken": 20,
 		"revert of a host taken": 5, "retry taken": 10, "clear taken": 5, "dismissal taken": 10, "write-off taken": 5, "wave opened by hand": 100,
+		"plan for a CVE with patches of several systems": 100, "step done": 200, "step refused": 40, "step ended from outside": 5,
+		"machine down during a step": 5, "step kpatch remove": 5, "tool hangs": 5, "tool lies": 10, "tool fails late": 10,
+		"system patched by itself": 20, "step lifted hold": 20,
+		"touched sysctl": 500, "touched parameter": 100, "touched command": 100, "touched service_reload": 50, "touch failed": 20,
+		"touch failed after it was made": 20, "loader ended in a touch": 20,
 		"hold taken": 10, "halt taken": 10, "revert taken": 10, "ban taken": 10, "stop taken": 2,
 	}
 }

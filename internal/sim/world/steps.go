@@ -62,6 +62,7 @@ func faults() []kind {
 		{"foreign patch", 3, func(w *World, s Step, n *node) { n.foreignLoad() }},
 		{"foreign removal", 4, func(w *World, s Step, n *node) { n.foreignRemoval() }},
 		{"hand", 0, func(w *World, s Step, n *node) { w.confirmedOn(s, s.N%3 != 0).foreignRemoval() }},
+		{liftedHold, 0, func(w *World, s Step, n *node) { w.liftHold(s, w.scheduling(s)) }},
 		{"rmmod", 0, func(w *World, s Step, n *node) { w.confirmedOn(s, s.N%3 != 0).rmmod() }},
 		{"snapshot", 0, func(w *World, s Step, n *node) { w.confirmedOn(s, true).snapshot(s.N) }},
 		{"clock", 5, func(w *World, s Step, n *node) { n.jump(s.N) }},
@@ -112,6 +113,8 @@ const (
 	steal     = "steal"
 	stealNow  = "steal now"
 	newEpoch  = "new epoch"
+
+	liftedHold = "lifted hold"
 )
 
 // swindles are what nobody does in an ordinary run.
@@ -184,6 +187,7 @@ func stepsOf(seed uint64, o Options) []Step {
 	}
 	steps = append(steps, dark(seed, o)...)
 	steps = append(steps, hands(seed, o)...)
+	steps = append(steps, lifted(seed, o)...)
 	if !o.Live && chance(r, 20) {
 		steps = append(steps, step(steal, at()))
 	}
@@ -288,6 +292,25 @@ func hands(seed uint64, o Options) []Step {
 	for range 6 {
 		steps = append(steps, Step{At: 20*time.Second + time.Duration(r.Int64N(end)), Do: []string{"hand", "hand", "rmmod", "snapshot"}[r.IntN(4)],
 			Host: r.IntN(o.Hosts), For: time.Second, N: r.Uint64() >> 1})
+	}
+	return steps
+}
+
+// lifted are people who let vendors' systems start patches by themselves again, in three
+// mixed fleets of five.
+func lifted(seed uint64, o Options) []Step {
+	r := stream(seed, "lifted", 0)
+	if !o.Mixed || !chance(r, 60) {
+		return nil
+	}
+	end := int64(o.horizon())
+	if o.Live {
+		end /= 2
+	}
+	var steps []Step
+	for range 1 + r.IntN(4) {
+		steps = append(steps, Step{At: 5*time.Second + time.Duration(r.Int64N(end)), Do: liftedHold, Host: r.IntN(o.Hosts),
+			For: time.Duration(10+r.IntN(80)) * time.Second, N: r.Uint64() >> 1})
 	}
 	return steps
 }

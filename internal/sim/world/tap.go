@@ -9,6 +9,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/inventory"
 	"github.com/hotstick/hotstick/internal/sim/checker"
+	"github.com/hotstick/hotstick/internal/statement"
 	"github.com/hotstick/hotstick/internal/store"
 	"github.com/hotstick/hotstick/internal/trace"
 )
@@ -231,6 +232,17 @@ func (b tapBans) Delete(ref hotstick.PatchRef) error {
 	err := b.BanTable.Delete(ref)
 	if err == nil {
 		b.t.note(trace.Event{Kind: trace.KindClear, Patch: ref})
+	}
+	return err
+}
+
+// PutStatement implements [store.BanTable].
+func (b tapBans) PutStatement(s store.Statement) error {
+	err := b.BanTable.PutStatement(s)
+	if err == nil && s.Kind == string(statement.KindClear) {
+		if read, bad := statement.ParseClear(s.Envelope); bad == nil && read.Clear.Recall {
+			b.t.note(trace.Event{Kind: trace.KindClear, Patch: s.Patch, To: "recall"})
+		}
 	}
 	return err
 }

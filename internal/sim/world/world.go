@@ -8,6 +8,7 @@ import (
 	"hash"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"time"
 
@@ -70,6 +71,10 @@ type supply struct {
 	levels  []level
 	modules map[hotstick.Digest][]byte
 	byName  map[moduleKey]hotstick.Digest
+	// driverOf are the drivers of vendors' modules.
+	driverOf map[string]string
+	// scratch is where a mixed fleet keeps files; empty for none.
+	scratch string
 }
 
 type moduleKey struct {
@@ -194,11 +199,11 @@ func (w *World) ground() trace.Event {
 	g := checker.Ground{Began: began, Approvals: w.catalog.Trust.Approvals, SettleMillis: 5000, GrantMillis: 60_000,
 		SilenceMillis: 15_000, StaleMillis: w.staleAfter.Milliseconds(), SilentMillis: w.limits.SilentAfter.Milliseconds()}
 	for _, n := range w.nodes {
-		g.Hosts = append(g.Hosts, checker.GroundHost{Host: n.id, Name: n.name(), Build: n.m.Member.Build, Labels: n.m.Member.Labels})
+		g.Hosts = append(g.Hosts, checker.GroundHost{Host: n.id, Name: n.name(), Build: n.m.Member.Build, Labels: n.m.Member.Labels, System: n.system(), Things: n.begins()})
 	}
 	for _, l := range w.levels {
 		for _, a := range l.Patch.Artifacts {
-			g.Artifacts = append(g.Artifacts, checker.GroundArtifact{Digest: a.Digest, Build: a.Build, Patch: l.Patch.Ref, Module: a.Module})
+			g.Artifacts = append(g.Artifacts, checker.GroundArtifact{Digest: a.Digest, Build: a.Build, Patch: l.Patch.Ref, Module: a.Module, Driver: l.Patch.Driver, Stays: stays(l.Patch.Driver), Touches: groundTouches(l.Patch)})
 		}
 	}
 	body, err := json.Marshal(g)
@@ -213,7 +218,26 @@ func (w *World) artifactOf(build hotstick.KernelBuild, module string) hotstick.D
 }
 
 // Run runs a case to its end, or to the first broken rule.
-func Run(c Case) Result { return newWorld(c).play(c) }
+func Run(c Case) Result {
+	w := newWorld(c)
+	defer w.cleanUp()
+	return w.play(c)
+}
+
+// cleanUp removes what the run has left on the machine's own disk.
+func (w *World) cleanUp() {
+	if w.scratch == "" {
+		return
+	}
+	for _, n := range append(w.nodes, w.spare...) {
+		if n.vendor != nil && n.vendor.job != nil {
+			n.vendor.job.Abandon()
+		}
+	}
+	if err := os.RemoveAll(w.scratch); err != nil {
+		w.fail("cannot remove a run's files: %v", err)
+	}
+}
 
 func (w *World) play(c Case) Result {
 	for i, s := range c.steps(w.opt) {
@@ -248,8 +272,18 @@ func (w *World) play(c Case) Result {
 // longer than waves, bakes, delays, the lives of grants and silences together.
 const restFor = 4 * time.Minute
 
+// restForMixed is the same in a mixed fleet, where tools of vendors are slow and a way
+// back is tried for minutes.
+const restForMixed = 20 * time.Minute
+
 // over reports whether a live run has come to rest.
-func (w *World) over() bool { return w.opt.Live && w.quiet && w.now-max(w.moved, w.calmed) > restFor }
+func (w *World) over() bool {
+	rest := restFor
+	if w.opt.Mixed {
+		rest = restForMixed
+	}
+	return w.opt.Live && w.quiet && w.now-max(w.moved, w.calmed) > rest
+}
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 

@@ -28,6 +28,19 @@ func TestOneSeedGivesOneTraceAHundredTimes(t *testing.T) {
 	}
 }
 
+func TestAMixedFleetThatTouchesGivesOneTraceToo(t *testing.T) {
+	c := Case{Seed: 46, Options: Options{Events: 6000, Mixed: true, Touched: true}}
+	want := Run(c)
+	if want.Sometimes["step done"] == 0 || want.Report.Looked["S34"] == 0 || want.Report.Looked["S12t"] == 0 {
+		t.Fatalf("no vendor's tool has done anything, or nothing was touched: %v", want.Sometimes)
+	}
+	for i := range 2 {
+		if got := Run(c); got.Hash != want.Hash {
+			t.Fatalf("run %d gave trace %s, the first gave %s", i, got.Hash, want.Hash)
+		}
+	}
+}
+
 func TestTwoSeedsGiveTwoTraces(t *testing.T) {
 	if Run(short(3)).Hash == Run(short(8)).Hash {
 		t.Error("seeds 7 and 8 gave one trace")
@@ -50,7 +63,7 @@ func TestAFewSeedsBreakNoRule(t *testing.T) {
 		n = 6
 	}
 	for seed := range n {
-		r := Run(Case{Seed: 1000 + seed, Options: Options{Events: 4000, Live: seed%4 == 0}})
+		r := Run(Case{Seed: 1000 + seed, Options: Options{Events: 4000, Live: seed%4 == 0, Mixed: seed%3 == 1}})
 		if r.Failure != "" {
 			t.Errorf("seed %d: %s", r.Seed, r.Failure)
 		}
