@@ -14,6 +14,8 @@ type Drift struct {
 	// Master is the system that says it is its own. Both are empty where unknown.
 	Module string `json:"module,omitempty"`
 	Master string `json:"master,omitempty"`
+	// Detail says what is not on hold any more, where that is the drift; opaque.
+	Detail string `json:"detail,omitempty"`
 	// Since is when the server was told, and Before the newest check-in in which all was
 	// as expected: it happened between the two. Before is zero if there was none.
 	Since  time.Time `json:"since"`
@@ -21,6 +23,37 @@ type Drift struct {
 	// Pending: it was seen in one check-in only, or the host has only just booted. It is
 	// not shown yet, nor acted on.
 	Pending bool `json:"pending,omitempty"`
+	// Under is, of a host whose hold was lifted, how its kernel may begin to differ as well:
+	// it is pending, and nobody is told of it.
+	Under *UnsettledDrift `json:"under,omitempty"`
+}
+
+// UnsettledDrift is a pending drift of what a host's kernel runs, beneath one that says that
+// its hold was lifted. Its fields are those of [Drift].
+type UnsettledDrift struct {
+	Kind     DriftKind `json:"kind"`
+	Expected PatchRef  `json:"expected"`
+	Found    PatchRef  `json:"found"`
+	Module   string    `json:"module,omitempty"`
+	Master   string    `json:"master,omitempty"`
+	Since    time.Time `json:"since"`
+	Before   time.Time `json:"before,omitzero"`
+}
+
+// Unsettled is what to keep of a pending drift beneath another one; nil for nil.
+func (d *Drift) Unsettled() *UnsettledDrift {
+	if d == nil {
+		return nil
+	}
+	return &UnsettledDrift{Kind: d.Kind, Expected: d.Expected, Found: d.Found, Module: d.Module, Master: d.Master, Since: d.Since, Before: d.Before}
+}
+
+// Drift is the pending drift that was kept; nil for nil.
+func (u *UnsettledDrift) Drift() *Drift {
+	if u == nil {
+		return nil
+	}
+	return &Drift{Kind: u.Kind, Expected: u.Expected, Found: u.Found, Module: u.Module, Master: u.Master, Since: u.Since, Before: u.Before, Pending: true}
 }
 
 // Shown returns the drift that a person is told of; nil if there is none.
@@ -28,8 +61,16 @@ func (d *Drift) Shown() *Drift {
 	if d == nil || d.Pending {
 		return nil
 	}
-	return d
+	if d.Under == nil {
+		return d
+	}
+	told := *d
+	told.Under = nil
+	return &told
 }
+
+// Settling reports whether something differs that is not shown yet.
+func (d *Drift) Settling() bool { return d != nil && (d.Pending || d.Under != nil) }
 
 // DriftKind says what happened to a host outside Hotstick. The set is closed.
 type DriftKind string
@@ -50,6 +91,9 @@ const (
 	DriftKernel DriftKind = "other_kernel"
 	// DriftSnapshot: the machine was put back to an earlier moment, and its ledger with it.
 	DriftSnapshot DriftKind = "snapshot"
+	// DriftLifted: the host's live-patch system was on hold, and somebody lets it start
+	// patches by itself again. What is in effect is as expected, as yet.
+	DriftLifted DriftKind = "hold_lifted"
 )
 
 // driftGlossary is also the closed set.
@@ -60,11 +104,12 @@ var driftGlossary = map[DriftKind]string{
 	DriftRebooted: "The host booted, and its level did not come back.",
 	DriftKernel:   "The host booted another kernel build than the one its level is for.",
 	DriftSnapshot: "The machine was put back to an earlier moment, and with it what its loader remembers.",
+	DriftLifted:   "Somebody lets the host's live-patch system start patches by itself again.",
 }
 
 // DriftKinds returns the closed set.
 func DriftKinds() []DriftKind {
-	return []DriftKind{DriftRemoved, DriftDisabled, DriftForeign, DriftRebooted, DriftKernel, DriftSnapshot}
+	return []DriftKind{DriftRemoved, DriftDisabled, DriftForeign, DriftRebooted, DriftKernel, DriftSnapshot, DriftLifted}
 }
 
 // Meaning returns one sentence that explains the kind, and whether it exists.

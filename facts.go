@@ -38,7 +38,12 @@ type HostFacts struct {
 	BootedAt time.Time `json:"booted_at"`
 	// Distribution is PRETTY_NAME of /etc/os-release.
 	Distribution string `json:"distribution,omitempty"`
-	CPUs         int    `json:"cpus,omitempty"`
+	// DistributionID and DistributionVersion are ID and VERSION_ID of the same file, such
+	// as debian and 12.
+	DistributionID      string `json:"distribution_id,omitempty" since:"2"`
+	DistributionVersion string `json:"distribution_version,omitempty" since:"2"`
+
+	CPUs int `json:"cpus,omitempty"`
 	// MemoryBytes is MemTotal of /proc/meminfo.
 	MemoryBytes int64 `json:"memory_bytes,omitempty"`
 }
@@ -53,6 +58,24 @@ type KernelFacts struct {
 	Tainted uint64 `json:"tainted"`
 	// LivepatchSupported tells whether /sys/kernel/livepatch exists.
 	LivepatchSupported bool `json:"livepatch_supported"`
+	// Package is the package that the running kernel was booted from, whatever is
+	// installed by now; zero if the kernel does not tell.
+	Package KernelPackage `json:"package,omitzero" since:"2"`
+	// Installed are the releases of the other kernels whose modules are on the disk.
+	Installed []string `json:"installed,omitempty" since:"2"`
+	// BuiltIn are the modules that are part of the kernel itself. They are read only where
+	// no module can be loaded any more: elsewhere nothing follows from their absence.
+	BuiltIn []string `json:"built_in,omitempty" since:"2"`
+}
+
+// KernelPackage is a version of a distribution's kernel.
+type KernelPackage struct {
+	// Source is the source package, such as linux, linux-aws, kernel.
+	Source string        `json:"source"`
+	Scheme VersionScheme `json:"scheme"`
+	// Version is as the vendor's advisories write it, such as 6.1.170-3; that of SUSE
+	// lacks the last number, which counts rebuilds and which no running kernel knows.
+	Version string `json:"version"`
 }
 
 // SecurityFacts tell whether the kernel itself would refuse an unsigned module.
@@ -153,22 +176,6 @@ func Effects() []Effect {
 	return []Effect{TransitionIn, InEffect, TransitionOut, Disabled, EffectUnknown}
 }
 
-// Master is another system that loads live patches by itself, such as kpatch.service
-// or a vendor's daemon. While one is active nothing of ours starts: two masters of one
-// kernel undo each other's work.
-type Master struct {
-	// System is its name: kpatch, canonical, kernelcare, ksplice, suse, amazon.
-	System string `json:"system"`
-	// Unit is the systemd unit that starts it; empty if it has none.
-	Unit string `json:"unit,omitempty"`
-	// Active: it will load patches by itself, now or at the next boot.
-	Active bool `json:"active"`
-	// Adopted: Hotstick has put its own scheduling on hold and gives it back on release.
-	Adopted bool `json:"adopted,omitempty"`
-	// Modules are those that it has, or will have, loaded.
-	Modules []string `json:"modules,omitempty"`
-}
-
 // ModuleFacts describe one loaded kernel module (source: /proc/modules and
 // /sys/module).
 type ModuleFacts struct {
@@ -203,6 +210,9 @@ type Capabilities struct {
 	Pinnable bool `json:"pinnable,omitempty" since:"2"`
 	// Tool is the vendor's tool with its version, such as "kcarectl 2.90-1"; opaque.
 	Tool string `json:"tool,omitempty" since:"2"`
+	// CoverUntil is the day, in UTC, until which the vendor makes patches for the running
+	// kernel; zero where the host cannot tell.
+	CoverUntil time.Time `json:"cover_until,omitzero" since:"2"`
 }
 
 // Undo says how a live-patch system can take patches out of a running kernel. The set is

@@ -18,6 +18,7 @@ type FactsDelta struct {
 	Livepatch *LivepatchFacts    `json:"livepatch,omitempty"`
 	Drivers   *[]Capabilities    `json:"drivers,omitempty"`
 	Masters   *[]Master          `json:"masters,omitempty"`
+	Windows   *WindowsFacts      `json:"windows,omitempty"`
 	Labels    *map[string]string `json:"labels,omitempty"`
 	// Gone are names of modules that are not loaded any more, and Come those that are
 	// loaded now, or differ: they are most of what facts weigh.
@@ -36,21 +37,29 @@ func (f Facts) Digest() (Digest, error) {
 }
 
 // Delta says how newer facts differ from these, whose digest is base; nil where that is no
-// use, because modules are not in the order of their names or one is there twice.
+// use, because modules are not in the order of their names or one is there twice, or because
+// one of the two hosts runs Windows.
 func (f Facts) Delta(newer Facts, base Digest) *FactsDelta {
-	if !inOrder(f.Modules) || !inOrder(newer.Modules) {
+	if !inOrder(f.Modules) || !inOrder(newer.Modules) || (f.Windows == nil) != (newer.Windows == nil) {
 		return nil
 	}
-	return &FactsDelta{Base: base,
+	d := &FactsDelta{Base: base,
 		Host: differs(f.Host, newer.Host), Kernel: differs(f.Kernel, newer.Kernel), Security: differs(f.Security, newer.Security),
 		Livepatch: differs(f.Livepatch, newer.Livepatch), Drivers: differs(list(f.Drivers), list(newer.Drivers)),
 		Masters: differs(list(f.Masters), list(newer.Masters)), Labels: differs(set(f.Labels), set(newer.Labels)), Gone: gone(f.Modules, newer.Modules), Come: come(f.Modules, newer.Modules)}
+	if !reflect.DeepEqual(f.Windows, newer.Windows) {
+		d.Windows = newer.Windows
+	}
+	return d
 }
 
 // Apply returns the facts as they are now. These facts stay as they were.
 func (d FactsDelta) Apply(f Facts) Facts {
 	f.Host, f.Kernel, f.Security = other(d.Host, f.Host), other(d.Kernel, f.Kernel), other(d.Security, f.Security)
 	f.Livepatch, f.Drivers, f.Masters, f.Labels = other(d.Livepatch, f.Livepatch), other(d.Drivers, f.Drivers), other(d.Masters, f.Masters), other(d.Labels, f.Labels)
+	if d.Windows != nil {
+		f.Windows = d.Windows
+	}
 	if len(d.Gone)+len(d.Come) == 0 {
 		return f
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // someFacts draws facts, of which any group may be empty.
-func someFacts(t *rapid.T, label string) hotstick.Facts {
+func someFacts(t *rapid.T, label string, windows bool) hotstick.Facts {
 	f := hotstick.Facts{
 		Host:     hotstick.HostFacts{Hostname: rapid.SampledFrom([]string{"a", "b"}).Draw(t, label+"name"), BootID: "boot"},
 		Kernel:   hotstick.KernelFacts{Tainted: rapid.Uint64Range(0, 2).Draw(t, label+"taint")},
@@ -29,6 +29,9 @@ func someFacts(t *rapid.T, label string) hotstick.Facts {
 	if rapid.Bool().Draw(t, label+"patches") {
 		f.Livepatch.Patches = []hotstick.LoadedPatch{{Module: "p", State: hotstick.InEffect}}
 	}
+	if windows {
+		f.Windows = &hotstick.WindowsFacts{Level: rapid.SampledFrom([]string{"26100.1", "26100.2"}).Draw(t, label+"level"), Against: rapid.SliceOfN(rapid.Just("why"), 0, 2).Draw(t, label+"against")}
+	}
 	for _, name := range []string{"a", "b", "c", "d"} {
 		if rapid.Bool().Draw(t, label+name) {
 			f.Modules = append(f.Modules, hotstick.ModuleFacts{Name: name, SizeBytes: rapid.Int64Range(1, 2).Draw(t, label+name+"size")})
@@ -37,9 +40,20 @@ func someFacts(t *rapid.T, label string) hotstick.Facts {
 	return f
 }
 
+func TestADeltaHasEveryGroupOfFacts(t *testing.T) {
+	all := reflect.TypeFor[hotstick.Facts]()
+	for i := range all.NumField() {
+		name := all.Field(i).Name
+		if _, has := reflect.TypeFor[hotstick.FactsDelta]().FieldByName(name); !has && name != "Modules" {
+			t.Errorf("a delta cannot say that %s has changed", name)
+		}
+	}
+}
+
 func TestADeltaMakesTheNewerFactsOfTheOlder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		old, newer := someFacts(t, "old "), someFacts(t, "new ")
+		windows := rapid.Bool().Draw(t, "windows")
+		old, newer := someFacts(t, "old ", windows), someFacts(t, "new ", windows)
 		kept, err := json.Marshal(old)
 		if err != nil {
 			t.Fatal(err)
@@ -82,5 +96,10 @@ func TestADeltaSaysNothingOfWhatIsAsBefore(t *testing.T) {
 	newer.Modules = []hotstick.ModuleFacts{{Name: "z"}, {Name: "y"}}
 	if got := f.Delta(newer, "sha256:1"); got != nil {
 		t.Errorf("modules out of order: %+v", got)
+	}
+	newer = f
+	newer.Windows = &hotstick.WindowsFacts{}
+	if got := f.Delta(newer, "sha256:1"); got != nil {
+		t.Errorf("another system on the machine: %+v", got)
 	}
 }

@@ -21,6 +21,9 @@ type WindowsFacts struct {
 	RebootlessAllowed *bool `json:"rebootless_allowed,omitempty"`
 	// PendingReboot says who waits for a reboot: component_servicing, windows_update.
 	PendingReboot []string `json:"pending_reboot,omitempty"`
+	// NextBaseline is the month, by Microsoft's calendar, for whose update the host restarts
+	// next, such as 2026-01; earlier ones may be published that no calendar tells.
+	NextBaseline string `json:"next_baseline,omitempty"`
 	// Eligible: the machine takes hotpatches. Against says why it does not.
 	Eligible bool     `json:"eligible"`
 	Against  []string `json:"against,omitempty"`

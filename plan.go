@@ -39,7 +39,7 @@ type Plan struct {
 	// is confirmed; meanwhile it reverts by itself.
 	ProbationSeconds int `json:"probation_seconds"`
 	// TransitionSeconds bounds the wait for the kernel's transition before it is
-	// reversed.
+	// reversed, in lanes that say nothing else.
 	TransitionSeconds int `json:"transition_seconds"`
 	// Gate says what the gates of this plan ask for.
 	Gate GateSettings `json:"gate"`
@@ -92,6 +92,10 @@ type GateSettings struct {
 	FalseAlarmPPM int `json:"false_alarm_ppm,omitempty"`
 	// SlowTransitionMillis slows the rollout down where transitions take longer.
 	SlowTransitionMillis int `json:"slow_transition_millis,omitempty"`
+	// StopAll: in a plan for a CVE, one patch that fails halts the whole plan. Otherwise its
+	// own lanes stop and the others go on. A loader of before this was written refuses a
+	// plan that has it.
+	StopAll bool `json:"stop_all,omitempty"`
 }
 
 // Calendar lists when hosts of one kind may start. A host may finish what it
@@ -131,6 +135,11 @@ type Lane struct {
 	// plan's signatures are the permission for that downgrade. The kernel as it
 	// booted is written with level 0.
 	RevertTo []RevertTarget `json:"revert_to"`
+	// TransitionSeconds is how long a level may take to come into effect here, if that is
+	// not what the plan says for all: a package's installation or a reboot takes longer than
+	// a kernel's transition. A loader of before this was written refuses a plan that has it, so
+	// a plan for one patch says it for all.
+	TransitionSeconds int `json:"transition_seconds,omitempty"`
 }
 
 // RevertTarget is a level that a host may go back to. A zero target means the

@@ -29,12 +29,41 @@ func (p Plan) laneDriver(l Lane) string {
 // LaneOf returns the lane of a listed host.
 func (p Plan) LaneOf(h PlanHost) (Lane, bool) { return p.Lane(h.Build, h.Driver) }
 
+// LaneIndex finds the lanes of a plan's hosts without going through all of them, as
+// [Plan.LaneOf] does. It holds for the plan as it was when the index was made.
+type LaneIndex map[lanePlace]Lane
+
+// lanePlace is by what a host names its lane.
+type lanePlace struct {
+	build  KernelBuild
+	driver string
+}
+
+// IndexLanes makes the index of the plan's lanes.
+func (p Plan) IndexLanes() LaneIndex {
+	index := make(LaneIndex, len(p.Lanes))
+	for _, l := range slices.Backward(p.Lanes) { // of two alike the first counts
+		index[lanePlace{l.Build, p.laneDriver(l)}] = l
+	}
+	return index
+}
+
+// Of returns the lane of a listed host.
+func (x LaneIndex) Of(h PlanHost) (Lane, bool) {
+	l, ok := x[lanePlace{h.Build, h.Driver}]
+	return l, ok
+}
+
 // LaneLike returns the lane that is to this plan what a lane of another is to that one.
 func (p Plan) LaneLike(other Lane) (Lane, bool) { return p.Lane(other.Build, p.laneDriver(other)) }
 
 // PatchOf is what a lane of the plan brings into effect. Whatever asks which patch a plan
 // is about, asks it of a lane: a plan for a CVE has several.
 func (p Plan) PatchOf(l Lane) PatchRef { return cmp.Or(l.Patch, p.Patch) }
+
+// TransitionOf is how long, in seconds, a level may take to come into effect in a lane of
+// the plan.
+func (p Plan) TransitionOf(l Lane) int { return cmp.Or(l.TransitionSeconds, p.TransitionSeconds) }
 
 // Patches are all that the plan brings into effect, each once, by name and level.
 func (p Plan) Patches() []PatchRef {
@@ -139,6 +168,9 @@ func (p Plan) validateLanes() error {
 		}
 		if err := l.Artifact.Validate(); err != nil {
 			return err
+		}
+		if l.TransitionSeconds < 0 {
+			return fmt.Errorf("cannot use a transition of %d seconds for %s", l.TransitionSeconds, l.Build)
 		}
 		if !modulePattern.MatchString(l.Module) || !driverPattern.MatchString(l.Driver) {
 			return fmt.Errorf("cannot use module %q with driver %q in a plan", l.Module, l.Driver)

@@ -74,8 +74,8 @@ var (
 	updatePattern   = shape.Of("a-zA-Z0-9", "a-zA-Z0-9_.-", 1, 64)
 )
 
-// recipeFields says for each driver which fields its recipes have; "?" may be left out,
-// and of those that are joined by "|" there is exactly one.
+// recipeFields says for each driver which fields its recipes have; of those that are
+// joined by "|" there is exactly one.
 var recipeFields = map[string][]string{
 	"kpatch":     {"packages|file"},
 	"suse":       {"packages"},
@@ -86,6 +86,10 @@ var recipeFields = map[string][]string{
 	"windows":    {"version", "updates"},
 	"reboot":     {"packages", "target"},
 }
+
+// RecipeFields returns the fields that a recipe of a driver has beside schema, driver,
+// build and module; "a|b" is exactly one of the two. A driver that loads bytes has none.
+func RecipeFields(driver string) []string { return slices.Clone(recipeFields[driver]) }
 
 // ClassOf returns the trust class of a driver; empty if there is no such driver.
 func ClassOf(driver string) TrustClass {

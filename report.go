@@ -51,6 +51,9 @@ type Reading struct {
 	Healthy bool      `json:"healthy"`
 	Detail  string    `json:"detail,omitempty"`
 	At      time.Time `json:"at"`
+	// AskedMillis is the boot's age when the probe was asked: an answer speaks of the host
+	// as it was then or later. 0 where that is not known.
+	AskedMillis int64 `json:"asked_millis,omitempty" since:"2"`
 	// Measure is what the probe measured; nil if it only says yes or no.
 	Measure *Measure `json:"measure,omitempty" since:"2"`
 }

@@ -116,6 +116,9 @@ type Host struct {
 	Hold    *hotstick.HostHold `json:"hold,omitempty"`
 	Off     string             `json:"off,omitempty"`
 	Masters []hotstick.Master  `json:"masters,omitempty"`
+	// Barred is what on the host itself keeps any live patch from starting there: it is
+	// switched off, held, or a live-patch system stands in the way.
+	Barred *Reason `json:"barred,omitempty"`
 }
 
 // HostList is one page of hosts.

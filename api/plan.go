@@ -59,6 +59,24 @@ type LeftOut struct {
 	Reason Reason          `json:"reason"`
 }
 
+// Uncovered says on which hosts of the fleet the CVE of a plan stays open: those that the
+// plan does not list and on which nothing that is in effect closes it. Of a plan for one
+// patch it says nothing.
+type Uncovered struct {
+	CVE   string `json:"cve,omitempty"`
+	Hosts int    `json:"hosts"`
+	// Gaps are the hosts by the cause for which a plan made now would leave them out, or
+	// not_in_plan where it would take them; the most hosts first.
+	Gaps []CoverageGap `json:"gaps"`
+}
+
+// CoverageGap is one cause, and some of its hosts.
+type CoverageGap struct {
+	Reason Reason    `json:"reason"`
+	Hosts  int       `json:"hosts"`
+	Some   []HostRef `json:"some"`
+}
+
 // SubmitRequest hands in a plan that its author signed.
 type SubmitRequest struct {
 	Envelope json.RawMessage     `json:"envelope"`

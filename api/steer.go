@@ -27,7 +27,8 @@ type RevertRequest struct {
 type RetryRequest struct {
 	Reason string            `json:"reason,omitempty"`
 	Hosts  []hotstick.HostID `json:"hosts,omitempty"`
-	// Failed means every host of the plan that failed or was interrupted.
+	// Failed means every host of the plan that failed or was interrupted, or was interrupted
+	// so often that it was skipped.
 	Failed bool `json:"failed,omitempty"`
 }
 

@@ -62,6 +62,11 @@ func (c *Client) Host(ctx context.Context, host string) (api.HostDetail, error) 
 	return ask[api.HostDetail](ctx, c, call{method: http.MethodGet, path: hostPath(host)})
 }
 
+// Drivers asks what the fleet's hosts say of each driver.
+func (c *Client) Drivers(ctx context.Context) (api.DriverList, error) {
+	return ask[api.DriverList](ctx, c, call{method: http.MethodGet, path: "/api/v1/drivers"})
+}
+
 // Why asks what a host is doing, why, and what would change it.
 func (c *Client) Why(ctx context.Context, host string) (api.Why, error) {
 	return ask[api.Why](ctx, c, call{method: http.MethodGet, path: hostPath(host) + "/why"})

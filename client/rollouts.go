@@ -69,6 +69,11 @@ func (c *Client) RolloutHosts(ctx context.Context, plan string, q CellQuery) (ap
 	return ask[api.CellList](ctx, c, call{method: http.MethodGet, path: rolloutPath(plan) + "/hosts", query: values})
 }
 
+// Uncovered asks on which hosts nothing closes the CVE of a plan, and why.
+func (c *Client) Uncovered(ctx context.Context, plan string) (api.Uncovered, error) {
+	return ask[api.Uncovered](ctx, c, call{method: http.MethodGet, path: rolloutPath(plan) + "/uncovered"})
+}
+
 // WhyRollout asks why a rollout, its waves and its lanes do not move.
 func (c *Client) WhyRollout(ctx context.Context, plan string) (api.RolloutWhy, error) {
 	return ask[api.RolloutWhy](ctx, c, call{method: http.MethodGet, path: rolloutPath(plan) + "/why"})

@@ -50,7 +50,8 @@ func where(p failpoint.Point) scenario {
 }
 
 // within lists the points that a house reaches. Its hosts have no vendor's system, so no
-// step of a driver runs there.
+// step of a driver runs there; TestStepsOnRealKernels of internal/loader/loadercmd kills at
+// those.
 func within(points []failpoint.Point) []failpoint.Point {
 	return slices.DeleteFunc(slices.Clone(points), func(p failpoint.Point) bool {
 		switch p.Name {

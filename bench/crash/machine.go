@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -125,6 +126,12 @@ func (m *machine) insert(data []byte) (module string, err error) {
 	if _, err := file.Write(data); err != nil {
 		return "", err
 	}
+	// A level that is told to be bad makes its host ill, by the time that it is in effect.
+	if bytes.Contains(data, []byte("_bad_")) {
+		if err := os.WriteFile(m.ill, nil, 0o644); err != nil {
+			return "", err
+		}
+	}
 	before := m.modules()
 	if err := m.kernel.Calls().Finit(file); err != nil {
 		return "", err
@@ -134,11 +141,7 @@ func (m *machine) insert(data []byte) (module string, err error) {
 			module = name
 		}
 	}
-	// A level that is told to be bad makes its host ill from now on.
-	if strings.Contains(module, "_bad_") {
-		err = os.WriteFile(m.ill, nil, 0o644)
-	}
-	return module, err
+	return module, nil
 }
 
 // modules are those in memory.

@@ -26,18 +26,17 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/hotstick/hotstick/internal/failpoint"
+	"github.com/hotstick/hotstick/internal/turn"
 )
 
 func main() { os.Exit(command(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -52,7 +51,7 @@ func command(args []string, stdout, stderr io.Writer) int {
 	only := flags.String("only", "", "only points whose name this regular expression matches")
 	flags.StringVar(&o.seed, "seed", "", "seed of the choice; empty: the commit")
 	flags.StringVar(&o.planted, "planted", "", "switch this bug on in the loaders, which must be built with -tags lab,planted; the run is good if it is found")
-	flags.StringVar(&o.dir, "dir", "", "keep everything in this new directory; without it nothing is kept")
+	flags.StringVar(&o.dir, "dir", "", "keep everything in this new directory; without it only what was found wrong is kept")
 	flags.IntVar(&o.houses, "houses", 3, "so many servers, each with its hosts, beside each other")
 	flags.DurationVar(&o.within, "within", 0, "kill no more after this time; 0: until all is done")
 	flags.IntVar(&o.least, "least", 0, "how many kills must be made; 0: all")
@@ -71,7 +70,7 @@ func command(args []string, stdout, stderr io.Writer) int {
 	}
 	o.points = slices.DeleteFunc(within(failpoint.Points()), func(p failpoint.Point) bool { return !pattern.MatchString(string(p.Name)) })
 	if o.seed == "" {
-		o.seed = commit()
+		o.seed = turn.Commit()
 	}
 	if *each > 0 {
 		o.kills = *each * len(o.points)
@@ -113,27 +112,23 @@ func planted(bug string, r report, stderr io.Writer) int {
 	return 0
 }
 
-// commit names what is checked out, so that every commit tries other points.
-func commit() string {
-	out, err := exec.Command("git", "rev-parse", "HEAD").Output()
-	if err != nil {
-		return "no commit"
-	}
-	return strings.TrimSpace(string(out))
-}
-
-func inDir(ctx context.Context, o options) (report, error) {
+// inDir runs the proof in the directory that was named, or in one that goes again if
+// nothing was found.
+func inDir(ctx context.Context, o options) (r report, err error) {
 	if o.dir == "" {
-		dir, err := os.MkdirTemp("", "hotstick-crash-")
-		if err != nil {
+		if o.dir, err = os.MkdirTemp("", "hotstick-crash-"); err != nil {
 			return report{}, err
 		}
-		defer os.RemoveAll(dir)
-		o.dir = dir
+		defer func() {
+			if len(r.Findings) == 0 || o.planted != "" {
+				err = errors.Join(err, os.RemoveAll(o.dir))
+				return
+			}
+			fmt.Fprintf(o.course, "ledgers, logs and traces of every house are in %s\n", o.dir)
+		}()
 	} else if err := os.Mkdir(o.dir, 0o700); err != nil {
 		return report{}, err
 	}
-	var err error
 	if o.programs, err = filepath.Abs(o.programs); err != nil {
 		return report{}, err
 	}

@@ -270,18 +270,43 @@ func (r *run) good(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	plan, err := r.house.roll(ctx, p, r.hosts)
-	if err != nil {
-		return err
-	}
-	if err := r.over(ctx, plan, hotstick.Completed); err != nil {
-		return err
+	left := r.hosts
+	for range most {
+		plan, err := r.house.roll(ctx, p, left)
+		if err != nil {
+			return err
+		}
+		got, err := r.over(ctx, plan, hotstick.Completed)
+		if err != nil {
+			return err
+		}
+		if left = passedOver(got, left); len(left) == 0 {
+			break
+		}
 	}
 	return r.settled(ctx, p.module(), r.hosts...)
 }
 
+// most is how many plans a round makes for hosts that were interrupted so often that a plan
+// ended without them.
+const most = 4
+
+// passedOver lists the hosts that a rollout left without its level.
+func passedOver(r api.Rollout, hosts []*host) []*host {
+	return slices.DeleteFunc(slices.Clone(hosts), func(x *host) bool {
+		for _, w := range r.Waves {
+			for _, c := range w.Hosts {
+				if c.Host == x.id && c.State == hotstick.Skipped {
+					return false
+				}
+			}
+		}
+		return true
+	})
+}
+
 // over waits for a plan's end.
-func (r *run) over(ctx context.Context, plan hotstick.PlanID, want hotstick.PlanStatus) error {
+func (r *run) over(ctx context.Context, plan hotstick.PlanID, want hotstick.PlanStatus) (api.Rollout, error) {
 	var last api.Rollout
 	err := r.until(ctx, "the end of plan "+plan.Short(), func(ctx context.Context) (bool, error) {
 		got, err := r.house.client.Rollout(ctx, string(plan))
@@ -289,8 +314,8 @@ func (r *run) over(ctx context.Context, plan hotstick.PlanID, want hotstick.Plan
 			return false, err
 		}
 		last = got
-		if got.Status == hotstick.Running && got.States[hotstick.Interrupted] > 0 {
-			// An attempt that was interrupted twice waits for minutes, or for a person.
+		if got.Status == hotstick.Running && got.States[hotstick.Interrupted]+got.States[hotstick.Skipped] > 0 {
+			// An attempt that was interrupted twice waits for minutes, and after four for a person.
 			_, err = r.house.client.Retry(ctx, string(plan), api.RetryRequest{Failed: true, Reason: "it was killed"})
 		}
 		return got.Status == want, errors.Join(err, r.trouble())
@@ -298,7 +323,7 @@ func (r *run) over(ctx context.Context, plan hotstick.PlanID, want hotstick.Plan
 	if err != nil {
 		err = fmt.Errorf("%w; it is %s (%+v): %v; %s%s", err, last.Status, last.Reason, last.States, last.Headline, reasons(last))
 	}
-	return err
+	return last, err
 }
 
 // reasons says of each host of a rollout where it stands and why.
@@ -389,11 +414,11 @@ func (r *run) withdrawn(ctx context.Context, kind string, does func(p published)
 // halt ends a plan unless it is over.
 func (r *run) halt(ctx context.Context, plan hotstick.PlanID) error {
 	err := r.house.again(ctx, "halt", func(ctx context.Context) error {
+		_, halted := r.house.client.Halt(ctx, string(plan), api.ActionRequest{Reason: "enough was seen"})
 		got, err := r.house.client.Rollout(ctx, string(plan))
-		if err != nil || got.Status.Over() {
-			return err
+		if err == nil && !got.Status.Over() {
+			err = halted
 		}
-		_, err = r.house.client.Halt(ctx, string(plan), api.ActionRequest{Reason: "enough was seen"})
 		return err
 	})
 	r.house.ack("halt "+plan.Short(), func(ctx context.Context) error {

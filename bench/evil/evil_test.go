@@ -14,6 +14,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/evil"
 	"github.com/hotstick/hotstick/internal/kernel/kmod"
+	"github.com/hotstick/hotstick/internal/turn"
 	"github.com/hotstick/hotstick/internal/wire"
 )
 
@@ -33,7 +34,12 @@ func TestNoStrategyMovesAKernelThatItsOwnersDidNotSignFor(t *testing.T) {
 		defer cancel()
 	}
 	var course, table bytes.Buffer
-	r, err := prove(ctx, options{dir: t.TempDir(), programs: "../../bin", patches: "../../patches", only: regexp.MustCompile(""), seed: 1, course: &course})
+	half := ""
+	if now := turn.Now(even, odd); len(now) == 1 {
+		half = now[0]
+		t.Logf("the commit has chosen the %s half of the strategies", half)
+	}
+	r, err := prove(ctx, options{dir: t.TempDir(), programs: "../../bin", patches: "../../patches", only: regexp.MustCompile(""), half: half, seed: 1, course: &course})
 	r.Table(&table)
 	t.Logf("\n%s\n%s", course.String(), table.String())
 	if err != nil {
@@ -45,15 +51,35 @@ func TestNoStrategyMovesAKernelThatItsOwnersDidNotSignFor(t *testing.T) {
 	if len(r.Strategies) < fewest || len(r.TakenBack) != 4 {
 		t.Errorf("%d strategies were tried, and the owner's plan worked on %v", len(r.Strategies), r.TakenBack)
 	}
-	attacked := map[evil.Claim]bool{}
+	var claims []evil.Claim
 	for _, s := range r.Strategies {
-		for _, c := range s.Claims {
-			attacked[c] = true
-		}
+		claims = append(claims, s.Claims...)
 	}
+	attacksAll(t, claims)
+}
+
+func TestEachHalfOfTheStrategiesAttacksEveryClaim(t *testing.T) {
+	for _, half := range []string{even, odd} {
+		var claims []evil.Claim
+		n := 0
+		for _, s := range evil.Strategies() {
+			if inHalf(s, half) && len(s.Claims) <= manyClaims {
+				n++
+				claims = append(claims, s.Claims...)
+			}
+		}
+		if n < fewest {
+			t.Errorf("the %s half has %d strategies, want %d at least", half, n, fewest)
+		}
+		attacksAll(t, claims)
+	}
+}
+
+func attacksAll(t *testing.T, claims []evil.Claim) {
+	t.Helper()
 	for _, c := range []evil.Claim{evil.Unsigned, evil.Unapproved, evil.Edited, evil.Expired, evil.Halted, evil.Replayed,
 		evil.Recalled, evil.Stale, evil.Older, evil.OutOfWave, evil.TooEarly} {
-		if !attacked[c] {
+		if !slices.Contains(claims, c) {
 			t.Errorf("nobody attacked the claim %q", c)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 
 // longest is how long after the beginning of a stage of the work the power goes at the
 // latest: about as long as a probation, with what comes before and after it.
-const longest = 8 * time.Second
+const longest = 12 * time.Second
 
 // stage is a part of the work.
 type stage string

@@ -27,11 +27,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
+
+	"github.com/hotstick/hotstick/internal/turn"
 )
 
 func main() {
@@ -64,7 +64,7 @@ func command(args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	if o.seed == "" {
-		o.seed = commit()
+		o.seed = turn.Commit()
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -82,15 +82,6 @@ func command(args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	return 0
-}
-
-// commit names what is checked out, so that every commit tries other points.
-func commit() string {
-	out, err := exec.Command("git", "rev-parse", "HEAD").Output()
-	if err != nil {
-		return "no commit"
-	}
-	return strings.TrimSpace(string(out))
 }
 
 // inDir runs the proof in the directory that was named, or in one that goes again if

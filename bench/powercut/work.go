@@ -46,7 +46,7 @@ func (m *machine) publish(ctx context.Context, l level) error {
 // launch has a rollout of a level proposed, approved and started.
 func (m *machine) launch(ctx context.Context, l level) (hotstick.PlanID, error) {
 	name := fmt.Sprintf("level-%d", l.ref.Level)
-	r, err := m.house.Propose(ctx, name, l.ref.String(), "--probation", "4s", "--transition", "20s", "--bake", "1s", "--budget", "fleet=1")
+	r, err := m.house.Propose(ctx, name, l.ref.String(), "--probation", "8s", "--transition", "20s", "--bake", "1s", "--budget", "fleet=1")
 	if err == nil && r.Code != 0 {
 		err = fmt.Errorf("cannot plan %s: %s", name, r.Say())
 	}

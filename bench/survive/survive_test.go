@@ -2,11 +2,9 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/turn"
 )
 
 // TestHostsSurviveThreeOfTheTwelve runs the three scenarios that the commit chooses on
@@ -22,13 +21,9 @@ func TestHostsSurviveThreeOfTheTwelve(t *testing.T) {
 	if os.Getenv("HOTSTICK_GUESTS") == "" {
 		t.Skip("boots real kernels: run make survive-some, or set HOTSTICK_GUESTS=1 after make build")
 	}
-	head, err := exec.Command("git", "rev-parse", "HEAD").Output()
-	if err != nil {
-		t.Logf("there is no commit to draw by: %v", err)
-	}
 	var course, table bytes.Buffer
 	o := options{dir: t.TempDir(), programs: "../../bin", patches: "../../patches", only: regexp.MustCompile(""),
-		commit: cmp.Or(strings.TrimSpace(string(head)), "none"), repeats: 1, width: 2, course: &course}
+		commit: turn.Commit(), repeats: 1, width: 2, course: &course}
 	list, err := o.chosen()
 	if err != nil {
 		t.Fatal(err)

@@ -12,12 +12,12 @@ const module = "github.com/hotstick/hotstick"
 // A name covers its subpackages. Rooms joined by "=" on one step do not see each
 // other.
 var floors = []string{
-	"internal/shape", "", "api", "internal/version", "internal/flagenv", "internal/failpoint", "internal/planted", "internal/durable", "internal/steady",
+	"internal/shape", "", "api", "internal/version", "internal/flagenv", "internal/failpoint", "internal/planted", "internal/durable", "internal/steady", "internal/turn",
 	"internal/strictjson", "internal/statement", "catalog",
 	"internal/kernel", "internal/audit", "internal/wire", "internal/trace",
-	"internal/decide/gate = internal/decide/compat = internal/decide/why = internal/decide/drift",
+	"internal/decide/gate = internal/decide/compat = internal/decide/why = internal/decide/drift = internal/decide/exposure",
 	"internal/decide/policy", "internal/decide/planner", "internal/decide/rollout", "internal/decide/rehearse",
-	"internal/driver", "internal/store", "internal/identity", "internal/guest", "internal/rig",
+	"internal/driver", "internal/store", "internal/identity", "internal/guest", "internal/rig", "internal/integrate",
 	"internal/loader", "internal/agent", "internal/winhost",
 	"internal/inventory", "internal/notify", "internal/controller",
 	"internal/ui", "client", "internal/server",
@@ -175,12 +175,16 @@ var libraries = map[string][]string{
 	"github.com/u-root/u-root":                          {"internal/guest"},
 	"golang.org/x/mod":                                  {"internal/statement", "internal/audit"},
 	"golang.org/x/sys":                                  {"internal/driver", "internal/loader", "internal/agent", "internal/guest", "internal/rig", "internal/kernel", "internal/cli", "internal/demo", "internal/store/sqlite", "internal/durable", "internal/winhost", "bench"},
+	"github.com/pandatix/go-cvss":                       {"internal/integrate/advisories/document"},
+	"github.com/klauspost/compress":                     {"internal/integrate/advisories/origin"},
 	"github.com/pierrec/lz4/v4":                         {"internal/driver/reboot/rebootstep", "internal/guest/kernelpkg"},
 	"golang.org/x/crypto":                               {"internal/statement/keysource", "internal/identity"},
 	"golang.org/x/term":                                 {"internal/cli", "internal/demo"},
 	"golang.org/x/time":                                 {"internal/server"},
 	"cel.dev/cel-go":                                    {"internal/decide/policy"},
 	"github.com/teambition/rrule-go":                    {"internal/decide/policy"},
+	"github.com/knqyf263/go-deb-version":                {"internal/decide/exposure"},
+	"github.com/knqyf263/go-rpm-version":                {"internal/decide/exposure"},
 }
 
 func TestLibrariesStayWithTheirOwners(t *testing.T) {

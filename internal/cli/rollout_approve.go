@@ -100,11 +100,14 @@ func (a *app) approve(ctx context.Context, c *client.Client, plan, key, file str
 	review := show.Review{ID: inspected.ID, Plan: inspected.Plan, Hosts: bundle.Hosts, Previous: bundle.Previous,
 		Approvers: inspected.Approvers, Needed: inspected.Needed, SingleControl: inspected.SingleControl()}
 	review.Levels = levels(inspected.Plan, view)
+	if review.Recipes, err = recipes(ctx, c, inspected.Plan); err != nil {
+		return err
+	}
 	if inspected.Emergency != nil {
 		review.Template = inspected.Emergency.Name
 	}
 	a.showReview(review)
-	if err := a.consent(yes, fmt.Sprintf("Approve this plan as %s?", person)); err != nil {
+	if err := a.consent(yes, review.Question("Approve", person)); err != nil {
 		return err
 	}
 	envelope, err := statement.AddSignature(bundle.Envelope, signer)
@@ -129,6 +132,24 @@ func approver(inspected statement.PlanReview, trust hotstick.Trust, signer state
 		return "", fail(exitRefused, whoMay(inspected), "%v", err)
 	}
 	return person, nil
+}
+
+// recipes are what a plan's hosts are told to do where a vendor's system does it. The
+// server tells them, and the plan's digests say whether they are the ones.
+func recipes(ctx context.Context, c *client.Client, plan hotstick.Plan) (map[hotstick.Digest]hotstick.Recipe, error) {
+	var told []hotstick.Recipe
+	for _, ref := range signoff.ByRecipe(plan) {
+		p, err := c.Patch(ctx, ref)
+		if err != nil {
+			return nil, err
+		}
+		told = append(told, p.Recipes...)
+	}
+	found, err := signoff.Recipes(plan, told)
+	if err != nil {
+		return nil, refusePlan(err)
+	}
+	return found, nil
 }
 
 // refusePlan is the end of a check that failed: somebody changed something after

@@ -48,8 +48,8 @@ none. Hosts that no system covers are listed as left out.
 distribution, labels, in_effect.name, in_effect.level. Every host is: true
 
 --policy names one of the server's policies (standard, urgent, emergency,
-quorum-cluster, storage-n3) or a file; the standard one shapes the plan where
-nobody names one. Speeds and budgets given here win over the policy's.`,
+quorum-cluster, storage-n3, vendors) or a file; the standard one shapes the plan
+where nobody names one. Speeds and budgets given here win over the policy's.`,
 		Example: `  hotstick rollout plan unix-ioctl@1 --select 'host.labels.role == "db"' --key ada.pem
   hotstick rollout plan unix-ioctl@1 --select true --policy urgent --budget rack=1 --dry-run
   hotstick rollout plan --fixes CVE-2026-52928 --select true --dry-run
@@ -140,6 +140,9 @@ func (a *app) plan(ctx context.Context, c *client.Client, request api.DraftReque
 	review := show.Review{Plan: plan, Hosts: draft.Hosts, LeftOut: draft.LeftOut, Previous: previousPlan(ctx, c, plan),
 		Needed: max(view.Trust.Approvals, plan.Approvals), SingleControl: view.Trust.AuthorMayApprove}
 	review.Levels = levels(plan, view)
+	if review.Recipes, err = recipes(ctx, c, plan); err != nil {
+		return err
+	}
 	if len(plan.Emergency) > 0 {
 		t, err := statement.OpenTemplate(plan.Emergency, view.Trust, a.env.Now())
 		if err == nil {
@@ -305,7 +308,7 @@ func (a *app) signPlan(ctx context.Context, c *client.Client, f planFlags, signe
 	}
 	review.ID = signed.ID
 	a.showReview(review)
-	if err := a.consent(f.yes, fmt.Sprintf("Sign this plan as %s?", review.Plan.Author)); err != nil {
+	if err := a.consent(f.yes, review.Question("Sign", review.Plan.Author)); err != nil {
 		return err
 	}
 	r, err := c.Submit(ctx, api.SubmitRequest{Envelope: envelope, Hosts: draft.Hosts})

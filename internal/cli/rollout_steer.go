@@ -124,8 +124,9 @@ func (a *app) rolloutRetry() *cobra.Command {
 		Use:   "retry PLAN",
 		Short: "Give hosts that failed or were interrupted a new attempt",
 		Long: `Lets hosts whose attempt failed or was interrupted wait for a new one: those named
-with --host, or with --failed all of them. What was reverted or struck needs a
-signed clear first: hotstick clear make.`,
+with --host, or with --failed all of them; also those that were interrupted so often
+that they were skipped. What was reverted or struck needs a signed clear first:
+hotstick clear make.`,
 		Args:              exactly("PLAN"),
 		ValidArgsFunction: a.completeRollouts(),
 		RunE: func(cmd *cobra.Command, args []string) error {

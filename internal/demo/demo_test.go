@@ -28,7 +28,7 @@ func TestTheMainJobOnRealKernels(t *testing.T) {
 	defer cancel()
 	dir := t.TempDir()
 	var course bytes.Buffer
-	report, err := demo.Run(ctx, demo.Options{
+	report, err := demo.Run(ctx, house.Options{
 		Dir: dir, Programs: "../../bin", Patches: "../../patches", Listen: "127.0.0.1:0", Out: &course,
 	})
 	t.Logf("\n%s", course.String())
@@ -78,11 +78,11 @@ func TestRunSaysWhatIsMissing(t *testing.T) {
 	empty := t.TempDir()
 	tests := []struct {
 		name    string
-		options demo.Options
+		options house.Options
 		hint    string
 	}{
-		{"the programs", demo.Options{Programs: empty}, "make build"},
-		{"the patches", demo.Options{Programs: fakePrograms(t), Patches: empty}, "--patches DIR"},
+		{"the programs", house.Options{Programs: empty}, "make build"},
+		{"the patches", house.Options{Programs: fakePrograms(t), Patches: empty}, "--patches DIR"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

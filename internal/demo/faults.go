@@ -9,6 +9,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/api"
 	"github.com/hotstick/hotstick/internal/demo/host"
+	"github.com/hotstick/hotstick/internal/demo/house"
 )
 
 func (d *demo) stepKiller(ctx context.Context) error {
@@ -57,7 +58,7 @@ func (d *demo) checkTold(ctx context.Context) error {
 		ok = ok && err == nil && forged == 0
 		said += fmt.Sprintf("%s %d, ", kind, n)
 	}
-	d.rec.check("7 somebody was told, by signed webhook", ok, "%severy signature valid", said)
+	d.rec.Check("7 somebody was told, by signed webhook", ok, "%severy signature valid", said)
 	return nil
 }
 
@@ -67,7 +68,7 @@ func (d *demo) checkStrike(ctx context.Context, r api.Rollout, victim *machine, 
 	if err != nil {
 		return err
 	}
-	d.rec.check("7 the canary panicked and rebooted once", victim.count("Kernel panic - not syncing") == 1 && boot != victim.bootID,
+	d.rec.Check("7 the canary panicked and rebooted once", victim.count("Kernel panic - not syncing") == 1 && boot != victim.bootID,
 		"%s went from boot %.8s to %.8s", victim.name, victim.bootID, boot)
 	victim.bootID = boot
 	events, err := d.Client.Events(ctx, eventsOf(r.Plan))
@@ -88,13 +89,13 @@ func (d *demo) checkStrike(ctx context.Context, r api.Rollout, victim *machine, 
 			}
 		}
 	}
-	d.rec.check("7 one strike, with its crash evidence", len(strikes) == 1 && strings.Contains(trace, killer.module),
+	d.rec.Check("7 one strike, with its crash evidence", len(strikes) == 1 && strings.Contains(trace, killer.module),
 		"%d strike; the trace kept over the reboot names %s: %s", len(strikes), killer.module, lineWith(trace, killer.module))
 	ledger, err := victim.mustSerial(ctx, "grep -c '"+fmt.Sprintf(`"level": *%d`, killer.number)+"' "+ledgerFile)
 	if err != nil {
 		return err
 	}
-	d.rec.check("7 the strike is in the host's own ledger", ledger != "0", "%s names level %d on %s lines", ledgerFile, killer.number, ledger)
+	d.rec.Check("7 the strike is in the host's own ledger", ledger != "0", "%s names level %d on %s lines", ledgerFile, killer.number, ledger)
 	return nil
 }
 
@@ -129,7 +130,7 @@ func (d *demo) stepKill(ctx context.Context) error {
 	for _, w := range r.Waves[:2] {
 		for _, c := range w.Hosts {
 			m := d.machine(c.Name)
-			d.rec.check("8 nothing was repeated on "+m.name, m.loads(again) == 1 && c.Attempt == 1,
+			d.rec.Check("8 nothing was repeated on "+m.name, m.loads(again) == 1 && c.Attempt == 1,
 				"attempt %d; its kernel logged %d load of %s", c.Attempt, m.loads(again), again.module)
 			if err := d.checkPatched(ctx, "8", m, again, "applied"); err != nil {
 				return err
@@ -147,8 +148,8 @@ func (d *demo) killServer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	before := cells(r)[d.machineOf(r, hotstick.Armed, hotstick.Applying, hotstick.Probation).name]
-	d.rec.note("kill -9 of the server while %s is %s", before.Name, before.State)
+	before := house.Cells(r)[d.machineOf(r, hotstick.Armed, hotstick.Applying, hotstick.Probation).name]
+	d.rec.Note("kill -9 of the server while %s is %s", before.Name, before.State)
 	d.KillServer()
 	if err := d.StartServer(ctx); err != nil {
 		return err
@@ -157,8 +158,8 @@ func (d *demo) killServer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.rec.check("8 the rollout went on after the server was killed", confirmed(r.Waves[0]), "%s was %s, and is %s",
-		before.Name, before.State, cells(r)[before.Name].State)
+	d.rec.Check("8 the rollout went on after the server was killed", confirmed(r.Waves[0]), "%s was %s, and is %s",
+		before.Name, before.State, house.Cells(r)[before.Name].State)
 	return nil
 }
 
@@ -178,7 +179,7 @@ func (d *demo) killHost(ctx context.Context, l *level) error {
 	if err != nil {
 		return err
 	}
-	d.rec.check("8 agent and loader were killed in the transition", strings.HasSuffix(out, "transition=1"), "on %s, with %s", next.name, out)
+	d.rec.Check("8 agent and loader were killed in the transition", strings.HasSuffix(out, "transition=1"), "on %s, with %s", next.name, out)
 	return nil
 }
 
@@ -219,8 +220,8 @@ func (d *demo) stepStop(ctx context.Context) error {
 			}
 		}
 	}
-	d.rec.check("9 stop --all halted the running rollout", r.Status == hotstick.Halted, "in %s: %s", took.Round(time.Millisecond), textOf(r.Reason))
-	d.rec.check("9 the rest never started", waiting == len(d.guests)-2, "%d hosts wait for ever and keep %s", waiting, d.levels[goodLevel].ref())
+	d.rec.Check("9 stop --all halted the running rollout", r.Status == hotstick.Halted, "in %s: %s", took.Round(time.Millisecond), textOf(r.Reason))
+	d.rec.Check("9 the rest never started", waiting == len(d.guests)-2, "%d hosts wait for ever and keep %s", waiting, d.levels[goodLevel].ref())
 	_, err = d.Must(ctx, "why", d.guests[0].name)
 	return err
 }

@@ -12,7 +12,6 @@ import (
 // Places in a guest.
 const (
 	ledgerFile = host.LedgerFile
-	guestTrace = host.TraceFile
 )
 
 // guestFiles are the host's programs, its configuration and the demo's checks.
@@ -39,6 +38,6 @@ func (d *demo) enrol(ctx context.Context, m *machine) error {
 	if err != nil {
 		return err
 	}
-	d.rec.note("on %s: %.60s…", m.name, line)
+	d.rec.Note("on %s: %.60s…", m.name, line)
 	return host.Join(ctx, m.Guest, line)
 }

@@ -71,7 +71,7 @@ func (m *machine) boot(ctx context.Context) (string, error) {
 
 // bootAll starts four guests, two per kernel build, side by side.
 func (d *demo) bootAll(ctx context.Context) error {
-	busybox, err := kernelpkg.Busybox(ctx, d.cache, d.rec.progress)
+	busybox, err := kernelpkg.Busybox(ctx, d.cache, d.rec.Progress)
 	if err != nil {
 		return err
 	}

@@ -37,13 +37,13 @@ const (
 
 func (d *demo) stepPrepare(ctx context.Context) error {
 	began := time.Now()
-	defer func() { d.rec.report.PreparationSeconds = elapsed(began) }()
+	defer func() { d.report.PreparationSeconds = elapsed(began) }()
 	for _, line := range []string{"6.1", "6.12"} {
-		k, err := kernelpkg.Fetch(ctx, d.cache, kernelpkg.Want{Line: line, Which: kernelpkg.Oldest}, d.rec.progress)
+		k, err := kernelpkg.Fetch(ctx, d.cache, kernelpkg.Want{Line: line, Which: kernelpkg.Oldest}, d.rec.Progress)
 		if err != nil {
 			return err
 		}
-		d.rec.note("kernel %s (package %s, build ID %.8s)", k.Release, k.Version, k.BuildID)
+		d.rec.Note("kernel %s (package %s, build ID %.8s)", k.Release, k.Version, k.BuildID)
 		d.kernels = append(d.kernels, k)
 	}
 	if err := d.buildLevels(ctx); err != nil {
@@ -51,8 +51,6 @@ func (d *demo) stepPrepare(ctx context.Context) error {
 	}
 	return d.buildPrograms(ctx)
 }
-
-func (r *recorder) progress(text string) { r.note("%s", text) }
 
 // buildLevels builds every level for every kernel, as many at once as there are
 // processors.
@@ -83,7 +81,7 @@ func (d *demo) buildLevels(ctx context.Context) error {
 	for i, j := range jobs {
 		j.level.artifacts[j.kernel.Release] = files[i]
 	}
-	d.rec.note("built %d levels of %s for %d kernel builds", len(d.levels), patchName, len(d.kernels))
+	d.rec.Note("built %d levels of %s for %d kernel builds", len(d.levels), patchName, len(d.kernels))
 	return nil
 }
 
@@ -105,6 +103,6 @@ func (d *demo) stepInitialise(ctx context.Context) error {
 	if err := d.StartServer(ctx); err != nil {
 		return err
 	}
-	d.rec.note("console on https://%s/ (sign in with the token %s)", d.Listen, d.Token)
+	d.rec.Note("console on https://%s/ (sign in with the token %s)", d.Listen, d.Token)
 	return nil
 }

@@ -1,12 +1,11 @@
 package demo
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
-	"sync"
-	"time"
+
+	"github.com/hotstick/hotstick/internal/demo/course"
 )
 
 // Report is the demo's result: every check with its evidence, and what each host
@@ -34,12 +33,7 @@ type Footprint struct {
 }
 
 // Check is one claim of the demo.
-type Check struct {
-	// Name begins with the number of the step.
-	Name     string `json:"name"`
-	OK       bool   `json:"ok"`
-	Evidence string `json:"evidence"`
-}
+type Check = course.Check
 
 // HostRun sums one host up.
 type HostRun struct {
@@ -54,96 +48,11 @@ type HostRun struct {
 	Reboots          int   `json:"reboots"`
 }
 
-// recorder prints the demo's course with elapsed time and keeps its checks. It
-// may be used by several goroutines.
-type recorder struct {
-	mu     sync.Mutex
-	out    io.Writer
-	began  time.Time
-	report Report
-	tint   bool
-}
-
-func newRecorder(out io.Writer, tint bool) *recorder {
-	return &recorder{out: out, began: time.Now(), tint: tint}
-}
-
-func (r *recorder) line(mark, format string, args ...any) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	text := strings.TrimRight(fmt.Sprintf(format, args...), "\n")
-	fmt.Fprintf(r.out, "%6.1fs %s %s\n", time.Since(r.began).Seconds(), mark, text)
-}
-
-// step begins a numbered part of the demo.
-func (r *recorder) step(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	if r.tint {
-		text = "\x1b[1m" + text + "\x1b[0m"
-	}
-	r.line("──", "%s", text)
-}
-
-// note tells what happens.
-func (r *recorder) note(format string, args ...any) { r.line("  ", format, args...) }
-
-// ran shows a command as the operator would type it.
-func (r *recorder) ran(command string) { r.line(" $", "%s", command) }
-
-// check records a claim and shows it.
-func (r *recorder) check(name string, ok bool, format string, args ...any) bool {
-	c := Check{Name: name, OK: ok, Evidence: fmt.Sprintf(format, args...)}
-	mark, evidence := " ✓", c.Evidence
-	if !ok {
-		mark = " ✗"
-	}
-	if r.tint {
-		color := "32"
-		if !ok {
-			color = "31"
-		}
-		mark = "\x1b[" + color + "m" + mark + "\x1b[0m"
-	}
-	r.mu.Lock()
-	r.report.Checks = append(r.report.Checks, c)
-	r.mu.Unlock()
-	r.line(mark, "%s: %s", name, evidence)
-	return ok
-}
-
-// finish closes the report.
-func (r *recorder) finish(err error) Report {
-	if err != nil {
-		r.check("run to the end", false, "%v", err)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.report.Seconds = time.Since(r.began).Seconds()
-	r.report.OK = len(r.report.Checks) > 0
-	for _, c := range r.report.Checks {
-		r.report.OK = r.report.OK && c.OK
-	}
-	return r.report
-}
-
 // Failed lists the checks that did not hold.
-func (r Report) Failed() []Check {
-	var failed []Check
-	for _, c := range r.Checks {
-		if !c.OK {
-			failed = append(failed, c)
-		}
-	}
-	return failed
-}
+func (r Report) Failed() []Check { return course.Failed(r.Checks) }
 
 // WriteJSON writes the report as one document.
-func (r Report) WriteJSON(w io.Writer) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(r)
-}
+func (r Report) WriteJSON(w io.Writer) error { return course.WriteJSON(w, r) }
 
 // writeSummary writes the closing table.
 func (r Report) writeSummary(w io.Writer) {

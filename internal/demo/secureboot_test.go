@@ -13,8 +13,10 @@ import (
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/demo/host"
+	"github.com/hotstick/hotstick/internal/demo/house"
 	"github.com/hotstick/hotstick/internal/guest"
 	"github.com/hotstick/hotstick/internal/guest/kernelpkg"
+	"github.com/hotstick/hotstick/internal/turn"
 )
 
 // TestAHostWithSecureBootTakesOnlyWhatItsKernelTrusts boots a kernel by UEFI with
@@ -24,10 +26,11 @@ func TestAHostWithSecureBootTakesOnlyWhatItsKernelTrusts(t *testing.T) {
 	if os.Getenv("HOTSTICK_GUESTS") == "" {
 		t.Skip("boots a real kernel: run make test-guests, or set HOTSTICK_GUESTS=1 after make build")
 	}
+	turn.Take(t, "secureboot", takeTurns()...)
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	var course bytes.Buffer
-	d, _, err := prepare(Options{Dir: t.TempDir(), Programs: "../../bin", Patches: "../../patches", Listen: "127.0.0.1:0", Out: &course})
+	d, _, err := prepare(house.Options{Dir: t.TempDir(), Programs: "../../bin", Patches: "../../patches", Listen: "127.0.0.1:0", Out: &course})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +88,7 @@ func (d *demo) bootSecure(ctx context.Context, m *machine) error {
 	if err := d.stepInitialise(ctx); err != nil {
 		return err
 	}
-	say := d.rec.progress
+	say := d.rec.Progress
 	k, err := kernelpkg.Fetch(ctx, d.cache, kernelpkg.Want{Line: "6.1", Which: kernelpkg.Oldest}, say)
 	if err != nil {
 		return err

@@ -18,7 +18,7 @@ func (d *demo) stepBoot(ctx context.Context) error {
 		return err
 	}
 	for _, m := range d.guests {
-		d.rec.note("%s is up: %s, boot %.8s", m.name, m.kernel.Release, m.bootID)
+		d.rec.Note("%s is up: %s, boot %.8s", m.name, m.kernel.Release, m.bootID)
 	}
 	for _, m := range d.guests {
 		if err := d.enrol(ctx, m); err != nil {
@@ -59,7 +59,7 @@ func (d *demo) checkFacts(ctx context.Context, m *machine) error {
 	f := detail.Facts
 	seen := fmt.Sprintf("%s %s %d %d", f.Kernel.Build.Release, f.Host.BootID, f.Kernel.Tainted, len(f.Modules))
 	ok := seen == strings.Join(strings.Fields(truth), " ") && f.Kernel.Build.BuildID == m.kernel.BuildID && f.Kernel.LivepatchSupported
-	d.rec.check("4 inventory shows the facts of "+m.name, ok,
+	d.rec.Check("4 inventory shows the facts of "+m.name, ok,
 		"%s, build ID %.8s, lockdown %q, taint %d, %d modules; serial says the same", f.Kernel.Build.Release,
 		f.Kernel.Build.BuildID, f.Security.Lockdown, f.Kernel.Tainted, len(f.Modules))
 	return nil
@@ -71,7 +71,7 @@ func (d *demo) checkDoor(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.rec.check("4 agents speak mutual TLS only", status == http.StatusUnauthorized || status == http.StatusForbidden,
+	d.rec.Check("4 agents speak mutual TLS only", status == http.StatusUnauthorized || status == http.StatusForbidden,
 		"a check-in without a client certificate is answered with %d", status)
 	return nil
 }
@@ -83,7 +83,7 @@ func (d *demo) stepGood(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		d.rec.check("5 the hole is open on "+m.name+" before", !closed, "%s", line)
+		d.rec.Check("5 the hole is open on "+m.name+" before", !closed, "%s", line)
 	}
 	if err := d.checkApproval(ctx, good); err != nil {
 		return err
@@ -96,7 +96,7 @@ func (d *demo) stepGood(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.rec.report.RolloutSeconds = elapsed(began)
+	d.report.RolloutSeconds = elapsed(began)
 	for _, m := range d.guests {
 		if err := d.checkPatched(ctx, "5", m, good, "applied"); err != nil {
 			return err
@@ -117,12 +117,12 @@ func (d *demo) checkApproval(ctx context.Context, l *level) error {
 	if err != nil {
 		return err
 	}
-	d.rec.check("5 the author cannot approve", own.Code == exitRefused, "exit code %d: %s", own.Code, own.Say())
+	d.rec.Check("5 the author cannot approve", own.Code == exitRefused, "exit code %d: %s", own.Code, own.Say())
 	early, err := d.Hotstick(ctx, "rollout", "start", "good")
 	if err != nil {
 		return err
 	}
-	d.rec.check("5 nothing starts unapproved", early.Code == exitRefused, "exit code %d: %s", early.Code, early.Say())
+	d.rec.Check("5 nothing starts unapproved", early.Code == exitRefused, "exit code %d: %s", early.Code, early.Say())
 	for _, person := range house.Approvers() {
 		if _, err := d.Must(ctx, "rollout", "approve", "good", "--key", d.Key(person), "--yes"); err != nil {
 			return err
@@ -143,13 +143,13 @@ func (d *demo) checkPatched(ctx context.Context, step string, m *machine, l *lev
 	if err != nil {
 		return err
 	}
-	d.rec.check(step+" the hole is closed on "+m.name, closed && m.enabled(ctx, l), "%s; sysfs: %s enabled=1 transition=0", line, l.module)
-	d.rec.check(step+" no reboot of "+m.name, boot == m.bootID, "boot ID %.8s before and after", boot)
+	d.rec.Check(step+" the hole is closed on "+m.name, closed && m.enabled(ctx, l), "%s; sysfs: %s enabled=1 transition=0", line, l.module)
+	d.rec.Check(step+" no reboot of "+m.name, boot == m.bootID, "boot ID %.8s before and after", boot)
 	detail, err := d.Client.Host(ctx, m.name)
 	if err != nil {
 		return err
 	}
-	d.rec.check(step+" the screen tells the truth of "+m.name, detail.Host.State == state && detail.Host.InEffect.String() == l.ref(),
+	d.rec.Check(step+" the screen tells the truth of "+m.name, detail.Host.State == state && detail.Host.InEffect.String() == l.ref(),
 		"it says %s, %s", detail.Host.State, detail.Host.InEffect)
 	return nil
 }
@@ -157,15 +157,14 @@ func (d *demo) checkPatched(ctx context.Context, step string, m *machine, l *lev
 // checkOrder shows that one host went first, then one of the other build, then
 // the rest.
 func (d *demo) checkOrder(ctx context.Context, r api.Rollout) error {
-	order, err := d.order(ctx, r)
+	names, err := d.Order(ctx, r)
 	if err != nil {
 		return err
 	}
-	names := strings.Split(order, ", ")
 	ok := r.Status == hotstick.Completed && len(names) == len(d.guests) && len(r.Waves) == 3 &&
 		len(r.Waves[0].Hosts) == 1 && len(r.Waves[1].Hosts) == 1 &&
 		d.machine(names[0]).kernel.Release != d.machine(names[1]).kernel.Release
-	d.rec.check("5 one host, then one of the other build, then the rest", ok, "admitted in the order %s", order)
+	d.rec.Check("5 one host, then one of the other build, then the rest", ok, "admitted in the order %s", strings.Join(names, ", "))
 	return nil
 }
 
@@ -182,9 +181,9 @@ func (d *demo) stepBad(ctx context.Context) error {
 	if canary == nil {
 		return fmt.Errorf("no host of the bad rollout reverted: it is %s", r.Status)
 	}
-	cell := cells(r)[canary.name]
-	d.rec.check("6 the canary took the bad level", canary.loads(bad) == 1, "the kernel of %s logged: enabling patch '%s'", canary.name, bad.module)
-	d.rec.check("6 a health probe failed", cell.Reason != nil && cell.Reason.Code == hotstick.ReasonProbeFailed, "%s", textOf(cell.Reason))
+	cell := house.Cells(r)[canary.name]
+	d.rec.Check("6 the canary took the bad level", canary.loads(bad) == 1, "the kernel of %s logged: enabling patch '%s'", canary.name, bad.module)
+	d.rec.Check("6 a health probe failed", cell.Reason != nil && cell.Reason.Code == hotstick.ReasonProbeFailed, "%s", textOf(cell.Reason))
 	if err := d.checkPatched(ctx, "6 back at the good level:", canary, good, "reverted"); err != nil {
 		return err
 	}
@@ -194,22 +193,22 @@ func (d *demo) stepBad(ctx context.Context) error {
 // checkStopped shows that a failed rollout is halted, nobody else started, and
 // the patch is banned.
 func (d *demo) checkStopped(ctx context.Context, step string, r api.Rollout, hit *machine, l *level) error {
-	d.rec.check(step+" the rollout halted by itself", r.Status == hotstick.Halted, "%s", textOf(r.Reason))
+	d.rec.Check(step+" the rollout halted by itself", r.Status == hotstick.Halted, "%s", textOf(r.Reason))
 	started := 0
 	for _, m := range d.others(hit) {
 		started += m.loads(l)
 	}
-	d.rec.check(step+" nobody else started", started == 0, "%d of the other %d kernels ever enabled %s", started, len(d.guests)-1, l.module)
+	d.rec.Check(step+" nobody else started", started == 0, "%d of the other %d kernels ever enabled %s", started, len(d.guests)-1, l.module)
 	patch, err := d.Client.Patch(ctx, hotstick.PatchRef{Name: patchName, Level: l.number})
 	if err != nil {
 		return err
 	}
-	d.rec.check(step+" the patch is banned", patch.Ban != nil, "%s is banned by %s", l.ref(), bannedBy(patch))
+	d.rec.Check(step+" the patch is banned", patch.Ban != nil, "%s is banned by %s", l.ref(), bannedBy(patch))
 	again, err := d.Propose(ctx, r.Name+"-again", l.ref(), wishes(bake)...)
 	if err != nil {
 		return err
 	}
-	d.rec.check(step+" a new plan that asks for it is refused", again.Code == exitRefused, "exit code %d: %s", again.Code, again.Say())
+	d.rec.Check(step+" a new plan that asks for it is refused", again.Code == exitRefused, "exit code %d: %s", again.Code, again.Say())
 	return nil
 }
 
@@ -232,7 +231,7 @@ func bannedBy(p api.Patch) string {
 
 // allAtRest reports whether no host of a rollout is on its way any more.
 func allAtRest(r api.Rollout) bool {
-	for _, c := range cells(r) {
+	for _, c := range house.Cells(r) {
 		if c.State.HoldsSlot() {
 			return false
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/hotstick/hotstick/internal/demo/house"
 	"github.com/hotstick/hotstick/internal/guest"
 	"github.com/hotstick/hotstick/internal/guest/kernelpkg"
+	"github.com/hotstick/hotstick/internal/turn"
 )
 
 // agentDir is the agent's directory in a guest.
@@ -52,6 +53,7 @@ func TestAfterATheftACleanServerTakesTheSameGuestsBack(t *testing.T) {
 	if os.Getenv("HOTSTICK_GUESTS") == "" {
 		t.Skip("boots real kernels: run make test-guests, or set HOTSTICK_GUESTS=1")
 	}
+	turn.Take(t, "stolen", takeTurns()...)
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	g := newGuests(ctx, t)
@@ -109,7 +111,7 @@ func newGuests(ctx context.Context, t *testing.T) *guests {
 	g := &guests{T: t, ctx: ctx}
 	dir := t.TempDir()
 	var err error
-	if g.demo, _, err = prepare(Options{Dir: dir, Programs: programs, Patches: filepath.Join("..", "..", "patches"), Listen: "127.0.0.1:0", Out: &course}); err != nil {
+	if g.demo, _, err = prepare(house.Options{Dir: dir, Programs: programs, Patches: filepath.Join("..", "..", "patches"), Listen: "127.0.0.1:0", Out: &course}); err != nil {
 		t.Fatal(err)
 	}
 	g.units = newUnits(t, filepath.Join(dir, "units"))
@@ -124,7 +126,7 @@ func newGuests(ctx context.Context, t *testing.T) *guests {
 		}
 		g.close()
 	})
-	k, err := kernelpkg.Fetch(ctx, g.cache, kernelpkg.Want{Line: "6.1", Which: kernelpkg.Oldest}, g.rec.progress)
+	k, err := kernelpkg.Fetch(ctx, g.cache, kernelpkg.Want{Line: "6.1", Which: kernelpkg.Oldest}, g.rec.Progress)
 	if err != nil {
 		t.Fatal(err)
 	}

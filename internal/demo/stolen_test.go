@@ -52,6 +52,13 @@ func foundEstate(t *testing.T, programs string) *estate {
 		" --person ada --person grace --person edsger"))
 	e.units.add("hotstick-server", e.env(), e.program("hotstick"), "server", "--data", e.path("data"))
 	e.units.start("hotstick-server")
+	eventually(t, "the server to listen", func() bool {
+		conn, err := net.Dial("tcp", e.address)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
 	return e
 }
 

@@ -25,6 +25,7 @@ var types = map[string]func() any{
 	"HostDetail":    func() any { return new(api.HostDetail) },
 	"RolloutList":   func() any { return new(api.RolloutList) },
 	"Rollout":       func() any { return new(api.Rollout) },
+	"Uncovered":     func() any { return new(api.Uncovered) },
 	"CellList":      func() any { return new(api.CellList) },
 	"FreezeList":    func() any { return new(api.FreezeList) },
 	"ExclusionList": func() any { return new(api.ExclusionList) },

@@ -1,6 +1,7 @@
 package ui_test
 
 import (
+	"fmt"
 	"os"
 	"reflect"
 	"regexp"
@@ -24,6 +25,7 @@ var mirrored = map[string]any{
 	"Gate": api.Gate{}, "Wave": api.Wave{}, "BudgetUse": api.BudgetUse{}, "Approval": api.Approval{}, "Rollout": api.Rollout{},
 	"RolloutList": api.RolloutList{}, "StopResult": api.StopResult{}, "SlotUse": api.SlotUse{},
 	"Exclusion": api.Exclusion{}, "ExclusionList": api.ExclusionList{}, "WriteOffResult": api.WriteOffResult{}, "Interval": hotstick.Interval{},
+	"HostRef": api.HostRef{}, "CoverageGap": api.CoverageGap{}, "Uncovered": api.Uncovered{},
 	"CellList": api.CellList{}, "CellGroup": api.CellGroup{}, "Lane": api.Lane{}, "CalendarUse": api.CalendarUse{}, "Freeze": api.Freeze{},
 	"FreezeList": api.FreezeList{}, "StandIn": api.StandIn{}, "PlanLink": api.PlanLink{}, "Spread": api.Spread{}, "Blast": api.Blast{},
 	"RehearsedStop": api.RehearsedStop{}, "RehearsedPatch": api.RehearsedPatch{}, "Rehearsal": api.Rehearsal{}, "RehearsalModel": api.RehearsalModel{}, "Change": api.Change{}, "Problem": api.Problem{},
@@ -81,5 +83,47 @@ func jsonFields(t reflect.Type, into map[string]bool) {
 		}
 		said := strings.Split(options, ",")
 		into[name] = slices.Contains(said, "omitempty") || slices.Contains(said, "omitzero")
+	}
+}
+
+// Every kind of drift has words of its own in the console; a reason's the server sends along.
+func TestTheConsoleHasWordsForEveryKindOfDrift(t *testing.T) {
+	source, err := os.ReadFile("web/src/lib/format.ts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(source), "const drifts: Record<string, string> = {")
+	table, _, _ := strings.Cut(rest, "};")
+	words := map[string]string{}
+	for _, m := range regexp.MustCompile(`(\w+): '([^']+)'`).FindAllStringSubmatch(table, -1) {
+		words[m[1]] = m[2]
+	}
+	for _, kind := range hotstick.DriftKinds() {
+		if words[string(kind)] == "" {
+			t.Errorf("format.ts has no words for %s", kind)
+		}
+		delete(words, string(kind))
+	}
+	if !found || len(words) > 0 {
+		t.Errorf("format.ts has words for drift that there is not: %v", words)
+	}
+}
+
+// What holds of each trust class is said in one wording everywhere, and the browser has it
+// written down.
+func TestTheConsoleClaimsWhatThePlansSignersRead(t *testing.T) {
+	source, err := os.ReadFile("web/src/lib/drivers.ts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, class := range []hotstick.TrustClass{hotstick.TrustBytes, hotstick.TrustPin, hotstick.TrustStep} {
+		if want := fmt.Sprintf("  %s: %q,\n", class, class.Claim()); !strings.Contains(string(source), want) {
+			t.Errorf("drivers.ts does not say %s", want)
+		}
+	}
+	for _, driver := range hotstick.Drivers() {
+		if says := strings.Contains(string(source), "driver === '"+driver+"'"); says != hotstick.Reboots(driver) {
+			t.Errorf("drivers.ts takes %s for one that reboots: %t", driver, says)
+		}
 	}
 }

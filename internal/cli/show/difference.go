@@ -11,6 +11,7 @@ import (
 func Difference(last, next hotstick.Plan) []string {
 	var d difference
 	d.change("patch", last.Patch, next.Patch)
+	d.change("CVE", orNone(Clean(last.CVE)), orNone(Clean(next.CVE)))
 	d.change("author", Clean(string(last.Author)), Clean(string(next.Author)))
 	d.change("hosts", last.HostCount, next.HostCount)
 	d.change("epoch", last.Epoch, next.Epoch)
@@ -85,14 +86,31 @@ func (d *difference) lanes(last, next hotstick.Plan) {
 	for _, l := range next.Lanes {
 		old, ok := last.LaneLike(l)
 		if !ok {
-			d.add("kernel build %s: new", Clean(l.Build.String()))
+			d.add("%s: new", laneName(next, l))
 			continue
 		}
-		d.change("kernel build "+Clean(l.Build.String())+" goes back to", targets(old.RevertTo), targets(l.RevertTo))
+		what := laneName(next, l)
+		if last.CVE != "" && next.CVE != "" {
+			d.change(what+" gets", old.Patch, l.Patch)
+		}
+		if old.TransitionSeconds != 0 || l.TransitionSeconds != 0 {
+			d.change(what+" transition limit", seconds(last.TransitionOf(old)), seconds(next.TransitionOf(l)))
+		}
+		d.change(what+" goes back to", targets(old.RevertTo), targets(l.RevertTo))
 	}
 	for _, l := range last.Lanes {
 		if _, ok := next.LaneLike(l); !ok {
-			d.add("kernel build %s: no longer in the plan", Clean(l.Build.String()))
+			d.add("%s: no longer in the plan", laneName(last, l))
 		}
 	}
+}
+
+// laneName names a lane; where hosts of one build get patches by several drivers, with its
+// driver.
+func laneName(p hotstick.Plan, l hotstick.Lane) string {
+	name := "kernel build " + Clean(l.Build.String())
+	if p.CVE != "" {
+		name += " by " + Clean(l.Driver)
+	}
+	return name
 }

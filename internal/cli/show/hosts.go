@@ -130,6 +130,9 @@ func Host(d api.HostDetail, st Style) string {
 
 func facts(p *page, f hotstick.Facts) {
 	p.field("System", "%s, %s, %d MiB", Clean(orNone(f.Host.Distribution)), plural(f.Host.CPUs, "CPU", "CPUs"), f.Host.MemoryBytes>>20)
+	if f.Windows != nil {
+		windows(p, *f.Windows)
+	}
 	p.field("Taint", "%d", f.Kernel.Tainted)
 	p.field("Lockdown", "%s", Clean(orNone(f.Security.Lockdown)))
 	p.field("Modules", "%s", modulePosture(f.Security))
@@ -149,11 +152,31 @@ func facts(p *page, f hotstick.Facts) {
 	}
 }
 
+// windows says what only a host with Windows has.
+func windows(p *page, w hotstick.WindowsFacts) {
+	p.field("Windows", "%s in effect, booted with %s", Clean(w.Level), Clean(w.Booted))
+	if w.Eligible {
+		p.field("", "takes hotpatches: %s, virtualisation-based security %s", Clean(orNone(w.Enrolment)), Clean(w.VBS))
+	} else {
+		p.field("", "takes no hotpatches: %s", Clean(strings.Join(w.Against, "; ")))
+	}
+	if len(w.PendingReboot) > 0 {
+		p.field("", "waits for a reboot: %s", Clean(strings.Join(w.PendingReboot, ", ")))
+	}
+	if w.NextBaseline != "" {
+		p.field("", "restarts for the update of %s, by Microsoft's calendar", Clean(w.NextBaseline))
+	}
+}
+
 // abilities says what a driver can do beyond what every driver can.
 func abilities(c hotstick.Capabilities) []string {
 	var out []string
-	if c.Undo != "" {
-		out = append(out, "undo: "+Clean(string(c.Undo)))
+	var back []string
+	for _, r := range c.Rollback {
+		back = append(back, Clean(string(r)))
+	}
+	if len(back) > 0 {
+		out = append(out, "goes back by: "+strings.Join(back, ", ")+undo(c.Undo))
 	}
 	switch {
 	case c.Schedules && c.Held:
@@ -161,10 +184,21 @@ func abilities(c hotstick.Capabilities) []string {
 	case c.Schedules:
 		out = append(out, "it starts patches by itself, and is not on hold: nothing is staged beside it")
 	}
+	if !c.CoverUntil.IsZero() {
+		out = append(out, "its vendor makes patches for this kernel until "+c.CoverUntil.UTC().Format(time.DateOnly))
+	}
 	if c.Tool != "" {
 		out = append(out, "tool: "+Clean(c.Tool))
 	}
 	return out
+}
+
+// undo says how the system takes a level out, where it was told.
+func undo(u hotstick.Undo) string {
+	if u == "" {
+		return ""
+	}
+	return " (undo: " + Clean(string(u)) + ")"
 }
 
 // modulePosture says what the kernel asks of a module before it takes it.

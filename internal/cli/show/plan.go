@@ -26,8 +26,10 @@ type Review struct {
 	Approvers     []hotstick.Person
 	Needed        int
 	SingleControl bool
-	// Levels are the plan's patches as the verified catalog has them.
-	Levels []hotstick.Patch
+	// Levels are the plan's patches as the verified catalog has them, and Recipes those of
+	// its artifacts that are recipes, checked against the digests that the plan has.
+	Levels  []hotstick.Patch
+	Recipes map[hotstick.Digest]hotstick.Recipe
 	// Template names the emergency template that the plan runs under.
 	Template string
 }
@@ -49,12 +51,15 @@ func (r Review) Text(st Style) string {
 	p.field("Author", "%s", Clean(string(r.Plan.Author)))
 	p.field("Approvals", "%s", r.approvals())
 	p.field("Hosts", "%s; root recomputed here: %s", plural(r.Plan.HostCount, "host", "hosts"), Clean(r.Plan.HostsRoot))
+	p.field("Reboots", "%s", r.reboots())
+	p.field("Classes", "%s", r.classes())
 	p.field("Life", "until %s, epoch %d", r.Plan.NotAfter.UTC().Format(time.RFC3339), r.Plan.Epoch)
-	p.field("Each host", "transition at most %s, probation %s", seconds(r.Plan.TransitionSeconds), seconds(r.Plan.ProbationSeconds))
+	p.field("Each host", "%s, probation %s", r.transitions(), seconds(r.Plan.ProbationSeconds))
 	r.rules(&p)
 	p.table(st, "Waves", r.waves())
 	p.table(st, "Kernel builds", r.lanes())
 	r.claims(&p, st)
+	r.runs(&p, st)
 	for _, l := range r.Levels {
 		touches(&p, st, l)
 	}
@@ -82,6 +87,22 @@ func (r Review) approvals() string {
 	}
 	if r.SingleControl {
 		text += " (single control: the author alone may approve)"
+	}
+	return text
+}
+
+// transitions says how long a level may take to come into effect.
+func (r Review) transitions() string {
+	text := "transition at most " + seconds(r.Plan.TransitionSeconds)
+	var by []string
+	for _, l := range r.Plan.Lanes {
+		if said := fmt.Sprintf("%s by %s", seconds(r.Plan.TransitionOf(l)), Clean(l.Driver)); l.TransitionSeconds != 0 && !slices.Contains(by, said) {
+			by = append(by, said)
+		}
+	}
+	slices.Sort(by)
+	if len(by) > 0 {
+		text += " (" + strings.Join(by, ", ") + ")"
 	}
 	return text
 }
@@ -139,6 +160,9 @@ func gateSettings(g hotstick.GateSettings) string {
 	add(g.BackgroundPPM, "background of %v per million", g.BackgroundPPM)
 	add(g.FalseAlarmPPM, "false halts below %v per million", g.FalseAlarmPPM)
 	add(g.SlowTransitionMillis, "slower above transitions of %v ms", g.SlowTransitionMillis)
+	if g.StopAll {
+		out = append(out, "all stop when one patch fails")
+	}
 	return strings.Join(out, ", ")
 }
 
@@ -277,23 +301,6 @@ func (r Review) lanes() Table {
 	return t
 }
 
-// claims says what a signature under the plan promises of each driver, and on how many
-// hosts.
-func (r Review) claims(p *page, st Style) {
-	hosts := map[string]int{}
-	for _, h := range r.Hosts {
-		if lane, ok := r.Plan.LaneOf(h); ok {
-			hosts[lane.Driver]++
-		}
-	}
-	t := Table{Header: []string{"DRIVER", "HOSTS", "CLASS", "WHAT HOLDS"}}
-	for _, driver := range slices.Sorted(maps.Keys(hosts)) {
-		class := hotstick.ClassOf(driver)
-		t.Rows = append(t.Rows, []Cell{text(driver), number(hosts[driver]), text(orNone(string(class))), {Text: class.Claim()}})
-	}
-	p.table(st, "What holds of what is loaded", t)
-}
-
 func targets(list []hotstick.RevertTarget) string {
 	var names []string
 	for _, target := range list {
@@ -378,6 +385,27 @@ func (r Review) leftOut(p *page, st Style) {
 		title += fmt.Sprintf(", of which no system covers %d", gaps)
 	}
 	p.table(st, title, t)
+	r.uncovered(p, st)
+}
+
+// uncovered counts the hosts that no system covers, by kernel build and systems, with what
+// would close the gap.
+func (r Review) uncovered(p *page, st Style) {
+	count, changes := map[string]int{}, map[string]string{}
+	for _, l := range r.LeftOut {
+		if l.Reason.Code == hotstick.ReasonNotCovered {
+			count[l.Reason.Detail]++
+			changes[l.Reason.Detail] = l.Reason.Changes
+		}
+	}
+	if len(count) == 0 {
+		return
+	}
+	t := Table{Header: []string{"HOSTS", "KERNEL AND SYSTEMS", "WHAT WOULD CLOSE IT"}}
+	for _, what := range slices.Sorted(maps.Keys(count)) {
+		t.Rows = append(t.Rows, []Cell{number(count[what]), {Text: Clean(what)}, {Text: Clean(changes[what])}})
+	}
+	p.table(st, "What no system covers", t)
 }
 
 func (r Review) difference(p *page, st Style) {

@@ -131,7 +131,12 @@ func TestTheTextsOfEveryNoun(t *testing.T) {
 	catalog := api.Catalog{Patches: []api.Patch{{Patch: hotstick.Patch{Ref: ref, Summary: "SIOCATMARK \x1b[2J", CVEs: []string{"CVE-2026-52928"}, Driver: "klp", Reversibility: hotstick.ReversibleLive, Replace: true,
 		Artifacts: []hotstick.Artifact{{Build: old, Digest: digest, SizeBytes: 9000, Module: "hs_unix_ioctl_2"}}}, InEffectHosts: 1, FittingHosts: 3, SignedBy: []string{"publisher"},
 		Ban: &api.Ban{Reason: *reason(hotstick.ReasonOperator, "A person said so."), By: "carol", At: now}}}}
+	server := api.HostDetail{Host: hosts()[1], Identity: digest, Enrolled: now, Facts: &hotstick.Facts{Host: hotstick.HostFacts{Distribution: "Windows Server 2025 Datacenter 24H2", CPUs: 4, MemoryBytes: 8 << 30},
+		Windows: &hotstick.WindowsFacts{Level: "26100.3981", Booted: "26100.3788", VBS: hotstick.VBSRunning, Enrolment: "Hotpatch Enrollment Package\x1b[2J 10.0.26100.3775", Eligible: true, PendingReboot: []string{"windows_update"}, NextBaseline: "2025-07"}}}
+	client := server
+	client.Facts = &hotstick.Facts{Windows: &hotstick.WindowsFacts{Level: "26100.1", Booted: "26100.1", Against: []string{"virtualisation-based security is off", "the machine is not enrolled"}}}
 	for name, got := range map[string]string{
+		"host-windows":   Host(server, st) + Host(client, st),
 		"hosts":          tableText(t, Hosts(hosts(), st), st),
 		"hosts-wide":     tableText(t, Hosts(hosts(), wide), wide),
 		"hosts-terminal": tableText(t, Hosts(hosts(), term), term),
@@ -177,4 +182,91 @@ func TestHostNamesLeadBackToOneHost(t *testing.T) {
 	if want := "web-01 h-bbbbbbbbbbbbbbbb h-cccccccccccccccc h-dddddddddddddddd"; got != want {
 		t.Errorf("HostNames = %s, want %s", got, want)
 	}
+}
+
+// mixed is a plan for a CVE whose hosts have systems of every class, one of which reboots.
+func mixed() Review {
+	r := review()
+	r.Plan.CVE, r.Plan.Patch, r.Plan.Reapply = "CVE-2026-52928", hotstick.PatchRef{}, 0
+	digestOf := func(s string) hotstick.Digest { return hotstick.NewDigest([]byte(s)) }
+	sles := hotstick.KernelBuild{Release: "5.14.21-150400.24.33-default", Arch: "x86_64", BuildID: strings.Repeat("12", 20)}
+	ubuntu := hotstick.KernelBuild{Release: "6.8.0-1047-aws", Arch: "x86_64", BuildID: strings.Repeat("34", 20)}
+	bare := hotstick.KernelBuild{Release: "6.1.0-30-amd64", Arch: "x86_64", BuildID: strings.Repeat("56", 20)}
+	sle := hotstick.PatchRef{Name: "sle-unix", Level: 6}
+	sleBefore := hotstick.PatchRef{Name: "sle-unix", Level: 5}
+	r.Plan.Lanes = []hotstick.Lane{
+		{Build: old, Driver: "klp", Patch: ref, Artifact: digest, Module: "hs_unix_ioctl_2", RevertTo: []hotstick.RevertTarget{{}}},
+		{Build: sles, Driver: "suse", Patch: sle, Artifact: digestOf("sle6"), Module: "livepatch_6_150400_2_2",
+			RevertTo: []hotstick.RevertTarget{{Patch: sleBefore, Artifact: digestOf("sle5"), Module: "livepatch_5_150400_2_2"}}},
+		{Build: ubuntu, Driver: "canonical", Patch: hotstick.PatchRef{Name: "lsn-121", Level: 4}, Artifact: digestOf("lsn"), Module: "lkp_Ubuntu_6_8_0_1047_50_aws_121"},
+		{Build: bare, Driver: "reboot", Patch: hotstick.PatchRef{Name: "debian-linux", Level: 192}, Artifact: digestOf("deb"), Module: "kernel_6_1_0_56_amd64"},
+	}
+	r.Recipes = map[hotstick.Digest]hotstick.Recipe{
+		digestOf("sle6"): {Module: "livepatch_6_150400_2_2", Packages: []hotstick.Package{{Name: "kernel-livepatch-5_14_21-150400_24_33-default", Version: "6-150400.2.2"}}},
+		digestOf("sle5"): {Module: "livepatch_5_150400_2_2", Packages: []hotstick.Package{{Name: "kernel-livepatch-5_14_21-150400_24_33-default", Version: "5-150400.2.2"}}},
+		digestOf("lsn"):  {Module: "lkp_Ubuntu_6_8_0_1047_50_aws_121", Version: "121.4", CutOff: now},
+		digestOf("deb"): {Module: "kernel_6_1_0_56_amd64", Packages: []hotstick.Package{{Name: "linux-image-6.1.0-56-amd64", Version: "6.1.192-1"}},
+			Target: hotstick.KernelBuild{Release: "6.1.0-56-amd64", Arch: "x86_64", BuildID: strings.Repeat("78", 20)}},
+	}
+	host := func(name string, b hotstick.KernelBuild, driver string, patch hotstick.PatchRef, wave int) hotstick.PlanHost {
+		return hotstick.PlanHost{Name: name, Build: b, Driver: driver, Patch: patch, Wave: wave, Domains: map[string]string{"rack": "a1", "zone": "z1"}}
+	}
+	r.Hosts = []hotstick.PlanHost{host("web-01", old, "klp", ref, 0), host("sap-01", sles, "suse", sle, 0), host("sap-02", sles, "suse", sle, 1),
+		host("app-01", ubuntu, "canonical", r.Plan.Lanes[2].Patch, 0), host("old-01", bare, "reboot", r.Plan.Lanes[3].Patch, 1)}
+	r.Previous = nil
+	for i := range r.Plan.Lanes {
+		r.Plan.Lanes[i].TransitionSeconds = map[string]int{"suse": 900, "canonical": 900, "reboot": 1800}[r.Plan.Lanes[i].Driver]
+	}
+	gap := func(name, has string) api.LeftOut {
+		why := reason(hotstick.ReasonNotCovered, "No patch of any system that this host has fixes it here.")
+		why.Detail, why.Changes = has, "Publish a patch for the host's system and kernel build, or one for the driver reboot: hotstick patch publish FOLDER --key FILE"
+		return api.LeftOut{Name: name, Reason: *why}
+	}
+	r.LeftOut = []api.LeftOut{gap("edge-01", "5.10.0-9-amd64 (9a9a9a9a) has klp"), gap("edge-02", "5.10.0-9-amd64 (9a9a9a9a) has klp"),
+		gap("box-01", "4.19.0-1-amd64 (8b8b8b8b) has no live-patch system")}
+	return r
+}
+
+func TestWhoSignsReadsWhatRunsAndWhoIsRebooted(t *testing.T) {
+	r := mixed()
+	golden(t, "review-mixed", r.Text(Style{Now: now})+r.Question("Approve", "bob")+"\n")
+	if q := review().Question("Approve", "bob"); strings.Contains(q, "reboot") {
+		t.Errorf("nobody is rebooted, and the question says %q", q)
+	}
+}
+
+// The how-to shows what the command prints.
+func TestTheHowToShowsWhatAPlanForACVELooksLike(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/how-to/close-a-cve-everywhere.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	printed := mixed().Text(Style{Now: now})
+	for _, block := range strings.Split(string(page), "```")[1:] {
+		body, shown := strings.CutPrefix(block, "text\n")
+		if shown && !strings.Contains(printed, strings.TrimRight(body, "\n ")) {
+			t.Errorf("the command does not print\n%s\nbut\n%s", body, printed)
+		}
+	}
+	if strings.Count(string(page), "```text") < 3 {
+		t.Error("the page shows next to nothing")
+	}
+}
+
+func TestTheFleetBySystem(t *testing.T) {
+	live := []hotstick.Reversibility{hotstick.ReversibleLive, hotstick.ReversibleDowngrade, hotstick.ReversibleReboot}
+	care := api.Driver{Driver: "kernelcare", Class: hotstick.TrustPin, Claim: hotstick.TrustPin.Claim(), Hosts: 12, Available: 9, Scheduling: 9, Held: 7,
+		Unheld:    []api.HostRef{{Host: "h-bbbbbbbbbbbbbbbb", Name: evil}, {Host: "h-cccccccccccccccc", Name: "web-02"}},
+		Abilities: []api.DriverAbility{{Undo: hotstick.UndoAll, Rollback: live, Pinnable: true, Truth: "kcarectl --info", Hosts: 9}},
+		Tools:     []api.DriverTool{{Tool: "kcarectl 2.90-1", Hosts: 6}, {Tool: evil, Hosts: 2}, {Tool: "kcarectl 2.80-1", Hosts: 1}},
+		Reasons:   []api.DriverReason{{Reason: *reason(hotstick.ReasonNotEntitled, "The vendor gives this host no patches: \x1b[2J."), Hosts: 3}},
+		Cover:     map[string]int{"2027-03": 4, "2026-12": 1}}
+	list := api.DriverList{Drivers: []api.Driver{care,
+		{Driver: "klp", Class: hotstick.TrustBytes, Claim: hotstick.TrustBytes.Claim(), Hosts: 12, Available: 12, Abilities: []api.DriverAbility{{Undo: hotstick.UndoDisable, Rollback: live, Truth: "/sys/kernel/livepatch", Hosts: 12}}},
+		{Driver: "reboot", Class: hotstick.TrustStep, Claim: hotstick.TrustStep.Claim(), Reboots: true, Hosts: 12, Reasons: []api.DriverReason{{Reason: *reason(hotstick.ReasonUnsupported, "The host has no panic=N."), Hosts: 12}}}}}
+	st, wide := Style{Now: now}, Style{Now: now, Wide: true}
+	golden(t, "drivers", tableText(t, Drivers(list, st), st))
+	golden(t, "drivers-wide", tableText(t, Drivers(list, wide), wide))
+	golden(t, "drivers-empty", tableText(t, Drivers(api.DriverList{}, st), st))
+	golden(t, "driver", Driver(care, st)+Driver(list.Drivers[1], st)+Driver(list.Drivers[2], st))
 }

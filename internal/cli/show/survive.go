@@ -93,6 +93,8 @@ func survives(p *page, h api.Host) {
 	for _, m := range h.Masters {
 		how := "not active"
 		switch {
+		case m.Lifted != nil:
+			how = "adopted, not on hold: " + Escape(m.Lifted.Detail)
 		case m.Adopted:
 			how = "adopted"
 		case m.Active:

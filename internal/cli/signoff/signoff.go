@@ -73,6 +73,85 @@ func checkLane(lane hotstick.Lane, patch hotstick.Patch, view catalog.View) erro
 	return nil
 }
 
+// ByRecipe lists the levels of a plan, those that it brings and those that it may go back
+// to, whose artifacts are recipes.
+func ByRecipe(plan hotstick.Plan) []hotstick.PatchRef {
+	var refs []hotstick.PatchRef
+	for _, lane := range plan.Lanes {
+		if !isRecipe(lane) {
+			continue
+		}
+		for _, ref := range append([]hotstick.PatchRef{plan.PatchOf(lane)}, targets(lane)...) {
+			if !ref.IsZero() && !slices.Contains(refs, ref) {
+				refs = append(refs, ref)
+			}
+		}
+	}
+	return refs
+}
+
+// otherTransition is what some lane says of its transitions that the plan does not; 0 if
+// none does.
+func otherTransition(plan hotstick.Plan) int {
+	for _, l := range plan.Lanes {
+		if limit := plan.TransitionOf(l); limit != plan.TransitionSeconds {
+			return limit
+		}
+	}
+	return 0
+}
+
+func targets(lane hotstick.Lane) []hotstick.PatchRef {
+	var refs []hotstick.PatchRef
+	for _, target := range lane.RevertTo {
+		refs = append(refs, target.Patch)
+	}
+	return refs
+}
+
+func isRecipe(lane hotstick.Lane) bool {
+	class := hotstick.ClassOf(lane.Driver)
+	return class == hotstick.TrustPin || class == hotstick.TrustStep
+}
+
+// Recipes finds the recipes of a plan among those that the server told, by the digests
+// that the plan has: whoever signs vouches for what they say, and must have read it. The
+// plan was checked before.
+func Recipes(plan hotstick.Plan, told []hotstick.Recipe) (map[hotstick.Digest]hotstick.Recipe, error) {
+	found := map[hotstick.Digest]hotstick.Recipe{}
+	for _, r := range told {
+		if data, err := r.Encode(); err == nil {
+			found[hotstick.NewDigest(data)] = r
+		}
+	}
+	wanted := map[hotstick.Digest]hotstick.Recipe{}
+	want := func(lane hotstick.Lane, artifact hotstick.Digest, module string) error {
+		r, ok := found[artifact]
+		if !ok || r.Driver != lane.Driver || r.Build != lane.Build || r.Module != module {
+			return fmt.Errorf("cannot sign: what runs on hosts with %s (%s, %s) cannot be shown, because nobody has the bytes of %s", lane.Build, lane.Driver, module, artifact.Short())
+		}
+		wanted[artifact] = r
+		return nil
+	}
+	for _, lane := range plan.Lanes {
+		if !isRecipe(lane) {
+			continue
+		}
+		if err := want(lane, lane.Artifact, lane.Module); err != nil {
+			return nil, err
+		}
+		for _, target := range lane.RevertTo {
+			if target.Patch.IsZero() {
+				continue
+			}
+			if err := want(lane, target.Artifact, target.Module); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return wanted, nil
+}
+
 // CheckAsked reports where a draft differs from what its author asked the
 // planner for. A plan to continue is asked for by its full digest. Speeds that were not asked for are the planner's to choose; they
 // are in the review.
@@ -89,6 +168,8 @@ func CheckAsked(plan hotstick.Plan, asked api.DraftRequest) error {
 		return differs("probation", s.ProbationSeconds, plan.ProbationSeconds)
 	case s.TransitionSeconds > 0 && plan.TransitionSeconds != s.TransitionSeconds:
 		return differs("transition limit", s.TransitionSeconds, plan.TransitionSeconds)
+	case s.TransitionSeconds > 0 && otherTransition(plan) != 0:
+		return differs("transition limit of a lane", s.TransitionSeconds, otherTransition(plan))
 	case s.LifeSeconds > 0 && plan.NotAfter.Sub(plan.CreatedAt) > time.Duration(s.LifeSeconds)*time.Second:
 		return errors.New("cannot sign: the plan lives longer than you asked for")
 	}

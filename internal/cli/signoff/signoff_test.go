@@ -174,3 +174,58 @@ func TestTheAuthorNeverApprovesAndNobodyTwice(t *testing.T) {
 		t.Errorf("under single control the author was refused: %v", err)
 	}
 }
+
+// recipes returns a plan for a vendor's system, and the recipes of its level and of the one
+// before, as an honest server tells them.
+func recipes(t *testing.T) (hotstick.Plan, []hotstick.Recipe) {
+	t.Helper()
+	p, _ := plan(t)
+	var told []hotstick.Recipe
+	digest := func(generation int) (hotstick.Digest, string) {
+		r := hotstick.Recipe{Schema: hotstick.RecipeSchema, Driver: "suse", Build: build, Module: fmt.Sprintf("livepatch_%d_1", generation),
+			Packages: []hotstick.Package{{Name: "kernel-livepatch-default", Version: fmt.Sprintf("%d-1", generation)}}}
+		data, err := r.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		told = append(told, r)
+		return hotstick.NewDigest(data), r.Module
+	}
+	lane := &p.Lanes[0]
+	lane.Driver = "suse"
+	lane.RevertTo = []hotstick.RevertTarget{{Patch: first}}
+	lane.Artifact, lane.Module = digest(2)
+	lane.RevertTo[0].Artifact, lane.RevertTo[0].Module = digest(1)
+	return p, told
+}
+
+func TestAStolenServerCannotHaveACommandSignedThatItDoesNotShow(t *testing.T) {
+	p, told := recipes(t)
+	if got := ByRecipe(p); fmt.Sprint(got) != fmt.Sprint([]hotstick.PatchRef{second, first}) {
+		t.Errorf("levels by recipe: %v", got)
+	}
+	if found, err := Recipes(p, told); err != nil || len(found) != 2 || found[p.Lanes[0].Artifact].Packages[0].Version != "2-1" {
+		t.Errorf("found %v, %v", found, err)
+	}
+	for _, c := range []struct {
+		attack string
+		do     func(*hotstick.Plan, *[]hotstick.Recipe)
+	}{
+		{"it shows another version than runs", func(_ *hotstick.Plan, r *[]hotstick.Recipe) { (*r)[0].Packages[0].Version = "3-1" }},
+		{"it shows nothing", func(_ *hotstick.Plan, r *[]hotstick.Recipe) { *r = nil }},
+		{"it hides the way back", func(_ *hotstick.Plan, r *[]hotstick.Recipe) { *r = (*r)[:1] }},
+		{"the recipe is for another build", func(p *hotstick.Plan, _ *[]hotstick.Recipe) { p.Lanes[0].Build = other }},
+		{"the recipe is another driver's", func(p *hotstick.Plan, _ *[]hotstick.Recipe) { p.Lanes[0].Driver = "amazon" }},
+		{"the plan says another module", func(p *hotstick.Plan, _ *[]hotstick.Recipe) { p.Lanes[0].Module = "livepatch_9_1" }},
+	} {
+		p, told := recipes(t)
+		c.do(&p, &told)
+		if _, err := Recipes(p, told); err == nil || !strings.Contains(err.Error(), "cannot be shown") {
+			t.Errorf("%s: error is %v", c.attack, err)
+		}
+	}
+	bytes, _ := plan(t)
+	if found, err := Recipes(bytes, nil); err != nil || len(found) != 0 || len(ByRecipe(bytes)) != 0 {
+		t.Errorf("a plan that loads bytes has recipes: %v, %v", found, err)
+	}
+}

@@ -39,6 +39,27 @@ func FindPrograms(dir string) (Programs, error) {
 	return p, nil
 }
 
+// FindPatches looks for the folder with the live patches' sources; empty means beside the
+// program or in the working directory.
+func FindPatches(dir string) (string, error) {
+	tried := []string{dir}
+	if dir == "" {
+		tried = []string{"patches"}
+		if self, err := os.Executable(); err == nil {
+			tried = append(tried, filepath.Join(filepath.Dir(self), "..", "patches"))
+		}
+	}
+	for _, dir := range tried {
+		if _, err := os.Stat(filepath.Join(dir, "common", "unix_ioctl_fixed.h")); err == nil {
+			return filepath.Abs(dir)
+		}
+	}
+	return "", &Problem{
+		Text: "cannot find the live patches' sources in " + strings.Join(tried, " or "),
+		Fix:  "run the demo in a checkout of Hotstick, or name the folder: --patches DIR",
+	}
+}
+
 // Problem is an error with a hint for the person at the terminal.
 type Problem struct{ Text, Fix string }
 

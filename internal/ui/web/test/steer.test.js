@@ -310,6 +310,10 @@ test('only what the server allows is offered for a host', () => {
     assert.equal(steer.mayRevert(state), revert, state);
     assert.equal(steer.mayDismiss(state), ['failed', 'interrupted', 'quarantined', 'reverted'].includes(state), state);
   }
+  const cut = { code: 'verification_failed', text: '' };
+  assert.equal(steer.mayRetry('skipped', cut, 4), true, 'its attempts were cut short too often');
+  assert.equal(steer.mayRetry('skipped', cut, 1), false);
+  assert.equal(steer.mayRetry('skipped', { code: 'dismissed', text: '' }, 4), false);
   assert.equal(steer.mayRetry('failed', { code: 'revert_failed', text: '' }), false, 'a way back that failed needs hands');
 });
 

@@ -47,7 +47,7 @@ export interface Overview {
   drifting?: number; stalled?: number; crashes?: List<CrashStop>;
 }
 export interface CrashStop { patch: PatchRef; build: KernelBuild; model?: string; host: string; name: string; reason?: Reason; at: string }
-export interface Drift { kind: string; expected: PatchRef; found: PatchRef; module?: string; master?: string; since: string; before?: string }
+export interface Drift { kind: string; expected: PatchRef; found: PatchRef; module?: string; master?: string; detail?: string; since: string; before?: string }
 export interface Blocker { pid: number; tid: number; command: string; kernel?: boolean; state?: string; unit?: string; cause: string; function?: string; stack?: List<string> }
 export interface Stall { module: string; state: string; for_millis: number; tasks: number; blockers?: List<Blocker> }
 export interface HostHold { by: string; reason?: string; since: string }
@@ -56,7 +56,7 @@ export interface Master { system: string; unit?: string; active: boolean; adopte
 export interface Host {
   id: string; name: string; build: KernelBuild; state: string; in_effect: PatchRef; reason?: Reason;
   last_seen: string; silent: boolean; strikes?: List<PatchRef>; labels?: Record<string, string> | null; boots: number;
-  drift?: Drift; stall?: Stall; hold?: HostHold; off?: string; masters?: List<Master>;
+  drift?: Drift; stall?: Stall; hold?: HostHold; off?: string; masters?: List<Master>; barred?: Reason;
 }
 export interface HostList { hosts: List<Host>; total: number; next?: string }
 export interface LoadedPatch {
@@ -67,7 +67,7 @@ export interface ModuleFacts { name: string; size_bytes: number; srcversion?: st
 export interface Capabilities {
   driver: string; trust_class: string; rollback: List<string>; asynchronous: boolean; truth: string;
   available: boolean; reason?: { code: string; subject?: string; detail?: string };
-  undo?: string; schedules?: boolean; held?: boolean; pinnable?: boolean; tool?: string;
+  undo?: string; schedules?: boolean; held?: boolean; pinnable?: boolean; tool?: string; cover_until?: string;
 }
 export interface Facts {
   host: {
@@ -171,6 +171,9 @@ export interface Rehearsal {
 export interface RehearsalModel {
   check_in_seconds: number; transition_millis: number; revert_millis: number; reboot_seconds: number; background_ppm: number; trace_ppm: number;
 }
+export interface HostRef { host: string; name: string }
+export interface CoverageGap { reason: Reason; hosts: number; some: List<HostRef> }
+export interface Uncovered { cve?: string; hosts: number; gaps: List<CoverageGap> }
 export interface RolloutList { rollouts: List<RolloutSummary> }
 export interface StopResult { halted: List<RolloutSummary>; stop_all: boolean }
 

@@ -73,6 +73,9 @@ export function date(at: string): string {
   return new Date(at).toLocaleDateString('en-CA');
 }
 
+/** The day of a time that is a day in UTC, such as the end of a vendor's cover. */
+export const calendarDay = (at: string): string => at.slice(0, 10);
+
 export function dateTime(at: string): string {
   return `${date(at)} ${timeOfDay(at)}`;
 }
@@ -122,6 +125,7 @@ export function measured(x: number, unit: string | undefined): string {
 const drifts: Record<string, string> = {
   removed: 'its level was taken out', disabled: 'its level was disabled', foreign: 'a patch that is not ours was loaded',
   rebooted_without: 'its level did not come back after a boot', other_kernel: 'it booted another kernel build', snapshot: 'the machine was put back to an earlier moment',
+  hold_lifted: 'somebody lets its live-patch system start patches by itself again',
 };
 export const driftText = (kind: string): string => drifts[kind] ?? opaque(kind).replaceAll('_', ' ');
 

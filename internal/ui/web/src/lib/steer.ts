@@ -35,8 +35,12 @@ export function mayRevert(state: HostState): boolean {
   return holds.includes(state);
 }
 
+/** After how many attempts that were cut short a host is passed over until somebody has it tried again. */
+const attempts = 3;
+
 /** A host whose attempt failed may make another one; what was taken back needs a signed clear. */
-export function mayRetry(state: HostState, reason?: Reason): boolean {
+export function mayRetry(state: HostState, reason?: Reason, attempt = 0): boolean {
+  if (state === 'skipped') return attempt > attempts && reason?.code !== 'dismissed';
   return state === 'interrupted' || (state === 'failed' && reason?.code !== 'revert_failed');
 }
 
