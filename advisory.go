@@ -87,8 +87,12 @@ type Advisory struct {
 	CVE     string         `json:"cve"`
 	Product KernelProduct  `json:"product"`
 	Status  AdvisoryStatus `json:"status"`
-	// Ranges are the affected versions; only with affected, and then at least one.
+	// Ranges are the affected versions; only with affected, and then at least one, unless
+	// Unreadable.
 	Ranges []VersionRange `json:"ranges,omitempty"`
+	// Unreadable: the source calls other versions affected too, and which cannot be read.
+	// What is in none of the ranges is not closed by that. Only with affected.
+	Unreadable bool `json:"unreadable,omitempty"`
 	// Justification is given with not_affected where the source gives one.
 	Justification Justification `json:"justification,omitempty"`
 	// Module is the only module that has the hole, where the source names one. A kernel that
@@ -158,7 +162,7 @@ func (a Advisory) Validate() error {
 		return fmt.Errorf("cannot use %q as a version scheme: want one of %v", a.Product.Scheme, VersionSchemes())
 	case !slices.Contains(AdvisoryStatuses(), a.Status):
 		return fmt.Errorf("cannot use %q as an advisory's status: want one of %v", a.Status, AdvisoryStatuses())
-	case (a.Status == AdvisoryAffected) != (len(a.Ranges) > 0):
+	case (a.Status == AdvisoryAffected) != (len(a.Ranges) > 0 || a.Unreadable):
 		return fmt.Errorf("cannot use an advisory for %s that is %s with %d ranges", a.CVE, a.Status, len(a.Ranges))
 	case a.Justification != "" && (a.Status != AdvisoryNotAffected || !slices.Contains(Justifications(), a.Justification)):
 		return fmt.Errorf("cannot use %q as the justification of an advisory that is %s", a.Justification, a.Status)

@@ -17,7 +17,14 @@ func TestAdvisoriesThatSayNothingAreRefused(t *testing.T) {
 	if err := good().Validate(); err != nil {
 		t.Fatal(err)
 	}
+	unread := good()
+	if unread.Ranges, unread.Unreadable = nil, true; unread.Validate() != nil {
+		t.Error("affected in versions that cannot be read was refused")
+	}
 	for what, edit := range map[string]func(*hotstick.Advisory){
+		"not affected in versions that cannot be read": func(a *hotstick.Advisory) {
+			a.Status, a.Ranges, a.Unreadable = hotstick.AdvisoryNotAffected, nil, true
+		},
 		"no CVE":                     func(a *hotstick.Advisory) { a.CVE = "GHSA-1" },
 		"no distribution":            func(a *hotstick.Advisory) { a.Product.Distribution = "" },
 		"no package":                 func(a *hotstick.Advisory) { a.Product.Package = "" },

@@ -19,6 +19,7 @@ var (
 	rhel94 = hotstick.KernelProduct{Distribution: "rhel:9.4", Package: "kernel", Scheme: hotstick.RPMVersions}
 	rhel9  = hotstick.KernelProduct{Distribution: "rhel:9", Package: "kernel", Scheme: hotstick.RPMVersions}
 	server = hotstick.KernelProduct{Distribution: "windows:2025", Package: "windows", Scheme: hotstick.WindowsVersions}
+	micro  = hotstick.KernelProduct{Distribution: "sl-micro:6.0", Package: "kernel-default", Scheme: hotstick.RPMVersions}
 	sles   = hotstick.KernelProduct{Distribution: "sles:15.6", Package: "kernel-default", Scheme: hotstick.RPMVersions}
 )
 
@@ -31,6 +32,12 @@ func advisory(feed, cve string, p hotstick.KernelProduct, ranges ...string) hots
 		from, to, _ := strings.Cut(r, "..")
 		a.Ranges = append(a.Ranges, hotstick.VersionRange{Introduced: from, Fixed: to})
 	}
+	return a
+}
+
+// unread is an advisory of which more was said than could be read.
+func unread(a hotstick.Advisory) hotstick.Advisory {
+	a.Unreadable = true
 	return a
 }
 
@@ -94,6 +101,9 @@ func TestTheBootedVersionDecides(t *testing.T) {
 		{"a fix that is no version", onHost(debian, "6.1.170-3"), here("..=cmd|1"), hotstick.UnknownUnreadable, ""},
 		{"such a fix beside a good one that it is not in", onHost(debian, "6.1.170-3"), here("..<script>", "..6.1.160-1"), hotstick.UnknownUnreadable, ""},
 		{"such a fix beside a good one that it is in", onHost(debian, "6.1.150-1"), here("..<script>", "..6.1.160-1"), hotstick.ExposedInRange, "6.1.160-1"},
+		{"above what could be read", onHost(debian, "6.1.170-3"), []hotstick.Advisory{unread(advisory("tracker", cve1, debian, "..6.1.160-1"))}, hotstick.UnknownUnreadable, ""},
+		{"in what could be read", onHost(debian, "6.1.150-1"), []hotstick.Advisory{unread(advisory("tracker", cve1, debian, "..6.1.160-1"))}, hotstick.ExposedInRange, "6.1.160-1"},
+		{"nothing could be read", onHost(debian, "6.1.170-3"), []hotstick.Advisory{unread(advisory("tracker", cve1, debian))}, hotstick.UnknownUnreadable, ""},
 		{"an absurd booted version", onHost(debian, strings.Repeat("9", 90)), here("..6.1.192-1"), hotstick.UnknownVersion, ""},
 		{"a kernel that is nobody's", onHost(hotstick.KernelProduct{Distribution: "debian:12"}, ""), here("..6.1.192-1"), hotstick.UnknownProduct, ""},
 		{"a backport, whose number is above the fix", onHost(debian, "6.12.9-1~bpo12+1"), here("..6.1.192-1"), hotstick.UnknownNoSource, ""},
@@ -102,6 +112,7 @@ func TestTheBootedVersionDecides(t *testing.T) {
 		{"the major release's word", onHost(rhel94, "5.14.0-427.13.1.el9_4"), []hotstick.Advisory{advisory("csaf", cve1, rhel9, "..5.14.0-503.el9")}, hotstick.ExposedInRange, "5.14.0-503.el9"},
 		{"the minor release's word beats it", onHost(rhel94, "5.14.0-427.13.1.el9_4"), []hotstick.Advisory{advisory("csaf", cve1, rhel9, "..5.14.0-503.el9"), advisory("csaf", cve1, rhel94, "..5.14.0-427.13.1.el9_4")}, hotstick.ClosedByBoot, "5.14.0-427.13.1.el9_4"},
 		{"a rebuild of SUSE's that no kernel tells", onHost(sles, "6.4.0-150600.23.7"), []hotstick.Advisory{advisory("oval", cve1, sles, "..6.4.0-150600.23.7.3")}, hotstick.ClosedByBoot, "6.4.0-150600.23.7.3"},
+		{"a rebuild of SUSE Linux Micro 6", onHost(micro, "6.4.0-24.1"), []hotstick.Advisory{advisory("oval", cve1, micro, "..6.4.0-24.1.3")}, hotstick.ClosedByBoot, "6.4.0-24.1.3"},
 		{"the release before it", onHost(sles, "6.4.0-150600.21"), []hotstick.Advisory{advisory("oval", cve1, sles, "..6.4.0-150600.23.7.3")}, hotstick.ExposedInRange, "6.4.0-150600.23.7.3"},
 		{"not affected", onHost(debian, "6.1.170-3"), []hotstick.Advisory{says(advisory("tracker", cve1, debian), hotstick.AdvisoryNotAffected)}, hotstick.NeverByVendor, ""},
 		{"under investigation", onHost(debian, "6.1.170-3"), []hotstick.Advisory{says(advisory("tracker", cve1, debian), hotstick.AdvisoryInvestigating)}, hotstick.UnknownInvestigating, ""},

@@ -45,7 +45,7 @@ type claim struct {
 	always cell
 	// vendor: the source is the vendor's own.
 	vendor bool
-	// unusable: a bound is no version, or a range ends before it begins.
+	// unusable: a bound is no version or was not read, or a range ends before it begins.
 	unusable bool
 	ranges   []span
 }
@@ -184,7 +184,7 @@ func (l *line) remove(cve int, key Key) {
 }
 
 func (l *line) read(a *hotstick.Advisory, authorities map[string][]string) claim {
-	c := claim{said: a, vendor: isVendor(a, authorities)}
+	c := claim{said: a, vendor: isVendor(a, authorities), unusable: a.Unreadable}
 	switch a.Status {
 	case hotstick.AdvisoryNotAffected:
 		c.always = neverByVendor

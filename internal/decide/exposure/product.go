@@ -76,7 +76,7 @@ func spoken(p hotstick.KernelProduct) []hotstick.KernelProduct {
 
 // suse reports whether a distribution is one of SUSE's.
 func suse(id string) bool {
-	return strings.HasPrefix(id, "sle") || strings.HasPrefix(id, "opensuse") || strings.HasPrefix(id, "suse")
+	return strings.HasPrefix(id, "sle") || strings.HasPrefix(id, "sl-") || strings.HasPrefix(id, "opensuse") || strings.HasPrefix(id, "suse")
 }
 
 // inMemory writes a version of a package as a kernel that was booted from it tells it.
