@@ -412,7 +412,7 @@ func (c *Controller) syncLine(tx store.Tx, l *live, h store.Host) error {
 	}
 	if have.LastSeen.After(next.LastSeen) {
 		// This server has heard of the host after the transaction began.
-		next.LastSeen, next.InEffect, next.Busy = have.LastSeen, have.InEffect, have.Busy
+		next.LastSeen, next.InEffect, next.Runs, next.Busy = have.LastSeen, have.InEffect, have.Runs, have.Busy
 	}
 	l.r.SetHost(next)
 	l.dirty = true

@@ -48,13 +48,15 @@ type heard struct {
 	id     hotstick.HostID
 	seen   time.Time
 	effect hotstick.PatchRef
+	// runs is what its loader takes for the level in effect.
+	runs hotstick.PatchRef
 	// busy: its loader has an attempt open.
 	busy bool
 }
 
 // heard is what a host's newest check-in says to the loop.
 func (c *Controller) heard(h store.Host) heard {
-	return heard{id: h.ID, seen: h.LastSeen, effect: c.inEffect(h), busy: h.Loader.Busy}
+	return heard{id: h.ID, seen: h.LastSeen, effect: c.inEffect(h), runs: h.Loader.InEffect, busy: h.Loader.Busy}
 }
 
 func newFeed() *feed { return &feed{at: map[hotstick.HostID]int{}} }
@@ -118,7 +120,7 @@ func (c *Controller) hear() {
 // wants reports whether a sign of life is more than that to a plan.
 func (l *live) wants(s heard) bool {
 	h, listed := l.r.Host(s.id)
-	return listed && (h.InEffect != s.effect || h.Busy != s.busy || h.State.HoldsSlot())
+	return listed && (h.InEffect != s.effect || h.Runs != s.runs || h.Busy != s.busy || h.State.HoldsSlot())
 }
 
 // tell passes on when a host was last heard of, and what it said if that is known.
@@ -136,8 +138,8 @@ func (c *Controller) tell(lives []*live, k *known, said *heard, back bool) {
 		news := back || h.State == hotstick.Admitted
 		h.LastSeen = k.seen
 		if said != nil {
-			news = news || h.InEffect != said.effect || h.Busy != said.busy
-			h.InEffect, h.Busy = said.effect, said.busy
+			news = news || h.InEffect != said.effect || h.Runs != said.runs || h.Busy != said.busy
+			h.InEffect, h.Runs, h.Busy = said.effect, said.runs, said.busy
 		}
 		l.r.SetHost(h)
 		l.dirty = l.dirty || news || l.stale

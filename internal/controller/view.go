@@ -205,6 +205,7 @@ func (c *Controller) viewHost(body hotstick.Plan, lanes hotstick.LaneIndex, line
 			Struck:         slices.Contains(h.Loader.Strikes, patch),
 			RevertedBefore: slices.Contains(h.Reverted, patch),
 			InEffect:       c.inEffect(h),
+			Runs:           h.Loader.InEffect,
 			Excluded:       cloned(h),
 			Barred:         inventory.Barred(h, lane.Driver),
 			Model:          inventory.Model(h),

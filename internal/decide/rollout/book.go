@@ -303,14 +303,7 @@ func (r *Rollout) count(i int32, n int) {
 		l.cure.evidence += n
 		r.evidence += n
 	}
-	switch {
-	case mayHold(h):
-		l.cure.holding += n
-	case wantedFor(h, hotstick.ReasonGateFailed):
-		l.cure.blamed += n
-	case wantedFor(h, hotstick.ReasonRecalled):
-		l.cure.called += n
-	}
+	l.cure.countHolder(h, n)
 	if h.Attempt > 0 {
 		if s.cell.started += n; s.cell.started <= 1 {
 			l.reach(r)

@@ -28,8 +28,9 @@ type cure struct {
 	stopped bool
 	// blamed counts hosts that are wanted back for what a gate said of it, called those for a
 	// recall of it, and holding those that have it, or wait for it, and that nobody wants
-	// back yet.
-	blamed, called, holding int
+	// back yet; of these gone are those that run something else by now. Who was called once
+	// counts as called whatever it runs by now, for it tells that the recall had begun.
+	blamed, called, holding, gone int
 	// parked are hosts that could start if more of them might be at risk.
 	parked queue
 }
@@ -72,6 +73,22 @@ func (r *Rollout) buildCures() {
 		if c := r.cureFor(r.patchOf(h)); !h.Late && (c.first < 0 || h.Listed.Wave < c.first) {
 			c.first = h.Listed.Wave
 		}
+	}
+}
+
+// countHolder adds a host to, or takes it from, those that have the cure's patch or are
+// wanted back from it.
+func (c *cure) countHolder(h *Host, n int) {
+	switch {
+	case mayHold(h):
+		c.holding += n
+		if movedOn(h, c.patch) {
+			c.gone += n
+		}
+	case wantedFor(h, hotstick.ReasonGateFailed):
+		c.blamed += n
+	case wantedFor(h, hotstick.ReasonRecalled):
+		c.called += n
 	}
 }
 

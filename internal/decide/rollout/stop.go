@@ -85,7 +85,7 @@ func (s *step) callBack() bool {
 func (r *Rollout) calls(stopped Stopped) *hotstick.Reason {
 	c, status := r.cureFor(stopped.Patch), r.frame.Status
 	switch {
-	case c.holding == 0:
+	case r.named(c) == 0:
 	case stopped.Back && (!status.Over() || c.called > 0 && status != hotstick.Completed):
 		return &stopped.Reason
 	case c.blamed > 0:
@@ -122,13 +122,36 @@ func mayHold(h *Host) bool {
 	return has && h.Recall == nil
 }
 
+// movedOn reports whether a confirmed host runs something else by now, or nothing: the next
+// plan's level, say. It is the loader's word that counts, for the loader goes back, or
+// refuses to.
+func movedOn(h *Host, patch hotstick.PatchRef) bool {
+	return h.State == hotstick.Confirmed && h.Runs != patch
+}
+
+// namedOf reports whether a host is to be named where its patch is stopped. Once the plan is
+// over that is nobody who moved on: its loader would refuse to go back from a level that it
+// does not run any more, and the host would be taken for one whose way back failed. While
+// the plan is open, a host that lost the level is the plan's own to see to.
+func (r *Rollout) namedOf(h *Host) bool {
+	return mayHold(h) && !(r.frame.Status.Over() && movedOn(h, r.patchOf(h)))
+}
+
+// named counts a patch's hosts that are to be named.
+func (r *Rollout) named(c *cure) int {
+	if r.frame.Status.Over() {
+		return c.holding - c.gone
+	}
+	return c.holding
+}
+
 // holders are hosts that may hold a patch, those first that are under way, then those that
 // run it: no more than a batch of them.
 func (r *Rollout) holders(patch hotstick.PatchRef) []hotstick.HostID {
 	var ranks [3][]hotstick.HostID
 	for i := range r.hosts {
 		h := &r.hosts[i]
-		if !mayHold(h) || r.patchOf(h) != patch {
+		if !r.namedOf(h) || r.patchOf(h) != patch {
 			continue
 		}
 		rank := 0

@@ -205,3 +205,44 @@ func TestARecallGoesOnInAPlanThatIsHaltedMeanwhile(t *testing.T) {
 		t.Errorf("of a plan that was over it decides %s", say(d))
 	}
 }
+
+// TestARecallAsksNobodyBackWhoMovedOnSinceThePlanWasOver: a loader goes back only from the
+// level that it runs, and who refuses would be shown as one whose way back failed.
+func TestARecallAsksNobodyBackWhoMovedOnSinceThePlanWasOver(t *testing.T) {
+	newer := hotstick.PatchRef{Name: "theirs", Level: 2}
+	for name, gone := range map[string]hotstick.PatchRef{"a newer level": newer, "no level": {}} {
+		line := "a/x/0:confirmed"
+		for i := range 250 {
+			line += fmt.Sprintf(" v%d/x/0:confirmed", i)
+		}
+		m := &mirror{View: mixed(line), now: t0.Add(2 * time.Minute)}
+		for i := range m.Hosts {
+			m.Hosts[i].LastSeen, m.Hosts[i].Runs = m.now, m.Hosts[i].Listed.Patch
+		}
+		m.Stopped = []rollout.Stopped{{Patch: theirs, Back: true, Reason: hotstick.Reason{Code: hotstick.ReasonRecalled, Subject: theirs.String()}}}
+		m.next()
+		m.Status, m.Reason = hotstick.Halted, &hotstick.Reason{Code: hotstick.ReasonOperator}
+		r := rollout.Open(copied(m.View))
+		moved := map[hotstick.HostID]bool{}
+		for i := range m.Hosts {
+			if h := &m.Hosts[i]; h.Recall == nil && h.Listed.Patch == theirs && i%2 == 0 {
+				h.Runs, moved[h.Listed.Host] = gone, true
+				r.SetHost(*h)
+			}
+		}
+		if d := r.Next(m.now); len(moved) == 0 || len(d.Stops) != 1 || slices.ContainsFunc(d.Stops[0].Hosts, func(h hotstick.HostID) bool { return moved[h] }) {
+			t.Errorf("%s: of %d hosts that moved on it names some: %s", name, len(moved), say(d))
+		}
+		for range 20 {
+			m.next()
+		}
+		for _, h := range m.Hosts {
+			if wanted := h.Recall != nil; wanted != (h.Listed.Patch == theirs && !moved[h.Listed.Host]) {
+				t.Fatalf("%s: %s, which runs %s, is wanted back: %v", name, h.Listed.Name, h.Runs, wanted)
+			}
+		}
+		if d := m.next(); len(d.Stops) > 0 {
+			t.Errorf("%s: with all of them named it decides %s", name, say(d))
+		}
+	}
+}

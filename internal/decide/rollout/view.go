@@ -261,6 +261,9 @@ type Posture struct {
 	RevertedBefore bool
 	// InEffect is the level in the host's kernel by its newest check-in.
 	InEffect hotstick.PatchRef
+	// Runs is the level that the host's loader takes for the one in effect, and from which
+	// it would go back; zero for none.
+	Runs hotstick.PatchRef
 	// Excluded is why an operator keeps the host out, with Until, or why it is out
 	// until somebody acts; nil otherwise.
 	Excluded *hotstick.Reason
