@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/series"
 	"github.com/hotstick/hotstick/internal/shape"
 )
 
@@ -59,8 +60,8 @@ func bootedPackage(fsys fs.FS, host hotstick.HostFacts, k hotstick.KernelFacts) 
 	case id == "debian":
 		p = debianPackage(k.Version, release)
 	case id == "ubuntu":
-		p = ubuntuPackage(line(fsys, "proc/version_signature"))
-	case strings.HasPrefix(id, "sle") || strings.HasPrefix(id, "opensuse"):
+		p = ubuntuPackage(line(fsys, "proc/version_signature"), host.DistributionVersion)
+	case series.IsSUSE(id):
 		p = susePackage(release)
 	case slices.Contains([]string{"rhel", "almalinux", "rocky", "centos", "ol", "fedora", "amzn"}, id):
 		p = rpmPackage(id, strings.ReplaceAll(release, "."+k.Build.Arch+"+", "."+k.Build.Arch), k.Build.Arch)
@@ -90,9 +91,10 @@ func debianPackage(version, release string) hotstick.KernelPackage {
 	return p
 }
 
-// ubuntuPackage reads "Ubuntu 6.5.0-1020.20~22.04.1-aws 6.5.13". A version with a release of
-// Ubuntu's in it is a newer release's kernel, whose source package bears its number.
-func ubuntuPackage(signature string) hotstick.KernelPackage {
+// ubuntuPackage reads "Ubuntu 6.5.0-1020.20~22.04.1-aws 6.5.13". A kernel of a newer series
+// than the host's release began with is from a source package that bears the series; those
+// for machines that are sold with Ubuntu (oem) always are, since they are more than one.
+func ubuntuPackage(signature, host string) hotstick.KernelPackage {
 	words := strings.Fields(signature)
 	if len(words) < 2 || words[0] != "Ubuntu" {
 		return hotstick.KernelPackage{}
@@ -106,7 +108,7 @@ func ubuntuPackage(signature string) hotstick.KernelPackage {
 		return hotstick.KernelPackage{}
 	}
 	p := hotstick.KernelPackage{Source: "linux", Scheme: hotstick.DebVersions, Version: base + "-" + abi}
-	newer := strings.Contains(abi, "~")
+	newer := series.NewerUbuntu(host, p.Version) || flavour == "oem" && majorMinor(base) != "4.15"
 	if flavour != "generic" {
 		p.Source += "-" + flavour
 	}
@@ -128,16 +130,10 @@ func susePackage(release string) hotstick.KernelPackage {
 	return hotstick.KernelPackage{Source: "kernel-" + release[i+1:], Scheme: hotstick.RPMVersions, Version: release[:i]}
 }
 
-// marks are what a release of a distribution's kernel bears.
-var marks = map[string]string{"fedora": ".fc", "amzn": ".amzn"}
-
 // rpmPackage reads 5.14.0-427.13.1.el9_4.x86_64, with a flavour behind it at most.
 func rpmPackage(id, release, arch string) hotstick.KernelPackage {
 	version, flavour, ok := strings.Cut(release, "."+arch)
-	mark, other := marks[id]
-	if !other {
-		mark = ".el"
-	}
+	mark := series.Mark(id)
 	at := strings.LastIndex(version, mark)
 	// What stands behind the mark is a number: 6.9.1-1.el9.elrepo is somebody else's.
 	if !ok || flavour != "" && !flavourPattern.MatchString(flavour) || at < 0 || strings.Count(version, "-") != 1 ||

@@ -22,16 +22,16 @@ const (
 
 func benchProduct(i int) hotstick.KernelProduct {
 	if i%2 == 0 {
-		return hotstick.KernelProduct{Distribution: fmt.Sprintf("debian:%d", i), Package: "linux", Scheme: hotstick.DebVersions}
+		return hotstick.KernelProduct{Distribution: "ubuntu:22.04", Package: fmt.Sprintf("linux-%c", 'a'+i), Scheme: hotstick.DebVersions}
 	}
 	return hotstick.KernelProduct{Distribution: fmt.Sprintf("rhel:%d", i), Package: "kernel", Scheme: hotstick.RPMVersions}
 }
 
 func benchVersion(product, n int) string {
 	if product%2 == 0 {
-		return fmt.Sprintf("6.1.%d-%d", n, 1+product)
+		return fmt.Sprintf("5.15.%d-%d", n, 1+product)
 	}
-	return fmt.Sprintf("5.14.0-%d.13.1.el9_%d", n, product)
+	return fmt.Sprintf("5.14.0-%d.13.1.el%d", n, product)
 }
 
 func benchCVE(i int) string { return fmt.Sprintf("CVE-2026-%04d", i+1000) }
@@ -123,9 +123,9 @@ func BenchmarkIncremental(b *testing.B) {
 	p := benchProduct(0)
 	for name, change := range map[string]exposure.Change{
 		"host":            {Hosts: class(benchFacts(5))},
-		"host-of-its-own": {Hosts: class(onHost(p, "6.1.17-77"))},
-		"advisory":        {Advisories: []hotstick.Advisory{advisory("vendor", benchCVE(17), p, "..6.1.33-77")}},
-		"new-cve":         {Advisories: []hotstick.Advisory{advisory("vendor", "CVE-2026-99999", p, "..6.1.33-77")}},
+		"host-of-its-own": {Hosts: class(onHost(p, "5.15.17-77"))},
+		"advisory":        {Advisories: []hotstick.Advisory{advisory("vendor", benchCVE(17), p, "..5.15.33-77")}},
+		"new-cve":         {Advisories: []hotstick.Advisory{advisory("vendor", "CVE-2026-99999", p, "..5.15.33-77")}},
 		"withdrawn":       {Withdrawn: []exposure.Key{exposure.KeyOf(advisory("vendor", benchCVE(17), p))}},
 	} {
 		b.Run(name, func(b *testing.B) {

@@ -104,9 +104,9 @@ func TestTheBootedVersionDecides(t *testing.T) {
 		{"above what could be read", onHost(debian, "6.1.170-3"), []hotstick.Advisory{unread(advisory("tracker", cve1, debian, "..6.1.160-1"))}, hotstick.UnknownUnreadable, ""},
 		{"in what could be read", onHost(debian, "6.1.150-1"), []hotstick.Advisory{unread(advisory("tracker", cve1, debian, "..6.1.160-1"))}, hotstick.ExposedInRange, "6.1.160-1"},
 		{"nothing could be read", onHost(debian, "6.1.170-3"), []hotstick.Advisory{unread(advisory("tracker", cve1, debian))}, hotstick.UnknownUnreadable, ""},
-		{"an absurd booted version", onHost(debian, strings.Repeat("9", 90)), here("..6.1.192-1"), hotstick.UnknownVersion, ""},
+		{"an absurd booted version", onHost(debian, "6.1."+strings.Repeat("9", 90)), here("..6.1.192-1"), hotstick.UnknownVersion, ""},
 		{"a kernel that is nobody's", onHost(hotstick.KernelProduct{Distribution: "debian:12"}, ""), here("..6.1.192-1"), hotstick.UnknownProduct, ""},
-		{"a backport, whose number is above the fix", onHost(debian, "6.12.9-1~bpo12+1"), here("..6.1.192-1"), hotstick.UnknownNoSource, ""},
+		{"a backport, whose number is above the fix", onHost(debian, "6.12.9-1~bpo12+1"), here("..6.1.192-1"), hotstick.UnknownProduct, ""},
 		{"another release", onHost(rhel9, "5.14.0-1.el9"), here("..6.1.192-1"), hotstick.UnknownNoSource, ""},
 		{"another system", onHost(server, "26100.3981"), here("..6.1.192-1"), hotstick.NeverOtherSystem, ""},
 		{"the major release's word", onHost(rhel94, "5.14.0-427.13.1.el9_4"), []hotstick.Advisory{advisory("csaf", cve1, rhel9, "..5.14.0-503.el9")}, hotstick.ExposedInRange, "5.14.0-503.el9"},
@@ -125,6 +125,42 @@ func TestTheBootedVersionDecides(t *testing.T) {
 			}
 			if len(a.Says) > 0 && a.Says[0].Fixed != test.fixed {
 				t.Errorf("fixed in %q: %+v", a.Says[0].Fixed, a.Says)
+			}
+		})
+	}
+}
+
+func TestAKernelOfAnotherReleaseIsNotComparedWithTheHosts(t *testing.T) {
+	other := func(distribution string, p hotstick.KernelProduct) hotstick.KernelProduct {
+		p.Distribution = distribution
+		return p
+	}
+	hwe := hotstick.KernelProduct{Distribution: "ubuntu:22.04", Package: "linux-hwe-6.8", Scheme: hotstick.DebVersions}
+	aws := hotstick.KernelProduct{Distribution: "ubuntu:22.04", Package: "linux-aws", Scheme: hotstick.DebVersions}
+	tests := []struct {
+		name  string
+		facts hotstick.Facts
+		says  []hotstick.Advisory
+		want  hotstick.ExposureReason
+	}{
+		{"an upgraded userland on the old kernel", onHost(other("debian:13", debian), "6.1.170-3"), []hotstick.Advisory{
+			advisory("tracker", cve1, debian, "..6.1.192-1"), says(advisory("tracker", cve1, other("debian:13", debian)), hotstick.AdvisoryNotAffected)}, hotstick.ExposedInRange},
+		{"the old kernel is older than the hole of the new release", onHost(debian, "5.10.218-1"), []hotstick.Advisory{advisory("tracker", cve1, debian, "6.1.1-1..6.1.192-1")}, hotstick.UnknownNoSource},
+		{"a newer release's kernel is above every fix", onHost(debian, "6.12.9-1"), []hotstick.Advisory{advisory("tracker", cve1, debian, "..6.1.192-1")}, hotstick.UnknownNoSource},
+		{"a kernel of no release", onHost(debian, "6.15.4-1"), []hotstick.Advisory{advisory("tracker", cve1, debian, "..6.1.192-1")}, hotstick.UnknownProduct},
+		{"another minor release's RPM", onHost(rhel94, "5.14.0-503.11.1.el9_5"), []hotstick.Advisory{advisory("csaf", cve1, rhel94, "..5.14.0-427.60.1.el9_4")}, hotstick.UnknownNoSource},
+		{"another minor release's RPM, of which something is said", onHost(rhel94, "5.14.0-503.11.1.el9_5"), []hotstick.Advisory{
+			advisory("csaf", cve1, rhel94, "..5.14.0-427.60.1.el9_4"), advisory("csaf", cve1, other("rhel:9.5", rhel9), "..5.14.0-503.40.1.el9_5")}, hotstick.ExposedInRange},
+		{"another service pack's", onHost(sles, "6.4.0-150700.53.3"), []hotstick.Advisory{advisory("oval", cve1, sles, "..6.4.0-150600.23.7.3")}, hotstick.UnknownNoSource},
+		{"a newer series of Ubuntu's that its name does not tell", onHost(aws, "6.5.0-1020.20"), []hotstick.Advisory{advisory("usn", cve1, aws, "..5.15.0-1050.55")}, hotstick.UnknownNoSource},
+		{"a newer series of Ubuntu's", onHost(hwe, "6.8.0-40.40"), []hotstick.Advisory{advisory("usn", cve1, hwe, "..6.8.0-45.45~22.04.1")}, hotstick.ExposedInRange},
+		{"a newer series of Ubuntu's on a newer release", onHost(other("ubuntu:24.04", hwe), "6.8.0-40.40~22.04.3"), []hotstick.Advisory{
+			advisory("usn", cve1, hwe, "..6.8.0-45.45~22.04.1"), says(advisory("usn", cve1, other("ubuntu:24.04", hwe)), hotstick.AdvisoryNotAffected)}, hotstick.ExposedInRange},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if a := answer(t, test.facts, nil, test.says...); a.Reason != test.want {
+				t.Errorf("it is %s: %+v", a.Reason, a)
 			}
 		})
 	}
@@ -304,10 +340,12 @@ type world struct {
 
 var (
 	products = []hotstick.KernelProduct{debian, rhel94, rhel9, sles, server}
-	drawn    = map[hotstick.VersionScheme][]string{
-		hotstick.DebVersions:     {"1-1", "1-2~a", "1-2", "1-3", "2:1-1", "bad", ""},
-		hotstick.RPMVersions:     {"1-1.1", "1-1.2.7", "1-1.2", "1-3~a", "1-3", "-", ""},
-		hotstick.WindowsVersions: {"1.1", "10.0.1.2", "1.3", "1", ""},
+	drawn    = map[hotstick.KernelProduct][]string{
+		debian: {"6.1-1", "6.1-2~a", "6.1-2", "6.1-3", "2:6.1-1", "6.1.bad/", "5.10-4", ""},
+		rhel94: {"1-1.el9_4", "1-1.7.el9_4", "1-1.el9", "1-2~a.el9_4", "1-2.el9_4", "1-3.el8_10", "-", ""},
+		rhel9:  {"1-1.el9", "1-1.7.el9_4", "1-2.el9", "1-2~a.el9", "-", ""},
+		sles:   {"1-150600.2.7", "1-150600.2", "1-150600.3~a", "1-150600.3", "1-150500.4", "-", ""},
+		server: {"1.1", "10.0.1.2", "1.3", "1", ""},
 	}
 	cves = []string{cve1, "CVE-2026-0002", "CVE-2026-0003", "CVE-2026-0004"}
 )
@@ -319,7 +357,7 @@ func drawAdvisory(t *rapid.T) hotstick.Advisory {
 	a.Source.Document = rapid.SampledFrom([]string{"1", "2"}).Draw(t, "document")
 	a.Module = rapid.SampledFrom([]string{"", "af-alg"}).Draw(t, "module")
 	for range rapid.IntRange(1, 2).Draw(t, "ranges") {
-		v := rapid.SampledFrom(drawn[p.Scheme])
+		v := rapid.SampledFrom(drawn[p])
 		r := hotstick.VersionRange{Introduced: v.Draw(t, "introduced"), Fixed: v.Draw(t, "fixed")}
 		if rapid.Bool().Draw(t, "last") {
 			r.Fixed, r.LastAffected = "", r.Fixed
@@ -334,10 +372,10 @@ func drawAdvisory(t *rapid.T) hotstick.Advisory {
 
 func drawFacts(t *rapid.T) hotstick.Facts {
 	p := rapid.SampledFrom(products).Draw(t, "product")
-	f := onHost(p, rapid.SampledFrom(drawn[p.Scheme]).Draw(t, "version"))
+	f := onHost(p, rapid.SampledFrom(drawn[p]).Draw(t, "version"))
 	f.Kernel.Build = onHost(debian, "1-1").Kernel.Build
 	if f.Windows != nil {
-		f.Windows.Level = rapid.SampledFrom(drawn[p.Scheme]).Draw(t, "level")
+		f.Windows.Level = rapid.SampledFrom(drawn[p]).Draw(t, "level")
 	}
 	if rapid.Bool().Draw(t, "sealed") {
 		f.Security.ModulesDisabled, f.Kernel.BuiltIn = new(true), []string{"sha1"}
@@ -396,6 +434,9 @@ func (w world) kernel(k exposure.Kernel, cve string) (hotstick.ExposureReason, b
 	if len(said) == 0 {
 		if k.Product == server && !nt || k.Product != server && !linux {
 			return hotstick.NeverOtherSystem, false
+		}
+		if k.Product.Distribution == "" {
+			return hotstick.UnknownProduct, false
 		}
 		return hotstick.UnknownNoSource, false
 	}

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/series"
 )
 
 // Kernel is a booted kernel as the sources of advisories speak of it. What the facts do not
@@ -27,11 +28,10 @@ func Booted(f hotstick.Facts) Kernel {
 	switch {
 	case p.Scheme == hotstick.UpstreamVersions:
 		k.Product.Distribution = upstream
-	case f.Host.DistributionID != "" && f.Host.DistributionVersion != "":
-		k.Product.Distribution = f.Host.DistributionID + ":" + f.Host.DistributionVersion
-		// A backport's number is far above what the release fixes: it is a product of its own.
-		if p.Scheme == hotstick.DebVersions && strings.Contains(p.Version, "~bpo") {
-			k.Product.Distribution += "-backports"
+	case f.Host.DistributionID != "":
+		// The release is the kernel's own: the host's may be another since an upgrade.
+		if release := series.Release(f.Host.DistributionID, f.Host.DistributionVersion, p); release != "" {
+			k.Product.Distribution = f.Host.DistributionID + ":" + release
 		}
 	}
 	return k
@@ -67,16 +67,11 @@ func familyOf(p hotstick.KernelProduct) family {
 func spoken(p hotstick.KernelProduct) []hotstick.KernelProduct {
 	products := []hotstick.KernelProduct{p}
 	id, release, _ := strings.Cut(p.Distribution, ":")
-	if major, _, minor := strings.Cut(release, "."); minor && p.Scheme == hotstick.RPMVersions && !suse(id) {
+	if major, _, minor := strings.Cut(release, "."); minor && p.Scheme == hotstick.RPMVersions && !series.IsSUSE(id) {
 		p.Distribution = id + ":" + major
 		products = append(products, p)
 	}
 	return products
-}
-
-// suse reports whether a distribution is one of SUSE's.
-func suse(id string) bool {
-	return strings.HasPrefix(id, "sle") || strings.HasPrefix(id, "sl-") || strings.HasPrefix(id, "opensuse") || strings.HasPrefix(id, "suse")
 }
 
 // inMemory writes a version of a package as a kernel that was booted from it tells it.
@@ -85,7 +80,7 @@ func suse(id string) bool {
 // with the fix exposed.
 func inMemory(p hotstick.KernelProduct, version string) string {
 	id, _, _ := strings.Cut(p.Distribution, ":")
-	if p.Scheme != hotstick.RPMVersions || !suse(id) {
+	if p.Scheme != hotstick.RPMVersions || !series.IsSUSE(id) {
 		return version
 	}
 	dash, dot := strings.LastIndexByte(version, '-'), strings.LastIndexByte(version, '.')
