@@ -165,7 +165,7 @@ func (x *Index) overlay(c Class, verdict cell, places []place, cve int) cell {
 			bare = mitigatedModule
 		}
 	}
-	if c.Silent && bare >= mitigatedModule && bare < neverByVendor {
+	if c.Silent && bare >= mitigatedModule && bare < neverOtherSystem {
 		bare = unknownSilent
 	}
 	return bare | flag
