@@ -16,13 +16,22 @@
 //  2. everything before the fixed version: of first_fixed, else fixed, else recommended
 //     (SUSE), from first_affected on where one version is given;
 //  3. up to and including last_affected;
-//  4. the exact versions of known_affected, each alone;
-//  5. known_affected without a version: all versions, nothing is fixed.
+//  4. known_affected without a version, or first_affected alone: nothing is fixed.
 //
-// A product line may have several fixed versions: every one of them has the fix, so the
-// oldest counts. Which that is, the given order says; without one, or where it fails, the
-// product is left out and said. known_not_affected speaks of a product as a whole only
-// where it names no version.
+// To these come the exact versions of known_affected, each alone.
+//
+// A product may have several fixed versions. Where it is one line, every one of them has the
+// fix, so the oldest counts. A major release of Red Hat's is as many lines as it has minor
+// releases, told by the first number of a kernel's release: 5.14.0-427.99.1.el9_4 is build
+// 427 of 5.14.0. Of each the oldest fix counts, from any of the lists of fixes, and for what
+// is newer than the minor release before:
+//
+//	5.14.0-427.99.1.el9_4 and 5.14.0-570.60.1.el9_6
+//	are [0, 5.14.0-427.99.1.el9_4) and [5.14.0-428, 5.14.0-570.60.1.el9_6)
+//
+// Which version is older, the given order says. What cannot be read or ordered is said, and
+// makes the advisory one that closes nothing by what it does not name (Unreadable).
+// known_not_affected speaks of a product as a whole only where it names no version.
 package csaf
 
 import (
@@ -87,7 +96,12 @@ type score struct {
 	} `json:"cvss_v3"`
 }
 
-const maxCVEs = 3_000
+const (
+	maxCVEs = 3_000
+	// maxGrouped bounds what the flags of a document may name by its groups: each may name
+	// every group, and each group every product.
+	maxGrouped = 10 * maxProducts
+)
 
 // Read reads one document. order may be nil.
 func Read(data []byte, order document.Order) (document.Document, error) {
@@ -128,7 +142,9 @@ type reader struct {
 	order  document.Order
 	groups map[string][]string
 	seen   map[string]bool
-	known  []hotstick.Vulnerability
+	// grouped is how many products flags have named by their groups so far.
+	grouped int
+	known   []hotstick.Vulnerability
 }
 
 func (r *reader) vulnerability(v *vulnerability) error {

@@ -1,13 +1,11 @@
 package csaf
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/hotstick/hotstick"
-	"github.com/hotstick/hotstick/internal/integrate/advisories/document"
 )
 
 // word is which of the statuses that exclude each other a product ID has.
@@ -24,16 +22,16 @@ const (
 // that mean it.
 type stand struct {
 	hotstick.KernelProduct
-	spans         []hotstick.VersionRange
-	exact         []string // known_affected, with one version
-	all           bool     // known_affected, without
-	firstAffected []string
-	lastAffected  []string
-	fixed         [3][]string // first_fixed, fixed, recommended
+	spans         pile[hotstick.VersionRange]
+	exact         pile[string] // known_affected, with one version
+	all           bool         // known_affected, without
+	firstAffected pile[string]
+	lastAffected  pile[string]
+	fixed         [3]pile[string] // first_fixed, fixed, recommended
 	notAffected   bool
 	investigating bool
 	justified     []hotstick.Justification
-	wrong         string // why a version of it cannot be used
+	unread        bool // a version that bounds what is affected cannot be used
 }
 
 func (s *stand) key() string { return s.Distribution + " " + s.Package }
@@ -58,12 +56,12 @@ func (s *stands) collect(v *vulnerability) error {
 		said word
 		take func(*stand, target, string)
 	}{
-		{v.Status.FirstAffected, saidAffected, func(s *stand, t target, _ string) { s.firstAffected = t.add(s.firstAffected) }},
-		{v.Status.LastAffected, saidAffected, func(s *stand, t target, _ string) { s.lastAffected = t.add(s.lastAffected) }},
+		{v.Status.FirstAffected, saidAffected, func(s *stand, t target, _ string) { t.onto(&s.firstAffected) }},
+		{v.Status.LastAffected, saidAffected, func(s *stand, t target, _ string) { t.onto(&s.lastAffected) }},
 		{v.Status.Affected, saidAffected, (*stand).affected},
-		{v.Status.FirstFixed, saidFixed, func(s *stand, t target, _ string) { s.fixed[0] = t.add(s.fixed[0]) }},
-		{v.Status.Fixed, saidFixed, func(s *stand, t target, _ string) { s.fixed[1] = t.add(s.fixed[1]) }},
-		{v.Status.Recommended, "", func(s *stand, t target, _ string) { s.fixed[2] = t.add(s.fixed[2]) }},
+		{v.Status.FirstFixed, saidFixed, func(s *stand, t target, _ string) { t.onto(&s.fixed[0]) }},
+		{v.Status.Fixed, saidFixed, func(s *stand, t target, _ string) { t.onto(&s.fixed[1]) }},
+		{v.Status.Recommended, "", func(s *stand, t target, _ string) { t.onto(&s.fixed[2]) }},
 		{v.Status.NotAffected, saidNotAffected, func(st *stand, t target, id string) {
 			if t.one != "" || t.span != nil {
 				s.r.d.LeaveOut(s.cve, st.key(), "it is not affected in one version, which says nothing of the others")
@@ -101,30 +99,28 @@ func (s *stands) take(id string, said word, take func(*stand, target, string)) e
 		s.list = append(s.list, st)
 	}
 	if t.wrong != "" {
-		st.wrong = t.wrong
+		s.r.d.LeaveOut(s.cve, st.key(), "%s", t.wrong)
+		st.unread = st.unread || said != saidNotAffected && said != saidInvestigating
 		return nil
 	}
 	take(st, t, id)
 	return nil
 }
 
-// add adds the version of a target that names one. Fixed ranges name none: what is fixed
+// onto adds the version of a target that names one. Fixed ranges name none: what is fixed
 // from a version on is said by the range before it.
-func (t target) add(list []string) []string {
-	if t.one == "" || len(list) > document.MaxRanges || slices.Contains(list, t.one) {
-		return list // one too many is refused later
+func (t target) onto(p *pile[string]) {
+	if t.one != "" {
+		p.add(t.one)
 	}
-	return append(list, t.one)
 }
 
 func (s *stand) affected(t target, _ string) {
 	switch {
 	case t.span != nil:
-		if len(s.spans) <= document.MaxRanges && !slices.Contains(s.spans, *t.span) {
-			s.spans = append(s.spans, *t.span)
-		}
+		s.spans.add(*t.span)
 	case t.one != "":
-		s.exact = t.add(s.exact)
+		s.exact.add(t.one)
 	default:
 		s.all = true
 	}
@@ -139,15 +135,16 @@ func (s *stands) justifications(flags []flag) (map[string]hotstick.Justification
 			s.r.d.LeaveOut(s.cve, "", "%.60q is no justification", f.Label)
 			continue
 		}
-		ids := f.Products
-		for _, g := range f.Groups {
-			ids = append(ids[:len(ids):len(ids)], s.r.groups[g]...)
-			if len(ids) > maxProducts {
-				return nil, fmt.Errorf("the flags of %.20s name more than %d products", s.cve, maxProducts)
-			}
-		}
-		for _, id := range ids {
+		for _, id := range f.Products {
 			why[id] = j
+		}
+		for _, g := range f.Groups {
+			if s.r.grouped += len(s.r.groups[g]); s.r.grouped > maxGrouped {
+				return nil, fmt.Errorf("its flags name more than %d products by their groups", maxGrouped)
+			}
+			for _, id := range s.r.groups[g] {
+				why[id] = j
+			}
 		}
 	}
 	return why, nil
@@ -158,12 +155,13 @@ func (s *stands) advisories() error {
 	slices.SortFunc(s.list, func(a, b *stand) int { return strings.Compare(a.key(), b.key()) })
 	for _, st := range s.list {
 		a := hotstick.Advisory{CVE: s.cve, Product: st.KernelProduct}
-		ranges, err := st.ranges(s.r.order)
-		switch {
-		case err != nil:
+		ranges, faults := st.ranges(s.r.order)
+		for _, err := range faults {
 			s.r.d.LeaveOut(s.cve, st.key(), "%v", err)
-			continue
-		case len(ranges) > 0:
+		}
+		a.Unreadable = st.unread || len(faults) > 0
+		switch {
+		case len(ranges) > 0 || a.Unreadable:
 			a.Status, a.Ranges = hotstick.AdvisoryAffected, ranges
 			if st.notAffected {
 				s.r.d.LeaveOut(s.cve, st.key(), "it is affected in one place and not affected in another: affected is taken")
@@ -183,71 +181,6 @@ func (s *stands) advisories() error {
 		}
 	}
 	return nil
-}
-
-// ranges are the affected versions, by the rules of the package comment.
-func (s *stand) ranges(order document.Order) ([]hotstick.VersionRange, error) {
-	if s.wrong != "" {
-		return nil, errors.New(s.wrong)
-	}
-	if n := max(len(s.spans), len(s.exact)); n > document.MaxRanges {
-		return nil, fmt.Errorf("it is affected in %d ranges of versions: want at most %d", n, document.MaxRanges)
-	}
-	if len(s.spans) > 0 {
-		return s.spans, nil
-	}
-	first, err := oldest(s.Scheme, s.firstAffected, order)
-	if err != nil {
-		return nil, err
-	}
-	for _, fixed := range s.fixed {
-		if len(fixed) > 0 {
-			fix, err := oldest(s.Scheme, fixed, order)
-			if err != nil {
-				return nil, err
-			}
-			return []hotstick.VersionRange{{Introduced: first, Fixed: fix}}, nil
-		}
-	}
-	switch {
-	case len(s.lastAffected) == 1:
-		return []hotstick.VersionRange{{Introduced: first, LastAffected: s.lastAffected[0]}}, nil
-	case len(s.lastAffected) > 1:
-		return nil, fmt.Errorf("it was affected last in %d versions", len(s.lastAffected))
-	case len(s.exact) > 0 && !s.all:
-		ranges := make([]hotstick.VersionRange, 0, len(s.exact))
-		for _, v := range s.exact {
-			ranges = append(ranges, hotstick.VersionRange{Introduced: v, LastAffected: v})
-		}
-		return ranges, nil
-	case s.all || first != "":
-		return []hotstick.VersionRange{{Introduced: first}}, nil
-	}
-	return nil, nil
-}
-
-// oldest returns the oldest of some versions.
-func oldest(scheme hotstick.VersionScheme, list []string, order document.Order) (string, error) {
-	switch {
-	case len(list) == 0:
-		return "", nil
-	case len(list) > document.MaxRanges:
-		return "", fmt.Errorf("it names more than %d versions where one counts", document.MaxRanges)
-	}
-	old := list[0]
-	for _, v := range list[1:] {
-		if order == nil {
-			return "", fmt.Errorf("it names %d versions where one counts, and nobody says which is older", len(list))
-		}
-		c, err := order(scheme, v, old)
-		if err != nil {
-			return "", fmt.Errorf("it names %d versions where one counts: %w", len(list), err)
-		}
-		if c < 0 {
-			old = v
-		}
-	}
-	return old, nil
 }
 
 // vectors returns those of scores that are given for one of the kernels.

@@ -98,7 +98,7 @@ func newProducts(t *productTree) (*products, error) {
 			return nil, err
 		}
 	}
-	if err := p.branches(t.Branches, nil); err != nil {
+	if err := p.branches(t.Branches, ""); err != nil {
 		return nil, err
 	}
 	for i := range t.Relationships {
@@ -141,16 +141,20 @@ func (n node) same(other node) bool {
 		(a.span == b.span || a.span != nil && b.span != nil && *a.span == *b.span)
 }
 
-func (p *products) branches(list []branch, above []*branch) error {
+// branches defines the products of branches; above is the distribution that the outermost
+// branch over them names.
+func (p *products) branches(list []branch, above string) error {
 	for i := range list {
-		b := &list[i]
-		path := append(above, b)
+		b, under := &list[i], above
+		if under == "" && b.Category == "product_name" {
+			under, _ = kernels.FromName(b.Name)
+		}
 		if b.Product != nil {
-			if err := p.define(b.Product.ID, nodeOf(b.Product, path)); err != nil {
+			if err := p.define(b.Product.ID, nodeOf(b, under)); err != nil {
 				return err
 			}
 		}
-		if err := p.branches(b.Branches, path); err != nil {
+		if err := p.branches(b.Branches, under); err != nil {
 			return err
 		}
 	}
@@ -171,17 +175,16 @@ func helped(h helper) (n node, done bool) {
 	return n, false
 }
 
-// nodeOf says what a product of a branch is, from its helpers first and the names of the
+// nodeOf says what the product of a branch is, from its helpers first and the names of the
 // branches second.
-func nodeOf(p *product, path []*branch) node {
-	n, done := helped(p.Helper)
+func nodeOf(last *branch, above string) node {
+	n, done := helped(last.Product.Helper)
 	if done {
 		return n
 	}
-	last := path[len(path)-1]
 	switch last.Category {
 	case "product_version", "product_version_range":
-		if above := named(path); strings.HasPrefix(above, "windows:") {
+		if strings.HasPrefix(above, "windows:") {
 			n.distribution, n.part = above, kernels.Windows
 			n.versions = versionsOf(last)
 		} else if name, version := kernels.NEVRA(last.Name); kernels.AnyRPM(name) {
@@ -196,18 +199,6 @@ func nodeOf(p *product, path []*branch) node {
 		}
 	}
 	return n
-}
-
-// named returns the distribution that a branch above names.
-func named(path []*branch) string {
-	for _, b := range path {
-		if b.Category == "product_name" {
-			if d, is := kernels.FromName(b.Name); is {
-				return d
-			}
-		}
-	}
-	return ""
 }
 
 func exactly(version string) versions {
