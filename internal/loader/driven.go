@@ -58,6 +58,8 @@ type known struct {
 	looked bool
 	// scheduling is how holding an adopted system, or giving it back, is going.
 	scheduling scheduling
+	// passing is for how long a driver's tool has kept a grant waiting.
+	passing passing
 }
 
 // askEvery is how often drivers are asked what they can do.

@@ -55,8 +55,10 @@ type grantSituation struct {
 
 	// capabilities are those of the patch's driver.
 	capabilities hotstick.Capabilities
-	patches      []hotstick.LoadedPatch
-	observed     bool
+	// kept is for how long the same passing cause has kept the attempt from its start.
+	kept     time.Duration
+	patches  []hotstick.LoadedPatch
+	observed bool
 	// before is the level in effect now, nil for the kernel as it booted.
 	before *ledger.Level
 	// downgrades are those that hold now.
@@ -107,6 +109,12 @@ func judgeGrant(s grantSituation) (answer, *hotstick.Reason) {
 		return never, r
 	}
 	if r := early(s); r != nil {
+		return notNow, r
+	}
+	if driver.Passing(s.capabilities) {
+		return s.keptBack()
+	}
+	if r := busy(s); r != nil {
 		return notNow, r
 	}
 	if p := s.led.Permit; s.before != nil && s.before.Patch == s.level() && p != nil && p.Level.Patch == s.level() {
@@ -189,7 +197,7 @@ func forbidden(s grantSituation) *hotstick.Reason {
 	return nil
 }
 
-// early checks what may change by itself.
+// early checks what may change by itself, whatever the host's kernel and tools say.
 func early(s grantSituation) *hotstick.Reason {
 	waited := millis(s.led.Clock(s.uptime) - s.led.Plan(s.grant.Plan).AnnouncedMillis)
 	if planted.Bug("delay-by-wall-clock") {
@@ -210,8 +218,13 @@ func early(s grantSituation) *hotstick.Reason {
 		return &hotstick.Reason{Code: hotstick.ReasonWindowClosed, Subject: s.grant.Calendar}
 	case s.uptime < s.settle:
 		return because(hotstick.ReasonSettling, "")
-	case driver.Passing(s.capabilities):
-		return s.capabilities.Reason
+	}
+	return nil
+}
+
+// busy checks whether the host itself can be changed at the moment.
+func busy(s grantSituation) *hotstick.Reason {
+	switch {
 	case s.led.Unsettled != nil && s.patch.Driver == rebootDriver:
 		return because(hotstick.ReasonSettling, "the reboot before is not settled yet")
 	case !s.observed:

@@ -20,12 +20,14 @@ var soon = map[hotstick.ReasonCode]bool{
 
 // Idle reports how much longer the loader stays for a call, and whether it may end
 // after that at all: not during an attempt, nor while a permit, a recalled level or what
-// an earlier boot touched waits, nor while a vendor's system is put on hold or given back, nor with anything that is not on disk, nor if it was not asked to.
+// an earlier boot touched waits, nor while a vendor's system is put on hold or given back,
+// nor while it counts for how long a tool has not answered, nor with anything that is not
+// on disk, nor if it was not asked to.
 func (l *Loader) Idle() (left time.Duration, may bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_, leftover := touch.Leftover(l.led.Touched, l.boot)
-	if leftover || l.cfg.Limits.Idle == 0 || l.led.Attempt != nil || l.led.Unsettled != nil || l.underWay() || l.unsaved || l.waiting || l.wayOut != (wayOut{}) {
+	if leftover || l.cfg.Limits.Idle == 0 || l.led.Attempt != nil || l.led.Unsettled != nil || l.underWay() || l.unsaved || l.waiting || l.wayOut != (wayOut{}) || l.known.passing.counts(l.cfg.Clock.Uptime()) {
 		return 0, false
 	}
 	return max(l.health.since, l.health.heard) + l.cfg.Limits.Idle - l.cfg.Clock.Uptime(), true

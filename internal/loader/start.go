@@ -25,6 +25,9 @@ func (l *Loader) takeGrant(ctx context.Context, raw []byte, observed bool) *hots
 		return reasonOf(err)
 	}
 	s := l.grantSituation(ctx, grant, observed)
+	if believe(s) == nil {
+		s.kept = l.known.passing.meet(s)
+	}
 	verdict, reason := judgeGrant(s)
 	switch verdict {
 	case admit:
