@@ -83,7 +83,7 @@ func outermost(data []byte) map[string]bool {
 func read(f format, data []byte, order document.Order) (document.Document, error) {
 	switch f {
 	case formatOSV:
-		return osv.Read(data)
+		return osv.Read(data, order)
 	case formatCSAF:
 		return csaf.Read(data, order)
 	case formatKEV:

@@ -146,6 +146,40 @@ func TestWhatAProductIsSaidToBeInSeveralPlacesIsAUnion(t *testing.T) {
 	}
 }
 
+func TestARecordClosesOnlyWhatAllOfItCloses(t *testing.T) {
+	const good = `"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"6.1.160-1"}]}]`
+	for what, c := range map[string]struct {
+		entries []string
+		version string
+		want    hotstick.ExposureReason
+	}{
+		"at the fix":                           {[]string{good}, "6.1.160-1", hotstick.ClosedByBoot},
+		"two entries":                          {[]string{good, `"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"6.1.165-1"},{"fixed":"6.1.180-1"}]}]`}, "6.1.170-1", hotstick.ExposedInRange},
+		"listed versions":                      {[]string{`"versions":["6.1.170-1","6.1.150-1"]`}, "6.1.170-1", hotstick.ExposedInRange},
+		"a version that is not listed":         {[]string{`"versions":["6.1.150-1"]`}, "6.1.170-1", hotstick.ClosedByBoot},
+		"a listed version beside a range":      {[]string{good + `,"versions":["6.1.150-1","6.1.170-1"]`}, "6.1.170-1", hotstick.ExposedInRange},
+		"a listed version that cannot be read": {[]string{good + `,"versions":["6.1.150-1","6.1 170"]`}, "6.1.170-1", hotstick.UnknownUnreadable},
+		"a fix that cannot be read":            {[]string{`"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"6;1"}]}]`}, "6.1.170-1", hotstick.UnknownUnreadable},
+		"a beginning that cannot be read":      {[]string{`"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"6;1"},{"fixed":"6.1.160-1"}]}]`}, "6.1.170-1", hotstick.UnknownUnreadable},
+		"a second range that cannot be read":   {[]string{strings.Replace(good, `]}]`, `]},{"type":"ECOSYSTEM","events":[{"introduced":"6.1.165-1"},{"limit":"6.1.180-1"}]}]`, 1)}, "6.1.170-1", hotstick.UnknownUnreadable},
+		"but what was read of it is open":      {[]string{strings.Replace(good, `]}]`, `]},{"type":"ECOSYSTEM","events":[{"introduced":"6.1.165-1"},{"limit":"6.1.180-1"}]}]`, 1)}, "6.1.150-1", hotstick.ExposedInRange},
+		"a second entry that cannot be read":   {[]string{good, `"ranges":[{"type":"ECOSYSTEM","events":[]}]`}, "6.1.170-1", hotstick.UnknownUnreadable},
+		"a first entry that cannot be read":    {[]string{`"ranges":[{"type":"ECOSYSTEM","events":[]}]`, good}, "6.1.170-1", hotstick.UnknownUnreadable},
+		"an entry without versions":            {[]string{good, `"ranges":[]`}, "6.1.170-1", hotstick.UnknownUnreadable},
+		"versions of another kind":             {[]string{strings.Replace(good, `]}]`, `]},{"type":"SEMVER","events":[{"introduced":"0"}]}]`, 1)}, "6.1.170-1", hotstick.UnknownUnreadable},
+		"commits beside versions":              {[]string{strings.Replace(good, `]}]`, `]},{"type":"GIT","events":[{"introduced":"0"}]}]`, 1)}, "6.1.170-1", hotstick.ClosedByBoot},
+	} {
+		text := make([]string, 0, len(c.entries))
+		for _, e := range c.entries {
+			text = append(text, `{"package":{"ecosystem":"Debian:12","name":"linux"},`+e+`}`)
+		}
+		record := osvHead + `,"affected":[` + strings.Join(text, ",") + `]}`
+		if got := judged(t, []byte(record), "debian:12", "linux", c.version); got != c.want {
+			t.Errorf("%s: %s, want %s", what, got, c.want)
+		}
+	}
+}
+
 // What a small document can make of itself is bounded: each flag may name every group, and
 // each group every product.
 func TestFlagsOfManyGroupsOfManyProductsAreRefused(t *testing.T) {

@@ -22,6 +22,9 @@ const (
 	MaxAdvisories = 100_000
 	// MaxRanges is how many ranges of versions one advisory may have.
 	MaxRanges = 1_000
+	// MaxRangesInAll is how many ranges all its advisories may have together: a document of
+	// many CVEs repeats those of its products for each.
+	MaxRangesInAll = 300_000
 	// MaxUnread is how many parts that were not read are told one by one.
 	MaxUnread = 100
 
@@ -45,6 +48,8 @@ type Document struct {
 	// most MaxUnread of them are listed.
 	Unread      []Unread
 	UnreadCount int
+
+	ranges int
 }
 
 // Unread is a part of a document that was left out, and why.
@@ -70,6 +75,9 @@ func (d *Document) LeaveOut(cve, product, why string, args ...any) {
 func (d *Document) Add(a hotstick.Advisory) error {
 	if len(d.Advisories) >= MaxAdvisories {
 		return fmt.Errorf("cannot read a document of more than %d advisories", MaxAdvisories)
+	}
+	if d.ranges += len(a.Ranges); d.ranges > MaxRangesInAll {
+		return fmt.Errorf("cannot read a document whose advisories have more than %d ranges of versions", MaxRangesInAll)
 	}
 	d.Advisories = append(d.Advisories, a)
 	return nil

@@ -4,8 +4,11 @@
 // A record is about the CVEs of its own id, aliases and upstream; only where these name
 // none, about those of related, where some sources put them. Ranges of type ECOSYSTEM are
 // read (and SEMVER for kernel.org): their events must alternate, introduced before fixed
-// or last_affected. The list of versions is read where there is no such range. Nothing is
-// sorted or compared.
+// or last_affected. Ranges of commits (GIT) are passed over. The versions of the list that
+// are in no range are ranges of their own, as the format wants it. Nothing is sorted.
+//
+// What a product is said to be in several entries is a union. What of it cannot be read is
+// said, and makes the advisory one that closes nothing by what it does not name (Unreadable).
 package osv
 
 import (
@@ -61,10 +64,14 @@ type event struct {
 	Limit        string `json:"limit"`
 }
 
-const maxCVEs = 3_000
+const (
+	maxCVEs = 3_000
+	// maxLooks is how often a listed version may be looked for in a range, in one record.
+	maxLooks = 500_000
+)
 
-// Read reads one record.
-func Read(data []byte) (document.Document, error) {
+// Read reads one record. order may be nil; then every listed version is a range.
+func Read(data []byte, order document.Order) (document.Document, error) {
 	var r record
 	if err := strictjson.UnmarshalForeign(data, document.MaxMemory, &r); err != nil {
 		return document.Document{}, fmt.Errorf("cannot read an OSV record: %w", err)
@@ -76,7 +83,7 @@ func Read(data []byte) (document.Document, error) {
 	if d.Withdrawn {
 		return d, nil
 	}
-	products, vectors, err := r.products(&d)
+	products, vectors, err := r.products(&d, order)
 	if err != nil || len(products) == 0 {
 		return d, err
 	}
@@ -100,7 +107,7 @@ func (r *record) fill(d *document.Document, cves []string, products []*product, 
 	var known []hotstick.Vulnerability
 	for _, cve := range cves {
 		for _, p := range products {
-			a := hotstick.Advisory{CVE: cve, Product: p.KernelProduct, Status: hotstick.AdvisoryAffected, Ranges: p.ranges}
+			a := hotstick.Advisory{CVE: cve, Product: p.KernelProduct, Status: hotstick.AdvisoryAffected, Ranges: p.ranges, Unreadable: p.unread}
 			if err := d.Add(a); err != nil {
 				return err
 			}
@@ -136,25 +143,26 @@ func (r *record) cves() []string {
 type product struct {
 	hotstick.KernelProduct
 	ranges []hotstick.VersionRange
+	unread bool // some of what is affected cannot be told
 }
 
 func (p *product) key() string { return p.Distribution + " " + p.Package }
 
 // products returns the kernels that the record affects, sorted, with their ranges, and the
 // vectors of the record and of them.
-func (r *record) products(d *document.Document) ([]*product, []string, error) {
+func (r *record) products(d *document.Document, order document.Order) ([]*product, []string, error) {
 	var products []*product
 	vectors := vectorsOf(r.Severity)
 	at := map[hotstick.KernelProduct]*product{}
+	looks := 0
 	for i := range r.Affected {
 		a := &r.Affected[i]
 		kernel, is := kernelOf(a)
 		if !is {
 			continue
 		}
-		ranges := a.ranges(d, kernel)
-		if len(ranges) == 0 {
-			continue // it was left out, with a reason
+		if looks += a.looks(); looks > maxLooks {
+			return nil, nil, fmt.Errorf("cannot read an OSV record in which more than %d times a listed version may be in a range", maxLooks)
 		}
 		p := at[kernel]
 		if p == nil {
@@ -162,6 +170,11 @@ func (r *record) products(d *document.Document) ([]*product, []string, error) {
 			at[kernel] = p
 			products = append(products, p)
 		}
+		ranges, faults := a.ranges(kernel.Scheme, order)
+		for _, err := range faults {
+			d.LeaveOut("", p.key(), "%v", err)
+		}
+		p.unread = p.unread || len(faults) > 0
 		if p.ranges = append(p.ranges, ranges...); len(p.ranges) > document.MaxRanges {
 			return nil, nil, fmt.Errorf("cannot read an OSV record with more than %d ranges for %s", document.MaxRanges, p.key())
 		}
@@ -193,38 +206,74 @@ func vectorsOf(list []severity) []string {
 	return vectors
 }
 
-// ranges returns what is affected of a kernel; what cannot be expressed is left out.
-func (a *affected) ranges(d *document.Document, kernel hotstick.KernelProduct) []hotstick.VersionRange {
-	where := kernel.Distribution + " " + kernel.Package
-	var ranges []hotstick.VersionRange
-	readable := false
+// looks is how often a listed version must be looked for in a range, at most.
+func (a *affected) looks() int {
+	events := 0
 	for _, r := range a.Ranges {
-		if r.Type != "ECOSYSTEM" && (r.Type != "SEMVER" || kernel.Scheme != hotstick.UpstreamVersions) {
+		events += len(r.Events)
+	}
+	return len(a.Versions) * events
+}
+
+// ranges returns what is affected of a kernel, and what of it cannot be told.
+func (a *affected) ranges(scheme hotstick.VersionScheme, order document.Order) (ranges []hotstick.VersionRange, faults []error) {
+	for _, r := range a.Ranges {
+		switch {
+		case r.Type == "GIT":
+			continue
+		case r.Type != "ECOSYSTEM" && (r.Type != "SEMVER" || scheme != hotstick.UpstreamVersions):
+			faults = append(faults, fmt.Errorf("a range of type %.20q is of no kernel's versions", r.Type))
 			continue
 		}
-		readable = true
-		found, err := r.pairs(kernel.Scheme)
+		found, err := r.pairs(scheme)
 		if err != nil {
-			d.LeaveOut("", where, "%v", err)
+			faults = append(faults, err)
 			continue
 		}
 		ranges = append(ranges, found...)
 	}
-	if readable {
-		return ranges
+	if len(ranges)+len(faults)+len(a.Versions) == 0 {
+		return nil, []error{errors.New("no range of versions of its distribution, and no list of them")}
 	}
+	listed, seen := ranges, map[string]bool{}
 	for _, v := range a.Versions {
 		if err := kernels.CheckVersion(v); err != nil {
-			d.LeaveOut("", where, "%v", err)
+			faults = append(faults, err)
 			continue
 		}
-		v = written(kernel.Scheme, v)
-		ranges = append(ranges, hotstick.VersionRange{Introduced: v, LastAffected: v})
+		v = written(scheme, v)
+		if scheme == hotstick.UpstreamVersions {
+			v = strings.TrimPrefix(v, "v") // kernel.org's are listed by their tags
+		}
+		if seen[v] || slices.ContainsFunc(ranges, func(r hotstick.VersionRange) bool { return holds(r, v, scheme, order) }) {
+			continue
+		}
+		seen[v], listed = true, append(listed, hotstick.VersionRange{Introduced: v, LastAffected: v})
 	}
-	if len(a.Versions) == 0 {
-		d.LeaveOut("", where, "no range of versions of its distribution, and no list of them")
+	return listed, faults
+}
+
+// holds reports whether a version is known to be in a range.
+func holds(r hotstick.VersionRange, v string, scheme hotstick.VersionScheme, order document.Order) bool {
+	if order == nil {
+		return false
 	}
-	return ranges
+	for _, bound := range []struct {
+		version string
+		in      func(int) bool
+	}{
+		{r.Introduced, func(c int) bool { return c >= 0 }},
+		{r.Fixed, func(c int) bool { return c < 0 }},
+		{r.LastAffected, func(c int) bool { return c <= 0 }},
+	} {
+		if bound.version == "" {
+			continue
+		}
+		if c, err := order(scheme, v, bound.version); err != nil || !bound.in(c) {
+			return false
+		}
+	}
+	return true
 }
 
 // pairs turns events into ranges.
