@@ -180,6 +180,22 @@ func TestARecordClosesOnlyWhatAllOfItCloses(t *testing.T) {
 	}
 }
 
+func TestAHostIsJudgedByItsOwnStream(t *testing.T) {
+	for what, c := range map[string]struct {
+		status                     map[string][]string
+		distribution, pkg, version string
+		want                       hotstick.ExposureReason
+	}{
+		"RHEL 9.4 EUS":         {map[string][]string{"fixed": append(of("redhat:enterprise_linux_eus:9.4", "kernel-0:5.14.0-427.99.1.el9_4.src"), of("redhat:enterprise_linux:9", "kernel-0:5.14.0-284.30.1.el9_2.src")...)}, "rhel:9.4", "kernel", "5.14.0-427.13.1.el9_4", hotstick.ExposedInRange},
+		"SUSE Linux Micro 6.0": {map[string][]string{"recommended": of("suse:sl-micro:6.0", "kernel-default-6.4.0-24.1")}, "sl-micro:6.0", "kernel-default", "6.4.0-20", hotstick.ExposedInRange},
+		"and with the fix":     {map[string][]string{"recommended": of("suse:sl-micro:6.0", "kernel-default-6.4.0-24.1")}, "sl-micro:6.0", "kernel-default", "6.4.0-24", hotstick.ClosedByBoot},
+	} {
+		if got := judged(t, vex(c.status), c.distribution, c.pkg, c.version); got != c.want {
+			t.Errorf("%s: %s, want %s", what, got, c.want)
+		}
+	}
+}
+
 // What a small document can make of itself is bounded: each flag may name every group, and
 // each group every product.
 func TestFlagsOfManyGroupsOfManyProductsAreRefused(t *testing.T) {

@@ -20,6 +20,7 @@ func TestOnlyKernelsAreKernels(t *testing.T) {
 		{"almalinux:9", "kernel kernel-rt", hotstick.RPMVersions},
 		{"rocky:8", "kernel kernel-rt", hotstick.RPMVersions},
 		{"sles:15.6", "kernel-default kernel-azure kernel-rt kernel-64kb", hotstick.RPMVersions},
+		{"sl-micro:6.0", "kernel-default kernel-rt", hotstick.RPMVersions},
 		{"opensuse-leap:15.6", "kernel-default", hotstick.RPMVersions},
 		{"windows:2025", "windows", hotstick.WindowsVersions},
 		{"upstream", "linux", hotstick.UpstreamVersions},
@@ -68,7 +69,11 @@ func TestDistributionsAsTheyAreWritten(t *testing.T) {
 		"cpe:2.3:o:redhat:enterprise_linux:9:*:baseos:*:*:*:*:*": "rhel:9", "cpe:/o:suse:sles:15:sp6": "sles:15.6", "cpe:/o:suse:sles-ltss:15:sp3": "sles:15.3",
 		"cpe:/o:suse:sle-module-basesystem:15:sp6": "sles:15.6", "cpe:/o:suse:sle-micro:5.4": "sle-micro:5.4", "cpe:/o:opensuse:leap:15.6": "opensuse-leap:15.6",
 		"cpe:2.3:o:microsoft:windows_server_2022:-:*:*:*:*:*:*:*": "windows:2022",
-		"cpe:/o:suse:sle-module-live-patching:15:sp6":             "", "cpe:/a:redhat:openshift:4.14::el9": "", "cpe:/": "", "cpe:/o:redhat": "", "": "", "enterprise_linux:9": "",
+		"cpe:/o:redhat:enterprise_linux_eus:9.4::baseos":          "rhel:9.4", "cpe:/a:redhat:enterprise_linux_eus:10.0": "rhel:10.0", "cpe:/o:redhat:enterprise_linux:10.1": "rhel:10.1",
+		"cpe:2.3:o:redhat:enterprise_linux_aus:8.6:*:*:*:*:*:*:*": "rhel:8.6", "cpe:/o:redhat:enterprise_linux_e4s:9.2": "rhel:9.2", "cpe:/o:redhat:enterprise_linux_tus:8.8": "rhel:8.8",
+		"cpe:2.3:o:redhat:enterprise_linux_server_aus:8.2:*:*:*:*:*:*:*": "rhel:8.2", "cpe:/o:redhat:enterprise_linux_nvidia:10": "",
+		"cpe:/o:suse:sl-micro:6.0": "sl-micro:6.0", "cpe:2.3:o:suse:sl-micro:6.1:*:*:*:*:*:*:*": "sl-micro:6.1", "cpe:/o:suse:sles:16:16.0:server": "sles:16.0",
+		"cpe:/o:suse:sle-module-live-patching:15:sp6": "", "cpe:/a:redhat:openshift:4.14::el9": "", "cpe:/": "", "cpe:/o:redhat": "", "": "", "enterprise_linux:9": "",
 		"cpe:/o:redhat:enterprise_linux:": "", "cpe:/o:redhat:enterprise_linux:*": "",
 	} {
 		if got, is := kernels.FromCPE(from); is != (to != "") || is && got != to {
@@ -77,6 +82,7 @@ func TestDistributionsAsTheyAreWritten(t *testing.T) {
 	}
 	for from, to := range map[string]string{
 		"Windows Server 2022": "windows:2022", "Windows Server 2022 (Server Core installation)": "windows:2022", "Windows Server 2025": "windows:2025",
+		"SUSE Linux Micro 6.0": "sl-micro:6.0", "SUSE Linux Micro 6.1": "sl-micro:6.1", "SUSE Linux Enterprise Micro 5.5": "sle-micro:5.5",
 		"Windows 11 Version 24H2 for x64-based Systems": "", "Windows Server": "", "SUSE Linux Enterprise Server 16.0": "sles:16.0",
 	} {
 		if got, is := kernels.FromName(from); is != (to != "") || is && got != to {

@@ -3,6 +3,7 @@ package kernels
 import (
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -80,7 +81,7 @@ func FromName(name string) (string, bool) {
 // FromCPE returns the distribution of a CPE, in the form of 2.2 (cpe:/o:…) or 2.3.
 //
 // Red Hat's main stream of a major release (enterprise_linux:9) is rhel:9; a stream that
-// stays with a minor release (rhel_eus:9.4) is rhel:9.4.
+// stays with a minor release (rhel_eus:9.4, enterprise_linux_eus:10.0) is rhel:9.4.
 func FromCPE(cpe string) (string, bool) {
 	rest, is := strings.CutPrefix(cpe, "cpe:/")
 	if !is {
@@ -110,12 +111,20 @@ func FromCPE(cpe string) (string, bool) {
 	return "", false
 }
 
+// redHatStreams are Red Hat's products that are RHEL, with the main stream first. The others
+// stay with a release; they are written as Red Hat does for RHEL up to 9 and from 10 on, and
+// as NVD does.
+var redHatStreams = []string{
+	"enterprise_linux", "rhel_els", "rhel_eus", "rhel_aus", "rhel_tus", "rhel_e4s", "rhel_eus_long_life",
+	"enterprise_linux_els", "enterprise_linux_eus", "enterprise_linux_aus", "enterprise_linux_tus", "enterprise_linux_e4s", "enterprise_linux_eus_long_life",
+	"enterprise_linux_server_eus", "enterprise_linux_server_aus", "enterprise_linux_server_tus",
+}
+
 func redHat(product, version string) (string, bool) {
-	switch product {
-	case "enterprise_linux", "rhel_els", "rhel_eus", "rhel_aus", "rhel_tus", "rhel_e4s", "rhel_eus_long_life":
-		return numbered("rhel", version)
+	if !slices.Contains(redHatStreams, product) {
+		return "", false
 	}
-	return "", false
+	return numbered("rhel", version)
 }
 
 func suseCPE(product, version, update string) (string, bool) {
@@ -132,6 +141,8 @@ func suseCPE(product, version, update string) (string, bool) {
 	}
 	if sp, is := strings.CutPrefix(update, "sp"); is {
 		version += "." + sp
+	} else if strings.HasPrefix(update, version+".") {
+		version = update // from 16 on: sles:16:16.0
 	}
 	return numbered(id, version)
 }
