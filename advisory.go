@@ -107,6 +107,10 @@ type AdvisorySource struct {
 	Feed string `json:"feed"`
 	// Document is the source's own ID, such as DSA-5681-1 or RHSA-2026:1234.
 	Document string `json:"document"`
+	// Complete are the distributions with their releases, such as debian:12, for which the
+	// feed names every CVE that affects a kernel, and the document every kernel that its CVE
+	// affects: one that it leaves out there is not affected. Elsewhere absence says nothing.
+	Complete []string `json:"complete,omitempty"`
 	// Digest is of the document's bytes as they were read.
 	Digest  Digest    `json:"digest"`
 	Fetched time.Time `json:"fetched"`

@@ -65,7 +65,11 @@ const (
 	NeverIntroduced ExposureReason = "before_introduced"
 	// NeverByVendor: the source says that the product is not affected.
 	NeverByVendor ExposureReason = "product_not_affected"
-	// NeverOtherSystem: sources speak of the CVE in another system's kernel only.
+	// NeverListed: a source that is complete for the distribution speaks of the CVE, and
+	// leaves the product out (see AdvisorySource.Complete).
+	NeverListed ExposureReason = "not_listed"
+	// NeverOtherSystem: sources speak of the CVE in another system's kernel only, and one
+	// that is complete for the distribution does not speak of it.
 	NeverOtherSystem ExposureReason = "other_system"
 )
 
@@ -73,7 +77,19 @@ const (
 func ExposureReasons() []ExposureReason {
 	return []ExposureReason{ExposedNoFix, ExposedInRange,
 		UnknownUnreadable, UnknownVersion, UnknownInvestigating, UnknownProduct, UnknownNoSource, UnknownSilent,
-		MitigatedModule, ClosedByPatch, ClosedByLevel, ClosedByBoot, NeverIntroduced, NeverByVendor, NeverOtherSystem}
+		MitigatedModule, ClosedByPatch, ClosedByLevel, ClosedByBoot, NeverIntroduced, NeverByVendor, NeverListed, NeverOtherSystem}
+}
+
+// Justification is why it is not affected, in VEX's words, where that follows from the
+// reason; what a source says beside its own word is with its word.
+func (r ExposureReason) Justification() Justification {
+	switch r {
+	case NeverIntroduced, NeverListed:
+		return VulnerableCodeNotPresent
+	case NeverOtherSystem:
+		return ComponentNotPresent
+	}
+	return ""
 }
 
 // State is where a host stands for this reason; unknown for one that is not of the set.
@@ -87,7 +103,7 @@ func (r ExposureReason) State() ExposureState {
 		return FixedByLivePatch
 	case ClosedByBoot:
 		return FixedByBoot
-	case NeverIntroduced, NeverByVendor, NeverOtherSystem:
+	case NeverIntroduced, NeverByVendor, NeverListed, NeverOtherSystem:
 		return NotAffected
 	}
 	return ExposureUnknown

@@ -167,7 +167,7 @@ func suse(id, host, version string) string {
 		return ""
 	case id != "sle-micro":
 		return pack
-	case microOf[host] == pack:
+	case pack != "" && microOf[host] == pack:
 		return host
 	}
 	return ""

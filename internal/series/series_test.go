@@ -60,6 +60,7 @@ func TestTheKernelTellsOfWhichReleaseItIs(t *testing.T) {
 		{"sle-micro", "5.4", "kernel-default", "5.14.21-150400.24.187", "5.4"},
 		{"sle-micro", "5.5", "kernel-default", "5.14.21-150400.24.187", ""},
 		{"sle-micro", "5.5", "kernel-default", "5.14.21-1.2", ""},
+		{"sle-micro", "5.9", "kernel-default", "5.14.21-1.2", ""},
 		{"sl-micro", "6.0", "kernel-default", "6.4.0-25.1", "6.0"},
 		{"sl-micro", "6.1", "kernel-default", "6.4.0-150600.23.7", ""},
 		{"sl-micro", "6.2", "kernel-default", "6.12.0-160000.5", ""},

@@ -73,7 +73,11 @@ func (f *Fleet) Explain(host hotstick.HostID, cve string) (Answer, bool) {
 	if a.Reason == hotstick.ClosedByLevel {
 		text = c.Memory
 	}
-	said, p := claims(f.index.places(c.Kernel.Product, text), i)
+	places := f.index.places(c.Kernel.Product, text)
+	said, p := claims(places, i)
+	if len(said) == 0 {
+		a.Says = f.index.silence(c.Kernel.Product, f.index.absent(c.Kernel.Product, places, i), i)
+	}
 	vendor, worst := slices.ContainsFunc(said, func(c claim) bool { return c.vendor }), neverOtherSystem
 	for _, c := range said {
 		if c.vendor || !vendor {
@@ -125,10 +129,19 @@ func first(a, b bool) int {
 // Count is how many hosts stand where with a CVE.
 type Count map[hotstick.ExposureReason]int
 
-// Open is how many count as open.
-func (c Count) Open() (n int) {
+// Open is how many count as open: the exposed, and those of which nobody knows. The two are
+// counted apart too, or what nobody looked into would hide what somebody has found.
+func (c Count) Open() int { return c.Exposed() + c.Unknown() }
+
+// Exposed is how many have the hole.
+func (c Count) Exposed() int { return c.in(hotstick.Exposed) }
+
+// Unknown is how many may have it.
+func (c Count) Unknown() int { return c.in(hotstick.ExposureUnknown) }
+
+func (c Count) in(state hotstick.ExposureState) (n int) {
 	for reason, hosts := range c {
-		if reason.State().Open() {
+		if reason.State() == state {
 			n += hosts
 		}
 	}

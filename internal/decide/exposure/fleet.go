@@ -179,7 +179,7 @@ func (f *Fleet) advise(c Change) {
 	note := func(name string) {
 		if i, there := f.index.at[name]; there {
 			touched[i] = true
-			everyone[i] = i >= len(old.cves) || f.index.spoke[i] != old.spoke[i]
+			everyone[i] = i >= len(old.cves) || f.index.spoke[i] != old.spoke[i] || f.index.covered[i] != old.covered[i]
 		}
 	}
 	for _, a := range c.Advisories {
@@ -198,7 +198,12 @@ func (f *Fleet) advise(c Change) {
 		return found
 	}
 	f.rows = slices.Clone(f.rows)
+	unpatched := map[Class]row{}
 	for i, class := range f.classes {
+		if slices.ContainsFunc(spoken(class.Kernel.Product), func(p hotstick.KernelProduct) bool { return products[p] && old.completes(p) != f.index.completes(p) }) {
+			f.rows[i] = f.index.over(class, unpatched)
+			continue
+		}
 		speaks := slices.ContainsFunc(spoken(class.Kernel.Product), func(p hotstick.KernelProduct) bool { return products[p] })
 		var own row
 		for cve := range touched {
@@ -208,12 +213,10 @@ func (f *Fleet) advise(c Change) {
 			if own == nil {
 				own = slices.Clone(f.rows[i])
 			}
-			var booted, memory []place
-			if f.index.speaks(class.Kernel.Product, cve) {
-				booted = look(class.Kernel)
-				if class.Memory != "" {
-					memory = look(Kernel{class.Kernel.Product, class.Memory})
-				}
+			booted := look(class.Kernel)
+			var memory []place
+			if class.Memory != "" {
+				memory = look(Kernel{class.Kernel.Product, class.Memory})
 			}
 			own.set(cve, f.index.judge(class, booted, memory, cve))
 		}

@@ -108,7 +108,7 @@ func TestTheBootedVersionDecides(t *testing.T) {
 		{"a kernel that is nobody's", onHost(hotstick.KernelProduct{Distribution: "debian:12"}, ""), here("..6.1.192-1"), hotstick.UnknownProduct, ""},
 		{"a backport, whose number is above the fix", onHost(debian, "6.12.9-1~bpo12+1"), here("..6.1.192-1"), hotstick.UnknownProduct, ""},
 		{"another release", onHost(rhel9, "5.14.0-1.el9"), here("..6.1.192-1"), hotstick.UnknownNoSource, ""},
-		{"another system", onHost(server, "26100.3981"), here("..6.1.192-1"), hotstick.NeverOtherSystem, ""},
+		{"another system", onHost(server, "26100.3981"), here("..6.1.192-1"), hotstick.UnknownNoSource, ""},
 		{"the major release's word", onHost(rhel94, "5.14.0-427.13.1.el9_4"), []hotstick.Advisory{advisory("csaf", cve1, rhel9, "..5.14.0-503.el9")}, hotstick.ExposedInRange, "5.14.0-503.el9"},
 		{"the minor release's word beats it", onHost(rhel94, "5.14.0-427.13.1.el9_4"), []hotstick.Advisory{advisory("csaf", cve1, rhel9, "..5.14.0-503.el9"), advisory("csaf", cve1, rhel94, "..5.14.0-427.13.1.el9_4")}, hotstick.ClosedByBoot, "5.14.0-427.13.1.el9_4"},
 		{"a rebuild of SUSE's that no kernel tells", onHost(sles, "6.4.0-150600.23.7"), []hotstick.Advisory{advisory("oval", cve1, sles, "..6.4.0-150600.23.7.3")}, hotstick.ClosedByBoot, "6.4.0-150600.23.7.3"},
@@ -355,6 +355,7 @@ func drawAdvisory(t *rapid.T) hotstick.Advisory {
 	a := hotstick.Advisory{CVE: rapid.SampledFrom(cves).Draw(t, "cve"), Product: p, Status: rapid.SampledFrom(append(hotstick.AdvisoryStatuses(), hotstick.AdvisoryAffected, hotstick.AdvisoryAffected)).Draw(t, "status")}
 	a.Source.Feed = rapid.SampledFrom([]string{"tracker", "csaf", "osv"}).Draw(t, "feed")
 	a.Source.Document = rapid.SampledFrom([]string{"1", "2"}).Draw(t, "document")
+	a.Source.Complete = rapid.SampledFrom([][]string{nil, nil, {"debian:12"}, {"sles:15.6", "windows:2025"}, {"rhel:9", "debian:11"}}).Draw(t, "complete")
 	a.Module = rapid.SampledFrom([]string{"", "af-alg"}).Draw(t, "module")
 	for range rapid.IntRange(1, 2).Draw(t, "ranges") {
 		v := rapid.SampledFrom(drawn[p])
@@ -413,7 +414,7 @@ func (w world) expect(f hotstick.Facts, cve string) hotstick.ExposureReason {
 func (w world) kernel(k exposure.Kernel, cve string) (hotstick.ExposureReason, bool) {
 	var said []hotstick.Advisory
 	linux, nt := false, false
-	asked := k.Product.Distribution
+	asked, booted := k.Product.Distribution, k.Product
 	for _, a := range w.advisories {
 		if a.CVE == cve {
 			nt = nt || a.Product == server
@@ -432,13 +433,7 @@ func (w world) kernel(k exposure.Kernel, cve string) (hotstick.ExposureReason, b
 		asked, k.Product = "rhel:9", rhel9
 	}
 	if len(said) == 0 {
-		if k.Product == server && !nt || k.Product != server && !linux {
-			return hotstick.NeverOtherSystem, false
-		}
-		if k.Product.Distribution == "" {
-			return hotstick.UnknownProduct, false
-		}
-		return hotstick.UnknownNoSource, false
+		return w.absent(booted, cve, k.Product == server && !nt || k.Product != server && !linux), false
 	}
 	worst := func(only func(hotstick.Advisory) bool) (hotstick.ExposureReason, bool) {
 		rank, some := len(hotstick.ExposureReasons())-1, false
@@ -459,6 +454,27 @@ func (w world) kernel(k exposure.Kernel, cve string) (hotstick.ExposureReason, b
 	}
 	r, _ := worst(func(hotstick.Advisory) bool { return true })
 	return r, naming
+}
+
+// absent is the verdict where nobody speaks of the CVE in the product.
+func (w world) absent(p hotstick.KernelProduct, cve string, elsewhere bool) hotstick.ExposureReason {
+	if p.Distribution == "" {
+		return hotstick.UnknownProduct
+	}
+	for _, q := range append([]hotstick.KernelProduct{p}, map[bool][]hotstick.KernelProduct{true: {rhel9}}[p == rhel94]...) {
+		knows, covers := false, false
+		for _, a := range w.advisories {
+			is := slices.Contains(a.Source.Complete, q.Distribution)
+			knows, covers = knows || is && a.Product == q, covers || is && a.CVE == cve
+		}
+		switch {
+		case knows && elsewhere:
+			return hotstick.NeverOtherSystem
+		case knows && covers:
+			return hotstick.NeverListed
+		}
+	}
+	return hotstick.UnknownNoSource
 }
 
 func one(a hotstick.Advisory, k exposure.Kernel) hotstick.ExposureReason {

@@ -17,7 +17,11 @@ type Index struct {
 	at   map[string]int
 	// spoke says by CVE of which systems' kernels sources speak.
 	spoke []family
-	lines map[hotstick.KernelProduct]*line
+	// covered says by CVE for which distributions a source that speaks of it is complete, by
+	// their bits.
+	covered []distributions
+	bits    bits
+	lines   map[hotstick.KernelProduct]*line
 	// authorities says by feed of which distributions it is the vendor's own.
 	authorities map[string][]string
 	patches     patches
@@ -34,6 +38,8 @@ type line struct {
 	rank   []int32
 	// claims are by CVE.
 	claims [][]claim
+	// complete counts the claims of sources that are complete for the product's distribution.
+	complete int
 }
 
 // claim is an advisory that was read.
@@ -82,12 +88,15 @@ func KeyOf(a hotstick.Advisory) Key {
 // feed of which distributions (IDs of os-release) it is the vendor's own word. Advisories
 // were validated when they were read; of two with one key the later counts.
 func Compile(advisories []hotstick.Advisory, catalog []hotstick.Patch, authorities map[string][]string) *Index {
-	x := &Index{at: map[string]int{}, lines: map[hotstick.KernelProduct]*line{}, authorities: authorities, patches: compilePatches(catalog)}
+	x := &Index{at: map[string]int{}, bits: bits{}, lines: map[hotstick.KernelProduct]*line{}, authorities: authorities, patches: compilePatches(catalog)}
 	for i := range advisories {
 		x.add(&advisories[i])
 	}
 	for _, l := range x.lines {
 		l.sort()
+		for cve := range l.claims {
+			x.surveyLine(l, cve)
+		}
 	}
 	return x
 }
@@ -109,22 +118,13 @@ func (x *Index) column(cve string) (int, bool) {
 	return i, there && x.spoke[i] != 0
 }
 
-// families says of which systems' kernels sources speak in a CVE.
-func (x *Index) families(cve int) (all family) {
-	for product, l := range x.lines {
-		if cve < len(l.claims) && len(l.claims[cve]) > 0 {
-			all |= familyOf(product)
-		}
-	}
-	return all
-}
-
 // with returns the index after some advisories have come and others gone, and the products
 // of which other is said now. The index stays as it was.
 func (x *Index) with(come []hotstick.Advisory, gone []Key) (*Index, map[hotstick.KernelProduct]bool) {
 	next, changed := *x, map[hotstick.KernelProduct]bool{}
-	next.cves, next.spoke = slices.Clip(x.cves), slices.Clone(x.spoke)
-	next.at, next.lines = maps.Clone(x.at), maps.Clone(x.lines)
+	next.cves, next.spoke, next.covered = slices.Clip(x.cves), slices.Clone(x.spoke), slices.Clone(x.covered)
+	next.at, next.lines, next.bits = maps.Clone(x.at), maps.Clone(x.lines), maps.Clone(x.bits)
+	touched := map[int]bool{}
 	own := func(p hotstick.KernelProduct) {
 		if l := next.lines[p]; l != nil && !changed[p] {
 			next.lines[p] = l.clone()
@@ -138,11 +138,15 @@ func (x *Index) with(come []hotstick.Advisory, gone []Key) (*Index, map[hotstick
 		}
 		own(key.Product)
 		next.lines[key.Product].remove(i, key)
-		next.spoke[i] = next.families(i)
+		touched[i] = true
 	}
 	for _, a := range come {
 		own(a.Product)
 		next.add(&a)
+		touched[next.at[a.CVE]] = true
+	}
+	for cve := range touched {
+		next.survey(cve)
 	}
 	for p := range changed {
 		next.lines[p].sort()
@@ -150,14 +154,15 @@ func (x *Index) with(come []hotstick.Advisory, gone []Key) (*Index, map[hotstick
 	return &next, changed
 }
 
-// add takes an advisory in; the ranks of its line are set by sort.
+// add takes an advisory in; the ranks of its line are set by sort, and what is said of its
+// CVE altogether by survey.
 func (x *Index) add(a *hotstick.Advisory) {
 	i, there := x.at[a.CVE]
 	if !there {
 		i = len(x.cves)
-		x.at[a.CVE], x.cves, x.spoke = i, append(x.cves, a.CVE), append(x.spoke, 0)
+		x.at[a.CVE], x.cves, x.spoke, x.covered = i, append(x.cves, a.CVE), append(x.spoke, 0), append(x.covered, 0)
 	}
-	x.spoke[i] |= familyOf(a.Product)
+	x.bits.add(a.Source.Complete)
 	l := x.lines[a.Product]
 	if l == nil {
 		l = &line{product: a.Product, ids: map[string]int32{}}
@@ -167,7 +172,11 @@ func (x *Index) add(a *hotstick.Advisory) {
 		l.claims = append(l.claims, nil)
 	}
 	l.remove(i, KeyOf(*a))
-	l.claims[i] = append(slices.Clip(l.claims[i]), l.read(a, x.authorities))
+	c := l.read(a, x.authorities)
+	l.claims[i] = append(slices.Clip(l.claims[i]), c)
+	if c.complete() {
+		l.complete++
+	}
 }
 
 func (l *line) clone() *line {
@@ -178,9 +187,15 @@ func (l *line) clone() *line {
 
 // remove takes the claims of one key out; others may hold the old list still.
 func (l *line) remove(cve int, key Key) {
-	if slices.ContainsFunc(l.claims[cve], func(c claim) bool { return KeyOf(*c.said) == key }) {
-		l.claims[cve] = slices.DeleteFunc(slices.Clone(l.claims[cve]), func(c claim) bool { return KeyOf(*c.said) == key })
+	named := func(c claim) bool { return KeyOf(*c.said) == key }
+	at := slices.IndexFunc(l.claims[cve], named)
+	if at < 0 {
+		return
 	}
+	if l.claims[cve][at].complete() {
+		l.complete--
+	}
+	l.claims[cve] = slices.Delete(slices.Clone(l.claims[cve]), at, at+1)
 }
 
 func (l *line) read(a *hotstick.Advisory, authorities map[string][]string) claim {

@@ -28,6 +28,7 @@ const (
 	closedByBoot
 	neverIntroduced
 	neverByVendor
+	neverListed
 	neverOtherSystem
 )
 
@@ -62,16 +63,6 @@ func (x *Index) places(product hotstick.KernelProduct, text string) (places []pl
 	return places
 }
 
-// speaks reports whether any source speaks of a CVE in a product.
-func (x *Index) speaks(product hotstick.KernelProduct, cve int) bool {
-	for _, p := range spoken(product) {
-		if l := x.lines[p]; l != nil && cve < len(l.claims) && len(l.claims[cve]) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // claims are those of the closest product that any source speaks of the CVE in.
 func claims(places []place, cve int) ([]claim, place) {
 	for _, p := range places {
@@ -97,13 +88,7 @@ func (x *Index) judge(c Class, booted, memory []place, cve int) cell {
 func (x *Index) kernel(c Class, places []place, cve int) cell {
 	said, p := claims(places, cve)
 	if len(said) == 0 {
-		switch {
-		case x.spoke[cve] != 0 && x.spoke[cve]&familyOf(c.Kernel.Product) == 0 && c.Kernel.Product.Scheme != "":
-			return neverOtherSystem
-		case !known(c.Kernel.Product):
-			return unknownProduct
-		}
-		return unknownNoSource
+		return x.absent(c.Kernel.Product, places, cve)
 	}
 	worst, worstVendor, vendor, someOpen, someShut := cell(0), cell(0), false, false, false
 	for i := range said {

@@ -48,6 +48,9 @@ type Feed struct {
 	Name string
 	// Location is a path, or an http or https address.
 	Location string
+	// Complete are the distributions with their releases for which it is complete, as
+	// hotstick.AdvisorySource has it. The operator says so; nothing in a document does.
+	Complete []string
 	// Mark is that of the last result, for an address: what did not change since is not
 	// read again.
 	Mark Mark
@@ -155,6 +158,7 @@ func (p *pass) Document(name string, data []byte) error {
 	}
 	d := Document{Document: said, Name: name, Source: hotstick.AdvisorySource{
 		Feed: p.feed.Name, Document: said.ID, Digest: hotstick.NewDigest(data), Fetched: p.fetched,
+		Complete: p.complete(said),
 	}}
 	if err := d.stamp(); err != nil {
 		return p.Refused(name, err)
@@ -163,6 +167,21 @@ func (p *pass) Document(name string, data []byte) error {
 	p.result.Advisories += len(d.Advisories)
 	p.result.Unread += d.UnreadCount
 	return p.sink.Document(d)
+}
+
+// complete says for which distributions a document names every kernel that its CVE affects.
+// Only a document that bears the CVE's own name does: a vendor's notice (DSA-9001-1) is of
+// the releases that it fixes. What could not be read may be of any.
+func (p *pass) complete(d document.Document) []string {
+	if len(d.Advisories) == 0 || d.UnreadCount > 0 {
+		return nil
+	}
+	for _, a := range d.Advisories {
+		if !strings.HasSuffix(d.ID, a.CVE) {
+			return nil
+		}
+	}
+	return p.feed.Complete
 }
 
 // stamp writes the source into the advisories, and checks each as the root package wants

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -132,7 +133,7 @@ func TestWhatEveryVendorWritesIsRead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d.Source != (hotstick.AdvisorySource{Feed: "test", Document: d.ID, Digest: hotstick.NewDigest(data), Fetched: fetched}) {
+		if !reflect.DeepEqual(d.Source, hotstick.AdvisorySource{Feed: "test", Document: d.ID, Digest: hotstick.NewDigest(data), Fetched: fetched}) {
 			t.Errorf("%s comes from %+v", n.Name(), d.Source)
 		}
 		write(&out, d, b.known)
