@@ -87,6 +87,7 @@ const (
 	ReasonOtherMaster      ReasonCode = "other_master"
 	ReasonDrifted          ReasonCode = "drifted"
 	ReasonNotCovered       ReasonCode = "not_covered"
+	ReasonPolicyUnknown    ReasonCode = "policy_unknown"
 )
 
 // Causes for which a host refuses or fails an attempt.
@@ -199,6 +200,7 @@ var reasonGlossary = map[ReasonCode]string{
 	ReasonSwitchedOff:      "Hotstick is switched off on the host, by its file or its kernel command line.",
 	ReasonCrashedElsewhere: "A host with the same kernel build and hardware went down with this level.",
 	ReasonDrifted:          "The level went away by something other than Hotstick, and is put back by a new attempt.",
+	ReasonPolicyUnknown:    "The server does not have the plan's policy, so nobody knows whether it picks the host.",
 	ReasonNotCovered:       "No patch of any system that this host has fixes it here.",
 	ReasonNotReversible:    "The level's way back on this host is worse than the policy demands.",
 	ReasonOtherMaster:      "Another live-patch system manages this host's kernel.",

@@ -12,7 +12,7 @@ func (c ReasonCode) inOldWords() ReasonCode {
 	switch c {
 	case ReasonSwitchedOff, ReasonHeldOnHost:
 		return ReasonOperator
-	case ReasonNotReversible, ReasonOtherMaster, ReasonNotCovered:
+	case ReasonNotReversible, ReasonOtherMaster, ReasonNotCovered, ReasonPolicyUnknown:
 		return ReasonUnsupported
 	case ReasonNotEntitled, ReasonCoverEnded, ReasonNoWayBack, ReasonUsersLoggedIn, ReasonInhibited:
 		return ReasonUnsupported

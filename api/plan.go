@@ -63,10 +63,16 @@ type LeftOut struct {
 // plan does not list and on which nothing that is in effect closes it. Of a plan for one
 // patch it says nothing.
 type Uncovered struct {
-	CVE   string `json:"cve,omitempty"`
-	Hosts int    `json:"hosts"`
-	// Gaps are the hosts by the cause for which a plan made now would leave them out, or
-	// not_in_plan where it would take them; the most hosts first.
+	CVE string `json:"cve,omitempty"`
+	// Policy is the name of the plan's policy, by which hosts are judged; empty if the plan
+	// has none. PolicyUnknown says that the server does not have that policy: it never had,
+	// or has another text by that name by now.
+	Policy        string  `json:"policy,omitempty" since:"2"`
+	PolicyUnknown *Reason `json:"policy_unknown,omitempty" since:"2"`
+	Hosts         int     `json:"hosts"`
+	// Gaps are the hosts by the cause for which a plan made now, under the same policy, would
+	// leave them out, not_in_plan where it would take them, or policy_unknown where only the
+	// policy could tell; the most hosts first.
 	Gaps []CoverageGap `json:"gaps"`
 }
 

@@ -71,7 +71,15 @@ func (s *Server) leavesOpen(tx store.Tx, p store.Plan) (api.Uncovered, error) {
 	for _, l := range lines {
 		listed[l.Listed.Host] = true
 	}
-	hosts, err := s.covered(tx, p.CVE)
+	body, err := s.controller.Plan(p)
+	if err != nil {
+		return api.Uncovered{}, err
+	}
+	under, err := policyOf(body.Policy)
+	if err != nil {
+		return api.Uncovered{}, err
+	}
+	hosts, err := s.covered(tx, p.CVE, under)
 	if err != nil {
 		return api.Uncovered{}, err
 	}
@@ -81,21 +89,60 @@ func (s *Server) leavesOpen(tx store.Tx, p store.Plan) (api.Uncovered, error) {
 			gaps.add(l.Host, l.Name, l.Reason)
 		}
 	}
-	out := api.Uncovered{CVE: p.CVE}
+	out := api.Uncovered{CVE: p.CVE, Policy: body.Policy.Name, PolicyUnknown: view.Reason(under.unknown, why.Place{})}
 	out.Hosts, out.Gaps = gaps.list()
 	return out, nil
 }
 
-// covered says of every host why nothing would close a CVE there, or that a plan would take
-// it, by their names. Whether a plan could be made at all does not matter: not who asks, nor
+// planPolicy is the policy by which hosts are judged that a plan leaves out.
+type planPolicy struct {
+	// name is one of the server's policies; empty if the plan has none, or unknown says that
+	// the server does not have it.
+	name    string
+	unknown *hotstick.Reason
+}
+
+// policyOf finds the policy that shaped a plan among those that the server has. A plan keeps
+// only the digest of its policy's text: one that was sent along as a document is not here,
+// and one of another version of the server has another text. What such a policy would say of
+// a host nobody knows, and another one of the same name is no answer.
+func policyOf(ref hotstick.PolicyRef) (planPolicy, error) {
+	if ref == (hotstick.PolicyRef{}) {
+		return planPolicy{}, nil
+	}
+	for _, name := range policy.Defaults() {
+		set, err := policy.Default(name)
+		if err != nil {
+			return planPolicy{}, err
+		}
+		if set.Digest() == ref.Digest {
+			return planPolicy{name: name}, nil
+		}
+	}
+	return planPolicy{unknown: &hotstick.Reason{Code: hotstick.ReasonPolicyUnknown, Subject: ref.Name, Detail: "its text is " + ref.Digest.Short()}}, nil
+}
+
+// underPolicy is what the policy says of a CVE's patches; nothing where there is none, or it
+// makes no ruling.
+func (s *Server) underPolicy(tx store.Tx, cve string, patches []hotstick.Patch, under planPolicy, trust hotstick.Trust) (ruling, error) {
+	if under.name == "" {
+		return ruling{}, nil
+	}
+	rule, err := s.rulings(tx, api.DraftRequest{CVE: cve, Policy: under.name}, patches, trust)
+	if refused(err) {
+		return ruling{}, nil
+	}
+	return rule, err
+}
+
+// covered says of every host why nothing would close a CVE there, or that a plan under a
+// policy would take it, by their names. Where the policy is not known it says so of the hosts
+// that nothing else keeps out. Whether a plan could be made at all does not matter: not who asks, nor
 // whether the catalog has a patch, nor whether the policy applies to one.
-func (s *Server) covered(tx store.Tx, cve string) ([]planner.LeftOut, error) {
+func (s *Server) covered(tx store.Tx, cve string, under planPolicy) ([]planner.LeftOut, error) {
 	trusted := s.catalog.View()
 	patches := closing(cve, trusted)
-	rule, err := s.rulings(tx, api.DraftRequest{CVE: cve}, patches, trusted.Trust)
-	if refused(err) {
-		rule, err = ruling{}, nil
-	}
+	rule, err := s.underPolicy(tx, cve, patches, under, trusted.Trust)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +161,7 @@ func (s *Server) covered(tx store.Tx, cve string) ([]planner.LeftOut, error) {
 	out := make([]planner.LeftOut, len(in.Hosts))
 	for i, why := range planner.Cover(in) {
 		if why == nil {
-			why = &hotstick.Reason{Code: hotstick.ReasonNotInPlan}
+			why = cmp.Or(under.unknown, &hotstick.Reason{Code: hotstick.ReasonNotInPlan})
 		}
 		out[i] = planner.LeftOut{Host: in.Hosts[i].ID, Name: in.Hosts[i].Name, Reason: *why}
 	}

@@ -56,6 +56,7 @@ var remedies = map[hotstick.ReasonCode]string{
 	hotstick.ReasonSignature:          "Look at the keys: they may have been changed, or somebody forged a statement.",
 	hotstick.ReasonNotInPlan:          "Make a plan that lists the host.",
 	hotstick.ReasonLabels:             "Set the labels on the host itself, or make a plan that lists it.",
+	hotstick.ReasonPolicyUnknown:      "Draft a new plan with the policy's document, and see whom it leaves out: hotstick rollout plan --fixes CVE --policy FILE --dry-run",
 	hotstick.ReasonNotEligible:        "Change the policy, or grant a signed waiver.",
 	hotstick.ReasonRevertUnlisted:     "Make a plan that names this level in revert_to.",
 	hotstick.ReasonKernelRefused:      "Read the host's kernel log, then try again: hotstick rollout retry PLAN",

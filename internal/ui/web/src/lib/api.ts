@@ -173,7 +173,7 @@ export interface RehearsalModel {
 }
 export interface HostRef { host: string; name: string }
 export interface CoverageGap { reason: Reason; hosts: number; some: List<HostRef> }
-export interface Uncovered { cve?: string; hosts: number; gaps: List<CoverageGap> }
+export interface Uncovered { cve?: string; policy?: string; policy_unknown?: Reason; hosts: number; gaps: List<CoverageGap> }
 export interface RolloutList { rollouts: List<RolloutSummary> }
 export interface StopResult { halted: List<RolloutSummary>; stop_all: boolean }
 
