@@ -58,8 +58,11 @@ type Feed struct {
 
 // Mark is how far a feed was read.
 type Mark struct {
-	ETag   string    `json:"etag,omitempty"`
-	Newest time.Time `json:"newest,omitzero"`
+	// ETag is empty where not all could be read.
+	ETag string `json:"etag,omitempty"`
+	// Times are those of the documents of a list that were read, by path. One that was not
+	// has none, so that it is fetched again.
+	Times map[string]time.Time `json:"times,omitempty"`
 }
 
 // Result counts what a feed gave.
@@ -73,7 +76,10 @@ type Result struct {
 	Advisories int
 	// Unread are parts of documents that were left out.
 	Unread int
-	// Mark is for the next time; it stays as it was where something could not be fetched.
+	// Missed are documents that could not be fetched, or not read, from an address.
+	Missed int
+	// Mark is for the next time: what was missed is fetched again. After an error it is as
+	// it was.
 	Mark Mark
 }
 
@@ -103,20 +109,13 @@ func (i Importer) Import(ctx context.Context, feed Feed, sink Sink) (Result, err
 		return p.end(origin.Path(ctx, feed.Location, i.Limits, p))
 	}
 	got, err := origin.Web{
-		Client: i.Client, URL: feed.Location, ETag: feed.Mark.ETag, Since: feed.Mark.Newest, Spool: i.Spool,
+		Client: i.Client, URL: feed.Location, ETag: feed.Mark.ETag, Times: feed.Mark.Times, Spool: i.Spool,
 	}.Read(ctx, i.Limits, p)
-	p.result.Unchanged = got.Unchanged
-	if err == nil && got.Missed == 0 && !got.Unchanged {
-		p.result.Mark = Mark{ETag: got.ETag, Newest: latest(got.Newest, feed.Mark.Newest)}
+	p.result.Unchanged, p.result.Missed = got.Unchanged, got.Missed
+	if err == nil && !got.Unchanged {
+		p.result.Mark = Mark{ETag: got.ETag, Times: got.Times}
 	}
 	return p.end(err)
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // pass is one import.
@@ -129,11 +128,13 @@ type pass struct {
 }
 
 func (p *pass) end(err error) (Result, error) {
-	if err == nil && !p.result.Unchanged && p.result.Documents == 0 && p.feed.Mark.Newest.IsZero() {
+	none := len(p.feed.Mark.Times) == 0 || len(p.result.Mark.Times) == 0
+	if err == nil && !p.result.Unchanged && p.result.Documents == 0 && none {
 		// Empty is not all: a feed that has become empty would close everything.
 		err = errors.New("it holds no document that can be read")
 	}
 	if err != nil {
+		p.result.Mark = p.feed.Mark
 		err = fmt.Errorf("cannot import the feed %.80q: %w", p.feed.Name, err)
 	}
 	return p.result, err
@@ -146,27 +147,27 @@ func (p *pass) Refused(name string, err error) error {
 }
 
 // Document reads one.
-func (p *pass) Document(name string, data []byte) error {
+func (p *pass) Document(name string, data []byte) (read bool, err error) {
 	format := formatOf(data)
 	if format == beside {
 		p.result.Beside++
-		return nil
+		return true, nil
 	}
-	said, err := read(format, data, p.importer.Order)
+	said, err := readAs(format, data, p.importer.Order)
 	if err != nil {
-		return p.Refused(name, err)
+		return false, p.Refused(name, err)
 	}
 	d := Document{Document: said, Name: name, Source: hotstick.AdvisorySource{
 		Feed: p.feed.Name, Document: said.ID, Digest: hotstick.NewDigest(data), Fetched: p.fetched,
 		Complete: p.complete(said),
 	}}
 	if err := d.stamp(); err != nil {
-		return p.Refused(name, err)
+		return false, p.Refused(name, err)
 	}
 	p.result.Documents++
 	p.result.Advisories += len(d.Advisories)
 	p.result.Unread += d.UnreadCount
-	return p.sink.Document(d)
+	return true, p.sink.Document(d)
 }
 
 // complete says for which distributions a document names every kernel that its CVE affects.

@@ -80,7 +80,7 @@ func outermost(data []byte) map[string]bool {
 	return keys
 }
 
-func read(f format, data []byte, order document.Order) (document.Document, error) {
+func readAs(f format, data []byte, order document.Order) (document.Document, error) {
 	switch f {
 	case formatOSV:
 		return osv.Read(data, order)

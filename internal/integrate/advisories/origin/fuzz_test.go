@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -21,11 +20,11 @@ type tally struct {
 	n      int
 }
 
-func (c *tally) Document(_ string, data []byte) error {
+func (c *tally) Document(_ string, data []byte) (bool, error) {
 	if c.n++; int64(len(data)) > c.limits.Document {
 		c.t.Fatalf("a document of %d bytes", len(data))
 	}
-	return nil
+	return len(data) > 0, nil
 }
 
 func (c *tally) Refused(_ string, err error) error {
@@ -75,11 +74,17 @@ func FuzzReadListing(f *testing.F) {
 	f.Add("\"2026/a.json\",\"2026-11-02T00:00:00+00:00\"\n")
 	f.Add("../a.json\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		l, err := parseListing(text, time.Time{})
+		list, err := parseListing(text)
 		if err != nil {
 			return
 		}
-		for _, p := range l.paths {
+		seen := map[string]bool{}
+		for _, l := range list {
+			p := l.path
+			if seen[p] {
+				t.Fatalf("%q stands twice", p)
+			}
+			seen[p] = true
 			if strings.HasPrefix(p, "/") || !filepath.IsLocal(p) || strings.Contains(p, ":") {
 				t.Fatalf("%q leads away", p)
 			}

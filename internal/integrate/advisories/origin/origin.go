@@ -52,7 +52,9 @@ var ErrLimit = errors.New("over the limit")
 // Visitor is told each document and each thing that could not be read as one. Data is valid
 // during the call only. An error ends the walk.
 type Visitor interface {
-	Document(name string, data []byte) error
+	// Document reports whether it could read the document; one that it could not is to be
+	// fetched again.
+	Document(name string, data []byte) (read bool, err error)
 	Refused(name string, err error) error
 }
 
@@ -63,7 +65,9 @@ type walk struct {
 	visitor   Visitor
 	total     int64
 	documents int
-	buffer    bytes.Buffer
+	// unread counts what was refused, by us or by the visitor.
+	unread int
+	buffer bytes.Buffer
 }
 
 // Path goes through a file or a directory.
@@ -130,6 +134,7 @@ func (w *walk) refuse(name string, err error) error {
 	if w.documents++; w.documents > w.limits.Documents {
 		return fmt.Errorf("cannot read more than %d documents: %w", w.limits.Documents, ErrLimit)
 	}
+	w.unread++
 	return w.visitor.Refused(name, err)
 }
 
@@ -152,14 +157,14 @@ func (w *walk) stream(r io.Reader, name string, inside bool, layers int) error {
 		if err != nil {
 			return w.refuse(name, err)
 		}
-		return w.stream(&counted{w, z}, name, inside, layers+1)
+		return w.stream(&counted{w: w, r: z}, name, inside, layers+1)
 	case bytes.HasPrefix(first, []byte{0x28, 0xb5, 0x2f, 0xfd}):
 		z, err := zstd.NewReader(head, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
 		if err != nil {
 			return w.refuse(name, err)
 		}
 		defer z.Close()
-		return w.stream(&counted{w, z}, name, inside, layers+1)
+		return w.stream(&counted{w: w, r: z}, name, inside, layers+1)
 	case bytes.HasPrefix(first, []byte("PK\x03\x04")), len(first) > 262 && string(first[257:262]) == "ustar":
 		if inside || first[0] == 'P' {
 			return w.refuse(name, errors.New("it is an archive in another, or a packed zip file"))
@@ -173,6 +178,8 @@ func (w *walk) stream(r io.Reader, name string, inside bool, layers int) error {
 type counted struct {
 	w *walk
 	r io.Reader
+	// broken: it ended with an error.
+	broken bool
 }
 
 func (c *counted) Read(p []byte) (int, error) {
@@ -183,6 +190,7 @@ func (c *counted) Read(p []byte) (int, error) {
 	if c.w.total += int64(n); c.w.total > c.w.limits.Total {
 		return n, fmt.Errorf("it unpacks to more than %d bytes: %w", c.w.limits.Total, ErrLimit)
 	}
+	c.broken = err != nil && !errors.Is(err, io.EOF)
 	return n, err
 }
 
@@ -244,7 +252,7 @@ func (w *walk) zip(f io.ReaderAt, size int64, name string) error {
 			}
 			continue
 		}
-		err = w.stream(&counted{w, r}, entry, true, 1)
+		err = w.stream(&counted{w: w, r: r}, entry, true, 1)
 		r.Close()
 		if err != nil {
 			return err
@@ -288,5 +296,9 @@ func (w *walk) document(r io.Reader, name string) error {
 	if w.documents++; w.documents > w.limits.Documents {
 		return fmt.Errorf("cannot read more than %d documents: %w", w.limits.Documents, ErrLimit)
 	}
-	return w.visitor.Document(name, w.buffer.Bytes())
+	read, err := w.visitor.Document(name, w.buffer.Bytes())
+	if !read {
+		w.unread++
+	}
+	return err
 }

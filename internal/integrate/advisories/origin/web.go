@@ -2,14 +2,12 @@ package origin
 
 import (
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 )
@@ -41,10 +39,10 @@ func NewClient(transport http.RoundTripper, timeout time.Duration) *http.Client 
 type Web struct {
 	Client Doer
 	URL    string
-	// ETag is what the server gave last time; Since leaves out what a changes.csv says
-	// is older.
+	// ETag is what the server gave last time, and Times are those of the documents that
+	// were read, by path: what a changes.csv says has the same time still is left out.
 	ETag  string
-	Since time.Time
+	Times map[string]time.Time
 	// Spool is the directory for what is being downloaded; empty is the system's.
 	Spool string
 }
@@ -53,10 +51,11 @@ type Web struct {
 type Got struct {
 	// Unchanged: nothing was read, because the ETag is still the same.
 	Unchanged bool
-	ETag      string
-	// Newest is the newest time in a changes.csv.
-	Newest time.Time
-	// Missed documents are listed and could not be fetched.
+	// ETag is empty where documents were missed: it is to be fetched again.
+	ETag string
+	// Times are those of a changes.csv, of the documents that were read.
+	Times map[string]time.Time
+	// Missed documents could not be fetched, or not read.
 	Missed int
 }
 
@@ -109,42 +108,64 @@ func (a Web) read(w *walk, at *url.URL) (Got, error) {
 	case n > w.limits.Download:
 		return Got{}, fmt.Errorf("cannot fetch %.200s: it is longer than %d bytes: %w", at.Redacted(), w.limits.Download, ErrLimit)
 	}
-	list, err := listing(f, a.Since)
+	list, err := listing(f)
 	if err != nil {
 		return Got{}, fmt.Errorf("cannot read the list %.200s: %w", at.Redacted(), err)
 	}
 	if list == nil {
-		return got, w.open(f, at.Redacted())
+		err = w.open(f, at.Redacted())
+		got.Missed = w.unread
+	} else {
+		err = a.listed(w, at, list, &got)
 	}
-	got.Newest = list.newest
-	got.Missed, err = a.listed(w, at, list.paths)
+	if got.Missed > 0 {
+		got.ETag = ""
+	}
 	return got, err
 }
 
 // listed fetches the documents of a list, below the list's own address only.
-func (a Web) listed(w *walk, at *url.URL, paths []string) (missed int, err error) {
+func (a Web) listed(w *walk, at *url.URL, list []listedPath, got *Got) error {
+	got.Times = map[string]time.Time{}
 	faults := 0
-	for _, path := range paths {
-		next := at.JoinPath("..", path)
-		answer, err := a.ask(w.ctx, next, "")
-		if err != nil {
-			missed++
-			if faults++; faults >= w.limits.Faults {
-				return missed, fmt.Errorf("cannot fetch %d documents one after the other: %w", faults, err)
+	for _, l := range list {
+		seen, known := a.Times[l.path]
+		if !known || l.changed.IsZero() || !l.changed.Equal(seen) {
+			before := w.unread
+			if err := a.one(w, at.JoinPath("..", l.path), l.path, &faults); err != nil {
+				return err
 			}
-			if err := w.refuse(path, err); err != nil {
-				return missed, err
+			if w.unread > before {
+				got.Missed++
+				continue
 			}
-			continue
 		}
-		faults = 0
-		err = w.stream(&counted{w, answer.Body}, path, false, 0)
-		answer.Body.Close()
-		if err != nil {
-			return missed, err
+		if !l.changed.IsZero() {
+			got.Times[l.path] = l.changed
 		}
 	}
-	return missed, nil
+	return nil
+}
+
+// one fetches a document of a list; faults are how many in a row did not arrive whole.
+func (a Web) one(w *walk, at *url.URL, path string, faults *int) error {
+	answer, err := a.ask(w.ctx, at, "")
+	broken := err != nil
+	if broken {
+		err = w.refuse(path, err)
+	} else {
+		body := &counted{w: w, r: answer.Body}
+		err = w.stream(body, path, false, 0)
+		answer.Body.Close()
+		broken = body.broken
+	}
+	if *faults++; !broken {
+		*faults = 0
+	}
+	if err == nil && *faults > 0 && *faults >= w.limits.Faults {
+		err = fmt.Errorf("cannot fetch %d documents one after the other, the last being %.200s", *faults, path)
+	}
+	return err
 }
 
 func (a Web) ask(ctx context.Context, at *url.URL, etag string) (*http.Response, error) {
@@ -167,71 +188,4 @@ func (a Web) ask(ctx context.Context, at *url.URL, etag string) (*http.Response,
 	}
 	answer.Body.Close()
 	return nil, &absent{answer.StatusCode}
-}
-
-// maxListing bounds an index.txt or changes.csv, in bytes.
-const maxListing = 32 << 20
-
-type list struct {
-	paths  []string
-	newest time.Time
-}
-
-// listing reads an index.txt or a changes.csv, and returns nil where f is neither.
-func listing(f *os.File, since time.Time) (*list, error) {
-	head := make([]byte, 1024)
-	n, _ := f.ReadAt(head, 0)
-	if line, _, _ := strings.Cut(string(head[:n]), "\n"); !isListed(line) {
-		return nil, nil
-	}
-	if info, err := f.Stat(); err != nil || info.Size() > maxListing {
-		return nil, fmt.Errorf("it is longer than %d bytes", maxListing)
-	}
-	data, err := io.ReadAll(io.NewSectionReader(f, 0, maxListing))
-	if err != nil {
-		return nil, err
-	}
-	return parseListing(string(data), since)
-}
-
-func isListed(line string) bool {
-	path, _, _ := strings.Cut(strings.TrimSpace(line), ",")
-	return isPath(strings.Trim(path, `"`))
-}
-
-// isPath reports whether a whole field of a list may be a document's path.
-func isPath(path string) bool {
-	return strings.HasSuffix(path, ".json") && !strings.ContainsAny(path, "{}[]:\",")
-}
-
-// parseListing refuses all of a list for one bad line: a list that was tampered with is no
-// list.
-func parseListing(text string, since time.Time) (*list, error) {
-	r := csv.NewReader(strings.NewReader(text))
-	r.FieldsPerRecord, r.ReuseRecord = 0, true // all lines as the first
-	l := &list{}
-	for {
-		row, err := r.Read()
-		switch {
-		case errors.Is(err, io.EOF):
-			return l, nil
-		case err != nil:
-			return nil, err
-		case len(row) > 2 || !filepath.IsLocal(row[0]) || strings.ContainsAny(row[0], "\\\x00%?#") || !isPath(row[0]):
-			return nil, fmt.Errorf("%.80q is no path of a document below it", row[0])
-		}
-		if len(row) == 2 {
-			changed, err := time.Parse(time.RFC3339, row[1])
-			if err != nil {
-				return nil, fmt.Errorf("cannot use %.40q as a time", row[1])
-			}
-			if changed.After(l.newest) {
-				l.newest = changed
-			}
-			if !changed.After(since) {
-				continue
-			}
-		}
-		l.paths = append(l.paths, strings.Clone(row[0]))
-	}
 }
