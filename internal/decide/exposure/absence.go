@@ -65,9 +65,9 @@ func (x *Index) completes(product hotstick.KernelProduct) bool {
 }
 
 // survey notes of which systems' kernels sources speak in a CVE, and for which distributions
-// one that speaks of it is complete.
+// one that speaks of it is complete, and whether a module is named.
 func (x *Index) survey(cve int) {
-	x.spoke[cve], x.covered[cve] = 0, 0
+	x.spoke[cve], x.covered[cve], x.modular[cve] = 0, 0, false
 	for _, l := range x.lines {
 		x.surveyLine(l, cve)
 	}
@@ -79,9 +79,9 @@ func (x *Index) surveyLine(l *line, cve int) {
 	}
 	x.spoke[cve] |= familyOf(l.product)
 	for i := range l.claims[cve] {
-		if names := l.claims[cve][i].said.Source.Complete; len(names) > 0 {
-			x.covered[cve] |= x.bits.set(names)
-		}
+		said := l.claims[cve][i].said
+		x.covered[cve] |= x.bits.set(said.Source.Complete)
+		x.modular[cve] = x.modular[cve] || said.Module != ""
 	}
 }
 

@@ -95,11 +95,11 @@ func (f *Fleet) class(c Class, unpatched map[Class]row) int {
 	return i
 }
 
-// over judges a class. Few CVEs are closed by live patches, so the kernel is judged once for
-// all classes that differ in those only: unpatched keeps it.
+// over judges a class. Few CVEs are closed by live patches, or are in a module that is named,
+// so the kernel is judged once for all classes that differ in those only: unpatched keeps it.
 func (x *Index) over(c Class, unpatched map[Class]row) row {
 	bare := c
-	bare.Patches = ""
+	bare.Patches, bare.Sealed, bare.Present = "", false, ""
 	r, there := unpatched[bare]
 	if !there {
 		r = x.row(bare)
@@ -121,16 +121,23 @@ func (x *Index) row(c Class) row {
 	return r
 }
 
-// patch judges a class whose kernel was judged without its live patches.
+// patch judges a class whose kernel was judged without its live patches and modules.
 func (x *Index) patch(bare row, c Class) row {
-	if c.Patches == "" {
+	if c.Patches == "" && !c.Sealed {
 		return bare
 	}
 	booted, memory := x.places(c.Kernel.Product, c.Kernel.Version), x.memory(c)
 	r := slices.Clone(bare)
 	for _, name := range x.patches.mayClose(c.Patches) {
 		if cve, there := x.at[name]; there {
-			r.set(cve, x.judge(c, booted, memory, cve))
+			r.set(cve, x.judge(c, booted, memory, cve), nil)
+		}
+	}
+	if c.Sealed {
+		for cve, named := range x.modular {
+			if named {
+				r.set(cve, x.judge(c, booted, memory, cve), nil)
+			}
 		}
 	}
 	return r
@@ -188,23 +195,20 @@ func (f *Fleet) advise(c Change) {
 	for _, k := range c.Withdrawn {
 		note(k.CVE)
 	}
-	places := map[Kernel][]place{}
-	look := func(k Kernel) []place {
-		found, there := places[k]
-		if !there {
-			found = f.index.places(k.Product, k.Version)
-			places[k] = found
-		}
-		return found
-	}
 	f.rows = slices.Clone(f.rows)
-	unpatched := map[Class]row{}
-	for i, class := range f.classes {
-		if slices.ContainsFunc(spoken(class.Kernel.Product), func(p hotstick.KernelProduct) bool { return products[p] && old.completes(p) != f.index.completes(p) }) {
-			f.rows[i] = f.index.over(class, unpatched)
+	g, unpatched, made := gaze{x: f.index, touched: touched, lines: map[hotstick.KernelProduct][]*line{}, places: map[Kernel][]place{}}, map[Class]row{}, pieces{}
+	flipped := map[hotstick.KernelProduct]bool{}
+	for p := range products {
+		flipped[p] = old.completes(p) != f.index.completes(p)
+	}
+	for i := range f.classes {
+		class := &f.classes[i]
+		lines := g.spoken(class.Kernel.Product)
+		if slices.ContainsFunc(lines, func(l *line) bool { return flipped[l.product] }) {
+			f.rows[i] = f.index.over(*class, unpatched)
 			continue
 		}
-		speaks := slices.ContainsFunc(spoken(class.Kernel.Product), func(p hotstick.KernelProduct) bool { return products[p] })
+		speaks := slices.ContainsFunc(lines, func(l *line) bool { return products[l.product] })
 		var own row
 		for cve := range touched {
 			if !speaks && !everyone[cve] {
@@ -213,12 +217,7 @@ func (f *Fleet) advise(c Change) {
 			if own == nil {
 				own = slices.Clone(f.rows[i])
 			}
-			booted := look(class.Kernel)
-			var memory []place
-			if class.Memory != "" {
-				memory = look(Kernel{class.Kernel.Product, class.Memory})
-			}
-			own.set(cve, f.index.judge(class, booted, memory, cve))
+			own.set(cve, f.index.judge(*class, g.look(class.Kernel), g.memory(class), cve), made)
 		}
 		if own != nil {
 			f.rows[i] = own
@@ -226,16 +225,37 @@ func (f *Fleet) advise(c Change) {
 	}
 }
 
+// pieces are those that one change has made, by what they were made of: classes that shared
+// one before share it after.
+type pieces map[made]*piece
+
+type made struct {
+	of   *piece
+	at   int
+	cell cell
+}
+
 // set changes one verdict of a row that is the caller's own, but not its pieces.
-func (r *row) set(cve int, c cell) {
+func (r *row) set(cve int, c cell, known pieces) {
 	for len(*r) <= cve/pieceLen {
-		*r = append(*r, new(piece))
+		*r = append(*r, nil)
 	}
-	if at := (*r)[cve/pieceLen]; at[cve%pieceLen] != c {
-		other := *at
-		other[cve%pieceLen] = c
-		(*r)[cve/pieceLen] = &other
+	old := (*r)[cve/pieceLen]
+	if old != nil && old[cve%pieceLen] == c {
+		return
 	}
+	key := made{old, cve, c}
+	other, there := known[key]
+	if !there {
+		other = new(piece)
+		if old != nil {
+			*other = *old
+		}
+		if other[cve%pieceLen] = c; known != nil {
+			known[key] = other
+		}
+	}
+	(*r)[cve/pieceLen] = other
 }
 
 // move puts hosts into their classes.

@@ -21,6 +21,8 @@ type Index struct {
 	// their bits.
 	covered []distributions
 	bits    bits
+	// modular says by CVE whether any source names a module.
+	modular []bool
 	lines   map[hotstick.KernelProduct]*line
 	// authorities says by feed of which distributions it is the vendor's own.
 	authorities map[string][]string
@@ -122,7 +124,7 @@ func (x *Index) column(cve string) (int, bool) {
 // of which other is said now. The index stays as it was.
 func (x *Index) with(come []hotstick.Advisory, gone []Key) (*Index, map[hotstick.KernelProduct]bool) {
 	next, changed := *x, map[hotstick.KernelProduct]bool{}
-	next.cves, next.spoke, next.covered = slices.Clip(x.cves), slices.Clone(x.spoke), slices.Clone(x.covered)
+	next.cves, next.spoke, next.covered, next.modular = slices.Clip(x.cves), slices.Clone(x.spoke), slices.Clone(x.covered), slices.Clone(x.modular)
 	next.at, next.lines, next.bits = maps.Clone(x.at), maps.Clone(x.lines), maps.Clone(x.bits)
 	touched := map[int]bool{}
 	own := func(p hotstick.KernelProduct) {
@@ -160,7 +162,8 @@ func (x *Index) add(a *hotstick.Advisory) {
 	i, there := x.at[a.CVE]
 	if !there {
 		i = len(x.cves)
-		x.at[a.CVE], x.cves, x.spoke, x.covered = i, append(x.cves, a.CVE), append(x.spoke, 0), append(x.covered, 0)
+		x.at[a.CVE], x.cves = i, append(x.cves, a.CVE)
+		x.spoke, x.covered, x.modular = append(x.spoke, 0), append(x.covered, 0), append(x.modular, false)
 	}
 	x.bits.add(a.Source.Complete)
 	l := x.lines[a.Product]
