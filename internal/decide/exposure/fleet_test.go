@@ -365,8 +365,9 @@ func drawAdvisory(t *rapid.T) hotstick.Advisory {
 		}
 		a.Ranges = append(a.Ranges, r)
 	}
+	a.Unreadable = rapid.IntRange(0, 4).Draw(t, "unreadable") == 0
 	if a.Status != hotstick.AdvisoryAffected {
-		a.Ranges = nil
+		a.Ranges, a.Unreadable = nil, false
 	}
 	return a
 }
@@ -499,7 +500,7 @@ func one(a hotstick.Advisory, k exposure.Kernel) hotstick.ExposureReason {
 	if compare(k.Version, k.Version); bad {
 		return hotstick.UnknownVersion
 	}
-	found := map[hotstick.ExposureReason]bool{}
+	found := map[hotstick.ExposureReason]bool{hotstick.UnknownUnreadable: a.Unreadable}
 	for _, r := range a.Ranges {
 		bad = false
 		from, to, last := cut(r.Introduced), cut(r.Fixed+r.LastAffected), r.LastAffected != ""
