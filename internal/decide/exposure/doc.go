@@ -13,6 +13,9 @@
 //   - Sources are asked for the kernel's own product (debian:12, linux); where none speaks of
 //     the CVE there, for the product without its minor version (rhel:9.4, then rhel:9).
 //     Nothing is concluded from another product: its versions mean something else.
+//   - The release of that product is the kernel's own, not the userland's. See package series.
+//   - That nobody names a CVE in the product is unknown, unless a source that is complete for
+//     the distribution leaves it out. See [hotstick.AdvisorySource].
 //   - Where sources of one product disagree, those that are the vendor's own beat the others;
 //     among equals the worst holds. That they disagreed is kept.
 //   - A live patch counts if it is in effect, the catalog says what it closes on this
