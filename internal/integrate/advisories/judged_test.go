@@ -138,6 +138,8 @@ func TestWhatAProductIsSaidToBeInSeveralPlacesIsAUnion(t *testing.T) {
 		"an affected version that cannot be read":                  {map[string][]string{"known_affected": of(rhel9, bad), "fixed": of(rhel9, "kernel-0:5.14.0-284.30.1.el9_2.src")}, "rhel:9.2", "kernel", "5.14.0-284.30.1.el9_2", hotstick.UnknownUnreadable},
 		"not affected as a whole, but for that one":                {map[string][]string{"known_affected": of(rhel9, bad), "known_not_affected": of(rhel9, "kernel")}, "rhel:9.2", "kernel", "5.14.0-284.30.1.el9_2", hotstick.UnknownUnreadable},
 		"an unaffected version that cannot be read":                {map[string][]string{"fixed": of(rhel9, "kernel-0:5.14.0-284.30.1.el9_2.src"), "known_not_affected": of(rhel9, bad)}, "rhel:9.2", "kernel", "5.14.0-284.30.1.el9_2", hotstick.ClosedByBoot},
+		"fixed, and it is not said where":                          {map[string][]string{"fixed": of(rhel9, "kernel")}, "rhel:9.4", "kernel", "5.14.0-427.13.1.el9_4", hotstick.UnknownUnreadable},
+		"fixed there and elsewhere":                                {map[string][]string{"fixed": of(rhel9, "kernel", "kernel-0:5.14.0-427.13.1.el9_4.src")}, "rhel:9.4", "kernel", "5.14.0-427.13.1.el9_4", hotstick.ClosedByBoot},
 		"SUSE's service packs are a product each":                  {map[string][]string{"recommended": of(sles, "kernel-default-6.4.0-150600.23.81.1", "kernel-default-6.4.0-150600.23.92.1")}, "sles:15.6", "kernel-default", "6.4.0-150600.23.81", hotstick.ClosedByBoot},
 	} {
 		if got := judged(t, vex(c.status), c.distribution, c.pkg, c.version); got != c.want {

@@ -30,7 +30,8 @@
 //	are [0, 5.14.0-427.99.1.el9_4) and [5.14.0-428, 5.14.0-570.60.1.el9_6)
 //
 // Which version is older, the given order says. What cannot be read or ordered is said, and
-// makes the advisory one that closes nothing by what it does not name (Unreadable).
+// makes the advisory one that closes nothing by what it does not name (Unreadable); so does
+// a fix without its version where nothing else is said.
 // known_not_affected speaks of a product as a whole only where it names no version.
 package csaf
 

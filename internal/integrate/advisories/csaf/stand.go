@@ -31,6 +31,7 @@ type stand struct {
 	notAffected   bool
 	investigating bool
 	justified     []hotstick.Justification
+	vague         bool // it is fixed or affected in a version that is not named
 	unread        bool // a version that bounds what is affected cannot be used
 }
 
@@ -56,12 +57,12 @@ func (s *stands) collect(v *vulnerability) error {
 		said word
 		take func(*stand, target, string)
 	}{
-		{v.Status.FirstAffected, saidAffected, func(s *stand, t target, _ string) { t.onto(&s.firstAffected) }},
-		{v.Status.LastAffected, saidAffected, func(s *stand, t target, _ string) { t.onto(&s.lastAffected) }},
+		{v.Status.FirstAffected, saidAffected, func(s *stand, t target, _ string) { s.bound(&s.firstAffected, t) }},
+		{v.Status.LastAffected, saidAffected, func(s *stand, t target, _ string) { s.bound(&s.lastAffected, t) }},
 		{v.Status.Affected, saidAffected, (*stand).affected},
-		{v.Status.FirstFixed, saidFixed, func(s *stand, t target, _ string) { t.onto(&s.fixed[0]) }},
-		{v.Status.Fixed, saidFixed, func(s *stand, t target, _ string) { t.onto(&s.fixed[1]) }},
-		{v.Status.Recommended, "", func(s *stand, t target, _ string) { t.onto(&s.fixed[2]) }},
+		{v.Status.FirstFixed, saidFixed, func(s *stand, t target, _ string) { s.bound(&s.fixed[0], t) }},
+		{v.Status.Fixed, saidFixed, func(s *stand, t target, _ string) { s.bound(&s.fixed[1], t) }},
+		{v.Status.Recommended, "", func(s *stand, t target, _ string) { s.bound(&s.fixed[2], t) }},
 		{v.Status.NotAffected, saidNotAffected, func(st *stand, t target, id string) {
 			if t.one != "" || t.span != nil {
 				s.r.d.LeaveOut(s.cve, st.key(), "it is not affected in one version, which says nothing of the others")
@@ -107,12 +108,14 @@ func (s *stands) take(id string, said word, take func(*stand, target, string)) e
 	return nil
 }
 
-// onto adds the version of a target that names one. Fixed ranges name none: what is fixed
-// from a version on is said by the range before it.
-func (t target) onto(p *pile[string]) {
-	if t.one != "" {
-		p.add(t.one)
+// bound adds the version of a target that names one. Fixed ranges name none: what is fixed
+// from a version on is said by the range before it, if by anything.
+func (s *stand) bound(p *pile[string], t target) {
+	if t.one == "" {
+		s.vague = true
+		return
 	}
+	p.add(t.one)
 }
 
 func (s *stand) affected(t target, _ string) {
@@ -168,6 +171,9 @@ func (s *stands) advisories() error {
 			}
 		case st.investigating:
 			a.Status = hotstick.AdvisoryInvestigating
+		case st.vague:
+			s.r.d.LeaveOut(s.cve, st.key(), "it does not name the version in which it is fixed or affected")
+			a.Status, a.Unreadable = hotstick.AdvisoryAffected, true
 		case st.notAffected:
 			a.Status = hotstick.AdvisoryNotAffected
 			if j := slices.Compact(st.justified); len(j) == 1 {
