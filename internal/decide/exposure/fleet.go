@@ -196,19 +196,19 @@ func (f *Fleet) advise(c Change) {
 		note(k.CVE)
 	}
 	f.rows = slices.Clone(f.rows)
-	g, unpatched, made := gaze{x: f.index, touched: touched, lines: map[hotstick.KernelProduct][]*line{}, places: map[Kernel][]place{}}, map[Class]row{}, pieces{}
+	g, unpatched, made := gaze{x: f.index, touched: touched, seen: map[hotstick.KernelProduct]*vista{}, places: map[Kernel][]place{}}, map[Class]row{}, pieces{}
 	flipped := map[hotstick.KernelProduct]bool{}
 	for p := range products {
 		flipped[p] = old.completes(p) != f.index.completes(p)
 	}
 	for i := range f.classes {
 		class := &f.classes[i]
-		lines := g.spoken(class.Kernel.Product)
-		if slices.ContainsFunc(lines, func(l *line) bool { return flipped[l.product] }) {
+		view := g.of(class.Kernel.Product)
+		if slices.ContainsFunc(view.lines, func(l *line) bool { return flipped[l.product] }) {
 			f.rows[i] = f.index.over(*class, unpatched)
 			continue
 		}
-		speaks := slices.ContainsFunc(lines, func(l *line) bool { return products[l.product] })
+		speaks := slices.ContainsFunc(view.lines, func(l *line) bool { return products[l.product] })
 		var own row
 		for cve := range touched {
 			if !speaks && !everyone[cve] {
@@ -217,7 +217,7 @@ func (f *Fleet) advise(c Change) {
 			if own == nil {
 				own = slices.Clone(f.rows[i])
 			}
-			own.set(cve, f.index.judge(*class, g.look(class.Kernel), g.memory(class), cve), made)
+			own.set(cve, f.index.judge(*class, g.look(view, class.Kernel), g.memory(view, class), cve), made)
 		}
 		if own != nil {
 			f.rows[i] = own

@@ -11,57 +11,65 @@ import (
 type gaze struct {
 	x       *Index
 	touched map[int]bool
-	lines   map[hotstick.KernelProduct][]*line
+	seen    map[hotstick.KernelProduct]*vista
 	places  map[Kernel][]place
 }
 
-// spoken are the lines that speak of a product, the closest first, with few bounds.
-func (g *gaze) spoken(product hotstick.KernelProduct) []*line {
-	lines, there := g.lines[product]
-	if there || !known(product) {
-		return lines
+// vista is what a change means for the kernels of one product.
+type vista struct {
+	// lines speak of the product, the closest first, with few bounds.
+	lines []*line
+	// speaks: of a CVE that is touched, too. If none does, every version stands at nowhere.
+	speaks  bool
+	nowhere []place
+}
+
+func (g *gaze) of(product hotstick.KernelProduct) *vista {
+	v, there := g.seen[product]
+	if there {
+		return v
+	}
+	v = &vista{}
+	g.seen[product] = v
+	if !known(product) {
+		return v
 	}
 	for _, p := range spoken(product) {
 		if l := g.x.lines[p]; l != nil {
-			lines = append(lines, l.only(g.touched))
+			l = l.only(g.touched)
+			v.lines, v.nowhere = append(v.lines, l), append(v.nowhere, place{line: l})
+			v.speaks = v.speaks || l.speaks(g.touched)
 		}
 	}
-	g.lines[product] = lines
-	return lines
+	return v
 }
 
 // look is [Index.places], good for the CVEs that are touched.
-func (g *gaze) look(k Kernel) []place {
+func (g *gaze) look(view *vista, k Kernel) []place {
+	if !view.speaks {
+		return view.nowhere
+	}
 	found, there := g.places[k]
 	if there {
 		return found
 	}
-	lines := g.spoken(k.Product)
-	var v version
-	asked, ok := false, false
-	for _, l := range lines {
+	v, err := parseVersion(k.Product.Scheme, k.Version)
+	for _, l := range view.lines {
 		at := int32(0)
-		if l.speaks(g.touched) {
-			if !asked {
-				var err error
-				v, err = parseVersion(k.Product.Scheme, k.Version)
-				asked, ok = true, err == nil
-			}
-			if ok {
-				at = l.position(v)
-			}
+		if err == nil {
+			at = l.position(v)
 		}
-		found = append(found, place{l, at, ok})
+		found = append(found, place{l, at, err == nil})
 	}
 	g.places[k] = found
 	return found
 }
 
-func (g *gaze) memory(c *Class) []place {
+func (g *gaze) memory(view *vista, c *Class) []place {
 	if c.Memory == "" {
 		return nil
 	}
-	return g.look(Kernel{c.Kernel.Product, c.Memory})
+	return g.look(view, Kernel{c.Kernel.Product, c.Memory})
 }
 
 // only is the line with no bounds but those of some CVEs. Their ranks stay what they are.
