@@ -51,13 +51,18 @@ type look struct {
 }
 
 // mute is a time in which a host can report nothing: it was down, or its agent was
-// stopped. until is 0 while it lasts.
-type mute struct{ from, until time.Duration }
+// stopped. until is 0 while it lasts, and boot is that in which a host that was down came
+// back.
+type mute struct {
+	from, until time.Duration
+	boot        string
+}
 
 // truth is everything that was seen of one kernel, in the order of time.
 type truth struct {
 	looks []look
 	mutes []mute
+	beats []beat
 }
 
 // claim is what one face said of one host.
@@ -87,6 +92,8 @@ const (
 	matches outcome = iota
 	// unjudged: the kernel was not looked at closely enough meanwhile.
 	unjudged
+	// starved: it seems wrong, but the guest got no processor meanwhile.
+	starved
 	mismatch
 )
 
@@ -151,6 +158,9 @@ func (j judge) check(c claim) (outcome, string) {
 	}
 	if t.gappy(from, c.to, j.rules) {
 		return unjudged, ""
+	}
+	if t.starved(from, c.to) {
+		return starved, ""
 	}
 	return mismatch, c.says() + " and at no moment that it may still speak of was that so"
 }
@@ -233,7 +243,7 @@ func (j judge) judge(s said) (outcome, string) {
 // count judges a number of hosts in a state, which is all that the metrics tell: so
 // many hosts must each be able to be called that.
 func (j judge) count(c claim, n int) (outcome, string) {
-	able, doubt := 0, false
+	able, doubt, hungry := 0, false, false
 	for name := range j.hosts {
 		one := c
 		one.host = name
@@ -242,9 +252,13 @@ func (j judge) count(c claim, n int) (outcome, string) {
 			able++
 		case unjudged:
 			able, doubt = able+1, true
+		case starved:
+			hungry = true
 		}
 	}
 	switch {
+	case n > able && hungry:
+		return starved, ""
 	case n > able:
 		return mismatch, fmt.Sprintf("%s counts %d hosts as %q at %.1f s, and %d can be", c.face, n, c.state, c.to.Seconds(), able)
 	case doubt:

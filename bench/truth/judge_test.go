@@ -47,7 +47,7 @@ func TestAScreenMayLagTwoHeartbeatsAndNoMore(t *testing.T) {
 				kept = append(kept, l)
 			}
 		}
-		return &truth{looks: kept, mutes: []mute{{from, until}}}
+		return &truth{looks: kept, mutes: []mute{{from: from, until: until}}}
 	}
 	unseen := func(k *truth, from, until time.Duration) *truth {
 		d := down(k, from, until)
@@ -142,7 +142,7 @@ func TestAHostIsMuteFromItsLastLookToTheFirstOfItsNextKernel(t *testing.T) {
 	w.stop(true)
 	see("c", 60*sec)
 	w.stop(false)
-	want := []mute{{4 * sec, 21 * sec}, {21 * sec, 31 * sec}, {50 * sec, 50 * sec}}
+	want := []mute{{4 * sec, 21 * sec, "b"}, {21 * sec, 31 * sec, "c"}, {50 * sec, 50 * sec, ""}}
 	if len(w.truth.mutes) != len(want) {
 		t.Fatalf("got %v", w.truth.mutes)
 	}
@@ -202,5 +202,42 @@ func TestASampleNeedsAllFaces(t *testing.T) {
 		if r.take(tt.moment, j); r.Samples != tt.samples || r.Mismatches != tt.mismatches {
 			t.Errorf("%s: %d samples and %d mismatches, want %d and %d", tt.name, r.Samples, r.Mismatches, tt.samples, tt.mismatches)
 		}
+	}
+}
+
+func TestWhatSeemsWrongOfAStarvedGuestIsNoMismatch(t *testing.T) {
+	host := kernel(func(time.Duration) []patch { return nil })
+	for at := sec; at < 60*sec; at += sec {
+		if at != 20*sec {
+			host.beats = append(host.beats, beat{at, "b"})
+		}
+	}
+	j := judge{rules: rules{heartbeat: 3 * sec, stale: 20 * sec, gap: 2 * sec, blink: sec}, levels: map[string]string{"fix_1": "fix@1"}, hosts: map[string]*truth{"h": host}}
+	for _, tt := range []struct {
+		at    time.Duration
+		state string
+		want  outcome
+	}{{15 * sec, wordApplied, mismatch}, {22 * sec, wordApplied, starved}, {22 * sec, wordUnpatched, matches}, {30 * sec, wordApplied, mismatch}} {
+		c := claim{from: tt.at, to: tt.at, face: "api", host: "h", state: tt.state, level: "fix@1", saysLevel: true}
+		if got, text := j.judge(said{claim: c}); got != tt.want {
+			t.Errorf("%q at %s: got %d %q, want %d", tt.state, tt.at, got, text, tt.want)
+		}
+		count := said{claim: claim{from: tt.at, to: tt.at, face: "metrics", state: tt.state}, number: 1, counts: true}
+		if got, text := j.judge(count); got != tt.want {
+			t.Errorf("one host counted as %q at %s: got %d %q, want %d", tt.state, tt.at, got, text, tt.want)
+		}
+	}
+	r := report{}
+	r.take(moment{{claim: claim{from: 22 * sec, to: 22 * sec, face: "api", host: "h", state: wordApplied, level: "fix@1", saysLevel: true}}}, j)
+	if r.finish(); r.OK || r.Faces[0].Starved != 1 {
+		t.Errorf("a run of starved claims holds: %+v", r)
+	}
+}
+
+func TestAHostThatWasDownIsMuteUntilItBeats(t *testing.T) {
+	got := truth{mutes: []mute{{from: 10 * sec, until: 20 * sec, boot: "c"}, {from: 30 * sec, until: 40 * sec}, {from: 50 * sec, until: 60 * sec, boot: "d"}},
+		beats: []beat{{10 * sec, "b"}, {23 * sec, "c"}, {24 * sec, "c"}}}.untilItBeats()
+	if want := []mute{{10 * sec, 23 * sec, "c"}, {30 * sec, 40 * sec, ""}, {50 * sec, 0, "d"}}; !slices.Equal(got.mutes, want) {
+		t.Errorf("got %v, want %v", got.mutes, want)
 	}
 }

@@ -81,6 +81,8 @@ func (r *run) judged() report {
 		t := w.known()
 		j.hosts[w.guest.Name()] = &t
 		out.Looks += len(t.looks)
+		beats, late := t.counted()
+		out.Beats, out.LateBeats = out.Beats+beats, out.LateBeats+late
 	}
 	for _, m := range r.moments {
 		out.take(m, j)

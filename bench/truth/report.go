@@ -13,10 +13,12 @@ type tally struct {
 	Claims int `json:"claims"`
 	// Applied, Unpatched and Stale count the judged claims with that word; of the
 	// metrics, those that count at least one host.
-	Applied    int `json:"applied"`
-	Unpatched  int `json:"unpatched"`
-	Stale      int `json:"stale"`
-	Unjudged   int `json:"unjudged"`
+	Applied   int `json:"applied"`
+	Unpatched int `json:"unpatched"`
+	Stale     int `json:"stale"`
+	Unjudged  int `json:"unjudged"`
+	// Starved claims seemed wrong while their guest got no processor.
+	Starved    int `json:"starved"`
 	Mismatches int `json:"mismatches"`
 }
 
@@ -27,6 +29,10 @@ type report struct {
 	Events []string `json:"events"`
 	// Looks at kernels over the serial lines.
 	Looks int `json:"looks"`
+	// Beats are what the guests' own clockwork sent, and LateBeats those of them that
+	// came late.
+	Beats     int `json:"beats"`
+	LateBeats int `json:"late_beats"`
 	// Samples count hosts at moments at which all faces spoke and all was judged.
 	Samples int `json:"samples"`
 	// Mismatches count claims.
@@ -36,6 +42,9 @@ type report struct {
 	Said    []string `json:"said,omitempty"`
 	Seconds float64  `json:"seconds"`
 }
+
+// mostStarved is which part of a face's claims may seem wrong on a starved guest.
+const mostStarved = 20
 
 // mostSaid bounds the mismatches in words.
 const mostSaid = 20
@@ -49,7 +58,7 @@ func (r *report) take(m moment, j judge) {
 	for _, s := range m {
 		o, text := j.judge(s)
 		r.count(s, o, text)
-		if o != unjudged {
+		if o != unjudged && o != starved {
 			judged[s.host]++
 		}
 	}
@@ -71,6 +80,9 @@ func (r *report) count(s said, o outcome, text string) {
 	switch o {
 	case unjudged:
 		t.Unjudged++
+		return
+	case starved:
+		t.Starved++
 		return
 	case mismatch:
 		t.Mismatches++
@@ -102,6 +114,10 @@ func (r *report) finish() {
 			r.OK = false
 			r.Said = append(r.Said, fmt.Sprintf("%v: the face %q never said all of applied, unpatched and stale", errHollow, name))
 		}
+		if i >= 0 && r.Faces[i].Starved*mostStarved > r.Faces[i].Claims {
+			r.OK = false
+			r.Said = append(r.Said, fmt.Sprintf("%v: of what the face %q said, %d seemed wrong on guests that got no processor: leave the machine to this run", errHollow, name, r.Faces[i].Starved))
+		}
 	}
 }
 
@@ -110,12 +126,12 @@ func (r report) Holds() bool { return r.OK }
 
 // Table implements frame.Report.
 func (r report) Table(w io.Writer) {
-	const form = "%-9s %8s %8s %10s %7s %9s %11s\n"
-	fmt.Fprintf(w, form, "FACE", "CLAIMS", "APPLIED", "UNPATCHED", "STALE", "UNJUDGED", "MISMATCHES")
+	const form = "%-9s %8s %8s %10s %7s %9s %8s %11s\n"
+	fmt.Fprintf(w, form, "FACE", "CLAIMS", "APPLIED", "UNPATCHED", "STALE", "UNJUDGED", "STARVED", "MISMATCHES")
 	for _, t := range r.Faces {
-		fmt.Fprintf(w, form, t.Face, fmt.Sprint(t.Claims), fmt.Sprint(t.Applied), fmt.Sprint(t.Unpatched), fmt.Sprint(t.Stale), fmt.Sprint(t.Unjudged), fmt.Sprint(t.Mismatches))
+		fmt.Fprintf(w, form, t.Face, fmt.Sprint(t.Claims), fmt.Sprint(t.Applied), fmt.Sprint(t.Unpatched), fmt.Sprint(t.Stale), fmt.Sprint(t.Unjudged), fmt.Sprint(t.Starved), fmt.Sprint(t.Mismatches))
 	}
-	fmt.Fprintf(w, "\n%d samples of two hosts by four faces against %d looks at their kernels, %d events, %d mismatches, in %.0f s\n", r.Samples, r.Looks, len(r.Events), r.Mismatches, r.Seconds)
+	fmt.Fprintf(w, "\n%d samples of two hosts by four faces against %d looks at their kernels, %d events, %d mismatches, %d of %d beats late, in %.0f s\n", r.Samples, r.Looks, len(r.Events), r.Mismatches, r.LateBeats, r.Beats, r.Seconds)
 	for _, text := range r.Said {
 		fmt.Fprintln(w, text)
 	}

@@ -78,7 +78,7 @@ func (r *run) close() {
 		r.browser.close()
 	}
 	for _, w := range r.watchers {
-		if w != nil {
+		if w.guest != nil {
 			w.guest.Kill()
 		}
 	}
@@ -102,7 +102,7 @@ func (r *run) prepare(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r.kernels = append(r.kernels, k)
+		r.kernels, r.watchers = append(r.kernels, k), append(r.watchers, &watcher{clock: r.clock})
 	}
 	for _, folder := range folders {
 		files := make([]string, len(r.kernels))
@@ -149,6 +149,7 @@ func (r *run) serveImages(ctx context.Context) error {
 		}
 		serve("image", k.Image)
 		serve("initramfs", filepath.Join(r.dir, nodeName(i), guest.InitramfsName))
+		paths.HandleFunc("GET /"+nodeName(i)+"/beat/{boot}", r.takeBeat(i))
 	}
 	server := &http.Server{Handler: paths, ReadHeaderTimeout: time.Minute}
 	context.AfterFunc(ctx, func() { server.Close() })
@@ -179,7 +180,6 @@ func (r *run) boot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.watchers = make([]*watcher, len(r.kernels))
 	err = host.InParallel(len(r.kernels), len(r.kernels), func(i int) error {
 		name := nodeName(i)
 		files, err := host.Files(name, r.house.GuestURL(), r.house.HostPrograms())
@@ -192,11 +192,11 @@ func (r *run) boot(ctx context.Context) error {
 		}
 		dir := filepath.Join(r.dir, name)
 		g, err := guest.Start(ctx, guest.Config{Name: name, Dir: dir, Kernel: r.kernels[i], Busybox: busybox,
-			Disk: filepath.Join(dir, "disk.img"), Network: true, Files: files, Services: host.Services(root)})
+			Disk: filepath.Join(dir, "disk.img"), Network: true, Files: files, Services: append(host.Services(root), r.beats(name))})
 		if err != nil {
 			return err
 		}
-		r.watchers[i] = &watcher{guest: g, clock: r.clock}
+		r.watchers[i].guest = g
 		if _, err := g.WaitBoot(ctx); err != nil {
 			return err
 		}

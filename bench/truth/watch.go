@@ -57,7 +57,7 @@ type watcher struct {
 }
 
 // run looks until the context ends. A guest that goes down is mute from the last look
-// that it answered until the first that its next kernel does.
+// that it answered until its next kernel answers and beats.
 func (w *watcher) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		from := w.clock()
@@ -87,7 +87,7 @@ func (w *watcher) saw(l look) {
 		t.mutes = append(t.mutes, mute{from: t.looks[last].to})
 	}
 	if n := len(t.mutes); n > 0 && t.mutes[n-1].until == 0 && !w.stopped {
-		t.mutes[n-1].until = l.to
+		t.mutes[n-1].until, t.mutes[n-1].boot = l.to, l.boot
 	}
 	t.looks = append(t.looks, l)
 }
@@ -96,7 +96,14 @@ func (w *watcher) saw(l look) {
 func (w *watcher) known() truth {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return truth{slices.Clone(w.truth.looks), slices.Clone(w.truth.mutes)}
+	return truth{slices.Clone(w.truth.looks), slices.Clone(w.truth.mutes), slices.Clone(w.truth.beats)}.untilItBeats()
+}
+
+// beat notes that a beat came of that boot.
+func (w *watcher) beat(boot string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.truth.beats = append(w.truth.beats, beat{w.clock(), boot})
 }
 
 // down notes that a look failed.
