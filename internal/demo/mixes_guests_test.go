@@ -21,6 +21,9 @@ import (
 // this package run at every one.
 func takeTurns() []string { return []string{"mixes", "stolen", "secureboot"} }
 
+// takeTurnsOnDebian are the two that boot a whole Debian.
+func takeTurnsOnDebian() []string { return []string{"packages", "units"} }
+
 // TestARolloutGoesThroughTheVersionBeforeBesideThisOne rolls a patch out and back again on
 // real kernels, by programs of this version and of the one before: to each host of a mix
 // from a server of either version.

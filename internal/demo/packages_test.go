@@ -12,6 +12,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/guest"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
+	"github.com/hotstick/hotstick/internal/turn"
 )
 
 // previousFiles is what a host had by hand before there were packages.
@@ -39,6 +40,7 @@ func TestThePackagesOnADebianWithSystemd(t *testing.T) {
 	if os.Getenv("HOTSTICK_GUESTS") == "" {
 		t.Skip("boots a real kernel: run make test-guests, or set HOTSTICK_GUESTS=1 after make build")
 	}
+	turn.Take(t, "packages", takeTurnsOnDebian()...)
 	if os.Geteuid() != 0 {
 		t.Skip("the Debian for guests is made by root")
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/hotstick/hotstick/internal/guest"
 	"github.com/hotstick/hotstick/internal/guest/kernelpkg"
 	"github.com/hotstick/hotstick/internal/loader/ledger"
+	"github.com/hotstick/hotstick/internal/turn"
 )
 
 // takenOver is what an agent tries that somebody has taken over.
@@ -79,6 +80,7 @@ func TestTheUnitsOnADebianWithSystemd(t *testing.T) {
 	if os.Getenv("HOTSTICK_GUESTS") == "" {
 		t.Skip("boots a real kernel: run make test-guests, or set HOTSTICK_GUESTS=1 after make build")
 	}
+	turn.Take(t, "units", takeTurnsOnDebian()...)
 	if os.Geteuid() != 0 {
 		t.Skip("the Debian for guests is made by root")
 	}
