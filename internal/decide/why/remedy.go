@@ -145,14 +145,21 @@ func Remedy(r hotstick.Reason, at Place) string {
 	if names := struck(r); len(names) > 0 {
 		text = strings.ReplaceAll(text, "--host HOST", "--host "+strings.Join(names, " --host "))
 	}
-	for _, word := range [...]struct{ stands, is string }{
-		{"PLAN", at.Plan}, {"HOST", culprit(r, at.Host)}, {"PATCH@LEVEL", patch}, {"ID", at.Freeze},
-	} {
-		if plain.MatchString(word.is) {
-			text = strings.ReplaceAll(text, " "+word.stands+" ", " "+word.is+" ")
-			if rest, ends := strings.CutSuffix(text, " "+word.stands); ends {
-				text = rest + " " + word.is
-			}
+	return fill(text, word{"PLAN", at.Plan}, word{"HOST", culprit(r, at.Host)}, word{"PATCH@LEVEL", patch}, word{"ID", at.Freeze})
+}
+
+// word is what stands in a remedy in capitals, and what it is.
+type word struct{ stands, is string }
+
+// fill puts plain words in the place of those in capitals.
+func fill(text string, words ...word) string {
+	for _, w := range words {
+		if !plain.MatchString(w.is) {
+			continue
+		}
+		text = strings.ReplaceAll(text, " "+w.stands+" ", " "+w.is+" ")
+		if rest, ends := strings.CutSuffix(text, " "+w.stands); ends {
+			text = rest + " " + w.is
 		}
 	}
 	return text
