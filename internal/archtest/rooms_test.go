@@ -13,7 +13,7 @@ const module = "github.com/hotstick/hotstick"
 // other.
 var floors = []string{
 	"internal/shape", "", "api", "internal/series", "internal/version", "internal/flagenv", "internal/failpoint", "internal/planted", "internal/durable", "internal/steady", "internal/turn",
-	"internal/strictjson", "internal/statement", "catalog",
+	"internal/strictjson", "internal/strictyaml", "internal/statement", "catalog",
 	"internal/kernel", "internal/audit", "internal/wire", "internal/trace",
 	"internal/decide/gate = internal/decide/compat = internal/decide/why = internal/decide/drift = internal/decide/exposure",
 	"internal/decide/policy", "internal/decide/planner", "internal/decide/rollout", "internal/decide/rehearse",
@@ -165,7 +165,7 @@ func TestDecidersArePure(t *testing.T) {
 var libraries = map[string][]string{
 	"github.com/danielgtaylor/huma/v2":                  {"internal/server"},
 	"github.com/go-ole/go-ole":                          {"internal/driver/windows/windowsstep"},
-	"github.com/goccy/go-yaml":                          {"internal/cli", "internal/agent", "internal/demo", "internal/guest", "internal/decide/policy"},
+	"github.com/goccy/go-yaml":                          {"internal/cli", "internal/agent", "internal/demo", "internal/guest", "internal/strictyaml"},
 	"github.com/pressly/goose/v3":                       {"internal/store/sqlite"},
 	"modernc.org/sqlite":                                {"internal/store/sqlite"},
 	"github.com/prometheus/client_golang":               {"internal/server"},

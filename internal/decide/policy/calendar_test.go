@@ -14,7 +14,7 @@ import (
 func mustZone(t testing.TB, name string) *time.Location {
 	t.Helper()
 	var z zone
-	if err := z.read(name); err != nil {
+	if err := z.Read(name); err != nil {
 		t.Fatal(err)
 	}
 	return z.Location
@@ -23,7 +23,7 @@ func mustZone(t testing.TB, name string) *time.Location {
 func mustWall(t testing.TB, s string) wall {
 	t.Helper()
 	var w wall
-	if err := w.read(s); err != nil {
+	if err := w.Read(s); err != nil {
 		t.Fatal(err)
 	}
 	return w

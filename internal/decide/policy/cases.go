@@ -29,7 +29,7 @@ func (s *Set) Test(match func(policy, test string) bool) ([]Result, error) {
 			if err != nil {
 				return nil, err
 			}
-			r := Result{Policy: string(p.Name), Name: string(c.Name), Line: p.place(fmt.Sprintf("tests[%d]", i)).line}
+			r := Result{Policy: string(p.Name), Name: string(c.Name), Line: p.Place(fmt.Sprintf("tests[%d]", i)).Line}
 			r.Differences = compiled.compare(c)
 			r.Passed = len(r.Differences) == 0
 			results = append(results, r)

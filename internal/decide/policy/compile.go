@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/strictyaml"
 )
 
 // always is the built-in calendar that never closes.
@@ -102,7 +103,7 @@ func (s *Set) Compile(name string, now time.Time, waivers ...Waiver) (*Policy, e
 		if names := s.Names(); len(names) > 0 {
 			hint = "the text has " + strings.Join(names, ", ")
 		}
-		return nil, Problems{{Message: fmt.Sprintf("cannot find the policy %q", name), Hint: hint}}
+		return nil, Problems{{Message: fmt.Sprintf("cannot find the policy %q", name), Hint: hint}}.OrNil(ofPolicy)
 	}
 	now = now.UTC().Truncate(time.Second)
 	p := &Policy{rule: r, language: s.language, digest: s.digest, life: hotstick.Interval{From: now, Until: now.Add(r.life())}}
@@ -115,8 +116,8 @@ func (s *Set) Compile(name string, now time.Time, waivers ...Waiver) (*Policy, e
 	return p, p.cutCalendars(s.calendars)
 }
 
-func (p *Policy) note(b *binder, path, hint, format string, args ...any) {
-	n := b.text.problem(b.place(path), b.document, hint, format, args...)
+func (p *Policy) note(b *strictyaml.Binder, path, hint, format string, args ...any) {
+	n := b.Text.Problem(b.Place(path), b.Document, hint, format, args...)
 	n.Warning = true
 	p.notes = append(p.notes, n)
 }
@@ -138,8 +139,8 @@ func (p *Policy) takeFreezes(all []*freezeRule) error {
 	}
 	if p.chosen > maxCuts {
 		f := p.freezes[maxCuts]
-		return Problems{f.text.problem(f.place(""), f.document, "join some of them, or leave out their when",
-			"%d freezes with a selector fall into one plan's life: the limit is %d", p.chosen, maxCuts)}
+		return Problems{f.Text.Problem(f.Place(""), f.Document, "join some of them, or leave out their when",
+			"%d freezes with a selector fall into one plan's life: the limit is %d", p.chosen, maxCuts)}.OrNil(ofPolicy)
 	}
 	return nil
 }
@@ -163,17 +164,17 @@ func (p *Policy) cutCalendars(calendars []*calendarRule) error {
 		c := calendars[at]
 		opens := c.opens(p.life)
 		if len(opens) == 0 {
-			p.note(p.rule.binder, fmt.Sprintf("windows[%d].calendar", i), "", "the calendar %s never opens within the plan's life of %s", c.Name, span(p.rule.life()))
+			p.note(p.rule.Binder, fmt.Sprintf("windows[%d].calendar", i), "", "the calendar %s never opens within the plan's life of %s", c.Name, span(p.rule.life()))
 		}
 		if len(opens) > hotstick.MaxIntervals {
-			return Problems{c.text.problem(c.place("windows"), c.document, "", "the calendar opens more than %d times within the plan's life", hotstick.MaxIntervals)}
+			return Problems{c.Text.Problem(c.Place("windows"), c.Document, "", "the calendar opens more than %d times within the plan's life", hotstick.MaxIntervals)}.OrNil(ofPolicy)
 		}
 		p.cut(string(c.Name), opens)
 	}
 	p.cut(always, []hotstick.Interval{p.life})
 	if n := len(p.calendars(1)); n > hotstick.MaxCalendars {
-		return Problems{p.rule.text.problem(p.rule.place("windows"), p.rule.document, "fewer calendars, or fewer freezes with a selector",
-			"the calendars and their freezes make %d: the limit is %d", n, hotstick.MaxCalendars)}
+		return Problems{p.rule.Text.Problem(p.rule.Place("windows"), p.rule.Document, "fewer calendars, or fewer freezes with a selector",
+			"the calendars and their freezes make %d: the limit is %d", n, hotstick.MaxCalendars)}.OrNil(ofPolicy)
 	}
 	return nil
 }

@@ -20,9 +20,9 @@ func (p *policyRule) checkDemands(s *Set, names map[label]bool) {
 		path := fmt.Sprintf("demand_reversibility[%d]", i)
 		p.named(names, path, d.Name)
 		if d.Class == "" {
-			p.wrong(path, "add class: live, downgrade or reboot", "cannot use a demand without a class")
+			p.Wrong(path, "add class: live, downgrade or reboot", "cannot use a demand without a class")
 		}
-		p.demands = append(p.demands, s.compile(p.binder, path+".when", d.When, true))
+		p.demands = append(p.demands, s.compile(p.Binder, path+".when", d.When, true))
 	}
 	p.reachable("demand_reversibility", p.demands)
 }

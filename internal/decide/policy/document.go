@@ -1,12 +1,5 @@
 package policy
 
-// header is what every document begins with.
-type header struct {
-	APIVersion string `yaml:"apiVersion"`
-	Kind       string `yaml:"kind"`
-	Name       label  `yaml:"name"`
-}
-
 // policyDoc is a document of kind Policy.
 type policyDoc struct {
 	APIVersion string   `yaml:"apiVersion"`

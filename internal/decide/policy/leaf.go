@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/strictyaml"
 )
 
 // expression is the text of a CEL expression.
 type expression string
 
-func (e *expression) read(s string) error {
+func (e *expression) Read(s string) error {
 	if strings.TrimSpace(s) == "" {
 		return fmt.Errorf("cannot use an empty expression: empty is never all; write true for every host")
 	}
@@ -32,7 +33,7 @@ var (
 	spanUnits   = [...]time.Duration{7 * 24 * time.Hour, 24 * time.Hour, time.Hour, time.Minute, time.Second}
 )
 
-func (d *span) read(s string) error {
+func (d *span) Read(s string) error {
 	groups := spanPattern.FindStringSubmatch(s)
 	if groups == nil || s == "" {
 		return fmt.Errorf("cannot read %q as a length of time: write it with w, d, h, m and s, such as 30m or 1d12h", s)
@@ -78,7 +79,7 @@ type wall struct {
 	day bool
 }
 
-func (w *wall) read(s string) error {
+func (w *wall) Read(s string) error {
 	for _, layout := range []string{"2006-01-02 15:04", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02T15:04:05", time.DateOnly} {
 		t, err := time.Parse(layout, s)
 		if err != nil {
@@ -96,7 +97,7 @@ func (w *wall) read(s string) error {
 // instant is a point in time, written with its offset.
 type instant struct{ time.Time }
 
-func (i *instant) read(s string) error {
+func (i *instant) Read(s string) error {
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {
 		return fmt.Errorf("cannot read %q as a time: want one with its offset, such as 2026-11-21T12:00:00Z", s)
@@ -111,7 +112,7 @@ func (i *instant) read(s string) error {
 // zone is a time zone by its name in the IANA database.
 type zone struct{ *time.Location }
 
-func (z *zone) read(s string) error {
+func (z *zone) Read(s string) error {
 	location, err := time.LoadLocation(s)
 	if err != nil || s == "" || s == "Local" {
 		return fmt.Errorf("cannot find the time zone %q: want a name such as Europe/Berlin or UTC", s)
@@ -120,23 +121,16 @@ func (z *zone) read(s string) error {
 	return nil
 }
 
-var namePattern = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
-
 // label names a document, a rule or a ring.
-type label string
+type label = strictyaml.Name
 
-func (l *label) read(s string) error {
-	if !namePattern.MatchString(s) {
-		return fmt.Errorf("cannot use %q as a name: want lower-case letters, digits and dashes", s)
-	}
-	*l = label(s)
-	return nil
-}
+// line is text for people.
+type line = strictyaml.Line
 
 // class is a way back.
 type class hotstick.Reversibility
 
-func (c *class) read(s string) error {
+func (c *class) Read(s string) error {
 	switch r := hotstick.Reversibility(s); r {
 	case hotstick.ReversibleLive, hotstick.ReversibleDowngrade, hotstick.ReversibleReboot:
 		*c = class(r)
@@ -150,24 +144,10 @@ type drift string
 
 const driftReapply drift = "reapply"
 
-func (d *drift) read(s string) error {
+func (d *drift) Read(s string) error {
 	if s != "report" && drift(s) != driftReapply {
 		return fmt.Errorf("cannot use %q: want report or reapply", s)
 	}
 	*d = drift(s)
-	return nil
-}
-
-// line is text for people.
-type line string
-
-func (l *line) read(s string) error {
-	if strings.TrimSpace(s) == "" {
-		return fmt.Errorf("cannot use an empty value")
-	}
-	if len(s) > maxLine {
-		return fmt.Errorf("cannot use a text longer than %d bytes", maxLine)
-	}
-	*l = line(s)
 	return nil
 }

@@ -7,15 +7,10 @@ const (
 	MaxBytes     = 256 << 10
 	MaxDocuments = 100
 
-	// maxTokens bounds the YAML parser, which compares every key with every other.
-	maxTokens     = 30_000
-	maxItems      = 500 // entries of one list
-	maxDepth      = 12  // nested collections
-	maxProblems   = 100 // of one document; nobody reads more
-	maxRules      = 64  // rules, demands, rings or windows of one policy
+	maxRules      = 64 // rules, demands, rings or windows of one policy
 	maxExpression = 4 << 10
+	maxRule       = 500
 	maxCost       = 20_000
-	maxLine       = 500
 	maxSpan       = 3650 * 24 * time.Hour
 	maxLife       = 90 * 24 * time.Hour
 	minYear       = 2000

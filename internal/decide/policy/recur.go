@@ -23,8 +23,8 @@ const (
 // recurKeys are the parts of a rule that may be used.
 var recurKeys = []string{"FREQ", "INTERVAL", "COUNT", "BYDAY", "BYMONTH", "BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYHOUR", "BYMINUTE", "BYSETPOS", "WKST"}
 
-func (r *recur) read(s string) error {
-	if strings.ContainsAny(s, "\r\n \t") || len(s) > maxLine {
+func (r *recur) Read(s string) error {
+	if strings.ContainsAny(s, "\r\n \t") || len(s) > maxRule {
 		return fmt.Errorf("cannot read the rule: want one line without blanks, such as FREQ=WEEKLY;BYDAY=MO,WE")
 	}
 	seen := map[string]bool{}

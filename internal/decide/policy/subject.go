@@ -1,10 +1,10 @@
 package policy
 
 import (
-	"reflect"
 	"time"
 
 	"github.com/hotstick/hotstick"
+	"github.com/hotstick/hotstick/internal/strictyaml"
 )
 
 // Host is what expressions see as "host". Its names are the ones to write:
@@ -114,14 +114,14 @@ func ParsePatch(raw []byte, now time.Time) (Patch, error) {
 
 // parseOne fills a struct from a text of one mapping.
 func parseOne(raw []byte, into any) error {
-	bodies, problems := split(raw)
+	bodies, problems := strictyaml.Split(raw, MaxBytes, MaxDocuments)
 	if len(problems) == 0 && len(bodies) != 1 {
 		problems = Problems{{Message: "want one YAML document with one mapping"}}
 	}
 	if len(problems) > 0 {
-		return problems
+		return problems.OrNil(ofPolicy)
 	}
-	b := newBinder(newText(raw))
-	b.bind(bodies[0], reflect.ValueOf(into).Elem(), "")
-	return b.problems.orNil()
+	b := strictyaml.NewBinder(strictyaml.NewText(raw))
+	b.Bind(bodies[0], into)
+	return b.Problems.OrNil(ofPolicy)
 }

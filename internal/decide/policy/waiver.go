@@ -55,7 +55,7 @@ func (p *Policy) takeWaivers(all []Waiver) error {
 		}
 		when, wrong := p.language.compile(expression(w.Hosts))
 		if wrong != nil {
-			return Problems{{Message: fmt.Sprintf("cannot judge by the waiver %s: %s", w.Name, wrong.message), Hint: "sign another one"}}
+			return Problems{{Message: fmt.Sprintf("cannot judge by the waiver %s: %s", w.Name, wrong.message), Hint: "sign another one"}}.OrNil(ofPolicy)
 		}
 		for _, name := range w.Rules {
 			if !p.rule.hasRule(name) {

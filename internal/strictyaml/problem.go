@@ -1,4 +1,4 @@
-package policy
+package strictyaml
 
 import (
 	"cmp"
@@ -21,14 +21,17 @@ type Problem struct {
 	Source string `json:"source,omitempty"`
 	// Warning: the text may be used all the same.
 	Warning bool `json:"warning,omitempty"`
+	// Of is what the text is to its readers, such as "the policy".
+	Of string `json:"-"`
 }
 
 // Error implements error.
 func (p Problem) Error() string {
+	of := cmp.Or(p.Of, "the document")
 	if p.Line == 0 {
-		return "cannot use the policy: " + p.Message
+		return "cannot use " + of + ": " + p.Message
 	}
-	return fmt.Sprintf("cannot use the policy: line %d, column %d: %s", p.Line, p.Column, p.Message)
+	return fmt.Sprintf("cannot use %s: line %d, column %d: %s", of, p.Line, p.Column, p.Message)
 }
 
 // Excerpt is the source line with a caret under the place, or nothing where the
@@ -51,17 +54,20 @@ type Problems []Problem
 func (p Problems) Error() string {
 	switch len(p) {
 	case 0:
-		return "cannot use the policy"
+		return "cannot use the document"
 	case 1:
 		return p[0].Error()
 	}
 	return fmt.Sprintf("%s (and %d more)", p[0].Error(), len(p)-1)
 }
 
-// orNil is the error of the problems, nil if there are none.
-func (p Problems) orNil() error {
+// OrNil is the error of the problems with a text, in its order; nil if there are none.
+func (p Problems) OrNil(of string) error {
 	if len(p) == 0 {
 		return nil
+	}
+	for i := range p {
+		p[i].Of = of
 	}
 	slices.SortStableFunc(p, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
@@ -69,23 +75,25 @@ func (p Problems) orNil() error {
 	return p
 }
 
-// position is a place in a text; both count from 1.
-type position struct{ line, column int }
+// Position is a place in a text; both count from 1.
+type Position struct{ Line, Column int }
 
-// text is the bytes that were read, for excerpts.
-type text struct{ lines []string }
+// Text is the bytes that were read, for excerpts.
+type Text struct{ lines []string }
 
-func newText(raw []byte) text { return text{lines: strings.Split(string(raw), "\n")} }
+// NewText takes the bytes of a text.
+func NewText(raw []byte) Text { return Text{lines: strings.Split(string(raw), "\n")} }
 
-func (t text) line(n int) string {
+// Line is a line of the text; empty if it has none of that number.
+func (t Text) Line(n int) string {
 	if n < 1 || n > len(t.lines) {
 		return ""
 	}
 	return strings.TrimSuffix(t.lines[n-1], "\r")
 }
 
-// problem makes a problem at a place.
-func (t text) problem(at position, document, hint, format string, args ...any) Problem {
-	return Problem{Line: at.line, Column: at.column, Document: document, Hint: hint,
-		Message: fmt.Sprintf(format, args...), Source: t.line(at.line)}
+// Problem makes a problem at a place.
+func (t Text) Problem(at Position, document, hint, format string, args ...any) Problem {
+	return Problem{Line: at.Line, Column: at.Column, Document: document, Hint: hint,
+		Message: fmt.Sprintf(format, args...), Source: t.Line(at.Line)}
 }

@@ -1,4 +1,4 @@
-package policy
+package strictyaml
 
 import (
 	"fmt"
@@ -10,36 +10,52 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// scalar is a leaf that reads itself from a document.
-type scalar interface{ read(text string) error }
+// Scalar is a leaf that reads itself from a document.
+type Scalar interface{ Read(text string) error }
 
-// binder fills one document's structs from its nodes. Unlike a decoder it does not
+// Binder fills one document's structs from its nodes. Unlike a decoder it does not
 // stop at the first mistake, and it remembers where everything stood, so that later
 // checks can point there.
-type binder struct {
-	text     text
-	document string
+type Binder struct {
+	Text Text
+	// Document is its kind and name, as far as they are known; it stands in every problem.
+	Document string
+	Problems Problems
 	// places holds the position of each value by its path, such as rings[1].after.
-	places map[string]position
+	places map[string]Position
 	// bad holds the paths that something was said about, with all they stand in: what
 	// is missing there need not be said again.
-	bad      map[string]bool
-	problems Problems
+	bad map[string]bool
 }
 
-func newBinder(t text) *binder {
-	return &binder{text: t, places: map[string]position{}, bad: map[string]bool{}}
+// NewBinder returns one for one document of a text.
+func NewBinder(t Text) *Binder {
+	return &Binder{Text: t, places: map[string]Position{}, bad: map[string]bool{}}
 }
 
-func (b *binder) report(at position, hint, format string, args ...any) {
-	if len(b.problems) >= maxProblems {
+// Bind fills what into points to: structs by the names of their yaml tags, maps, slices,
+// strings, whole numbers, booleans and [Scalar]s.
+func (b *Binder) Bind(n Node, into any) { b.bind(n.node, reflect.ValueOf(into).Elem(), "") }
+
+// Report adds a problem at a place.
+func (b *Binder) Report(at Position, hint, format string, args ...any) {
+	if len(b.Problems) >= maxProblems {
 		return
 	}
-	b.problems = append(b.problems, b.text.problem(at, b.document, hint, format, args...))
+	b.Problems = append(b.Problems, b.Text.Problem(at, b.Document, hint, format, args...))
 }
 
-// written is the path, or the nearest part of it that stands in the document.
-func (b *binder) written(path string) string {
+// Bad reports whether something was said about a path, or about what stands in it.
+func (b *Binder) Bad(path string) bool { return b.bad[path] }
+
+// Written reports whether a path stands in the document.
+func (b *Binder) Written(path string) bool {
+	_, there := b.places[path]
+	return there
+}
+
+// nearest is the path, or the nearest part of it that stands in the document.
+func (b *Binder) nearest(path string) string {
 	for {
 		if _, ok := b.places[path]; ok || path == "" {
 			return path
@@ -48,32 +64,33 @@ func (b *binder) written(path string) string {
 	}
 }
 
-// place is where a path stands, or the nearest part of it that does.
-func (b *binder) place(path string) position { return b.places[b.written(path)] }
+// Place is where a path stands, or the nearest part of it that does.
+func (b *Binder) Place(path string) Position { return b.places[b.nearest(path)] }
 
-// wrong reports a problem at a path, the first one only. What is missing is not
+// Wrong reports a problem at a path, the first one only. What is missing is not
 // reported where something else was wrong, for it may be what was misspelt.
-func (b *binder) wrong(path, hint, format string, args ...any) {
-	if !b.bad[path] && !b.bad[b.written(path)] {
-		b.report(b.place(path), hint, format, args...)
+func (b *Binder) Wrong(path, hint, format string, args ...any) {
+	if !b.bad[path] && !b.bad[b.nearest(path)] {
+		b.Report(b.Place(path), hint, format, args...)
 	}
 	b.bad[path] = true
 }
 
-func (b *binder) bind(node ast.Node, into reflect.Value, path string) {
-	before := len(b.problems)
+// bind fills a value, and says of a path where anything in it is wrong that it is bad.
+func (b *Binder) bind(node ast.Node, into reflect.Value, path string) {
+	before := len(b.Problems)
 	b.places[path] = positionOf(node)
 	b.bindNode(node, into, path)
-	if len(b.problems) > before {
+	if len(b.Problems) > before {
 		b.bad[path] = true
 	}
 }
 
-func (b *binder) bindNode(node ast.Node, into reflect.Value, path string) {
-	if leaf, ok := into.Addr().Interface().(scalar); ok {
+func (b *Binder) bindNode(node ast.Node, into reflect.Value, path string) {
+	if leaf, ok := into.Addr().Interface().(Scalar); ok {
 		if s, ok := b.single(node, path); ok {
-			if err := leaf.read(s); err != nil {
-				b.wrong(path, "", "%v", err)
+			if err := leaf.Read(s); err != nil {
+				b.Wrong(path, "", "%v", err)
 			}
 		}
 		return
@@ -97,20 +114,20 @@ func (b *binder) bindNode(node ast.Node, into reflect.Value, path string) {
 }
 
 // bindLeaf reads the plain kinds.
-func (b *binder) bindLeaf(s string, into reflect.Value, path string) {
+func (b *Binder) bindLeaf(s string, into reflect.Value, path string) {
 	switch into.Kind() {
 	case reflect.String:
 		into.SetString(s)
 	case reflect.Int:
 		n, err := strconv.Atoi(s)
 		if err != nil || strconv.Itoa(n) != s {
-			b.wrong(path, "", "cannot read %q as a whole number", s)
+			b.Wrong(path, "", "cannot read %q as a whole number", s)
 			return
 		}
 		into.SetInt(int64(n))
 	case reflect.Bool:
 		if s != "true" && s != "false" {
-			b.wrong(path, "", "cannot read %q: want true or false", s)
+			b.Wrong(path, "", "cannot read %q: want true or false", s)
 			return
 		}
 		into.SetBool(s == "true")
@@ -118,7 +135,7 @@ func (b *binder) bindLeaf(s string, into reflect.Value, path string) {
 }
 
 // single is the text of a scalar node; anything else is a problem.
-func (b *binder) single(node ast.Node, path string) (string, bool) {
+func (b *Binder) single(node ast.Node, path string) (string, bool) {
 	switch n := node.(type) {
 	case *ast.StringNode:
 		return n.Value, true
@@ -127,16 +144,16 @@ func (b *binder) single(node ast.Node, path string) (string, bool) {
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
 		return n.GetToken().Value, true
 	case *ast.NullNode:
-		b.wrong(path, "leave the key out, or give it a value", "cannot use an empty value")
+		b.Wrong(path, "leave the key out, or give it a value", "cannot use an empty value")
 	case *ast.MappingNode, *ast.SequenceNode:
-		b.wrong(path, "", "cannot read a %s here: want a single value", kindOf(node))
+		b.Wrong(path, "", "cannot read a %s here: want a single value", kindOf(node))
 	default:
 		b.unsupported(node)
 	}
 	return "", false
 }
 
-func (b *binder) bindStruct(node ast.Node, into reflect.Value, path string) {
+func (b *Binder) bindStruct(node ast.Node, into reflect.Value, path string) {
 	m, ok := b.mapping(node)
 	if !ok {
 		return
@@ -150,7 +167,7 @@ func (b *binder) bindStruct(node ast.Node, into reflect.Value, path string) {
 		}
 	}
 	for _, entry := range m.Values {
-		if len(b.problems) >= maxProblems {
+		if len(b.Problems) >= maxProblems {
 			return
 		}
 		key, ok := b.key(entry)
@@ -159,20 +176,20 @@ func (b *binder) bindStruct(node ast.Node, into reflect.Value, path string) {
 		}
 		i, ok := fields[key]
 		if !ok {
-			b.report(positionOf(entry.Key), nearest(key, known), "cannot use the unknown key %q", key)
+			b.Report(positionOf(entry.Key), Nearest(key, known), "cannot use the unknown key %q", key)
 			continue
 		}
 		b.bind(entry.Value, into.Field(i), join(path, key))
 	}
 }
 
-func (b *binder) bindMap(node ast.Node, into reflect.Value, path string) {
+func (b *Binder) bindMap(node ast.Node, into reflect.Value, path string) {
 	m, ok := b.mapping(node)
 	if !ok {
 		return
 	}
 	if len(m.Values) == 0 {
-		b.wrong(path, "leave the key out", "cannot use an empty mapping")
+		b.Wrong(path, "leave the key out", "cannot use an empty mapping")
 	}
 	into.Set(reflect.MakeMap(into.Type()))
 	for _, entry := range m.Values {
@@ -186,17 +203,17 @@ func (b *binder) bindMap(node ast.Node, into reflect.Value, path string) {
 	}
 }
 
-func (b *binder) bindSlice(node ast.Node, into reflect.Value, path string) {
+func (b *Binder) bindSlice(node ast.Node, into reflect.Value, path string) {
 	list, ok := node.(*ast.SequenceNode)
 	if !ok {
 		b.other(node, "list")
 		return
 	}
 	if len(list.Values) == 0 {
-		b.wrong(path, "leave the key out", "cannot use an empty list")
+		b.Wrong(path, "leave the key out", "cannot use an empty list")
 	}
 	if len(list.Values) > maxItems {
-		b.wrong(path, "", "cannot use a list of %d entries: the limit is %d", len(list.Values), maxItems)
+		b.Wrong(path, "", "cannot use a list of %d entries: the limit is %d", len(list.Values), maxItems)
 		return
 	}
 	into.Set(reflect.MakeSlice(into.Type(), len(list.Values), len(list.Values)))
@@ -205,7 +222,7 @@ func (b *binder) bindSlice(node ast.Node, into reflect.Value, path string) {
 	}
 }
 
-func (b *binder) mapping(node ast.Node) (*ast.MappingNode, bool) {
+func (b *Binder) mapping(node ast.Node) (*ast.MappingNode, bool) {
 	m, ok := node.(*ast.MappingNode)
 	if !ok {
 		b.other(node, "mapping")
@@ -214,7 +231,7 @@ func (b *binder) mapping(node ast.Node) (*ast.MappingNode, bool) {
 }
 
 // key is the text of a mapping's key.
-func (b *binder) key(entry *ast.MappingValueNode) (string, bool) {
+func (b *Binder) key(entry *ast.MappingValueNode) (string, bool) {
 	switch k := entry.Key.(type) {
 	case *ast.StringNode:
 		return k.Value, true
@@ -227,20 +244,20 @@ func (b *binder) key(entry *ast.MappingValueNode) (string, bool) {
 }
 
 // other reports that a node is not of the wanted kind.
-func (b *binder) other(node ast.Node, want string) {
+func (b *Binder) other(node ast.Node, want string) {
 	switch node.(type) {
 	case *ast.NullNode:
-		b.report(positionOf(node), "leave the key out, or give it a value", "cannot use an empty value: want a %s", want)
+		b.Report(positionOf(node), "leave the key out, or give it a value", "cannot use an empty value: want a %s", want)
 	case *ast.MappingNode, *ast.SequenceNode, *ast.StringNode, *ast.LiteralNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
-		b.report(positionOf(node), "", "cannot read a %s here: want a %s", kindOf(node), want)
+		b.Report(positionOf(node), "", "cannot read a %s here: want a %s", kindOf(node), want)
 	default:
 		b.unsupported(node)
 	}
 }
 
-// unsupported refuses the parts of YAML that policies have no use for.
-func (b *binder) unsupported(node ast.Node) {
-	b.report(positionOf(node), "write the value itself", "cannot use %s in a policy", kindOf(node))
+// unsupported refuses the parts of YAML that no document has a use for.
+func (b *Binder) unsupported(node ast.Node) {
+	b.Report(positionOf(node), "write the value itself", "cannot use %s here", kindOf(node))
 }
 
 func kindOf(node ast.Node) string {
@@ -262,15 +279,15 @@ func kindOf(node ast.Node) string {
 }
 
 // positionOf is where a node begins.
-func positionOf(node ast.Node) position {
+func positionOf(node ast.Node) Position {
 	if m, ok := node.(*ast.MappingNode); ok && !m.IsFlowStyle && len(m.Values) > 0 {
 		node = m.Values[0].Key
 	}
 	t := node.GetToken()
 	if t == nil || t.Position == nil {
-		return position{}
+		return Position{}
 	}
-	return position{line: max(t.Position.Line, 1), column: max(t.Position.Column, 1)}
+	return Position{Line: max(t.Position.Line, 1), Column: max(t.Position.Column, 1)}
 }
 
 func join(path, key string) string {
@@ -280,8 +297,8 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-// nearest is a hint that names the known word most like a misspelt one.
-func nearest(word string, known []string) string {
+// Nearest is a hint that names the known word most like a misspelt one.
+func Nearest(word string, known []string) string {
 	best, distance := "", 3
 	for _, k := range known {
 		if d := edits(word, k); d < distance {
