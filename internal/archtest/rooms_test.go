@@ -16,6 +16,7 @@ var floors = []string{
 	"internal/strictjson", "internal/strictyaml", "internal/statement", "catalog",
 	"internal/kernel", "internal/audit", "internal/wire", "internal/trace",
 	"internal/decide/gate = internal/decide/compat = internal/decide/why = internal/decide/drift = internal/decide/exposure",
+	"internal/decide/cover",
 	"internal/decide/policy", "internal/decide/planner", "internal/decide/rollout", "internal/decide/rehearse",
 	"internal/driver", "internal/store", "internal/identity", "internal/guest", "internal/rig", "internal/integrate",
 	"internal/loader", "internal/agent", "internal/winhost",

@@ -1,0 +1,69 @@
+package why
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hotstick/hotstick"
+)
+
+// coverMeanings say what an answer about a kernel's cover follows from.
+var coverMeanings = map[hotstick.CoverReason]string{
+	hotstick.CoverTold:           "its live-patch system says so",
+	hotstick.CoverCounted:        "counted from the day on which the kernel was published",
+	hotstick.CoverBaseline:       "the next baseline is published then",
+	hotstick.CoverSet:            "the rule names that day",
+	hotstick.CoverReleaseUnknown: "nobody told when the kernel was published",
+	hotstick.CoverChoiceUnknown:  "the vendor covers chosen kernels only, and nothing shows that this is one",
+	hotstick.CoverUnpublished:    "the vendor does not say how long it covers a kernel",
+	hotstick.CoverNoRule:         "no rule is for this system and kernel",
+	hotstick.CoverOwn:            "no vendor promises any, so they come as long as somebody builds them",
+	hotstick.CoverNoSystem:       "no live-patch system of the host can be used",
+	hotstick.CoverLeftOut:        "the vendor makes none for such kernels",
+}
+
+// coverRemedies say what a person could do, where there is something.
+var coverRemedies = map[hotstick.CoverReason]string{
+	hotstick.CoverReleaseUnknown: "Write into a file of your own when it was published.",
+	hotstick.CoverChoiceUnknown:  "Boot a kernel that the vendor has chosen, or write a rule of your own.",
+	hotstick.CoverUnpublished:    "Ask the vendor, and write a rule of your own.",
+	hotstick.CoverNoRule:         "Write a rule of your own.",
+	hotstick.CoverNoSystem:       "Look at why none of its live-patch systems can be used: hotstick host show HOST",
+	hotstick.CoverLeftOut:        "Boot a kernel that the vendor covers.",
+}
+
+// Covered says until when there are live patches for a host's kernel, by whose word, and
+// what a person could do about it.
+func Covered(host string, c hotstick.Cover, now time.Time) string {
+	meaning, known := coverMeanings[c.Reason]
+	if !known {
+		meaning = fmt.Sprintf("the reason %q is unknown", string(c.Reason))
+	}
+	if c.Reason == hotstick.CoverCounted {
+		meaning += fmt.Sprintf(", %s (%s)", c.Released.Day.Format(time.DateOnly), c.Released.Origin)
+	}
+	if c.Rule != "" {
+		meaning += ", by the rule " + c.Rule
+	}
+	remedy := fill(coverRemedies[c.Reason], word{"HOST", host})
+	var text string
+	switch c.State {
+	case hotstick.CoverEnds:
+		text = fmt.Sprintf("Live patches for the kernel of %s end after %s: %s.", host, c.Until.Format(time.DateOnly), meaning)
+		remedy = "It must boot another kernel by then."
+		if c.Ended(now) {
+			text = fmt.Sprintf("Live patches for the kernel of %s ended after %s: %s.", host, c.Until.Format(time.DateOnly), meaning)
+			remedy = "Reboot it into a kernel that is covered."
+		}
+	case hotstick.CoverUnpromised:
+		text = fmt.Sprintf("Nothing ends the live patches for the kernel of %s: %s.", host, meaning)
+	case hotstick.CoverNone:
+		text = fmt.Sprintf("There are no live patches for the kernel of %s: %s.", host, meaning)
+	default:
+		text = fmt.Sprintf("Nobody knows until when there are live patches for the kernel of %s: %s.", host, meaning)
+	}
+	if remedy != "" {
+		text += " " + remedy
+	}
+	return text
+}
