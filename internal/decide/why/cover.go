@@ -2,6 +2,7 @@ package why
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -35,16 +36,7 @@ var coverRemedies = map[hotstick.CoverReason]string{
 // Covered says until when there are live patches for a host's kernel, by whose word, and
 // what a person could do about it.
 func Covered(host string, c hotstick.Cover, now time.Time) string {
-	meaning, known := coverMeanings[c.Reason]
-	if !known {
-		meaning = fmt.Sprintf("the reason %q is unknown", string(c.Reason))
-	}
-	if c.Reason == hotstick.CoverCounted {
-		meaning += fmt.Sprintf(", %s (%s)", c.Released.Day.Format(time.DateOnly), c.Released.Origin)
-	}
-	if c.Rule != "" {
-		meaning += ", by the rule " + c.Rule
-	}
+	meaning := follows(c)
 	remedy := fill(coverRemedies[c.Reason], word{"HOST", host})
 	var text string
 	switch c.State {
@@ -66,4 +58,41 @@ func Covered(host string, c hotstick.Cover, now time.Time) string {
 		text += " " + remedy
 	}
 	return text
+}
+
+// follows says what the answer follows from.
+func follows(c hotstick.Cover) string {
+	meaning, known := coverMeanings[c.Reason]
+	if !known {
+		meaning = fmt.Sprintf("the reason %q is unknown", string(c.Reason))
+	}
+	if c.Reason == hotstick.CoverCounted {
+		meaning += fmt.Sprintf(", %s (%s)", c.Released.Day.Format(time.DateOnly), c.Released.Origin)
+	}
+	if c.Rule != "" {
+		meaning += ", by the rule " + c.Rule
+	}
+	return meaning
+}
+
+// maxNames bounds how many hosts a text names.
+const maxNames = 100
+
+// Due says of a kernel whose cover ends, in one line and in several, which hosts must boot
+// another one and what the day follows from.
+func Due(release string, hosts []string, c hotstick.Cover) (summary, description string) {
+	summary = fmt.Sprintf("Last day of live patches for %s on %s", release, count(len(hosts), "host"))
+	lines := []string{"After this day its vendor makes none: " + follows(c) + ".", "By then these must boot another kernel:"}
+	lines = append(lines, hosts[:min(len(hosts), maxNames)]...)
+	if more := len(hosts) - maxNames; more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", more))
+	}
+	return summary, strings.Join(lines, "\n")
+}
+
+func count(n int, of string) string {
+	if n == 1 {
+		return "1 " + of
+	}
+	return fmt.Sprintf("%d %ss", n, of)
 }
