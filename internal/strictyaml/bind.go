@@ -2,6 +2,7 @@ package strictyaml
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -10,7 +11,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// Scalar is a leaf that reads itself from a document.
+// Scalar is a leaf that reads itself from a document. A struct with yaml tags may be one, too:
+// a mapping fills its fields then, and a single value reads itself.
 type Scalar interface{ Read(text string) error }
 
 // Binder fills one document's structs from its nodes. Unlike a decoder it does not
@@ -87,7 +89,7 @@ func (b *Binder) bind(node ast.Node, into reflect.Value, path string) {
 }
 
 func (b *Binder) bindNode(node ast.Node, into reflect.Value, path string) {
-	if leaf, ok := into.Addr().Interface().(Scalar); ok {
+	if leaf, ok := into.Addr().Interface().(Scalar); ok && !fills(node, into) {
 		if s, ok := b.single(node, path); ok {
 			if err := leaf.Read(s); err != nil {
 				b.Wrong(path, "", "%v", err)
@@ -111,6 +113,23 @@ func (b *Binder) bindNode(node ast.Node, into reflect.Value, path string) {
 			b.bindLeaf(s, into, path)
 		}
 	}
+}
+
+// fills reports whether a node is a mapping, for a struct that has fields for it.
+func fills(node ast.Node, into reflect.Value) bool {
+	_, ok := node.(*ast.MappingNode)
+	return ok && into.Kind() == reflect.Struct && len(fieldsOf(into)) > 0
+}
+
+// fieldsOf are the fields that a mapping can fill, by their keys.
+func fieldsOf(into reflect.Value) map[string]int {
+	fields := map[string]int{}
+	for i := range into.NumField() {
+		if name := into.Type().Field(i).Tag.Get("yaml"); name != "" && name != "-" {
+			fields[name] = i
+		}
+	}
+	return fields
 }
 
 // bindLeaf reads the plain kinds.
@@ -158,14 +177,7 @@ func (b *Binder) bindStruct(node ast.Node, into reflect.Value, path string) {
 	if !ok {
 		return
 	}
-	fields := map[string]int{}
-	var known []string
-	for i := range into.NumField() {
-		if name := into.Type().Field(i).Tag.Get("yaml"); name != "" && name != "-" {
-			fields[name] = i
-			known = append(known, name)
-		}
-	}
+	fields := fieldsOf(into)
 	for _, entry := range m.Values {
 		if len(b.Problems) >= maxProblems {
 			return
@@ -176,7 +188,7 @@ func (b *Binder) bindStruct(node ast.Node, into reflect.Value, path string) {
 		}
 		i, ok := fields[key]
 		if !ok {
-			b.Report(positionOf(entry.Key), Nearest(key, known), "cannot use the unknown key %q", key)
+			b.Report(positionOf(entry.Key), Nearest(key, slices.Collect(maps.Keys(fields))), "cannot use the unknown key %q", key)
 			continue
 		}
 		b.bind(entry.Value, into.Field(i), join(path, key))
@@ -299,6 +311,7 @@ func join(path, key string) string {
 
 // Nearest is a hint that names the known word most like a misspelt one.
 func Nearest(word string, known []string) string {
+	known = slices.Sorted(slices.Values(known))
 	best, distance := "", 3
 	for _, k := range known {
 		if d := edits(word, k); d < distance {
@@ -308,7 +321,6 @@ func Nearest(word string, known []string) string {
 	if best != "" {
 		return fmt.Sprintf("did you mean %s?", best)
 	}
-	known = slices.Sorted(slices.Values(known))
 	return "choose one of " + strings.Join(known, ", ")
 }
 

@@ -23,6 +23,36 @@ type letter struct {
 	} `yaml:"copies"`
 	Stamps map[string]int `yaml:"stamps"`
 	Reply  *letter        `yaml:"reply"`
+	From   sender         `yaml:"from"`
+}
+
+// sender is written as a name, or as a mapping.
+type sender struct {
+	Name  string `yaml:"name"`
+	Title string `yaml:"title"`
+}
+
+// Read implements [strictyaml.Scalar].
+func (s *sender) Read(text string) error {
+	if text == "nobody" {
+		return errors.New("cannot be from nobody")
+	}
+	s.Name = text
+	return nil
+}
+
+func TestOneWordOrAMapping(t *testing.T) {
+	const head = "apiVersion: hotstick/letter/v1\nkind: Letter\nname: a\n"
+	for text, want := range map[string]sender{"from: bob\n": {Name: "bob"}, "from: {name: bob, title: Dr}\n": {Name: "bob", Title: "Dr"}} {
+		if l, _, err := read(head + text); err != nil || l.From != want {
+			t.Errorf("%q is read as %+v, %v", text, l.From, err)
+		}
+	}
+	for text, want := range map[string]string{"from: nobody\n": "from nobody", "from: {nmae: bob}\n": "unknown key", "from: [bob]\n": "want a single value"} {
+		if _, _, err := read(head + text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
 }
 
 // read reads one letter.

@@ -6,7 +6,7 @@
 // thousand classes. [Full] judges every class against every CVE into a [Fleet], which is a
 // value; [Fleet.Change] makes the next one of it for what has changed, [Events] says what
 // began and ended between two, and [Fleet.Explain] why one host stands where it stands.
-// [Tree] orders what is open.
+// [Tree] orders what is open: tree.yaml, or one's own ([ParseTree]).
 //
 // The rules, in the order in which they hold:
 //
