@@ -12,7 +12,7 @@ const module = "github.com/hotstick/hotstick"
 // A name covers its subpackages. Rooms joined by "=" on one step do not see each
 // other.
 var floors = []string{
-	"internal/shape", "", "api", "internal/series", "internal/ical", "internal/version", "internal/flagenv", "internal/failpoint", "internal/planted", "internal/durable", "internal/steady", "internal/turn",
+	"internal/shape", "", "api", "internal/series", "internal/ical", "internal/plain", "internal/version", "internal/flagenv", "internal/failpoint", "internal/planted", "internal/durable", "internal/steady", "internal/turn",
 	"internal/strictjson", "internal/strictyaml", "internal/statement", "catalog",
 	"internal/kernel", "internal/audit", "internal/wire", "internal/trace",
 	"internal/decide/gate = internal/decide/compat = internal/decide/why = internal/decide/drift = internal/decide/exposure",

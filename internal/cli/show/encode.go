@@ -7,6 +7,8 @@ import (
 	"io"
 	"regexp"
 	"strings"
+
+	"github.com/hotstick/hotstick/internal/plain"
 )
 
 // JSON writes the value as the API writes it, indented. Characters that a
@@ -41,7 +43,7 @@ func YAML(w io.Writer, value any) error {
 func escapeDocument(doc []byte, escape func(rune) string) string {
 	var b strings.Builder
 	for _, r := range string(doc) {
-		if r == '\n' || printable(r) {
+		if r == '\n' || plain.Printable(r) {
 			b.WriteRune(r)
 		} else {
 			b.WriteString(escape(r))
@@ -146,7 +148,7 @@ func yamlString(s string) string {
 			b.WriteString(`\` + string(r))
 		case r == '\n':
 			b.WriteString(`\n`)
-		case !printable(r):
+		case !plain.Printable(r):
 			b.WriteString(yamlRune(r))
 		default:
 			b.WriteString(string(r))

@@ -9,6 +9,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"pgregory.net/rapid"
+
+	"github.com/hotstick/hotstick/internal/plain"
 )
 
 func TestYAMLKeepsOrderAndNesting(t *testing.T) {
@@ -66,7 +68,7 @@ func TestDocumentsCarryNoControlCharactersAndTheSameValue(t *testing.T) {
 			if err := c.write(&doc); err != nil {
 				t.Fatal(err)
 			}
-			if text := strings.ReplaceAll(doc.String(), "\n", ""); !plain(text) {
+			if text := strings.ReplaceAll(doc.String(), "\n", ""); !plain.Is(text) {
 				t.Fatalf("%s carries unsafe characters: %q", name, text)
 			}
 			var out map[string]string

@@ -3,6 +3,8 @@ package show
 import (
 	"testing"
 	"unicode/utf8"
+
+	"github.com/hotstick/hotstick/internal/plain"
 )
 
 // No text of a host moves the cursor, paints over other lines or hides itself.
@@ -12,7 +14,7 @@ func FuzzClean(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		clean := Clean(text)
-		if !plain(clean) || utf8.RuneCountInString(clean) > maxCell {
+		if !plain.Is(clean) || utf8.RuneCountInString(clean) > maxCell {
 			t.Errorf("%q is shown as %q", text, clean)
 		}
 		if Clean(clean) != clean {

@@ -2,13 +2,12 @@ package cover
 
 import (
 	"slices"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/decide/why"
 	"github.com/hotstick/hotstick/internal/ical"
+	"github.com/hotstick/hotstick/internal/plain"
 )
 
 // Due is a kernel with until when it is covered, and the names of the hosts that run it.
@@ -26,7 +25,7 @@ func Calendar(name string, made time.Time, all []Due) ical.Calendar {
 		if d.Cover.State != hotstick.CoverEnds || len(d.Hosts) == 0 {
 			continue
 		}
-		e := ical.Event{Key: strings.Join([]string{d.Cover.Driver, d.Build.Release, d.Build.Arch, d.Build.BuildID}, " "), Day: d.Cover.Until, Categories: []string{d.Cover.Driver}}
+		e := ical.Event{Key: d.Cover.Driver + " " + d.Build.Release + " " + d.Build.Arch + " " + d.Build.BuildID, Day: d.Cover.Until, Categories: []string{d.Cover.Driver}}
 		e.Summary, e.Description = why.Due(d.Build.Release, lined(d.Hosts), d.Cover)
 		c.Events = append(c.Events, e)
 	}
@@ -38,12 +37,7 @@ func Calendar(name string, made time.Time, all []Due) ical.Calendar {
 func lined(hosts []string) []string {
 	names := make([]string, len(hosts))
 	for i, name := range hosts {
-		names[i] = strings.Map(func(r rune) rune {
-			if !unicode.IsPrint(r) {
-				return unicode.ReplacementChar
-			}
-			return r
-		}, name)
+		names[i] = plain.Escape(name)
 	}
 	slices.Sort(names)
 	return names
