@@ -48,13 +48,16 @@ const (
 	CoverOwn CoverReason = "own_patches"
 	// CoverNoSystem: no live-patch system of the host can be used.
 	CoverNoSystem CoverReason = "no_system"
+	// CoverOver: the live-patch system on the host says that its cover is over, and not since
+	// when.
+	CoverOver CoverReason = "over"
 	// CoverLeftOut: the vendor makes no live patches for such kernels.
 	CoverLeftOut CoverReason = "left_out"
 )
 
 // CoverReasons returns the closed set.
 func CoverReasons() []CoverReason {
-	return []CoverReason{CoverTold, CoverCounted, CoverBaseline, CoverSet, CoverReleaseUnknown, CoverChoiceUnknown, CoverUnpublished, CoverNoRule, CoverOwn, CoverNoSystem, CoverLeftOut}
+	return []CoverReason{CoverTold, CoverCounted, CoverBaseline, CoverSet, CoverReleaseUnknown, CoverChoiceUnknown, CoverUnpublished, CoverNoRule, CoverOwn, CoverNoSystem, CoverOver, CoverLeftOut}
 }
 
 // State is the one that the reason belongs to; unknown for one that is not of the set.
@@ -64,7 +67,7 @@ func (r CoverReason) State() CoverState {
 		return CoverEnds
 	case CoverOwn:
 		return CoverUnpromised
-	case CoverNoSystem, CoverLeftOut:
+	case CoverNoSystem, CoverOver, CoverLeftOut:
 		return CoverNone
 	}
 	return CoverUnknown

@@ -22,6 +22,8 @@ type Kernel struct {
 	Driver string
 	// Told is the day until which that system says that it covers the kernel.
 	Told time.Time
+	// Over: that system says that it covers the kernel no more.
+	Over bool
 	// Chosen: the vendor has made a live patch for this very kernel.
 	Chosen bool
 	// Published is when the vendor published the kernel.
@@ -30,13 +32,14 @@ type Kernel struct {
 
 // Of takes from a host's facts what its cover rests on, but for when the kernel was
 // published. The system in use is the one that has a patch in the kernel, or else the first
-// that can be used; one that loads our own bytes only where there is no other.
+// that can be used; then one that could, if its cover were not over; and one that loads our
+// own bytes only where there is no other.
 func Of(f hotstick.Facts) Kernel {
 	booted := exposure.Booted(f)
 	k := Kernel{Release: f.Kernel.Build.Release, Product: booted.Product, Version: booted.Version}
 	var use *hotstick.Capabilities
 	for i, c := range f.Drivers {
-		if !c.Available || hotstick.Reboots(c.Driver) {
+		if hotstick.Reboots(c.Driver) || !c.Available && !over(c) {
 			continue
 		}
 		if use == nil || rank(f, c) > rank(f, *use) {
@@ -44,7 +47,7 @@ func Of(f hotstick.Facts) Kernel {
 		}
 	}
 	if use != nil {
-		k.Driver, k.Told, k.Chosen = use.Driver, use.CoverUntil, loads(f, use.Driver)
+		k.Driver, k.Told, k.Over, k.Chosen = use.Driver, use.CoverUntil, over(*use), loads(f, use.Driver)
 	}
 	return k
 }
@@ -52,11 +55,18 @@ func Of(f hotstick.Facts) Kernel {
 func rank(f hotstick.Facts, c hotstick.Capabilities) int {
 	switch {
 	case loads(f, c.Driver):
+		return 3
+	case c.TrustClass == hotstick.TrustBytes:
+		return 0
+	case c.Available:
 		return 2
-	case c.TrustClass != hotstick.TrustBytes:
-		return 1
 	}
-	return 0
+	return 1
+}
+
+// over reports whether a system takes no patches since its cover is over.
+func over(c hotstick.Capabilities) bool {
+	return !c.Available && c.Reason != nil && c.Reason.Code == hotstick.ReasonCoverEnded
 }
 
 // loads reports whether a driver's truth source shows a patch for the running kernel.
@@ -72,6 +82,8 @@ func (r *Rules) Judge(k Kernel, now time.Time) hotstick.Cover {
 		c.Reason = hotstick.CoverNoSystem
 	case !k.Told.IsZero():
 		c.Reason, c.Until = hotstick.CoverTold, dayOf(k.Told)
+	case k.Over:
+		c.Reason = hotstick.CoverOver
 	default:
 		c.Reason = hotstick.CoverNoRule
 		if at := slices.IndexFunc(r.rules, func(r rule) bool { return r.fits(k) }); at >= 0 {

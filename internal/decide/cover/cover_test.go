@@ -112,6 +112,14 @@ func TestWhatTheSystemItselfTellsHolds(t *testing.T) {
 	if got := says(rules.Judge(k, day("2026-11-21"))); got != "2027-03-20 told" {
 		t.Errorf("says %s", got)
 	}
+	k.Over = true
+	if c := rules.Judge(k, day("2027-03-21")); says(c) != "2027-03-20 told" || !c.Ended(day("2027-03-21")) || c.Ended(day("2027-03-20")) {
+		t.Errorf("when it is over: %+v", c)
+	}
+	k.Told = time.Time{}
+	if got := says(rules.Judge(k, day("2027-03-21"))); got != "none over" {
+		t.Errorf("when it is over, and nobody tells since when: %s", got)
+	}
 }
 
 func TestTheNextBaselineIsTheOneAfterNow(t *testing.T) {
@@ -189,6 +197,8 @@ func TestTheSystemInUse(t *testing.T) {
 	klp, kc, boot := can("klp", hotstick.TrustBytes, true), can("kernelcare", hotstick.TrustPin, true), can("reboot", hotstick.TrustStep, true)
 	canonical := can("canonical", hotstick.TrustPin, true)
 	canonical.CoverUntil = day("2027-03-19")
+	ended, barred := can("ksplice", hotstick.TrustStep, false), can("amazon", hotstick.TrustStep, false)
+	ended.Reason, barred.Reason = &hotstick.Reason{Code: hotstick.ReasonCoverEnded}, &hotstick.Reason{Code: hotstick.ReasonNotEntitled}
 	loaded := func(driver string, state hotstick.Effect) []hotstick.LoadedPatch {
 		return []hotstick.LoadedPatch{{Driver: driver, State: state}}
 	}
@@ -204,12 +214,15 @@ func TestTheSystemInUse(t *testing.T) {
 		{"a vendor's before the kernel's own", []hotstick.Capabilities{klp, canonical, kc, boot}, nil, "canonical", false},
 		{"the kernel's own alone", []hotstick.Capabilities{boot, klp}, nil, "klp", false},
 		{"the one that is loaded", []hotstick.Capabilities{klp, canonical, kc}, loaded("kernelcare", hotstick.InEffect), "kernelcare", true},
+		{"one whose cover is over before the kernel's own", []hotstick.Capabilities{barred, klp, ended}, nil, "ksplice", false},
+		{"one that covers before one that does not", []hotstick.Capabilities{ended, kc}, nil, "kernelcare", false},
+		{"one whose cover is over, and which is loaded", []hotstick.Capabilities{kc, ended}, loaded("ksplice", hotstick.InEffect), "ksplice", true},
 		{"not one that was", []hotstick.Capabilities{klp, canonical, kc}, loaded("kernelcare", hotstick.Disabled), "canonical", false},
 	} {
 		k := cover.Of(hotstick.Facts{Drivers: test.drivers, Livepatch: hotstick.LivepatchFacts{Patches: test.patches},
 			Host:   hotstick.HostFacts{DistributionID: "debian", DistributionVersion: "12"},
 			Kernel: hotstick.KernelFacts{Build: hotstick.KernelBuild{Release: "6.1.0-47-amd64"}, Package: hotstick.KernelPackage{Source: "linux", Scheme: hotstick.DebVersions, Version: "6.1.170-3"}}})
-		if k.Driver != test.want || k.Chosen != test.chosen || k.Told.IsZero() != (test.want != "canonical") || k.Product.Distribution != "debian:12" || k.Version != "6.1.170-3" || k.Release != "6.1.0-47-amd64" {
+		if k.Driver != test.want || k.Chosen != test.chosen || k.Told.IsZero() != (test.want != "canonical") || k.Over != (test.want == "ksplice") || k.Product.Distribution != "debian:12" || k.Version != "6.1.170-3" || k.Release != "6.1.0-47-amd64" {
 			t.Errorf("%s: %+v", test.name, k)
 		}
 	}

@@ -20,6 +20,7 @@ var coverMeanings = map[hotstick.CoverReason]string{
 	hotstick.CoverNoRule:         "no rule is for this system and kernel",
 	hotstick.CoverOwn:            "no vendor promises any, so they come as long as somebody builds them",
 	hotstick.CoverNoSystem:       "no live-patch system of the host can be used",
+	hotstick.CoverOver:           "its live-patch system says that there are none any more",
 	hotstick.CoverLeftOut:        "the vendor makes none for such kernels",
 }
 
@@ -30,6 +31,7 @@ var coverRemedies = map[hotstick.CoverReason]string{
 	hotstick.CoverUnpublished:    "Ask the vendor, and write a rule of your own.",
 	hotstick.CoverNoRule:         "Write a rule of your own.",
 	hotstick.CoverNoSystem:       "Look at why none of its live-patch systems can be used: hotstick host show HOST",
+	hotstick.CoverOver:           "Reboot it into a kernel that is covered.",
 	hotstick.CoverLeftOut:        "Boot a kernel that the vendor covers.",
 }
 
