@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/decide/exposure"
@@ -24,7 +25,8 @@ type Kernel struct {
 	Told time.Time
 	// Over: that system says that it covers the kernel no more.
 	Over bool
-	// Chosen: the vendor has made a live patch for this very kernel.
+	// Chosen: there is a live patch of the vendor's for this very kernel; a caller who knows
+	// of one that is not loaded says so.
 	Chosen bool
 	// Published is when the vendor published the kernel.
 	Published hotstick.KernelRelease
@@ -47,7 +49,7 @@ func Of(f hotstick.Facts) Kernel {
 		}
 	}
 	if use != nil {
-		k.Driver, k.Told, k.Over, k.Chosen = use.Driver, use.CoverUntil, over(*use), loads(f, use.Driver)
+		k.Driver, k.Told, k.Over, k.Chosen = use.Driver, use.CoverUntil, over(*use), made(f, use.Driver)
 	}
 	return k
 }
@@ -74,16 +76,31 @@ func loads(f hotstick.Facts, driver string) bool {
 	return slices.ContainsFunc(f.Livepatch.Patches, func(p hotstick.LoadedPatch) bool { return p.Driver == driver && p.State != hotstick.Disabled })
 }
 
+// made reports whether a driver has loaded a patch that bears the version of the running
+// kernel in its name, as vendors name theirs: kpatch_5_14_0_284_11_1_1_2 is for
+// 5.14.0-284.11.1.el9_2.x86_64. One that somebody built is no sign that a vendor does.
+func made(f hotstick.Facts, driver string) bool {
+	release := f.Kernel.Build.Release
+	end := strings.IndexFunc(release, unicode.IsLetter)
+	if end < 0 {
+		end = len(release)
+	}
+	version := strings.NewReplacer(".", "_", "-", "_").Replace(strings.TrimRight(release[:end], ".-_"))
+	return version != "" && slices.ContainsFunc(f.Livepatch.Patches, func(p hotstick.LoadedPatch) bool {
+		return p.Driver == driver && p.State != hotstick.Disabled && strings.Contains("_"+p.Module+"_", "_"+version+"_")
+	})
+}
+
 // Judge says until when there are live patches for a kernel.
 func (r *Rules) Judge(k Kernel, now time.Time) hotstick.Cover {
 	c := hotstick.Cover{Driver: k.Driver}
 	switch {
 	case k.Driver == "":
 		c.Reason = hotstick.CoverNoSystem
+	case k.Over && (k.Told.IsZero() || now.Before(dayOf(k.Told).AddDate(0, 0, 1))):
+		c.Reason = hotstick.CoverOver // whatever day it names beside that
 	case !k.Told.IsZero():
 		c.Reason, c.Until = hotstick.CoverTold, dayOf(k.Told)
-	case k.Over:
-		c.Reason = hotstick.CoverOver
 	default:
 		c.Reason = hotstick.CoverNoRule
 		if at := slices.IndexFunc(r.rules, func(r rule) bool { return r.fits(k) }); at >= 0 {

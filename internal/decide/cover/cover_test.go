@@ -116,6 +116,9 @@ func TestWhatTheSystemItselfTellsHolds(t *testing.T) {
 	if c := rules.Judge(k, day("2027-03-21")); says(c) != "2027-03-20 told" || !c.Ended(day("2027-03-21")) || c.Ended(day("2027-03-20")) {
 		t.Errorf("when it is over: %+v", c)
 	}
+	if got := says(rules.Judge(k, day("2027-03-20"))); got != "none over" {
+		t.Errorf("when it is over before the day that it names: %s", got)
+	}
 	k.Told = time.Time{}
 	if got := says(rules.Judge(k, day("2027-03-21"))); got != "none over" {
 		t.Errorf("when it is over, and nobody tells since when: %s", got)
@@ -202,6 +205,9 @@ func TestTheSystemInUse(t *testing.T) {
 	loaded := func(driver string, state hotstick.Effect) []hotstick.LoadedPatch {
 		return []hotstick.LoadedPatch{{Driver: driver, State: state}}
 	}
+	module := func(name string) []hotstick.LoadedPatch {
+		return []hotstick.LoadedPatch{{Driver: "klp", Module: name, State: hotstick.InEffect}}
+	}
 	for _, test := range []struct {
 		name    string
 		drivers []hotstick.Capabilities
@@ -213,10 +219,13 @@ func TestTheSystemInUse(t *testing.T) {
 		{"what cannot be used", []hotstick.Capabilities{boot, can("klp", hotstick.TrustBytes, false)}, nil, "", false},
 		{"a vendor's before the kernel's own", []hotstick.Capabilities{klp, canonical, kc, boot}, nil, "canonical", false},
 		{"the kernel's own alone", []hotstick.Capabilities{boot, klp}, nil, "klp", false},
-		{"the one that is loaded", []hotstick.Capabilities{klp, canonical, kc}, loaded("kernelcare", hotstick.InEffect), "kernelcare", true},
+		{"the one that is loaded", []hotstick.Capabilities{klp, canonical, kc}, loaded("kernelcare", hotstick.InEffect), "kernelcare", false},
 		{"one whose cover is over before the kernel's own", []hotstick.Capabilities{barred, klp, ended}, nil, "ksplice", false},
 		{"one that covers before one that does not", []hotstick.Capabilities{ended, kc}, nil, "kernelcare", false},
-		{"one whose cover is over, and which is loaded", []hotstick.Capabilities{kc, ended}, loaded("ksplice", hotstick.InEffect), "ksplice", true},
+		{"one whose cover is over, and which is loaded", []hotstick.Capabilities{kc, ended}, loaded("ksplice", hotstick.InEffect), "ksplice", false},
+		{"one whose patch bears the kernel's version", []hotstick.Capabilities{kc, klp}, module("kpatch_6_1_0_47_1_2"), "klp", true},
+		{"another kernel's", []hotstick.Capabilities{kc, klp}, module("kpatch_16_1_0_47_1_2"), "klp", false},
+		{"and another's", []hotstick.Capabilities{kc, klp}, module("kpatch_6_1_0_471_1_2"), "klp", false},
 		{"not one that was", []hotstick.Capabilities{klp, canonical, kc}, loaded("kernelcare", hotstick.Disabled), "canonical", false},
 	} {
 		k := cover.Of(hotstick.Facts{Drivers: test.drivers, Livepatch: hotstick.LivepatchFacts{Patches: test.patches},
