@@ -139,6 +139,12 @@ const (
 	// Reason.Until its end. FleetThawed: the freeze of the ID State was taken back.
 	FleetFrozen = "fleet.frozen"
 	FleetThawed = "fleet.thawed"
+	// FeedAdded, FeedChanged and FeedRemoved: an operator (Actor) named a source of
+	// advisories, said something else of it, or took it out; State is its name. What feeds
+	// say, and what follows from it, is no event.
+	FeedAdded   = "feed.added"
+	FeedChanged = "feed.changed"
+	FeedRemoved = "feed.removed"
 	// CatalogPublished: signed targets metadata was taken in; the evidence is its digest.
 	CatalogPublished = "catalog.published"
 	// ArtifactUploaded: the bytes of an artifact were taken in; the evidence is their

@@ -22,6 +22,11 @@ func TestACloneSharesNothing(t *testing.T) {
 	sharesNothing[store.Exclusion](t)
 	sharesNothing[store.Freeze](t)
 	sharesNothing[store.Statement](t)
+	sharesNothing[store.Feed](t)
+	sharesNothing[store.Refusal](t)
+	sharesNothing[store.AdvisoryDocument](t)
+	sharesNothing[store.SaidAnew](t)
+	sharesNothing[store.Exposure](t)
 }
 
 func sharesNothing[T interface{ Clone() T }](t *testing.T) {

@@ -13,11 +13,13 @@
 //
 // Every Update that changes anything appends at least one [Event]; the event's
 // leaf and the change commit together, so there is no change without its entry
-// in the audit log (see internal/audit). Two things are no change in this sense:
+// in the audit log (see internal/audit). Three things are no change in this sense:
 // what a host says anew in every check-in (LastSeen, Seq, Readings, Patches, and
-// Busy, CatalogVersion, Plans that went, Bans and Recalls of its loader), and how far the
-// delivery of a message got. This rule is the callers'; the store cannot know what
-// an Update means. internal/inventory/leaftest holds it against them in tests.
+// Busy, CatalogVersion, Plans that went, Bans and Recalls of its loader), how far the
+// delivery of a message got, and what feeds say, with what follows from it (State, marks
+// and refusals of a feed, advisories, vulnerabilities, exposures). This rule is the
+// callers'; the store cannot know what an Update means. internal/inventory/leaftest
+// holds it against them in tests.
 //
 // A table's error leaves the transaction usable: the failed call changed nothing,
 // and fn may go on and return nil.
@@ -86,8 +88,22 @@ type Tx interface {
 	Slots() SlotTable
 	Events() EventTable
 	Bans() BanTable
+	OutwardTables
+	KnowledgeTables
+}
+
+// OutwardTables are who may ask the server, and who is told by it.
+type OutwardTables interface {
 	Tokens() TokenTable
 	Outbox() OutboxTable
+}
+
+// KnowledgeTables are what feeds say of CVEs, and which hosts are open to them.
+type KnowledgeTables interface {
+	Feeds() FeedTable
+	Advisories() AdvisoryTable
+	Vulnerabilities() VulnerabilityTable
+	Exposures() ExposureTable
 }
 
 // Host is an enrolled host and its newest report.

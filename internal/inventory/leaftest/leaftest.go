@@ -7,7 +7,7 @@
 // What is no change in this sense is what a host says anew in every check-in: that
 // it was heard, the readings of its probes, its list of live patches, and which
 // bans and which catalog its loader holds; also how far the delivery of a message
-// got.
+// got, what feeds of advisories say, and which hosts are open to which CVE by that.
 package leaftest
 
 import (
@@ -108,5 +108,19 @@ func (x *tx) Tokens() store.TokenTable { return tokens{x.Tx.Tokens(), x} }
 
 // Outbox implements [store.Tx].
 func (x *tx) Outbox() store.OutboxTable { return outbox{x.Tx.Outbox()} }
+
+// Feeds implements [store.Tx].
+func (x *tx) Feeds() store.FeedTable { return feeds{x.Tx.Feeds(), x} }
+
+// Advisories implements [store.Tx].
+func (x *tx) Advisories() store.AdvisoryTable { return advisories{x.Tx.Advisories()} }
+
+// Vulnerabilities implements [store.Tx].
+func (x *tx) Vulnerabilities() store.VulnerabilityTable {
+	return vulnerabilities{x.Tx.Vulnerabilities()}
+}
+
+// Exposures implements [store.Tx].
+func (x *tx) Exposures() store.ExposureTable { return exposures{x.Tx.Exposures()} }
 
 var _ store.Store = (*Watched)(nil)

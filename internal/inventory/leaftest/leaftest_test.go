@@ -26,6 +26,10 @@ var reading = []string{
 	"BanTable.Get", "BanTable.List", "BanTable.StopAll", "BanTable.Freezes", "BanTable.Statements", "BanTable.CrashStops",
 	"TokenTable.Get", "TokenTable.List", "TokenTable.Account", "TokenTable.Accounts",
 	"OutboxTable.Due",
+	"FeedTable.Get", "FeedTable.List", "FeedTable.Mark", "FeedTable.Refusals",
+	"AdvisoryTable.Get", "AdvisoryTable.List", "AdvisoryTable.Since", "AdvisoryTable.OfCVE",
+	"VulnerabilityTable.Get", "VulnerabilityTable.List",
+	"ExposureTable.OfHost", "ExposureTable.Open", "ExposureTable.Hosts",
 }
 
 // TestEveryWriteOfAStoreIsWatched fails when a table gets a method, until somebody
@@ -92,6 +96,9 @@ func prepare(t *testing.T) store.Store {
 		if err := tx.Tokens().PutAccount(store.Account{Person: "ada"}); err != nil {
 			return err
 		}
+		if err := tx.Feeds().Put(store.Feed{Name: "osv"}); err != nil {
+			return err
+		}
 		return tx.Plans().Create(store.Plan{ID: plan, Status: hotstick.Running},
 			[]store.PlanHost{{Listed: hotstick.PlanHost{Host: host}, State: hotstick.Waiting}})
 	})
@@ -137,6 +144,10 @@ func TestAWriteWithoutItsLeafIsFound(t *testing.T) {
 		{"a drift", func(tx store.Tx) error {
 			return tx.Hosts().Put(store.Host{ID: host, Name: "db-1", Drift: &hotstick.Drift{Kind: hotstick.DriftRemoved}})
 		}, store.Event{Kind: inventory.HostDrifted, Host: host}},
+		{"a feed", func(tx store.Tx) error { return tx.Feeds().Put(store.Feed{Name: "f"}) }, store.Event{Kind: inventory.FeedAdded, State: "f"}},
+		{"a feed that is changed", func(tx store.Tx) error { return tx.Feeds().Put(store.Feed{Name: "osv", Enabled: true}) }, store.Event{Kind: inventory.FeedChanged, State: "osv"}},
+		{"a feed that is taken out", func(tx store.Tx) error { return tx.Feeds().Put(store.Feed{Name: "osv", Removed: true}) }, store.Event{Kind: inventory.FeedRemoved, State: "osv"}},
+		{"a feed that is deleted", func(tx store.Tx) error { return tx.Feeds().Delete("osv") }, store.Event{Kind: inventory.FeedRemoved, State: "osv"}},
 		{"a stop", func(tx store.Tx) error { return tx.Bans().SetStopAll(true) }, store.Event{Kind: inventory.FleetStopped}},
 		{"a freeze", func(tx store.Tx) error { _, err := tx.Bans().Freeze(store.Freeze{}); return err }, store.Event{Kind: inventory.FleetFrozen}},
 		{"a token", func(tx store.Tx) error { return tx.Tokens().Put(store.Token{Digest: "d", Kind: "api"}) }, store.Event{Kind: "token.made", State: "api"}},

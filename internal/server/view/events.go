@@ -203,6 +203,12 @@ func fleetText(e store.Event, who string) string {
 		return who + " froze changes."
 	case inventory.FleetThawed:
 		return who + " took a freeze back."
+	case inventory.FeedAdded:
+		return fmt.Sprintf("%s added the feed of advisories %s.", who, e.State)
+	case inventory.FeedChanged:
+		return fmt.Sprintf("%s changed the feed of advisories %s.", who, e.State)
+	case inventory.FeedRemoved:
+		return fmt.Sprintf("%s took out the feed of advisories %s.", who, e.State)
 	case inventory.FleetStopped:
 		return "Everything was stopped; new starts are blocked."
 	case inventory.FleetLifted:

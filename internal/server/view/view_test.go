@@ -185,7 +185,7 @@ func TestEveryKindOfEventHasItsSentence(t *testing.T) {
 		inventory.PlanPromoted, inventory.PlanRetried, inventory.WaveReverting, inventory.PatchCleared, inventory.StatementTaken,
 		inventory.FleetFrozen, inventory.FleetThawed, inventory.PatchBanned, inventory.FleetStopped, inventory.FleetLifted, inventory.CatalogPublished,
 		inventory.SessionOpened, inventory.SessionClosed, inventory.HostDrifted, inventory.HostAligned, inventory.HostStalled, inventory.HostUnstalled,
-		inventory.HostHeld, inventory.HostUnheld, inventory.PatchStopped}
+		inventory.HostHeld, inventory.HostUnheld, inventory.PatchStopped, inventory.FeedAdded, inventory.FeedChanged, inventory.FeedRemoved}
 	for _, kind := range kinds {
 		e := store.Event{Kind: kind, HostName: "db-1", Patch: two, Plan: plan, State: "confirmed", Actor: "alice"}
 		text := Event(e).Text

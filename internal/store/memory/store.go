@@ -44,6 +44,7 @@ type Store struct {
 	statements map[hotstick.Digest]store.Statement
 	crashStops map[hotstick.CrashPrint]store.CrashStop
 	marks      map[string]string
+	know       knowledge
 }
 
 // Open returns an empty store that takes its time from clock.
@@ -63,6 +64,7 @@ func Open(clock func() time.Time) *Store {
 		statements: map[hotstick.Digest]store.Statement{},
 		crashStops: map[hotstick.CrashPrint]store.CrashStop{},
 		marks:      map[string]string{},
+		know:       newKnowledge(),
 	}
 }
 
@@ -209,6 +211,11 @@ func (t *tx) Events() store.EventTable  { return eventTable{t} }
 func (t *tx) Bans() store.BanTable      { return banTable{t} }
 func (t *tx) Tokens() store.TokenTable  { return tokenTable{t} }
 func (t *tx) Outbox() store.OutboxTable { return outboxTable{t} }
+
+func (t *tx) Feeds() store.FeedTable                    { return feedTable{t} }
+func (t *tx) Advisories() store.AdvisoryTable           { return advisoryTable{t} }
+func (t *tx) Vulnerabilities() store.VulnerabilityTable { return vulnerabilityTable{t} }
+func (t *tx) Exposures() store.ExposureTable            { return exposureTable{t} }
 
 var (
 	_ store.Store = (*Store)(nil)

@@ -175,3 +175,8 @@ func (t *tx) Events() store.EventTable  { return eventTable{t} }
 func (t *tx) Bans() store.BanTable      { return banTable{t} }
 func (t *tx) Tokens() store.TokenTable  { return tokenTable{t} }
 func (t *tx) Outbox() store.OutboxTable { return outboxTable{t} }
+
+func (t *tx) Feeds() store.FeedTable                    { return feedTable{t} }
+func (t *tx) Advisories() store.AdvisoryTable           { return advisoryTable{t} }
+func (t *tx) Vulnerabilities() store.VulnerabilityTable { return vulnerabilityTable{t} }
+func (t *tx) Exposures() store.ExposureTable            { return exposureTable{t} }

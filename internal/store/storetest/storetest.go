@@ -39,6 +39,10 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"orders", orderTests},
 		{"tokens", tokenTests},
 		{"outbox", outboxTests},
+		{"feeds", feedTests},
+		{"advisories", advisoryTests},
+		{"vulnerabilities", vulnerabilityTests},
+		{"exposures", exposureTests},
 	}
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {
