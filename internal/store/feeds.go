@@ -38,6 +38,11 @@ type FeedState struct {
 	// was read to its end; zero if never.
 	Tried time.Time
 	Good  time.Time
+	// Reading: it was begun, and its end was not told: it is being read, or the server went
+	// down meanwhile.
+	Reading bool
+	// Basis tells what of the feed's settings, and of its reader, the last reading went by.
+	Basis string
 	// Failed is why the last reading broke off; empty if it did not. Failures is how many
 	// broke off since a good one.
 	Failed   string

@@ -20,6 +20,10 @@ import (
 	"github.com/hotstick/hotstick/internal/integrate/advisories/origin"
 )
 
+// Reader names the rules by which documents are read. It is to be changed with them: what was
+// read by others is then read again, though the document is the same.
+const Reader = "1"
+
 // Document is what one document says, and where it was read.
 type Document struct {
 	document.Document

@@ -9,13 +9,13 @@ import (
 
 type feedTable struct{ *tx }
 
-const selectFeed = `SELECT name, kind, location, complete, vendor, enabled, period, added, removed, tried, good, failed, failures, counts FROM feeds`
+const selectFeed = `SELECT name, kind, location, complete, vendor, enabled, period, added, removed, tried, good, reading, basis, failed, failures, counts FROM feeds`
 
 func readFeed(row scan) (f store.Feed, err error) {
 	var complete, vendor, counts string
 	var added, tried, good int64
 	s := &f.State
-	if err := row(&f.Name, &f.Kind, &f.Location, &complete, &vendor, &f.Enabled, &f.Period, &added, &f.Removed, &tried, &good, &s.Failed, &s.Failures, &counts); err != nil {
+	if err := row(&f.Name, &f.Kind, &f.Location, &complete, &vendor, &f.Enabled, &f.Period, &added, &f.Removed, &tried, &good, &s.Reading, &s.Basis, &s.Failed, &s.Failures, &counts); err != nil {
 		return f, err
 	}
 	f.Added, s.Tried, s.Good = when(added), when(tried), when(good)
@@ -33,8 +33,8 @@ func (t feedTable) Put(f store.Feed) error {
 		return err
 	}
 	never := time.Time{}.UnixMicro()
-	_, err := t.exec(`INSERT INTO feeds (name, kind, location, complete, vendor, enabled, period, added, removed, tried, good, failed, failures, counts)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', 0, '')
+	_, err := t.exec(`INSERT INTO feeds (name, kind, location, complete, vendor, enabled, period, added, removed, tried, good, reading, basis, failed, failures, counts)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', '', 0, '')
 		ON CONFLICT DO UPDATE SET kind = excluded.kind, location = excluded.location, complete = excluded.complete, vendor = excluded.vendor,
 			enabled = excluded.enabled, period = excluded.period, added = excluded.added, removed = excluded.removed`,
 		f.Name, f.Kind, f.Location, complete, vendor, f.Enabled, int64(f.Period), f.Added.UnixMicro(), f.Removed, never, never)
@@ -46,8 +46,8 @@ func (t feedTable) Tell(name string, s store.FeedState) error {
 	if err != nil {
 		return err
 	}
-	n, err := t.exec(`UPDATE feeds SET tried = ?, good = ?, failed = ?, failures = ?, counts = ? WHERE name = ?`,
-		s.Tried.UnixMicro(), s.Good.UnixMicro(), s.Failed, s.Failures, counts, name)
+	n, err := t.exec(`UPDATE feeds SET tried = ?, good = ?, reading = ?, basis = ?, failed = ?, failures = ?, counts = ? WHERE name = ?`,
+		s.Tried.UnixMicro(), s.Good.UnixMicro(), s.Reading, s.Basis, s.Failed, s.Failures, counts, name)
 	if err == nil && n == 0 {
 		return store.ErrNotFound
 	}

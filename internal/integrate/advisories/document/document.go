@@ -35,7 +35,10 @@ const (
 // Document is what one document says about kernels.
 type Document struct {
 	// ID is the source's own, such as DSA-9001-1 or RHSA-2026:90001.
-	ID       string
+	ID string
+	// Series is what the document is one issue of: a list that is published whole, again and
+	// again, each time with another ID. Empty for one that stands alone.
+	Series   string
 	Modified time.Time
 	// Withdrawn documents take back what they said; they carry no advisories.
 	Withdrawn bool

@@ -51,7 +51,7 @@ func Read(data []byte) (document.Document, error) {
 	if len(seen) == 0 {
 		return document.Document{}, errors.New("cannot read predictions without a line")
 	}
-	return document.Document{ID: "EPSS " + date.Format(time.DateOnly), Modified: date, Vulnerabilities: rows(rest, date)}, nil
+	return document.Document{ID: "EPSS " + date.Format(time.DateOnly), Series: "EPSS", Modified: date, Vulnerabilities: rows(rest, date)}, nil
 }
 
 func rows(data []byte, date time.Time) iter.Seq[hotstick.Vulnerability] {

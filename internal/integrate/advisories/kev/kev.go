@@ -57,7 +57,7 @@ func Read(data []byte) (document.Document, error) {
 		seen[v.CVE] = true
 		known = append(known, v)
 	}
-	return document.Document{ID: "KEV " + c.Version, Modified: c.Released, Vulnerabilities: slices.Values(known)}, nil
+	return document.Document{ID: "KEV " + c.Version, Series: "KEV", Modified: c.Released, Vulnerabilities: slices.Values(known)}, nil
 }
 
 func (e entry) read() (hotstick.Vulnerability, error) {

@@ -13,6 +13,8 @@ CREATE TABLE feeds (
     removed  INTEGER NOT NULL CHECK (removed IN (0, 1)),
     tried    INTEGER NOT NULL,
     good     INTEGER NOT NULL,
+    reading  INTEGER NOT NULL CHECK (reading IN (0, 1)),
+    basis    TEXT    NOT NULL,
     failed   TEXT    NOT NULL,
     failures INTEGER NOT NULL,
     counts   TEXT    NOT NULL  -- JSON
