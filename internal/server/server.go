@@ -40,6 +40,7 @@ type Server struct {
 	tallies     *tallies
 	counts      counts
 	feed        *feed
+	knowledge   knowledge
 	metrics     *metrics
 	guesses     *guesses
 	meters      *meters
@@ -113,6 +114,7 @@ func (s *Server) open(ctx context.Context) error {
 	}
 	s.controller = controller.New(controller.Options{Store: s.store, Catalog: s.catalog, Online: online,
 		Limits: o.Limits.Rollout, Log: o.Log, Trace: o.Trace, Node: traceNode, Now: o.Now})
+	s.knowledge = s.newKnowledge()
 	s.checkpoints = &checkpointer{store: s.store, key: online, now: o.Now, epoch: func() uint64 { return s.catalog.View().Trust.Epoch }}
 	s.tallies, s.counts.uncovered = newTallies(), newCoverages()
 	s.metrics = newMetrics()
@@ -197,7 +199,7 @@ func (s *Server) Run(ctx context.Context) error {
 		ConnState:   s.serving.connections.changed,
 	}
 	loops := []func(context.Context) error{
-		s.controller.Run, s.deliverer.Run, s.feed.run, s.watchClock,
+		s.controller.Run, s.deliverer.Run, s.feed.run, s.watchClock, s.knowledge.feeds.Run, s.knowledge.exposures.Run,
 		func(context.Context) error { return web.ServeTLS(s.serving.listener, "", "") },
 	}
 	if s.alerter != nil {
