@@ -136,6 +136,18 @@ var acts = []act{
 		return result(w.admin.Unclone(w.Context(), string(w.host.id), said))
 	}, "host.cloned host.uncloned"},
 	{"POST /api/v1/hosts/{id}/write-off", func(w *told) error { return result(w.admin.WriteOff(w.Context(), string(w.host.id), said)) }, "host.revoked"},
+	{"POST /api/v1/feeds", func(w *told) error {
+		req := api.FeedRequest{Name: "carried", Location: "/nowhere", Disabled: true, Reason: "x"}
+		if _, err := w.admin.PutFeed(w.Context(), req); err != nil {
+			return err
+		}
+		if _, err := w.admin.PutFeed(w.Context(), req); err != nil { // the same again is no change
+			return err
+		}
+		req.Vendor = []string{"debian"}
+		return result(w.admin.PutFeed(w.Context(), req))
+	}, "feed.added feed.changed"},
+	{"POST /api/v1/feeds/{name}/remove", func(w *told) error { return result(w.admin.RemoveFeed(w.Context(), "carried", said)) }, "feed.removed"},
 	{"POST /api/v1/freezes", func(w *told) error {
 		f, err := w.admin.Freeze(w.Context(), api.FreezeRequest{Reason: "x", Until: time.Now().Add(time.Hour)})
 		w.freeze = f.ID
