@@ -12,7 +12,7 @@ import (
 
 // batchRows is how many intervals are written in one transaction, so that check-ins do not
 // wait for long.
-const batchRows = 1000
+const batchRows = 200
 
 // maxSources bounds what a writer remembers of who said what.
 const maxSources = 100_000

@@ -17,7 +17,7 @@ import (
 // would for each other. A document of more advisories than that is written alone, and whole.
 const (
 	batchDocuments = 64
-	batchRows      = 1000
+	batchRows      = 200
 )
 
 // intake puts the documents of one reading into the store.
