@@ -53,9 +53,9 @@ type Loop struct {
 	// change and event are the next to be taken in, of documents and of the audit log.
 	change, event int64
 	hosts         map[hotstick.HostID]exposure.Class
-	// scan is when to look at every host next.
-	scan time.Time
-	away away
+	// scan is when to look at every host next, and anew when to judge all of it anew.
+	scan, anew time.Time
+	away       away
 }
 
 // basis is what a fleet is judged by beside hosts and advisories: where it changes, all of it
@@ -88,6 +88,9 @@ const (
 	// of the time.
 	scanEvery = time.Minute
 	scanShare = 20
+	// anewEvery is how often all is judged anew: a fleet that is changed only remembers every
+	// class that any host ever was of.
+	anewEvery = 24 * time.Hour
 )
 
 // Run judges until the context ends or the store is closed.
@@ -124,7 +127,7 @@ func (l *Loop) Round(ctx context.Context) error {
 		return err
 	}
 	var next *exposure.Fleet
-	if l.fleet == nil || !l.basis.same(now) {
+	if l.fleet == nil || !l.basis.same(now) || !l.now().Before(l.anew) {
 		l.basis = now
 		next, err = l.judgeAll(ctx)
 	} else {
@@ -187,6 +190,7 @@ func (b basis) same(o basis) bool {
 // judgeAll judges the whole fleet.
 func (l *Loop) judgeAll(ctx context.Context) (*exposure.Fleet, error) {
 	l.judges = exposure.Compile(nil, l.basis.patches, nil)
+	l.anew = l.now().Add(anewEvery)
 	l.change, l.hosts = 0, map[hotstick.HostID]exposure.Class{}
 	var said []hotstick.Advisory
 	if err := l.documents(ctx, func(d store.SaidAnew) { said = append(said, d.Advisories...) }); err != nil {

@@ -365,7 +365,7 @@ func TestStoredIntervalsFollowTheFleet(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		w := newWorld(t, memory.Open(time.Now))
 		patch, as := livePatch(cve1)
-		steps := rapid.SliceOfN(rapid.IntRange(0, 8), 5, 40).Draw(r, "steps")
+		steps := rapid.SliceOfN(rapid.IntRange(0, 9), 5, 40).Draw(r, "steps")
 		for _, step := range steps {
 			host := hotstick.HostID(fmt.Sprint("h-", rapid.IntRange(0, 3).Draw(r, "host")))
 			version := fmt.Sprintf("6.1.%d-1", rapid.SampledFrom([]int{10, 20, 30}).Draw(r, "version"))
@@ -388,6 +388,8 @@ func TestStoredIntervalsFollowTheFleet(t *testing.T) {
 				if w.patches = nil; rapid.Bool().Draw(r, "patched") {
 					w.patches = []hotstick.Patch{patch}
 				}
+			case 9:
+				w.pass(rapid.SampledFrom([]time.Duration{time.Minute, 2 * DefaultSilentAfter, anewEvery}).Draw(r, "time"))
 			case 8:
 				if _, err := w.host(host); err == nil && rapid.IntRange(0, 4).Draw(r, "revoked") == 0 {
 					w.revoke(host)
@@ -418,7 +420,7 @@ func (w *world) host(id hotstick.HostID) (h store.Host, err error) {
 func (w *world) compare(r *rapid.T) {
 	want, got := map[string]bool{}, map[string]bool{}
 	fresh := New(Options{Store: w.store, Catalog: w, Now: func() time.Time { return w.clock }})
-	fresh.basis.patches = w.patches
+	fresh.basis.patches, fresh.away = w.patches, w.loop.away
 	fleet, err := fresh.judgeAll(w.ctx)
 	if err != nil {
 		r.Fatal(err)
