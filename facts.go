@@ -11,8 +11,10 @@ type Facts struct {
 	Kernel    KernelFacts    `json:"kernel"`
 	Security  SecurityFacts  `json:"security"`
 	Livepatch LivepatchFacts `json:"livepatch"`
-	Modules   []ModuleFacts  `json:"modules,omitempty"`
-	Drivers   []Capabilities `json:"drivers,omitempty"`
+	// Tracing says who else has hooked into the kernel's functions; zero if nobody told.
+	Tracing TracingFacts   `json:"tracing,omitzero" since:"2"`
+	Modules []ModuleFacts  `json:"modules,omitempty"`
+	Drivers []Capabilities `json:"drivers,omitempty"`
 	// Masters are other systems that load live patches on this host.
 	Masters []Master `json:"masters,omitempty" since:"2"`
 	// Labels were set on the host itself (its configuration file), such as

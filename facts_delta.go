@@ -16,6 +16,7 @@ type FactsDelta struct {
 	Kernel    *KernelFacts       `json:"kernel,omitempty"`
 	Security  *SecurityFacts     `json:"security,omitempty"`
 	Livepatch *LivepatchFacts    `json:"livepatch,omitempty"`
+	Tracing   *TracingFacts      `json:"tracing,omitempty"`
 	Drivers   *[]Capabilities    `json:"drivers,omitempty"`
 	Masters   *[]Master          `json:"masters,omitempty"`
 	Windows   *WindowsFacts      `json:"windows,omitempty"`
@@ -45,7 +46,7 @@ func (f Facts) Delta(newer Facts, base Digest) *FactsDelta {
 	}
 	d := &FactsDelta{Base: base,
 		Host: differs(f.Host, newer.Host), Kernel: differs(f.Kernel, newer.Kernel), Security: differs(f.Security, newer.Security),
-		Livepatch: differs(f.Livepatch, newer.Livepatch), Drivers: differs(list(f.Drivers), list(newer.Drivers)),
+		Livepatch: differs(f.Livepatch, newer.Livepatch), Tracing: differs(f.Tracing, newer.Tracing), Drivers: differs(list(f.Drivers), list(newer.Drivers)),
 		Masters: differs(list(f.Masters), list(newer.Masters)), Labels: differs(set(f.Labels), set(newer.Labels)), Gone: gone(f.Modules, newer.Modules), Come: come(f.Modules, newer.Modules)}
 	if !reflect.DeepEqual(f.Windows, newer.Windows) {
 		d.Windows = newer.Windows
@@ -56,7 +57,8 @@ func (f Facts) Delta(newer Facts, base Digest) *FactsDelta {
 // Apply returns the facts as they are now. These facts stay as they were.
 func (d FactsDelta) Apply(f Facts) Facts {
 	f.Host, f.Kernel, f.Security = other(d.Host, f.Host), other(d.Kernel, f.Kernel), other(d.Security, f.Security)
-	f.Livepatch, f.Drivers, f.Masters, f.Labels = other(d.Livepatch, f.Livepatch), other(d.Drivers, f.Drivers), other(d.Masters, f.Masters), other(d.Labels, f.Labels)
+	f.Livepatch, f.Tracing = other(d.Livepatch, f.Livepatch), other(d.Tracing, f.Tracing)
+	f.Drivers, f.Masters, f.Labels = other(d.Drivers, f.Drivers), other(d.Masters, f.Masters), other(d.Labels, f.Labels)
 	if d.Windows != nil {
 		f.Windows = d.Windows
 	}

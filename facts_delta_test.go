@@ -26,6 +26,9 @@ func someFacts(t *rapid.T, label string, windows bool) hotstick.Facts {
 	if rapid.Bool().Draw(t, label+"drivers") {
 		f.Drivers = []hotstick.Capabilities{{Driver: "klp", Available: rapid.Bool().Draw(t, label+"available")}}
 	}
+	if rapid.Bool().Draw(t, label+"tracing") {
+		f.Tracing = hotstick.TracingFacts{FunctionsRead: true, MoreFunctions: rapid.IntRange(0, 1).Draw(t, label+"traced")}
+	}
 	if rapid.Bool().Draw(t, label+"patches") {
 		f.Livepatch.Patches = []hotstick.LoadedPatch{{Module: "p", State: hotstick.InEffect}}
 	}

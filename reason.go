@@ -108,6 +108,7 @@ const (
 	ReasonForeignPatch       ReasonCode = "foreign_patch"
 	ReasonKernelRefused      ReasonCode = "kernel_refused"
 	ReasonModulesDisabled    ReasonCode = "modules_disabled"
+	ReasonFunctionTaken      ReasonCode = "function_taken"
 	ReasonUnsupported        ReasonCode = "unsupported"
 	ReasonTransitionStalled  ReasonCode = "transition_stalled"
 	ReasonUncleanBoots       ReasonCode = "unclean_boots"
@@ -221,6 +222,7 @@ var reasonGlossary = map[ReasonCode]string{
 	ReasonForeignPatch:       "A live patch that is not ours is loaded.",
 	ReasonKernelRefused:      "The kernel refused the module.",
 	ReasonModulesDisabled:    "The kernel loads no modules any more.",
+	ReasonFunctionTaken:      "Somebody else changes the way of a function that the patch replaces; the kernel lets only one do that.",
 	ReasonUnsupported:        "The kernel has no live patching.",
 	ReasonTransitionStalled:  "A task kept the transition from finishing.",
 	ReasonUncleanBoots:       "The host went down uncleanly twice within half an hour.",

@@ -14,7 +14,7 @@ func (c ReasonCode) inOldWords() ReasonCode {
 		return ReasonOperator
 	case ReasonNotReversible, ReasonOtherMaster, ReasonNotCovered, ReasonPolicyUnknown:
 		return ReasonUnsupported
-	case ReasonNotEntitled, ReasonCoverEnded, ReasonNoWayBack, ReasonUsersLoggedIn, ReasonInhibited:
+	case ReasonNotEntitled, ReasonCoverEnded, ReasonNoWayBack, ReasonUsersLoggedIn, ReasonInhibited, ReasonFunctionTaken:
 		return ReasonUnsupported
 	case ReasonHoldLifted:
 		return ReasonOperator

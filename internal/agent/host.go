@@ -76,7 +76,7 @@ func (c *Core) call(ctx context.Context, req link.Request) {
 		return
 	}
 	h.away = false
-	if !reflect.DeepEqual(h.loader.Drivers, resp.Drivers) || !sameAdoption(h.loader, resp) {
+	if !reflect.DeepEqual(h.loader.Drivers, resp.Drivers) || !reflect.DeepEqual(h.loader.Tracing, resp.Tracing) || !sameAdoption(h.loader, resp) {
 		h.factsDigest = "" // the facts have them, and are read anew
 	}
 	if changed(h.loader, resp) || newest(resp.Reports) > h.sent {
@@ -150,7 +150,7 @@ func (c *Core) observe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	facts.Security.Keys = h.loader.Keys
+	facts.Security.Keys, facts.Tracing = h.loader.Keys, h.loader.Tracing
 	facts.Livepatch.Patches = driver.Unite(facts.Livepatch.Patches, h.loader.Rooted)
 	facts.Drivers = told(facts.Drivers, h.loader.Drivers)
 	for _, system := range h.loader.Adopted {

@@ -304,8 +304,15 @@ func TestCheckInsBeyondTheLimitsAreRefused(t *testing.T) {
 		"a long module":       func(r *wire.SyncRequest) { r.Facts.Modules = []hotstick.ModuleFacts{{Name: long}} },
 		"a long label":        func(r *wire.SyncRequest) { r.Facts.Labels = map[string]string{"k": long} },
 		"a label of no name":  func(r *wire.SyncRequest) { r.Facts.Labels = map[string]string{"": "v"} },
-		"many drivers":        func(r *wire.SyncRequest) { r.Facts.Drivers = make([]hotstick.Capabilities, maxDrivers+1) },
-		"many patches":        func(r *wire.SyncRequest) { r.Patches = make([]hotstick.LoadedPatch, maxPatches+1) },
+		"many traced functions": func(r *wire.SyncRequest) {
+			r.Facts.Tracing.Functions = make([]hotstick.TracedFunction, hotstick.MaxTraced+1)
+		},
+		"a long handler": func(r *wire.SyncRequest) {
+			r.Facts.Tracing.Functions = []hotstick.TracedFunction{{Handlers: []string{long}}}
+		},
+		"a long probe": func(r *wire.SyncRequest) { r.Facts.Tracing.Kprobes = []hotstick.Kprobe{{Function: long}} },
+		"many drivers": func(r *wire.SyncRequest) { r.Facts.Drivers = make([]hotstick.Capabilities, maxDrivers+1) },
+		"many patches": func(r *wire.SyncRequest) { r.Patches = make([]hotstick.LoadedPatch, maxPatches+1) },
 		"a long function": func(r *wire.SyncRequest) {
 			r.Patches = []hotstick.LoadedPatch{{Module: "m", State: hotstick.InEffect, Functions: []string{long}}}
 		},

@@ -90,6 +90,23 @@ func checkMasters(masters []hotstick.Master) error {
 	return nil
 }
 
+func checkTracing(t hotstick.TracingFacts) error {
+	if len(t.Functions) > hotstick.MaxTraced || len(t.Kprobes) > hotstick.MaxTraced || t.MoreFunctions < 0 || t.MoreKprobes < 0 {
+		return fmt.Errorf("cannot use the facts: more than %d traced functions or probes", hotstick.MaxTraced)
+	}
+	for _, f := range t.Functions {
+		if tooLong(maxText, f.Function) || len(f.Handlers) > hotstick.MaxHandlers || tooLong(maxText, f.Handlers...) {
+			return fmt.Errorf("cannot use the facts: a traced function is beyond its limits")
+		}
+	}
+	for _, p := range t.Kprobes {
+		if tooLong(maxText, p.Function) {
+			return fmt.Errorf("cannot use the facts: a probe's text is too long")
+		}
+	}
+	return nil
+}
+
 func checkReports(reports []hotstick.Report) error {
 	for _, r := range reports {
 		if r.Plan != "" {
@@ -150,6 +167,9 @@ func CheckFacts(f hotstick.Facts) error {
 		}
 	}
 	if err := checkMasters(f.Masters); err != nil {
+		return err
+	}
+	if err := checkTracing(f.Tracing); err != nil {
 		return err
 	}
 	for k, v := range f.Labels {

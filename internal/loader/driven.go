@@ -56,6 +56,9 @@ type known struct {
 	// at is the uptime of that; looked tells whether it ever was.
 	at     time.Duration
 	looked bool
+	// tracing is who else has hooked into the kernel's functions, as of traced.
+	tracing hotstick.TracingFacts
+	traced  time.Duration
 	// scheduling is how holding an adopted system, or giving it back, is going.
 	scheduling scheduling
 	// passing is for how long a driver's tool has kept a grant waiting.
@@ -87,6 +90,28 @@ func (l *Loader) ask(ctx context.Context) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.known.drivers, l.known.at, l.known.looked = drivers, uptime, true
+}
+
+// traceEvery is how often the loader looks who else has hooked into the kernel's functions:
+// the kernel keeps others from hooking in while it tells.
+const traceEvery = 5 * time.Minute
+
+// findTracers looks for them, if it is time and no attempt is under way. Only New
+// and Tick call it.
+func (l *Loader) findTracers() {
+	if l.cfg.Tracing == nil {
+		return
+	}
+	l.mu.Lock()
+	last, uptime, busy := l.known.traced, l.cfg.Clock.Uptime(), l.led.Attempt != nil
+	l.mu.Unlock()
+	if busy || last != 0 && uptime-last < traceEvery {
+		return
+	}
+	found := l.cfg.Tracing()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.known.tracing, l.known.traced = found, max(1, uptime)
 }
 
 // asks reports whether a driver's programs have to be asked for what it can do.

@@ -232,7 +232,7 @@ func (l *Loader) ring() {
 
 // state is what the loader says of itself, whoever asks. The caller holds mu.
 func (l *Loader) state() link.Response {
-	resp := link.Response{Boot: l.boot, InEffect: l.inEffect(l.patches), Keys: l.cfg.Keys,
+	resp := link.Response{Boot: l.boot, InEffect: l.inEffect(l.patches), Keys: l.cfg.Keys, Tracing: l.known.tracing,
 		Stall: l.moving.report(l.cfg.Clock.Uptime(), l.cfg.Limits)}
 	if off := l.off(); off != nil {
 		resp.Off = off.Subject

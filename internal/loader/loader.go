@@ -56,6 +56,9 @@ type Config struct {
 	// Keys are those that the kernel takes module signatures from; only root is shown
 	// them, so the loader tells the agent. Nil: unknown.
 	Keys []hotstick.KernelKey
+	// Tracing looks who else has hooked into the kernel's functions, which only root is
+	// shown. Nil: nobody can tell.
+	Tracing func() hotstick.TracingFacts
 	// Model is the machine's maker and product (see [hotstick.HostFacts]), which the print
 	// of a crash names; empty if unknown.
 	Model string
@@ -216,6 +219,7 @@ func New(cfg Config) (*Loader, error) {
 		cfg.Log.Error("cannot trust the catalog: the root that the loader was told is not the one that it has pinned; if that is meant: hotstick-loader --new-root",
 			"told", cfg.Root.Short(), "pinned", l.led.Root.Short())
 	}
+	l.findTracers() // an agent that calls before the first tick would else be told of none
 	return l, nil
 }
 

@@ -47,6 +47,7 @@ func (l *Loader) Tick(ctx context.Context) time.Duration {
 	defer l.stepping.Unlock()
 	l.takeDropped()
 	l.ask(ctx)
+	l.findTracers()
 	l.watch(ctx)
 	defer l.said()
 	began := l.cfg.Clock.Uptime()

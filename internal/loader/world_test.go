@@ -104,6 +104,10 @@ type world struct {
 	off loader.Off
 	// rung is what the bell says.
 	rung hotstick.Digest
+	// tracing is who has hooked into the kernel's functions, and traced how often that was
+	// looked at.
+	tracing hotstick.TracingFacts
+	traced  int
 	// trace takes what the loader tells; nil if nobody listens.
 	trace trace.Sink
 	// kernels are what the host may boot; nil where it only patches the one it runs.
@@ -199,8 +203,9 @@ func (w *world) start() {
 		Model:  "Maker Product",
 		Touch:  w.things,
 		Others: w.others, Journal: w.journal,
-		Off:  func() loader.Off { return w.off },
-		Bell: func(state hotstick.Digest) { w.rung = state },
+		Off:     func() loader.Off { return w.off },
+		Bell:    func(state hotstick.Digest) { w.rung = state },
+		Tracing: func() hotstick.TracingFacts { w.traced++; return w.tracing },
 	})
 	if err != nil {
 		w.t.Fatal(err)

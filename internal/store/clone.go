@@ -137,6 +137,11 @@ func CloneFacts(f *hotstick.Facts) *hotstick.Facts {
 	s.Keys = list(s.Keys)
 	s.SignatureEnforced, s.ModulesDisabled, s.SecureBoot = pointer(s.SignatureEnforced), pointer(s.ModulesDisabled), pointer(s.SecureBoot)
 	c.Livepatch.Patches = deep(c.Livepatch.Patches, clonePatch)
+	c.Tracing.Functions = deep(c.Tracing.Functions, func(f hotstick.TracedFunction) hotstick.TracedFunction {
+		f.Handlers = list(f.Handlers)
+		return f
+	})
+	c.Tracing.Kprobes = list(c.Tracing.Kprobes)
 	c.Modules = list(c.Modules)
 	c.Drivers = deep(c.Drivers, func(d hotstick.Capabilities) hotstick.Capabilities {
 		d.Rollback, d.Reason, d.CoverUntil = list(d.Rollback), cloneReason(d.Reason), d.CoverUntil.UTC()

@@ -75,9 +75,11 @@ func (r Rules) Check(h Host) *hotstick.Reason {
 		return why
 	}
 	if r.patch.Replace {
-		return foreign(h.Patches, r.known)
+		if why := foreign(h.Patches, r.known); why != nil {
+			return why
+		}
 	}
-	return nil
+	return taken(h, r.patch.Functions)
 }
 
 // inEffect refuses what is there already, and what is older without permission.

@@ -43,6 +43,7 @@ var remedies = map[hotstick.ReasonCode]string{
 	hotstick.ReasonTouchFailed:        "Look at the reason's detail on the host, and put that right; then a new attempt may be made.",
 	hotstick.ReasonOtherMaster:        "Adopt the host on the host itself: hotstick-agent adopt; or stop the other system.",
 	hotstick.ReasonForeignPatch:       "Remove the other live patch with the tool that loaded it.",
+	hotstick.ReasonFunctionTaken:      "End the probe or program that is named, for as long as the patch is loaded; the host tells of it within a quarter of an hour.",
 	hotstick.ReasonCatalogExpired:     "Renew the catalog's signatures with its offline keys.",
 	hotstick.ReasonModuleUnsigned:     "Sign the module with a key that the kernel trusts (scripts/sign-file), and publish it as a new level.",
 	hotstick.ReasonKeyMissing:         "Enrol the key on the host (mokutil --import CERTIFICATE, then reboot), or sign the module with a key that it trusts: hotstick host show HOST",

@@ -106,6 +106,9 @@ type Response struct {
 	Adopted    []string       `json:"adopted,omitempty" since:"2"`
 	AdoptedFor string         `json:"adopted_for,omitempty" since:"2"`
 	Lifted     *hotstick.Lift `json:"lifted,omitempty" since:"2"`
+	// Tracing says who else has hooked into the kernel's functions, as of the loader's last
+	// look; zero if it cannot tell.
+	Tracing hotstick.TracingFacts `json:"tracing,omitzero" since:"2"`
 }
 
 // Refusal tells why a document was not taken.

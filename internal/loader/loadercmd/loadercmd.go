@@ -34,6 +34,7 @@ import (
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/driver/klp/klpchange"
 	"github.com/hotstick/hotstick/internal/flagenv"
+	"github.com/hotstick/hotstick/internal/kernel/ftrace"
 	"github.com/hotstick/hotstick/internal/loader"
 	"github.com/hotstick/hotstick/internal/loader/inbox"
 	"github.com/hotstick/hotstick/internal/loader/journal"
@@ -231,6 +232,7 @@ func run(ctx context.Context, s settings, log *slog.Logger) (failed error) {
 		Identity: func() (ed25519.PublicKey, error) { return inbox.Identity(s.agent) },
 		Labels:   func() (map[string]string, error) { return ownLabels(s.config) },
 		Off:      newOffSwitch(s.off, os.DirFS("/")).state,
+		Tracing:  func() hotstick.TracingFacts { return ftrace.Read(tree) },
 		Keys:     kernel.keys(), Model: kernel.model(), Tasks: newTaskWatch(os.DirFS("/")),
 		Others: others{os.DirFS("/"), build.Release}, Journal: journal.Open(s.state),
 		Limits: s.limits, Rest: debug.FreeOSMemory, Log: log, Trace: sink,
