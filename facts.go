@@ -12,9 +12,17 @@ type Facts struct {
 	Security  SecurityFacts  `json:"security"`
 	Livepatch LivepatchFacts `json:"livepatch"`
 	// Tracing says who else has hooked into the kernel's functions; zero if nobody told.
-	Tracing TracingFacts   `json:"tracing,omitzero" since:"2"`
-	Modules []ModuleFacts  `json:"modules,omitempty"`
-	Drivers []Capabilities `json:"drivers,omitempty"`
+	Tracing TracingFacts `json:"tracing,omitzero" since:"2"`
+	// Machine is what the kernel runs on, and Services what runs on the host.
+	Machine  MachineFacts `json:"machine,omitzero" since:"2"`
+	Services ServiceFacts `json:"services,omitzero" since:"2"`
+	// Sysctls are values of a fixed list, by name; one that the kernel lacks is absent.
+	Sysctls map[string]string `json:"sysctls,omitempty" since:"2"`
+	// Withheld are the groups (see [OptionalGroups]) that the host's configuration keeps
+	// back, so that their absence is not taken for anything else.
+	Withheld []string       `json:"withheld,omitempty" since:"2"`
+	Modules  []ModuleFacts  `json:"modules,omitempty"`
+	Drivers  []Capabilities `json:"drivers,omitempty"`
 	// Masters are other systems that load live patches on this host.
 	Masters []Master `json:"masters,omitempty" since:"2"`
 	// Labels were set on the host itself (its configuration file), such as

@@ -17,6 +17,10 @@ type FactsDelta struct {
 	Security  *SecurityFacts     `json:"security,omitempty"`
 	Livepatch *LivepatchFacts    `json:"livepatch,omitempty"`
 	Tracing   *TracingFacts      `json:"tracing,omitempty"`
+	Machine   *MachineFacts      `json:"machine,omitempty"`
+	Services  *ServiceFacts      `json:"services,omitempty"`
+	Sysctls   *map[string]string `json:"sysctls,omitempty"`
+	Withheld  *[]string          `json:"withheld,omitempty"`
 	Drivers   *[]Capabilities    `json:"drivers,omitempty"`
 	Masters   *[]Master          `json:"masters,omitempty"`
 	Windows   *WindowsFacts      `json:"windows,omitempty"`
@@ -46,7 +50,9 @@ func (f Facts) Delta(newer Facts, base Digest) *FactsDelta {
 	}
 	d := &FactsDelta{Base: base,
 		Host: differs(f.Host, newer.Host), Kernel: differs(f.Kernel, newer.Kernel), Security: differs(f.Security, newer.Security),
-		Livepatch: differs(f.Livepatch, newer.Livepatch), Tracing: differs(f.Tracing, newer.Tracing), Drivers: differs(list(f.Drivers), list(newer.Drivers)),
+		Livepatch: differs(f.Livepatch, newer.Livepatch), Tracing: differs(f.Tracing, newer.Tracing),
+		Machine: differs(f.Machine, newer.Machine), Services: differs(f.Services, newer.Services),
+		Sysctls: differs(set(f.Sysctls), set(newer.Sysctls)), Withheld: differs(list(f.Withheld), list(newer.Withheld)), Drivers: differs(list(f.Drivers), list(newer.Drivers)),
 		Masters: differs(list(f.Masters), list(newer.Masters)), Labels: differs(set(f.Labels), set(newer.Labels)), Gone: gone(f.Modules, newer.Modules), Come: come(f.Modules, newer.Modules)}
 	if !reflect.DeepEqual(f.Windows, newer.Windows) {
 		d.Windows = newer.Windows
@@ -58,6 +64,8 @@ func (f Facts) Delta(newer Facts, base Digest) *FactsDelta {
 func (d FactsDelta) Apply(f Facts) Facts {
 	f.Host, f.Kernel, f.Security = other(d.Host, f.Host), other(d.Kernel, f.Kernel), other(d.Security, f.Security)
 	f.Livepatch, f.Tracing = other(d.Livepatch, f.Livepatch), other(d.Tracing, f.Tracing)
+	f.Machine, f.Services = other(d.Machine, f.Machine), other(d.Services, f.Services)
+	f.Sysctls, f.Withheld = other(d.Sysctls, f.Sysctls), other(d.Withheld, f.Withheld)
 	f.Drivers, f.Masters, f.Labels = other(d.Drivers, f.Drivers), other(d.Masters, f.Masters), other(d.Labels, f.Labels)
 	if d.Windows != nil {
 		f.Windows = d.Windows

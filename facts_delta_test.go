@@ -29,6 +29,18 @@ func someFacts(t *rapid.T, label string, windows bool) hotstick.Facts {
 	if rapid.Bool().Draw(t, label+"tracing") {
 		f.Tracing = hotstick.TracingFacts{FunctionsRead: true, MoreFunctions: rapid.IntRange(0, 1).Draw(t, label+"traced")}
 	}
+	if rapid.Bool().Draw(t, label+"machine") {
+		f.Machine.NUMANodes = rapid.IntRange(1, 2).Draw(t, label+"nodes")
+	}
+	if rapid.Bool().Draw(t, label+"services") {
+		f.Services.Running = []string{rapid.SampledFrom([]string{"docker.service", "k3s.service"}).Draw(t, label+"unit")}
+	}
+	if rapid.Bool().Draw(t, label+"sysctls") {
+		f.Sysctls = map[string]string{"kernel.panic": rapid.SampledFrom([]string{"0", "10"}).Draw(t, label+"panic")}
+	}
+	if rapid.Bool().Draw(t, label+"withheld") {
+		f.Withheld = []string{rapid.SampledFrom(hotstick.OptionalGroups()).Draw(t, label+"group")}
+	}
 	if rapid.Bool().Draw(t, label+"patches") {
 		f.Livepatch.Patches = []hotstick.LoadedPatch{{Module: "p", State: hotstick.InEffect}}
 	}

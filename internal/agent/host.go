@@ -150,7 +150,9 @@ func (c *Core) observe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	facts.Security.Keys, facts.Tracing = h.loader.Keys, h.loader.Tracing
+	if facts.Security.Keys = h.loader.Keys; !slices.Contains(facts.Withheld, hotstick.GroupTracing) {
+		facts.Tracing = h.loader.Tracing
+	}
 	facts.Livepatch.Patches = driver.Unite(facts.Livepatch.Patches, h.loader.Rooted)
 	facts.Drivers = told(facts.Drivers, h.loader.Drivers)
 	for _, system := range h.loader.Adopted {

@@ -19,6 +19,8 @@ type Machine struct {
 	// Hostname replaces the kernel's if it is not empty.
 	Hostname string
 	Labels   map[string]string
+	// Withheld are the groups of facts that are kept back.
+	Withheld []string
 }
 
 var _ Observer = (*Machine)(nil)
@@ -31,6 +33,7 @@ func (m *Machine) Facts(ctx context.Context) (hotstick.Facts, error) {
 	if facts.Host.BootID == "" || facts.Kernel.Build.Validate() != nil {
 		return hotstick.Facts{}, err
 	}
+	kernel.ReadOptional(m.Root, &facts, m.Withheld)
 	if m.Hostname != "" {
 		facts.Host.Hostname = m.Hostname
 	}

@@ -1,9 +1,11 @@
 package agent_test
 
 import (
+	"slices"
 	"testing"
 	"testing/fstest"
 
+	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/agent"
 	"github.com/hotstick/hotstick/internal/driver"
 	"github.com/hotstick/hotstick/internal/driver/klp"
@@ -55,5 +57,21 @@ func TestTheConfiguredNameBeatsTheKernels(t *testing.T) {
 	m.Hostname = "web-1"
 	if facts, err := m.Facts(t.Context()); err != nil || facts.Host.Hostname != "web-1" {
 		t.Errorf("the host is called %q, %v", facts.Host.Hostname, err)
+	}
+}
+
+func TestWhatIsKeptBackIsNotAmongTheFacts(t *testing.T) {
+	fsys := bare()
+	fsys["proc/sys/kernel/panic"] = &fstest.MapFile{Data: []byte("10\n")}
+	fsys["run/reboot-required"] = &fstest.MapFile{}
+	m := machine(fsys)
+	facts, err := m.Facts(t.Context())
+	if err != nil || facts.Sysctls["kernel.panic"] != "10" || !facts.Services.RebootRequired || facts.Withheld != nil {
+		t.Errorf("all facts are %+v, %v", facts, err)
+	}
+	m.Withheld = []string{hotstick.GroupServices, hotstick.GroupSysctls}
+	facts, err = m.Facts(t.Context())
+	if err != nil || facts.Sysctls != nil || facts.Services.RebootRequired || !slices.Equal(facts.Withheld, m.Withheld) {
+		t.Errorf("without two groups the facts are %+v, %v", facts, err)
 	}
 }

@@ -19,3 +19,13 @@ func TestTheFactsSayWhoTheLoaderSaysHasHookedIn(t *testing.T) {
 		t.Errorf("that it cannot tell any more is not sent: %+v", req.Delta)
 	}
 }
+
+func TestTracingThatIsKeptBackIsNotSent(t *testing.T) {
+	s := newRested(t)
+	s.facts.Withheld = []string{hotstick.GroupTracing}
+	s.state.Tracing = hotstick.TracingFacts{FunctionsRead: true}
+	req, _ := s.checksIn()
+	if req.Delta == nil || req.Delta.Tracing != nil || req.Delta.Withheld == nil {
+		t.Errorf("sent %+v", req.Delta)
+	}
+}

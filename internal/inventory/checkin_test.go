@@ -307,6 +307,15 @@ func TestCheckInsBeyondTheLimitsAreRefused(t *testing.T) {
 		"many traced functions": func(r *wire.SyncRequest) {
 			r.Facts.Tracing.Functions = make([]hotstick.TracedFunction, hotstick.MaxTraced+1)
 		},
+		"many device drivers": func(r *wire.SyncRequest) {
+			r.Facts.Machine.Drivers = make([]hotstick.DeviceDriver, hotstick.MaxDeviceDrivers+1)
+		},
+		"a long firmware":  func(r *wire.SyncRequest) { r.Facts.Machine.Firmware.Version = long },
+		"a long driver":    func(r *wire.SyncRequest) { r.Facts.Machine.Drivers = []hotstick.DeviceDriver{{Driver: long}} },
+		"many nodes":       func(r *wire.SyncRequest) { r.Facts.Services.Cluster.Nodes = make([]string, hotstick.MaxClusterNodes+1) },
+		"a long unit":      func(r *wire.SyncRequest) { r.Facts.Services.Running = []string{long} },
+		"a long sysctl":    func(r *wire.SyncRequest) { r.Facts.Sysctls = map[string]string{"k": long} },
+		"many kept groups": func(r *wire.SyncRequest) { r.Facts.Withheld = make([]string, 5) },
 		"a long handler": func(r *wire.SyncRequest) {
 			r.Facts.Tracing.Functions = []hotstick.TracedFunction{{Handlers: []string{long}}}
 		},

@@ -25,6 +25,7 @@ const (
 	maxListed      = 4096
 	maxMasters     = 32
 	maxModel       = 256
+	maxUnits       = 64
 )
 
 // Check reports the first thing in a check-in that is malformed or beyond a
@@ -170,6 +171,9 @@ func CheckFacts(f hotstick.Facts) error {
 		return err
 	}
 	if err := checkTracing(f.Tracing); err != nil {
+		return err
+	}
+	if err := checkSurroundings(f); err != nil {
 		return err
 	}
 	for k, v := range f.Labels {

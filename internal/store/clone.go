@@ -141,7 +141,9 @@ func CloneFacts(f *hotstick.Facts) *hotstick.Facts {
 		f.Handlers = list(f.Handlers)
 		return f
 	})
-	c.Tracing.Kprobes = list(c.Tracing.Kprobes)
+	c.Tracing.Kprobes, c.Machine.Drivers = list(c.Tracing.Kprobes), list(c.Machine.Drivers)
+	c.Services.Running, c.Services.RebootFor, c.Services.Cluster.Nodes = list(c.Services.Running), list(c.Services.RebootFor), list(c.Services.Cluster.Nodes)
+	c.Sysctls, c.Withheld = dict(c.Sysctls), list(c.Withheld)
 	c.Modules = list(c.Modules)
 	c.Drivers = deep(c.Drivers, func(d hotstick.Capabilities) hotstick.Capabilities {
 		d.Rollback, d.Reason, d.CoverUntil = list(d.Rollback), cloneReason(d.Reason), d.CoverUntil.UTC()
