@@ -35,6 +35,8 @@ import (
 //	health:
 //	  off: [pressure_cpu]
 //	  limits: {fsync: 0.5}
+//	facts:
+//	  off: [services, sysctls]
 //	mirrors:
 //	  - url: https://mirror-a.example/hotstick
 //	  - url: https://10.0.0.9/hotstick
@@ -57,6 +59,7 @@ type File struct {
 	Labels map[string]string `yaml:"labels"`
 	Probes []ProbeFile       `yaml:"probes"`
 	Health HealthFile        `yaml:"health"`
+	Facts  FactsFile         `yaml:"facts"`
 	// Mirrors are other places that have the catalog. Only who administers the host
 	// can name them; the server cannot.
 	Mirrors []MirrorFile `yaml:"mirrors"`
@@ -125,6 +128,9 @@ func (f File) Validate() error {
 		return err
 	}
 	if err := f.Health.validate(); err != nil {
+		return err
+	}
+	if err := f.Facts.validate(); err != nil {
 		return err
 	}
 	return validateMirrors(f.Mirrors)

@@ -1,9 +1,12 @@
 package agent_test
 
 import (
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/agent"
 )
 
@@ -44,6 +47,10 @@ func TestAConfigurationIsReadStrictly(t *testing.T) {
 		{"limit that is none", "health: {limits: {fsync: .nan}}\n", "above 0"},
 		{"limit below zero", "health: {limits: {fsync: -1}}\n", "above 0"},
 		{"health with an unknown key", "health: {pressure: 1}\n", "unknown field"},
+		{"facts kept back", "facts: {off: [sysctls, tracing, machine, services]}\n", ""},
+		{"facts of an unknown group", "facts: {off: [sysctl]}\n", "cannot keep back the facts \"sysctl\": the groups that may be kept back are tracing, machine, services, sysctls"},
+		{"facts that plans rest on", "facts: {off: [modules]}\n", "plans rest on them"},
+		{"facts with an unknown key", "facts: {none: [sysctls]}\n", "unknown field \"none\""},
 		{"mirrors", "mirrors:\n  - url: https://a/catalog\n  - url: https://10.0.0.9:8443\n    certificate: sha256:" + strings.Repeat("ab", 32) + "\n", ""},
 		{"mirror that anybody can read along", "mirrors:\n  - url: http://a/catalog\n", "as a mirror"},
 		{"mirror with a password", "mirrors:\n  - url: https://u:p@a/catalog\n", "cannot use a mirror"},
@@ -58,6 +65,23 @@ func TestAConfigurationIsReadStrictly(t *testing.T) {
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error is %v, want %q", c.what, err, c.want)
 		}
+	}
+}
+
+// TestEveryGroupOfFactsIsNeededOrMayBeKeptBack: a new group that is forgotten here would be
+// called unknown.
+func TestEveryGroupOfFactsIsNeededOrMayBeKeptBack(t *testing.T) {
+	all := reflect.TypeFor[hotstick.Facts]()
+	for i := range all.NumField() {
+		group, _, _ := strings.Cut(all.Field(i).Tag.Get("json"), ",")
+		_, err := agent.ReadFile([]byte("facts: {off: [" + group + "]}\n"))
+		if known := err == nil || strings.Contains(err.Error(), "plans rest on them"); !known && group != "withheld" {
+			t.Errorf("%s: %v", group, err)
+		}
+	}
+	file, err := agent.ReadFile([]byte("facts: {off: [tracing, machine, tracing]}\n"))
+	if got := file.Facts.Withheld(); err != nil || !slices.Equal(got, []string{"machine", "tracing"}) {
+		t.Errorf("kept back are %v, %v", got, err)
 	}
 }
 

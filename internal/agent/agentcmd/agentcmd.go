@@ -210,7 +210,8 @@ func run(ctx context.Context, s settings, log *slog.Logger) error {
 		// A host must be patched all the same; other hosts keep the server honest.
 		log.Error("cannot keep the server honest: what was remembered of its audit log is damaged", "error", err)
 	}
-	on, err := s.assemble(Place{State: s.file.State, Socket: s.file.Socket, Config: s.config, Hostname: s.file.Hostname, Labels: labels, Log: log})
+	on, err := s.assemble(Place{State: s.file.State, Socket: s.file.Socket, Config: s.config, Hostname: s.file.Hostname, Labels: labels,
+		Withheld: s.file.Facts.Withheld(), Log: log})
 	if err != nil {
 		return err
 	}

@@ -73,7 +73,7 @@ func thisMachine(at Place) (Platform, error) {
 	machine, loader, bell := machineTree(), link.Dial(at.Socket), link.BellPath(at.Socket)
 	return Platform{
 		Machine: machine, Loader: loader, Bell: func() hotstick.Digest { return link.ReadBell(bell) },
-		Observer: &agent.Machine{Root: machine, Drivers: observers(machine), Hostname: at.Hostname, Labels: at.Labels},
+		Observer: &agent.Machine{Root: machine, Drivers: observers(machine), Hostname: at.Hostname, Labels: at.Labels, Withheld: at.Withheld},
 		Uptime:   uptime, Rest: resting(), Close: func() { loader.Close() },
 	}, nil
 }

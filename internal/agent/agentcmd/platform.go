@@ -33,6 +33,8 @@ type Place struct {
 	// Hostname replaces the system's own if it is not empty.
 	Hostname string
 	Labels   map[string]string
+	// Withheld are the groups of facts that are kept back.
+	Withheld []string
 	Log      *slog.Logger
 }
 
