@@ -31,4 +31,6 @@
 //	secure boot      the EFI variable SecureBoot
 //	modules          /proc/modules, /sys/module/NAME/srcversion
 //	live patches     /sys/kernel/livepatch, and modules with taint K
+//
+// The groups that a host may keep back, with all sources and caps: docs/reference/facts.md.
 package kernel
