@@ -20,6 +20,12 @@ type TracingFacts struct {
 	Kprobes []Kprobe `json:"kprobes,omitempty"`
 	// MoreKprobes is how many there are beyond those.
 	MoreKprobes int `json:"more_kprobes,omitempty"`
+	// Tracers are the processes that hold BPF programs of kinds that go into functions
+	// (source: /proc/PID/fdinfo), by name and kind, at most [MaxTracers]. They are looked for
+	// only where somebody is in a function. One that only pinned its programs is not found.
+	Tracers []Tracer `json:"tracers,omitempty"`
+	// TracersPartial: there are more, or more open files than are looked at.
+	TracersPartial bool `json:"tracers_partial,omitempty"`
 }
 
 // Limits of [TracingFacts].
@@ -28,6 +34,9 @@ const (
 	MaxTraced = 256
 	// MaxHandlers bounds what is named of one function.
 	MaxHandlers = 8
+	// MaxTracers and MaxTracerFunctions bound the processes, and the functions of each.
+	MaxTracers         = 32
+	MaxTracerFunctions = 16
 )
 
 // TracedFunction is one function that somebody has hooked into by ftrace.
@@ -59,3 +68,26 @@ type Kprobe struct {
 	ByFtrace bool `json:"by_ftrace,omitempty"`
 	Disabled bool `json:"disabled,omitempty"`
 }
+
+// Tracer is what the processes of one name hold of one kind of BPF program.
+type Tracer struct {
+	// Process is the name of the processes.
+	Process string `json:"process"`
+	// Kind is one of the constants.
+	Kind string `json:"kind"`
+	// Programs is how many there are.
+	Programs int `json:"programs"`
+	// Functions are those that they are in, as far as the kernel tells, at most
+	// [MaxTracerFunctions].
+	Functions []string `json:"functions,omitempty"`
+}
+
+// Kinds of BPF programs that go into functions.
+const (
+	// TracerTracing: by a trampoline (fentry, fexit, fmod_ret, LSM).
+	TracerTracing = "tracing"
+	// TracerMulti: by one probe of many functions.
+	TracerMulti = "kprobe_multi"
+	// TracerKprobe: by probes, of the kernel or of programs; a file does not tell which.
+	TracerKprobe = "kprobe"
+)

@@ -316,6 +316,8 @@ func TestCheckInsBeyondTheLimitsAreRefused(t *testing.T) {
 		"a long unit":      func(r *wire.SyncRequest) { r.Facts.Services.Running = []string{long} },
 		"a long sysctl":    func(r *wire.SyncRequest) { r.Facts.Sysctls = map[string]string{"k": long} },
 		"many kept groups": func(r *wire.SyncRequest) { r.Facts.Withheld = make([]string, 5) },
+		"many tracers":     func(r *wire.SyncRequest) { r.Facts.Tracing.Tracers = make([]hotstick.Tracer, hotstick.MaxTracers+1) },
+		"a long tracer":    func(r *wire.SyncRequest) { r.Facts.Tracing.Tracers = []hotstick.Tracer{{Process: long}} },
 		"a long handler": func(r *wire.SyncRequest) {
 			r.Facts.Tracing.Functions = []hotstick.TracedFunction{{Handlers: []string{long}}}
 		},

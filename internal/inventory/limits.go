@@ -100,6 +100,14 @@ func checkTracing(t hotstick.TracingFacts) error {
 			return fmt.Errorf("cannot use the facts: a traced function is beyond its limits")
 		}
 	}
+	if len(t.Tracers) > hotstick.MaxTracers {
+		return fmt.Errorf("cannot use the facts: more than %d tracers", hotstick.MaxTracers)
+	}
+	for _, by := range t.Tracers {
+		if tooLong(maxText, by.Process, by.Kind) || len(by.Functions) > hotstick.MaxTracerFunctions || tooLong(maxText, by.Functions...) {
+			return fmt.Errorf("cannot use the facts: a tracer is beyond its limits")
+		}
+	}
 	for _, p := range t.Kprobes {
 		if tooLong(maxText, p.Function) {
 			return fmt.Errorf("cannot use the facts: a probe's text is too long")

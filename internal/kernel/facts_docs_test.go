@@ -116,6 +116,7 @@ func TestTheReferenceHasTheCapsOfTheCode(t *testing.T) {
 		"host.hostname": smallFile, "host.hardware": maxCards, "host.model": maxModel, "kernel.installed[]": maxInstalled, "kernel.built_in[]": maxBuiltIn,
 		"security.keys[].name": maxKeys, "livepatch.patches[].functions[]": maxFunctions,
 		"tracing.functions[].function": hotstick.MaxTraced, "tracing.functions[].handlers[]": hotstick.MaxHandlers, "tracing.kprobes[].function": hotstick.MaxTraced,
+		"tracing.tracers[].process": hotstick.MaxTracers, "tracing.tracers[].functions[]": hotstick.MaxTracerFunctions,
 		"machine.firmware.vendor": maxFirmware, "machine.drivers[].driver": hotstick.MaxDeviceDrivers,
 		"services.running[]": len(MindedUnits()), "services.kubernetes_node": maxNodeName, "services.cluster.name": maxClusterName,
 		"services.cluster.nodes[]": hotstick.MaxClusterNodes, "services.reboot_for[]": hotstick.MaxRebootFor, "withheld[]": len(hotstick.OptionalGroups()),

@@ -141,6 +141,10 @@ func CloneFacts(f *hotstick.Facts) *hotstick.Facts {
 		f.Handlers = list(f.Handlers)
 		return f
 	})
+	c.Tracing.Tracers = deep(c.Tracing.Tracers, func(t hotstick.Tracer) hotstick.Tracer {
+		t.Functions = list(t.Functions)
+		return t
+	})
 	c.Tracing.Kprobes, c.Machine.Drivers = list(c.Tracing.Kprobes), list(c.Machine.Drivers)
 	c.Services.Running, c.Services.RebootFor, c.Services.Cluster.Nodes = list(c.Services.Running), list(c.Services.RebootFor), list(c.Services.Cluster.Nodes)
 	c.Sysctls, c.Withheld = dict(c.Sysctls), list(c.Withheld)

@@ -13,7 +13,7 @@ import (
 func taken(h Host, functions []string) *hotstick.Reason {
 	for _, f := range h.Facts.Tracing.Functions {
 		if f.Modifies && slices.Contains(functions, f.Function) && !livepatched(f, h.Patches) {
-			return &hotstick.Reason{Code: hotstick.ReasonFunctionTaken, Subject: f.Function, Detail: "by " + hooks(f.Handlers)}
+			return &hotstick.Reason{Code: hotstick.ReasonFunctionTaken, Subject: f.Function, Detail: "by " + hooks(f.Handlers) + holders(f.Function, h.Facts.Tracing.Tracers)}
 		}
 	}
 	return nil
@@ -54,4 +54,18 @@ func hooks(handlers []string) string {
 		return "somebody whom the kernel does not name"
 	}
 	return strings.Join(who, ", ")
+}
+
+// holders names the processes of which the kernel tells that their programs are in a function.
+func holders(function string, tracers []hotstick.Tracer) string {
+	var who []string
+	for _, t := range tracers {
+		if slices.Contains(t.Functions, function) && !slices.Contains(who, t.Process) {
+			who = append(who, t.Process)
+		}
+	}
+	if len(who) == 0 {
+		return ""
+	}
+	return ", held by " + strings.Join(who, ", ")
 }

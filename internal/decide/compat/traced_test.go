@@ -21,6 +21,8 @@ func TestAFunctionThatSomebodyElseHasTakenIsForeseen(t *testing.T) {
 		{"a probe with a post handler", function(ioctl, "kprobe_ftrace_handler"), nil, "by a kprobe with a post handler"},
 		{"a BPF program on a kernel before 6.0", function(ioctl, "call_direct_funcs", "bpf_trampoline_6442505421"), nil,
 			"by a BPF program, which this kernel lets beside no live patch (bpf_trampoline_6442505421)"},
+		{"a BPF program of a process that is known", function(ioctl, "bpf_trampoline_7"), nil,
+			"by a BPF program, which this kernel lets beside no live patch (bpf_trampoline_7), held by tetragon"},
 		{"somebody else", function(ioctl, "my_handler"), nil, "by my_handler"},
 		{"nobody knows who", function(ioctl), nil, "by somebody whom the kernel does not name"},
 		{"a BPF program beside which a live patch may be", hotstick.TracedFunction{Function: ioctl, Users: 1, Direct: true}, nil, ""},
@@ -34,6 +36,9 @@ func TestAFunctionThatSomebodyElseHasTakenIsForeseen(t *testing.T) {
 		rules := compat.For(hotstick.Patch{Ref: fix(2), Driver: "klp", Replace: true, Functions: []string{"vmlinux:other", ioctl},
 			Artifacts: []hotstick.Artifact{{Build: build}}}, func(string) bool { return true })
 		h := ready()
+		if len(c.traced.Handlers) == 1 && c.traced.Handlers[0] == "bpf_trampoline_7" {
+			h.Facts.Tracing.Tracers = []hotstick.Tracer{{Process: "falco", Functions: []string{"vmlinux:vfs_read"}}, {Process: "tetragon", Functions: []string{ioctl}}}
+		}
 		h.Patches, h.Facts.Tracing.Functions = c.patches, []hotstick.TracedFunction{c.traced}
 		got := hotstick.Reason{}
 		if why := rules.Check(h); why != nil {

@@ -6,6 +6,7 @@
 //
 //	/sys/kernel/tracing/enabled_functions  functions that somebody has hooked into
 //	/sys/kernel/debug/kprobes/list         probes
+//	/proc/PID/fd, fdinfo                   who holds BPF programs that go into functions
 //
 // A line of the first is a function, how many have hooked into it, flags and, where the
 // kernel can tell, the handlers; a direct call stands on a line of its own:
@@ -22,11 +23,12 @@
 //
 // The kernel makes the first list under the lock that hooking in takes. It is short unless
 // somebody traces every function; then it has some ten thousand lines, of which those that
-// change a function's way are kept first.
+// change a function's way are kept first. Open files are looked at only where somebody is in
+// a function, and at most 32,768 of them.
 //
 // # What is not told
 //
-// Which process owns a BPF program or a probe; whether a BPF program on a probe overrides
+// Which process owns a probe, or a BPF program that is pinned only; whether a BPF program on a probe overrides
 // what its function returns; and whether a probe has a post handler, but for one at a
 // function's entry by the flag I.
 package ftrace
@@ -58,6 +60,7 @@ func Read(fsys fs.FS) hotstick.TracingFacts {
 	var found hotstick.TracingFacts
 	readFunctions(fsys, &found)
 	readKprobes(fsys, &found)
+	readTracers(fsys, &found)
 	return found
 }
 
