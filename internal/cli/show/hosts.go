@@ -136,6 +136,7 @@ func facts(p *page, f hotstick.Facts) {
 	p.field("Taint", "%d", f.Kernel.Tainted)
 	p.field("Lockdown", "%s", Clean(orNone(f.Security.Lockdown)))
 	p.field("Modules", "%s", modulePosture(f.Security))
+	surroundings(p, f)
 	for _, c := range f.Drivers {
 		state := "available"
 		if !c.Available {

@@ -79,6 +79,10 @@ func (r Rules) Check(h Host) *hotstick.Reason {
 			return why
 		}
 	}
+	if h.Facts.Sysctls["kernel.ftrace_enabled"] == "0" {
+		// Turning it on is for whoever turned it off; no cause to reboot instead.
+		return &hotstick.Reason{Code: hotstick.ReasonKernelRefused, Detail: "kernel.ftrace_enabled is 0: no live patch can come in until it is 1"}
+	}
 	return taken(h, r.patch.Functions)
 }
 

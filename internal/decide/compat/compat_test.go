@@ -45,6 +45,8 @@ func TestCheckGivesTheFirstReason(t *testing.T) {
 		{"a newer level that a downgrade lets go", func(h *compat.Host) { h.InEffect, h.Downgrade = fix(3), true }, ""},
 		{"the level itself, downgrade or not", func(h *compat.Host) { h.InEffect, h.Downgrade = fix(2), true }, hotstick.ReasonAlreadyInEffect},
 		{"a kernel that demands signatures", locked(), hotstick.ReasonModuleUnsigned},
+		{"a kernel whose ftrace is off", func(h *compat.Host) { h.Facts.Sysctls = map[string]string{"kernel.ftrace_enabled": "0"} }, hotstick.ReasonKernelRefused},
+		{"a kernel whose ftrace is on", func(h *compat.Host) { h.Facts.Sysctls = map[string]string{"kernel.ftrace_enabled": "1"} }, ""},
 		{"no driver", func(h *compat.Host) { h.Facts.Drivers = nil }, hotstick.ReasonUnsupported},
 	}
 	for _, test := range tests {
