@@ -41,6 +41,9 @@ type ExposureTable interface {
 	OfHost(host hotstick.HostID, open bool) ([]Exposure, error)
 	// Open returns the one that is open; ErrNotFound if none is.
 	Open(host hotstick.HostID, cve string) (Exposure, error)
+	// Since returns when the earliest of a CVE's open intervals began; ErrNotFound if none is
+	// open.
+	Since(cve string) (time.Time, error)
 	// Hosts returns hosts that have an open interval by ID, those after one of them; revoked
 	// ones too. Limit 0 means all.
 	Hosts(after hotstick.HostID, limit int) ([]hotstick.HostID, error)

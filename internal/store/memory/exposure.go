@@ -3,6 +3,7 @@ package memory
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/store"
@@ -80,6 +81,25 @@ func (t exposureTable) Open(host hotstick.HostID, cve string) (store.Exposure, e
 		return store.Exposure{}, store.ErrNotFound
 	}
 	return known[len(known)-1].Clone(), nil
+}
+
+func (t exposureTable) Since(cve string) (earliest time.Time, err error) {
+	if err := t.usable(); err != nil {
+		return earliest, err
+	}
+	for _, byCVE := range t.s.know.exposures {
+		known := byCVE[cve]
+		if len(known) == 0 || known[len(known)-1].Ended != nil {
+			continue
+		}
+		if began := known[len(known)-1].Began; earliest.IsZero() || began.Before(earliest) {
+			earliest = began
+		}
+	}
+	if earliest.IsZero() {
+		return earliest, store.ErrNotFound
+	}
+	return earliest, nil
 }
 
 func (t exposureTable) Hosts(after hotstick.HostID, limit int) ([]hotstick.HostID, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hotstick/hotstick"
 	"github.com/hotstick/hotstick/internal/store"
@@ -131,6 +132,14 @@ func (t exposureTable) OfHost(host hotstick.HostID, open bool) ([]store.Exposure
 
 func (t exposureTable) Open(host hotstick.HostID, cve string) (store.Exposure, error) {
 	return one(t.tx, readExposure, selectExposure+` AND e.cve = (SELECT n FROM cves WHERE name = ?) AND e.ended IS NULL`, host, cve)
+}
+
+func (t exposureTable) Since(cve string) (time.Time, error) {
+	return one(t.tx, func(row scan) (time.Time, error) {
+		var began int64
+		err := row(&began)
+		return when(began), err
+	}, `SELECT began FROM exposures WHERE cve = (SELECT n FROM cves WHERE name = ?) AND ended IS NULL ORDER BY began LIMIT 1`, cve)
 }
 
 func (t exposureTable) Hosts(after hotstick.HostID, limit int) ([]hotstick.HostID, error) {

@@ -167,6 +167,7 @@ func askKnowledge(tx store.Tx) error {
 	_, _ = tx.Advisories().Get("f", "d")
 	_, _ = tx.Vulnerabilities().Get("CVE-2026-0001")
 	_, _ = tx.Exposures().Open("h", "CVE-2026-0001")
+	_, _ = tx.Exposures().Since("CVE-2026-0001")
 	return errors.Join(errs[:]...)
 }
 

@@ -21,6 +21,7 @@ var exposureTests = []test{
 	{"every field of an exposure comes back", everyFieldOfAnExposure},
 	{"an exposure of an unknown host is refused whole", anExposureOfAnUnknownHost},
 	{"hosts that are open are paged", exposedHostsArePaged},
+	{"a CVE is open since its earliest open interval", aCVEIsOpenSince},
 	{"an update that fails leaves exposures as they were", aFailedExposureIsUndone},
 }
 
@@ -219,6 +220,41 @@ func exposedHostsArePaged(w *world) {
 	if !slices.Equal(got, want) {
 		w.Errorf("got %v, want %v", got, want)
 	}
+}
+
+func aCVEIsOpenSince(w *world) {
+	const cve = "CVE-2026-0001"
+	since := func(want int) {
+		w.Helper()
+		w.mustView(func(tx store.Tx) error {
+			got, err := tx.Exposures().Since(cve)
+			if !got.Equal(store.Instant(at(want))) {
+				w.Errorf("open since %v, want %v", got, at(want))
+			}
+			return err
+		})
+	}
+	for i := range 3 {
+		w.putHost(store.Host{ID: hostID(i)})
+		w.begin(store.Exposure{Host: hostID(i), CVE: cve, Began: at(9 - i)}, store.Exposure{Host: hostID(i), CVE: "CVE-2026-0002", Began: at(1)})
+	}
+	since(7)
+	end := func(i int) {
+		w.mustUpdate(func(tx store.Tx) error {
+			return tx.Exposures().End([]store.ExposureEnd{{Host: hostID(i), CVE: cve, At: at(10)}})
+		})
+	}
+	end(2)
+	w.reopen()
+	since(8)
+	w.begin(store.Exposure{Host: hostID(2), CVE: cve, Began: at(11)})
+	end(1)
+	since(9)
+	end(0)
+	since(11)
+	end(2)
+	w.wantErr(store.ErrNotFound, func(tx store.Tx) error { _, err := tx.Exposures().Since(cve); return err })
+	w.wantErr(store.ErrNotFound, func(tx store.Tx) error { _, err := tx.Exposures().Since("CVE-2026-0009"); return err })
 }
 
 func aFailedExposureIsUndone(w *world) {
