@@ -20,6 +20,8 @@ import (
 type knowledge struct {
 	feeds     *feeds.Loop
 	exposures *exposures.Loop
+	// board is what the screens show of CVEs.
+	board *counted[ranked]
 }
 
 const (
@@ -30,7 +32,11 @@ const (
 	answerTime = time.Minute
 )
 
-func (s *Server) newKnowledge() knowledge {
+func (s *Server) newKnowledge() (knowledge, error) {
+	tree, err := exposure.DefaultTree()
+	if err != nil {
+		return knowledge{}, err
+	}
 	o := s.options
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.ResponseHeaderTimeout = answerTime
@@ -38,8 +44,9 @@ func (s *Server) newKnowledge() knowledge {
 		Limits: advisories.DefaultLimits(), Spool: filepath.Join(o.Dir, spoolDir)}}
 	return knowledge{
 		feeds:     feeds.New(feeds.Options{Store: s.store, Importer: read, Now: o.Now, Log: o.Log}),
-		exposures: exposures.New(exposures.Options{Store: s.store, Catalog: s.catalog, Now: o.Now, Log: o.Log}),
-	}
+		board:     &counted[ranked]{},
+		exposures: exposures.New(exposures.Options{Store: s.store, Catalog: s.catalog, Tree: tree, Now: o.Now, Log: o.Log}),
+	}, nil
 }
 
 // spooled reads feeds with an empty directory for what is downloaded: one after the other, so

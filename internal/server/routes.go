@@ -37,7 +37,7 @@ type route struct {
 
 // routes returns the table.
 func routes() []route {
-	return []route{
+	return append(cveRoutes(), []route{
 		{method: "GET", path: "/api/v1/session", rule: ruleSelf, summary: "Who am I", bind: handle((*Server).session)},
 		{method: "POST", path: "/api/v1/session", rule: ruleOpen, body: smallBody, summary: "Sign in to the console", bind: handle((*Server).login)},
 		{method: "DELETE", path: "/api/v1/session", rule: ruleSelf, summary: "Sign out of the console", bind: handle((*Server).logout)},
@@ -134,6 +134,17 @@ func routes() []route {
 		{method: "GET", path: "/agent/v1/catalog/targets/{file}", rule: ruleHost, serve: (*Server).agentArtifact},
 
 		{method: "GET", path: "/", rule: ruleOpen, serve: (*Server).console},
+	}...)
+}
+
+// cveRoutes are the part of the table about CVEs.
+func cveRoutes() []route {
+	return []route{
+		{method: "GET", path: "/api/v1/hosts/{id}/cves", rule: ruleRead, summary: "How a host stands with each CVE, what is open first", bind: handle((*Server).hostCVEs)},
+		{method: "GET", path: "/api/v1/hosts/{id}/cves/{cve}", rule: ruleRead, summary: "Where a host stands with a CVE, why, and by whose word", bind: handle((*Server).exposure)},
+		{method: "GET", path: "/api/v1/cves", rule: ruleRead, summary: "How the fleet stands with each CVE, the most urgent first", bind: handle((*Server).cves)},
+		{method: "GET", path: "/api/v1/cves/{cve}", rule: ruleRead, summary: "A CVE, who is open to it, and what sources say", bind: handle((*Server).cve)},
+		{method: "GET", path: "/api/v1/cves/{cve}/hosts", rule: ruleRead, summary: "Hosts by where they stand with a CVE", bind: handle((*Server).cveHosts)},
 	}
 }
 

@@ -114,7 +114,9 @@ func (s *Server) open(ctx context.Context) error {
 	}
 	s.controller = controller.New(controller.Options{Store: s.store, Catalog: s.catalog, Online: online,
 		Limits: o.Limits.Rollout, Log: o.Log, Trace: o.Trace, Node: traceNode, Now: o.Now})
-	s.knowledge = s.newKnowledge()
+	if s.knowledge, err = s.newKnowledge(); err != nil {
+		return errors.Join(err, s.close())
+	}
 	s.checkpoints = &checkpointer{store: s.store, key: online, now: o.Now, epoch: func() uint64 { return s.catalog.View().Trust.Epoch }}
 	s.tallies, s.counts.uncovered = newTallies(), newCoverages()
 	s.metrics = newMetrics()

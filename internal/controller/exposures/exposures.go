@@ -26,6 +26,8 @@ type Options struct {
 	// SilentAfter is how old a host's last word may be to show that anything is closed; 0 means
 	// [DefaultSilentAfter].
 	SilentAfter time.Duration
+	// Tree decides how urgent what is open is.
+	Tree *exposure.Tree
 	Log         *slog.Logger
 }
 
@@ -41,7 +43,7 @@ type Loop struct {
 	silent  time.Duration
 	log     *slog.Logger
 
-	published atomic.Pointer[exposure.Fleet]
+	published atomic.Pointer[Picture]
 
 	// fleet is nil until it was judged for the first time; doubt says that the store may have
 	// other intervals than follow from it.
@@ -53,6 +55,7 @@ type Loop struct {
 	// change and event are the next to be taken in, of documents and of the audit log.
 	change, event int64
 	hosts         map[hotstick.HostID]exposure.Class
+	sites         sites
 	// scan is when to look at every host next, and anew when to judge all of it anew.
 	scan, anew time.Time
 	away       away
@@ -74,11 +77,30 @@ func New(o Options) *Loop {
 	if o.SilentAfter == 0 {
 		o.SilentAfter = DefaultSilentAfter
 	}
-	return &Loop{store: o.Store, catalog: o.Catalog, now: o.Now, silent: o.SilentAfter, log: o.Log}
+	return &Loop{store: o.Store, catalog: o.Catalog, now: o.Now, silent: o.SilentAfter, log: o.Log, sites: sites{tree: o.Tree}}
 }
 
-// Fleet is where every host stands; nil while nothing is known of any CVE.
-func (l *Loop) Fleet() *exposure.Fleet { return l.published.Load() }
+// Picture is a fleet with what decides how urgent it is. It is read only, and nobody who reads
+// it waits for the loop.
+type Picture struct {
+	Fleet *exposure.Fleet
+	// Sites are those of the hosts whose labels answer anything to the tree.
+	Sites map[hotstick.HostID]exposure.Site
+}
+
+// Picture is where every host stands; nil while nothing is known of any CVE.
+func (l *Loop) Picture() *Picture { return l.published.Load() }
+
+// Fleet is the picture's fleet.
+func (l *Loop) Fleet() *exposure.Fleet {
+	if p := l.Picture(); p != nil {
+		return p.Fleet
+	}
+	return nil
+}
+
+// Tree decides how urgent what is open is.
+func (l *Loop) Tree() *exposure.Tree { return l.sites.tree }
 
 // Pace of the loop.
 const (
@@ -142,7 +164,7 @@ func (l *Loop) Round(ctx context.Context) error {
 		l.doubt = true
 	}
 	l.fleet = next
-	l.published.Store(next)
+	l.published.Store(&Picture{Fleet: next, Sites: l.sites.publish()})
 	if l.doubt {
 		err = l.mend(ctx)
 	} else if next != before {
@@ -192,6 +214,7 @@ func (l *Loop) judgeAll(ctx context.Context) (*exposure.Fleet, error) {
 	l.judges = exposure.Compile(nil, l.basis.patches, nil)
 	l.anew = l.now().Add(anewEvery)
 	l.change, l.hosts = 0, map[hotstick.HostID]exposure.Class{}
+	l.sites.clear()
 	var said []hotstick.Advisory
 	if err := l.documents(ctx, func(d store.SaidAnew) { said = append(said, d.Advisories...) }); err != nil {
 		return nil, err

@@ -50,8 +50,16 @@ func newWorld(t testing.TB, s store.Store) *world {
 	return w
 }
 
+func (w *world) tree() *exposure.Tree {
+	tree, err := exposure.DefaultTree()
+	if err != nil {
+		w.Fatal(err)
+	}
+	return tree
+}
+
 func (w *world) restart() {
-	w.loop = New(Options{Store: w.store, Catalog: w, Now: func() time.Time { return w.clock }, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	w.loop = New(Options{Store: w.store, Catalog: w, Tree: w.tree(), Now: func() time.Time { return w.clock }, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 }
 
 func (w *world) pass(d time.Duration) { w.clock = w.clock.Add(d) }
@@ -419,7 +427,7 @@ func (w *world) host(id hotstick.HostID) (h store.Host, err error) {
 // compare judges everything from nothing, and compares with what the store has as open.
 func (w *world) compare(r *rapid.T) {
 	want, got := map[string]bool{}, map[string]bool{}
-	fresh := New(Options{Store: w.store, Catalog: w, Now: func() time.Time { return w.clock }})
+	fresh := New(Options{Store: w.store, Catalog: w, Tree: w.tree(), Now: func() time.Time { return w.clock }})
 	fresh.basis.patches, fresh.away = w.patches, w.loop.away
 	fleet, err := fresh.judgeAll(w.ctx)
 	if err != nil {

@@ -97,6 +97,7 @@ func (l *Loop) look(ctx context.Context) (changed []exposure.Host, gone []hotsti
 			return
 		}
 		seen[h.ID] = true
+		l.sites.settle(h.ID, h.Facts.Labels)
 		if old, there := l.hosts[h.ID]; !there || old != class {
 			l.hosts[h.ID] = class
 			changed = append(changed, exposure.Host{ID: h.ID, Class: class})
@@ -108,6 +109,7 @@ func (l *Loop) look(ctx context.Context) (changed []exposure.Host, gone []hotsti
 	for id := range l.hosts {
 		if !seen[id] {
 			delete(l.hosts, id)
+			l.sites.settle(id, nil)
 			gone = append(gone, id)
 		}
 	}
@@ -173,13 +175,16 @@ func (l *Loop) follow(ctx context.Context) (changed []exposure.Host, gone []hots
 			}
 			class, known := l.class(h, l.now())
 			old, there := l.hosts[h.ID]
-			switch {
-			case h.Revoked || !known:
+			if h.Revoked || !known {
 				if there {
 					delete(l.hosts, h.ID)
+					l.sites.settle(h.ID, nil)
 					gone = append(gone, h.ID)
 				}
-			case !there || old != class:
+				continue
+			}
+			l.sites.settle(h.ID, h.Facts.Labels)
+			if !there || old != class {
 				l.hosts[h.ID] = class
 				changed = append(changed, exposure.Host{ID: h.ID, Class: class})
 			}
