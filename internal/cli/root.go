@@ -41,7 +41,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		inGroup("fleet", a.host()), inGroup("fleet", a.driver()), inGroup("fleet", a.joinToken()), inGroup("fleet", a.patch()), inGroup("fleet", a.rollout()),
 		inGroup("fleet", a.stop()), inGroup("fleet", a.freeze()), inGroup("fleet", a.clear()), inGroup("fleet", a.downgrade()), inGroup("fleet", a.template()),
-		inGroup("fleet", a.feed()), inGroup("fleet", a.policy()), inGroup("fleet", a.waiver()), inGroup("fleet", a.evidence()),
+		inGroup("fleet", a.cve()), inGroup("fleet", a.feed()), inGroup("fleet", a.policy()), inGroup("fleet", a.waiver()), inGroup("fleet", a.evidence()),
 		inGroup("fleet", a.why()), inGroup("fleet", a.audit()), inGroup("fleet", a.catalog()),
 		inGroup("server", a.initCommand()), inGroup("server", a.server()), inGroup("server", a.key()), inGroup("server", a.user()), inGroup("server", a.token()),
 		inGroup("server", a.demo()), inGroup("server", a.dev()), inGroup("server", a.trace()),

@@ -18,15 +18,17 @@ import (
 
 func (a *app) why() *cobra.Command {
 	return &cobra.Command{
-		Use:   "why HOST | ROLLOUT [WAVE | LANE]",
+		Use:   "why HOST | ROLLOUT [WAVE | LANE] | CVE [HOST]",
 		Short: "Say why something does not move, what it waits for, what would change that",
 		Long: `HOST and ROLLOUT are names, IDs or the start of a digest; a host comes first where
 both have the name. WAVE is a wave's number or name; LANE is the start of a kernel
-build ID, or a kernel release.`,
+build ID, or a kernel release. With a CVE and a HOST it says where the host stands with
+the CVE, by whose word, and how urgent that is.`,
 		Example: `  hotstick why web-1
   hotstick why "close CVE"
   hotstick why "close CVE" 3
-  hotstick why "close CVE" 6.1.0-47-amd64`,
+  hotstick why "close CVE" 6.1.0-47-amd64
+  hotstick why CVE-2026-52928 web-1`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: a.completeWhy(),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -34,6 +36,9 @@ build ID, or a kernel release.`,
 				return err
 			}
 			return a.with(cmd, func(ctx context.Context, c *client.Client) error {
+				if isCVE(args[0]) {
+					return a.whyCVE(ctx, c, args)
+				}
 				if len(args) == 2 {
 					return a.whyRollout(ctx, c, args)
 				}
@@ -58,7 +63,7 @@ build ID, or a kernel release.`,
 func oneOrTwo(cmd *cobra.Command, args []string) error {
 	switch len(args) {
 	case 0:
-		return usage("usage: "+cmd.UseLine(), "cannot go on without HOST or ROLLOUT")
+		return usage("usage: "+cmd.UseLine(), "cannot go on without HOST, ROLLOUT or CVE")
 	case 1, 2:
 		return nil
 	}
@@ -119,7 +124,13 @@ func (a *app) completeWhy() completion {
 		return append(show.HostNames(page.Hosts), rolloutArguments(list.Rollouts)...), err
 	})
 	return func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		if len(args) == 1 && isCVE(args[0]) {
+			return a.completeHosts()(cmd, nil, prefix)
+		}
 		if len(args) != 1 {
+			if strings.HasPrefix(strings.ToUpper(prefix), "CVE-") {
+				return a.completeCVEs()(cmd, args, prefix)
+			}
 			return first(cmd, args, prefix)
 		}
 		return a.complete(func(ctx context.Context, c *client.Client, _ string) ([]string, error) {
