@@ -123,7 +123,8 @@ func (s *Server) open(ctx context.Context) error {
 	s.metrics.ofClock(s.clockOff)
 	s.feed = newFeed(s.store, s.observe, o.Log)
 	s.metrics.registry.MustRegister(newFleetCollector(s))
-	if err := errors.Join(s.settleClock(ctx), s.settleAuthority(ctx), s.tellOfCatalog(ctx, serverActor)); err != nil {
+	// How long this server was away can only be told before hosts check in.
+	if err := errors.Join(s.settleClock(ctx), s.settleAuthority(ctx), s.tellOfCatalog(ctx, serverActor), s.knowledge.exposures.Begin(ctx)); err != nil {
 		return errors.Join(err, s.close())
 	}
 	return s.tell()

@@ -127,6 +127,13 @@ func (w *world) must(err error) {
 // start runs a server on the data directory; on the same port if there was one.
 func (w *world) start() {
 	w.Helper()
+	w.open()
+	w.run()
+}
+
+// open makes the server that run has serve.
+func (w *world) open() {
+	w.Helper()
 	address := "127.0.0.1:0"
 	if w.server != nil {
 		address = w.server.Addr().String()
@@ -135,12 +142,15 @@ func (w *world) start() {
 	w.must(err)
 	o := w.options
 	o.Listener = listener
-	s, err := New(context.Background(), o)
+	w.server, err = New(context.Background(), o)
 	w.must(err)
+}
+
+func (w *world) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
+	s := w.server
 	go func() { done <- s.Run(ctx) }()
-	w.server = s
 	w.stop = func() {
 		cancel()
 		if err := <-done; err != nil {

@@ -10,8 +10,8 @@
 //
 // The fleet is judged anew, and what is open then is compared with what the store has as open:
 // only the difference is written, so no interval ends and begins anew because the server did.
-// Time in which the server was away is no silence of the hosts. The same comparison mends what
-// a failed write left.
+// Time in which the server was away is no silence of the hosts; how long it was is learned
+// before any of them can call. The same comparison mends what a failed write left.
 //
 // # What a host is judged by
 //

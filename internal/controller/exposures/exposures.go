@@ -69,7 +69,7 @@ type basis struct {
 	authorities map[string][]string
 }
 
-// New makes a loop. Nothing happens before [Loop.Run] or [Loop.Round].
+// New makes a loop. Nothing happens before [Loop.Begin], [Loop.Run] or [Loop.Round].
 func New(o Options) *Loop {
 	if o.Log == nil {
 		o.Log = slog.Default()
@@ -115,10 +115,30 @@ const (
 	anewEvery = 24 * time.Hour
 )
 
+// Begin learns how long the server was away. It is called before hosts can check in: after the
+// first of them nothing tells the silence of the others from the server's absence. Only the
+// first call counts; [Loop.Run] calls it too, and whoever calls [Loop.Round] instead calls it
+// once before.
+func (l *Loop) Begin(ctx context.Context) error {
+	if l.away.known {
+		return nil
+	}
+	return l.store.View(ctx, func(tx store.Tx) error {
+		newest, err := newest(tx)
+		if err == nil {
+			l.away.begin(l.now(), newest, l.silent)
+		}
+		return err
+	})
+}
+
 // Run judges until the context ends or the store is closed.
 func (l *Loop) Run(ctx context.Context) error {
 	changes, stop := l.store.Changes()
 	defer stop()
+	if err := l.Begin(ctx); err != nil {
+		return err
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var last time.Time

@@ -59,7 +59,11 @@ func (w *world) tree() *exposure.Tree {
 }
 
 func (w *world) restart() {
+	w.Helper()
 	w.loop = New(Options{Store: w.store, Catalog: w, Tree: w.tree(), Now: func() time.Time { return w.clock }, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	if err := w.loop.Begin(w.ctx); err != nil {
+		w.Fatal(err)
+	}
 }
 
 func (w *world) pass(d time.Duration) { w.clock = w.clock.Add(d) }

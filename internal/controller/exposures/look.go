@@ -47,9 +47,6 @@ type away struct {
 
 // begin learns it from when any host was last heard of.
 func (a *away) begin(now, newest time.Time, silentAfter time.Duration) {
-	if a.known {
-		return
-	}
 	a.known = true
 	if !newest.IsZero() {
 		a.time, a.until = max(0, now.Sub(newest)), now.Add(silentAfter)
@@ -80,11 +77,7 @@ func (l *Loop) look(ctx context.Context) (changed []exposure.Host, gone []hotsti
 	began := l.now()
 	// What happens from here on is followed, whether it is seen already or not.
 	err = l.store.View(ctx, func(tx store.Tx) (err error) {
-		if l.event, err = inventory.Next(tx); err != nil || l.away.known {
-			return err
-		}
-		newest, err := newest(tx)
-		l.away.begin(began, newest, l.silent)
+		l.event, err = inventory.Next(tx)
 		return err
 	})
 	if err != nil {
