@@ -17,4 +17,7 @@
 //
 // Its newest facts, and its truth source's newest list of live patches: what is not in effect
 // there closes nothing. A host is judged from its first facts on until it is revoked.
+//
+// A document's silence counts for distributions for which its feed was called complete when it
+// was read, and is so still: what an operator takes back waits for no reading.
 package exposures

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"reflect"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -64,9 +65,10 @@ type Loop struct {
 // basis is what a fleet is judged by beside hosts and advisories: where it changes, all of it
 // is judged anew.
 type basis struct {
-	version     int64
-	patches     []hotstick.Patch
-	authorities map[string][]string
+	version int64
+	patches []hotstick.Patch
+	// authorities and complete are by feed: what it is the vendor of, and what it is complete for.
+	authorities, complete map[string][]string
 }
 
 // New makes a loop. Nothing happens before [Loop.Begin], [Loop.Run] or [Loop.Round].
@@ -197,7 +199,7 @@ func (l *Loop) Round(ctx context.Context) error {
 // basisNow reads what the fleet is to be judged by. Where no feed is named and nothing is
 // known, there is nothing to do.
 func (l *Loop) basisNow(ctx context.Context) (b basis, needed bool, err error) {
-	b.authorities = map[string][]string{}
+	b.authorities, b.complete = map[string][]string{}, map[string][]string{}
 	err = l.store.View(ctx, func(tx store.Tx) error {
 		feeds, err := tx.Feeds().List()
 		if err != nil {
@@ -206,6 +208,11 @@ func (l *Loop) basisNow(ctx context.Context) (b basis, needed bool, err error) {
 		for _, f := range feeds {
 			if len(f.Vendor) > 0 {
 				b.authorities[f.Name] = f.Vendor
+			}
+			// What a feed said stays when it is not read any more, but then its silence tells
+			// nothing.
+			if len(f.Complete) > 0 && f.Enabled && !f.Removed {
+				b.complete[f.Name] = f.Complete
 			}
 		}
 		if needed = len(feeds) > 0 || l.fleet != nil; needed {
@@ -226,7 +233,7 @@ func (l *Loop) basisNow(ctx context.Context) (b basis, needed bool, err error) {
 
 func (b basis) same(o basis) bool {
 	return (b.version == o.version || reflect.DeepEqual(b.patches, o.patches)) &&
-		maps.EqualFunc(b.authorities, o.authorities, func(x, y []string) bool { return reflect.DeepEqual(x, y) })
+		maps.EqualFunc(b.authorities, o.authorities, slices.Equal) && maps.EqualFunc(b.complete, o.complete, slices.Equal)
 }
 
 // judgeAll judges the whole fleet.

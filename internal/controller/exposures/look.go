@@ -3,6 +3,7 @@ package exposures
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/hotstick/hotstick"
@@ -17,7 +18,8 @@ const (
 	hostPage     = 1000
 )
 
-// documents gives each document that changed since the last time.
+// documents gives each document that changed since the last time. A document carries what its
+// feed was complete for when it was read; it counts as far as the feed is called so by now.
 func (l *Loop) documents(ctx context.Context, take func(store.SaidAnew)) error {
 	for more := true; more; {
 		var page []store.SaidAnew
@@ -29,12 +31,26 @@ func (l *Loop) documents(ctx context.Context, take func(store.SaidAnew)) error {
 			return err
 		}
 		for _, d := range page {
+			complete := both(d.Document.Complete, l.basis.complete[d.Document.Feed])
+			for i := range d.Advisories {
+				d.Advisories[i].Source.Complete = complete
+			}
 			take(d)
 			l.change = d.Change
 		}
 		more = len(page) == documentPage
 	}
 	return nil
+}
+
+// both returns what is in each of two lists, in the order of the first.
+func both(a, b []string) (common []string) {
+	for _, name := range a {
+		if slices.Contains(b, name) {
+			common = append(common, name)
+		}
+	}
+	return common
 }
 
 // away is how long the server was away before it started; until an end it is taken off every
