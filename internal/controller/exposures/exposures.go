@@ -29,7 +29,7 @@ type Options struct {
 	SilentAfter time.Duration
 	// Tree decides how urgent what is open is.
 	Tree *exposure.Tree
-	Log         *slog.Logger
+	Log  *slog.Logger
 }
 
 // DefaultSilentAfter is long enough for a reboot or for an agent that is updated, which are

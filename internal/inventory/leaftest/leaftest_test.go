@@ -29,7 +29,7 @@ var reading = []string{
 	"FeedTable.Get", "FeedTable.List", "FeedTable.Mark", "FeedTable.Refusals",
 	"AdvisoryTable.Get", "AdvisoryTable.List", "AdvisoryTable.Since", "AdvisoryTable.OfCVE",
 	"VulnerabilityTable.Get", "VulnerabilityTable.List",
-	"ExposureTable.OfHost", "ExposureTable.Open", "ExposureTable.Hosts",
+	"ExposureTable.OfHost", "ExposureTable.Open", "ExposureTable.Hosts", "ExposureTable.Since",
 }
 
 // TestEveryWriteOfAStoreIsWatched fails when a table gets a method, until somebody
