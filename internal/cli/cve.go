@@ -44,7 +44,13 @@ one that the CVE has on any host.`,
 				if host != "" {
 					return a.hostCVEs(ctx, c, host, q)
 				}
-				list, err := cvePages(ctx, c, q)
+				var list api.CVEList
+				err := pages(q, func(q client.CVEQuery) (string, error) {
+					page, err := c.CVEs(ctx, q)
+					page.CVEs = append(list.CVEs, page.CVEs...)
+					list = page
+					return page.Next, err
+				})
 				if err != nil {
 					return err
 				}
@@ -81,34 +87,29 @@ func (a *app) cut(listed, total int, what string) {
 	}
 }
 
-// cvePages reads one page if a limit is set, and every page otherwise.
-func cvePages(ctx context.Context, c *client.Client, q client.CVEQuery) (list api.CVEList, err error) {
-	single := q.Limit > 0
-	for {
-		page, err := c.CVEs(ctx, q)
-		if err != nil {
-			return list, err
+// pages reads one page if a limit is set, and every page otherwise. read says where the next
+// one begins.
+func pages(q client.CVEQuery, read func(client.CVEQuery) (next string, err error)) error {
+	for single := q.Limit > 0; ; {
+		next, err := read(q)
+		if err != nil || single || next == "" {
+			return err
 		}
-		page.CVEs = append(list.CVEs, page.CVEs...)
-		list, q.Page = page, page.Next
-		if single || q.Page == "" {
-			return list, nil
-		}
+		q.Page = next
 	}
 }
 
 // hostCVEs lists how one host stands with CVEs.
 func (a *app) hostCVEs(ctx context.Context, c *client.Client, host string, q client.CVEQuery) error {
 	var list api.HostCVEList
-	for single := q.Limit > 0; ; {
+	err := pages(q, func(q client.CVEQuery) (string, error) {
 		page, err := c.HostCVEs(ctx, host, q)
-		if err != nil {
-			return err
-		}
 		page.CVEs = append(list.CVEs, page.CVEs...)
-		if list, q.Page = page, page.Next; single || q.Page == "" {
-			break
-		}
+		list = page
+		return page.Next, err
+	})
+	if err != nil {
+		return err
 	}
 	a.cut(len(list.CVEs), list.Total, "CVEs")
 	var names []string
@@ -156,15 +157,14 @@ func (a *app) printCVE(ctx context.Context, c *client.Client, cve string) error 
 
 func (a *app) cveHosts(ctx context.Context, c *client.Client, cve string, q client.CVEQuery) error {
 	var list api.CVEHostList
-	for single := q.Limit > 0; ; {
+	err := pages(q, func(q client.CVEQuery) (string, error) {
 		page, err := c.CVEHosts(ctx, cve, q)
-		if err != nil {
-			return err
-		}
 		page.Hosts = append(list.Hosts, page.Hosts...)
-		if list, q.Page = page, page.Next; single || q.Page == "" {
-			break
-		}
+		list = page
+		return page.Next, err
+	})
+	if err != nil {
+		return err
 	}
 	a.cut(len(list.Hosts), list.Total, "hosts")
 	return a.print(view{value: list, names: show.CVEHostNames(list), table: func(st show.Style) show.Table { return show.CVEHosts(list, st) }})
