@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick/internal/demo/course"
+	"github.com/hotstick/hotstick/internal/demo/host"
 	"github.com/hotstick/hotstick/internal/demo/house"
 	"github.com/hotstick/hotstick/internal/guest"
 	"github.com/hotstick/hotstick/internal/guest/kernelpkg"
@@ -103,11 +104,7 @@ func (d *demo) collect() {
 		if m.Guest == nil {
 			continue
 		}
-		out, _, err := m.Run(ctx, "tail -n 40 "+guest.LogDir+"/*.log; cat "+ledgerFile)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(d.Dir, m.name, "host.log"), []byte(out), 0o600)
-		}
-		if err != nil {
+		if err := host.KeepLog(ctx, m.Guest, filepath.Join(d.Dir, m.name), "tail -n 40 "+guest.LogDir+"/*.log; cat "+ledgerFile); err != nil {
 			d.rec.Note("cannot collect the logs of %s: %v", m.name, err)
 		}
 	}

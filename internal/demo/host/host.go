@@ -6,6 +6,8 @@ package host
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -81,4 +83,13 @@ func MustRun(ctx context.Context, g *guest.Guest, command string) (string, error
 		err = fmt.Errorf("%s: %q ended with %d: %s", g.Name(), command, code, out)
 	}
 	return out, err
+}
+
+// KeepLog writes what a command in the guest prints into host.log of a directory.
+func KeepLog(ctx context.Context, g *guest.Guest, dir, command string) error {
+	out, _, err := g.Run(ctx, command)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "host.log"), []byte(out), 0o600)
 }

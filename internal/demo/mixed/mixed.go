@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hotstick/hotstick/internal/demo/course"
+	"github.com/hotstick/hotstick/internal/demo/host"
 	"github.com/hotstick/hotstick/internal/demo/house"
 	"github.com/hotstick/hotstick/internal/guest"
 	"github.com/hotstick/hotstick/internal/guest/kernelpkg"
@@ -122,11 +123,8 @@ func (d *demo) collect() {
 		if m.Guest == nil {
 			continue
 		}
-		out, _, err := m.Run(ctx, "tail -n 60 "+guest.LogDir+"/*.log; cat "+guest.StateDir+"/loader/ledger.json; cat /run/rig/calls; ls /run/hotstick /run/rig/*; cat /proc/modules")
-		if err == nil {
-			err = os.WriteFile(filepath.Join(d.Dir, m.name, "host.log"), []byte(out), 0o600)
-		}
-		if err != nil {
+		look := "tail -n 60 " + guest.LogDir + "/*.log; cat " + host.LedgerFile + "; cat /run/rig/calls; ls /run/hotstick /run/rig/*; cat /proc/modules"
+		if err := host.KeepLog(ctx, m.Guest, filepath.Join(d.Dir, m.name), look); err != nil {
 			d.rec.Note("cannot collect the logs of %s: %v", m.name, err)
 		}
 	}
