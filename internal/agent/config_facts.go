@@ -10,8 +10,9 @@ import (
 
 // FactsFile configures which facts are reported.
 type FactsFile struct {
-	// Off are groups that are kept back (see [hotstick.OptionalGroups]): they are neither
-	// read nor sent, and the server is told which they are.
+	// Off are groups that are kept back (see [hotstick.OptionalGroups]): they are not sent, and
+	// the server is told which they are. The agent does not read them either; tracing is what
+	// the loader reads, and tells the agent alone.
 	Off []string `yaml:"off,omitempty"`
 }
 
